@@ -1,0 +1,1 @@
+"""The operator's command, the sandbox and the pipeline on one machine."""

@@ -1,0 +1,114 @@
+"""The one door to redis-py: from a URL to a client, and from redis-py's errors to ours.
+
+`redis://`, `rediss://` and `unix://` go to one server, `sentinel://host:port,host:port/db?master=NAME` asks
+Sentinel for the primary. Without a URL the embedded server of this data directory is meant.
+
+redis-py by itself sends a command again after a lost answer, up to ten times. Ours are never sent twice by the
+library: who must not lose an answer asks again on purpose, and knows it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from roark_producer.errors import ConfigurationError, LedgerFull, LedgerUnavailable
+
+EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
+_ANSWER_SECONDS = 5.0
+_CONNECT_SECONDS = 3.0
+
+
+def redis_url(configured: str | None, data_dir: Path) -> str:
+    """Return the server's URL: the configured one, or the embedded server's socket.
+
+    Raises ConfigurationError when neither is there.
+    """
+    if configured:
+        return configured
+    socket = (data_dir / EMBEDDED_SOCKET).resolve()
+    if not socket.exists():
+        raise ConfigurationError(
+            f"no Redis: ROARK_INGEST_REDIS_URL is not set and no embedded server runs in {data_dir}. "
+            "Start `roark-ingest up` there, or set the URL."
+        )
+    return f"unix://{socket}"
+
+
+def connect(url: str) -> "redis.Redis":
+    """Return a sync client. Nothing is sent before the first command."""
+    if url.startswith("sentinel://"):
+        hosts, master, options = _sentinel_parts(url)
+        sentinel = Sentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
+        primary: redis.Redis = sentinel.master_for(master, retry=Retry(NoBackoff(), 0))  # type: ignore[no-untyped-call] # redis-py's own
+        return primary
+    return redis.Redis.from_url(_checked(url), retry=Retry(NoBackoff(), 0), **_patience())
+
+
+def connect_async(url: str) -> "redis.asyncio.Redis":
+    """Return an asyncio client. Nothing is sent before the first command."""
+    if url.startswith("sentinel://"):
+        hosts, master, options = _sentinel_parts(url)
+        sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
+        primary: redis.asyncio.Redis = sentinel.master_for(master, retry=AsyncRetry(NoBackoff(), 0))
+        return primary
+    return redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience())
+
+
+def _patience() -> dict[str, Any]:
+    return {
+        "socket_timeout": _ANSWER_SECONDS,
+        "socket_connect_timeout": _CONNECT_SECONDS,
+        "socket_keepalive": True,
+        "client_name": "roark-ingest",
+    }
+
+
+def _checked(url: str) -> str:
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise ConfigurationError("ROARK_INGEST_REDIS_URL must start with redis://, rediss://, unix:// or sentinel://")
+    return url
+
+
+def _sentinel_parts(url: str) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
+    parts = urlsplit(url)
+    credentials, _, places = parts.netloc.rpartition("@")
+    hosts = []
+    for place in places.split(","):
+        host, _, port = place.partition(":")
+        hosts.append((host, int(port or 26379)))
+    master = parse_qs(parts.query).get("master", ["mymaster"])[0]
+    options: dict[str, Any] = {"db": int(parts.path.strip("/") or 0)}
+    if credentials:
+        username, _, password = credentials.rpartition(":")
+        options |= {"username": username or None, "password": password}
+    return hosts, master, options
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn redis-py's errors into LedgerUnavailable and LedgerFull; the message names no argument."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
+    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError) as error:
+        raise LedgerUnavailable(f"Redis cannot be reached ({type(error).__name__})") from error
+    except RedisError as error:
+        if "OOM" in str(error)[:40] or "maxmemory" in str(error):
+            raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
+        if str(error).startswith(("LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")):
+            raise LedgerUnavailable(f"Redis does not take commands: {str(error)[:80]}") from error
+        raise

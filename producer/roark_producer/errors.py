@@ -1,0 +1,43 @@
+"""Every error that roark-ingest raises on purpose.
+
+    IngestError
+    ├── ConfigurationError        a setting is missing, contradictory or unsafe
+    │   └── BrokenPromise         the Redis server cannot keep the durability that was asked for
+    ├── InvalidReport             what was handed in cannot be used as a report (names the field)
+    └── LedgerUnavailable         Redis cannot be reached, or did not answer in time
+        └── LedgerFull            Redis refuses writes because its memory is full
+
+Messages name calls by id and never carry a payload, a token, a secret or a phone number.
+"""
+
+
+class IngestError(Exception):
+    """Anything that roark-ingest raises on purpose."""
+
+
+class ConfigurationError(IngestError):
+    """A setting is missing, contradictory or unsafe; the message says which and how to mend it."""
+
+
+class BrokenPromise(ConfigurationError):
+    """The Redis server cannot keep the durability that was asked for."""
+
+
+class InvalidReport(IngestError):
+    """What was handed in cannot be used as a report.
+
+    `field` is the dotted path of the offending field, "body" when it is the document as a whole.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class LedgerUnavailable(IngestError):
+    """Redis cannot be reached, or did not answer in time; nothing is known to be stored."""
+
+
+class LedgerFull(LedgerUnavailable):
+    """Redis refuses writes because its memory is full; nothing was stored."""

@@ -1,0 +1,80 @@
+"""The Redis keys of the ledger: one prefix, one hash tag, one version.
+
+Every script is given all of them, in this order, and names them once (see `lua/_ledger.lua`). With one hash
+tag they lie in one slot, so a cluster-aware proxy sends them to one server.
+"""
+
+from dataclasses import astuple, dataclass
+
+VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one ledger, in the order in which the scripts receive them."""
+
+    records: str
+    """HASH call id → record: state, fingerprint, times, attempts, lease token (see `lua/_ledger.lua`)."""
+    payloads: str
+    """HASH call id → packed report, while it may still have to be uploaded (see `packing.py`)."""
+    histories: str
+    """HASH call id → one JSON line per attempt worth telling: a first-try delivery leaves none."""
+    besides: str
+    """HASH call id → `fingerprint packed`: a newer report that came while the older one was uploading."""
+    revisions: str
+    """HASH call id → `fingerprint packed`: another report of a call that is already delivered."""
+    fresh: str
+    """ZSET call id by ready-since (ms): reports that were never tried."""
+    retry: str
+    """ZSET call id by ready-since (ms): reports whose waiting time is over, or whose worker died."""
+    replay: str
+    """ZSET call id by ready-since (ms): reports that a person sent again."""
+    uploading: str
+    """ZSET call id by end of lease (ms)."""
+    waiting: str
+    """ZSET call id by due time (ms)."""
+    dead: str
+    """ZSET call id by time of death (ms)."""
+    discarded: str
+    """ZSET call id by time of discarding (ms)."""
+    delivered: str
+    """LIST of call ids, oldest delivery first: the order in which their records are forgotten."""
+    erased: str
+    """SET of salted hashes of the erased calls' ids."""
+    counters: str
+    """HASH name → count since the ledger was made; also the last lease token and the salt."""
+    lane: str
+    """HASH about the way to Roark: hold, reason, probe, who is listening, last claim."""
+    rejected: str
+    """HASH digest → `meta-length meta body`: what came in and could not be used."""
+    rejected_order: str
+    """ZSET digest by time of rejection (ms)."""
+
+    @classmethod
+    def under(cls, prefix: str) -> "Keys":
+        """Return the keys under `prefix`, which is the hash tag's text: `{prefix}:v1:…`."""
+        base = f"{{{prefix}}}:{VERSION}:"
+        return cls(
+            records=base + "records",
+            payloads=base + "payloads",
+            histories=base + "histories",
+            besides=base + "besides",
+            revisions=base + "revisions",
+            fresh=base + "ready:fresh",
+            retry=base + "ready:retry",
+            replay=base + "ready:replay",
+            uploading=base + "uploading",
+            waiting=base + "waiting",
+            dead=base + "dead",
+            discarded=base + "discarded",
+            delivered=base + "delivered",
+            erased=base + "erased",
+            counters=base + "counters",
+            lane=base + "lane",
+            rejected=base + "rejected",
+            rejected_order=base + "rejected:order",
+        )
+
+    def in_order(self) -> tuple[str, ...]:
+        """Return the keys as the scripts receive them."""
+        return astuple(self)

@@ -1,0 +1,175 @@
+"""The ledger: runs operations on Redis, for sync callers and for asyncio ones.
+
+Each operation is one EVALSHA. A server that does not know a script yet (a new one, or one that was restarted)
+answers NOSCRIPT without having done anything; the script is sent and the operation repeated.
+
+`after_write` is the command by which a durability promise is kept, `WAITAOF 1 0 …` or `WAIT n …`; it goes out
+in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from roark_producer.connection import translated_errors
+from roark_producer.errors import LedgerUnavailable
+from roark_producer.keys import Keys
+from roark_producer.operations import Operation
+from roark_producer.scripts import script
+
+T = TypeVar("T")
+DEFAULT_PREFIX = "roark"
+AfterWrite = tuple[str | int, ...]
+
+
+def redis_clock() -> int:
+    """Say that Redis's own clock counts; tests pass another function, which returns Unix ms."""
+    return 0
+
+
+class _Calls:
+    """Turns operations into commands: what the sync and the asyncio ledger have in common."""
+
+    def __init__(self, prefix: str, clock: Callable[[], int], after_write: AfterWrite) -> None:
+        self.keys = Keys.under(prefix)
+        self._key_args = self.keys.in_order()
+        self._clock = clock
+        self._after_write = after_write
+
+    def evalsha(self, operation: Operation[Any]) -> tuple[Any, ...]:
+        sha = script(operation.script).sha
+        return ("EVALSHA", sha, len(self._key_args), *self._key_args, self._clock(), *operation.args)
+
+    def commands(self, operations: Sequence[Operation[Any]], *, durably: bool) -> list[tuple[Any, ...]]:
+        found = [self.evalsha(operation) for operation in operations]
+        if durably and self._after_write:
+            found.append(self._after_write)
+        return found
+
+    @staticmethod
+    def unknown(replies: Sequence[Any]) -> list[int]:
+        return [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+    @staticmethod
+    def filled(replies: list[Any], unknown: list[int], repeated: list[Any]) -> list[Any]:
+        # What a promise answered counts from the later round trip, which is behind all writes.
+        for place, reply in zip(unknown, repeated, strict=False):
+            replies[place] = reply
+        return replies[: len(replies) - (len(repeated) - len(unknown))] + repeated[len(unknown) :]
+
+    def parsed(self, operations: Sequence[Operation[T]], replies: Sequence[Any]) -> list[T]:
+        results = []
+        for operation, reply in zip(operations, replies, strict=False):
+            if isinstance(reply, Exception):
+                raise reply
+            results.append(operation.parse(reply))
+        self._check_promise(replies[len(operations) :])
+        return results
+
+    def _check_promise(self, answers: Sequence[Any]) -> None:
+        # WAITAOF answers [local, replicas] and WAIT the replicas that have the write, in time or not.
+        if not answers:
+            return
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        command, wanted = self._after_write[0], int(self._after_write[1])
+        reached = answers[0][0] if command == "WAITAOF" else answers[0]
+        if reached < wanted:
+            raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
+
+
+class Ledger:
+    """The ledger for sync callers. Safe to share between threads."""
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock: Callable[[], int] = redis_clock,
+        after_write: AfterWrite = (),
+    ) -> None:
+        self.client = client
+        self.calls = _Calls(prefix, clock, after_write)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run one operation.
+
+        Raises LedgerUnavailable when Redis did not answer (the operation may have been done: every one may be
+        repeated), LedgerFull when it refused for want of memory.
+        """
+        return self.run_all([operation])[0]
+
+    def run_durably(self, operation: Operation[T]) -> T:
+        """Run one operation and return only when its effect is as durable as was promised."""
+        return self.run_all([operation], durably=True)[0]
+
+    def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
+        """Run operations in one round trip, in order; each is all or nothing by itself."""
+        with translated_errors():
+            replies = self._send(operations, durably)
+            if unknown := self.calls.unknown(replies):
+                again = [operations[place] for place in unknown]
+                for name in {operation.script for operation in again}:
+                    self.client.script_load(script(name).text)
+                replies = self.calls.filled(replies, unknown, self._send(again, durably))
+            return self.calls.parsed(operations, replies)
+
+    def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        pipeline = self.client.pipeline(transaction=False)
+        for command in self.calls.commands(operations, durably=durably):
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+class AsyncLedger:
+    """The ledger for asyncio callers. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock: Callable[[], int] = redis_clock,
+        after_write: AfterWrite = (),
+    ) -> None:
+        self.client = client
+        self.calls = _Calls(prefix, clock, after_write)
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run one operation; see `Ledger.run`."""
+        return (await self.run_all([operation]))[0]
+
+    async def run_durably(self, operation: Operation[T]) -> T:
+        """Run one operation durably; see `Ledger.run_durably`."""
+        return (await self.run_all([operation], durably=True))[0]
+
+    async def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
+        """Run operations in one round trip; see `Ledger.run_all`."""
+        with translated_errors():
+            replies = await self._send(operations, durably)
+            if unknown := self.calls.unknown(replies):
+                again = [operations[place] for place in unknown]
+                for name in {operation.script for operation in again}:
+                    await self.client.script_load(script(name).text)
+                replies = self.calls.filled(replies, unknown, await self._send(again, durably))
+            return self.calls.parsed(operations, replies)
+
+    async def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        pipeline = self.client.pipeline(transaction=False)
+        for command in self.calls.commands(operations, durably=durably):
+            pipeline.execute_command(*command)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()

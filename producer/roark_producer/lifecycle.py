@@ -1,0 +1,81 @@
+"""The states of a report and the legal moves between them: the one place where they are written.
+
+     accept ─▶ ready ──claim──▶ uploading ──deliver──▶ delivered ──revise──▶ ready
+                 ▲  ▲               │ │ │
+                 │  ├───release─────┘ │ └──defer──▶ waiting ──promote──▶ ready
+                 │  └───reclaim───────┤
+                 │                    └──bury, poison──▶ dead ──discard──▶ discarded
+                 └────────replay, replace──────────────── │ ◀───restore────────┘
+     any ──erase──▶ erased
+
+`replace` puts a newer report of the same call in the older one's place: a ready or waiting report stays
+where it is, a dead one becomes ready. While a report is uploading the newer one is kept *beside* it, and
+takes its place when the attempt is over: by `revise` after a delivery, by `replace` after anything else.
+
+The Lua scripts do not repeat this table: `scripts.py` renders it into the text that every script starts with.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where a report is. Each accepted report is in exactly one state."""
+
+    READY = "ready"
+    UPLOADING = "uploading"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    DISCARDED = "discarded"
+    ERASED = "erased"
+
+
+class Move(StrEnum):
+    """A change of state, by the word that code, logs, metrics, commands and runbook share."""
+
+    ACCEPT = "accept"
+    REPLACE = "replace"
+    CLAIM = "claim"
+    DELIVER = "deliver"
+    DEFER = "defer"
+    BURY = "bury"
+    RELEASE = "release"
+    RECLAIM = "reclaim"
+    POISON = "poison"
+    PROMOTE = "promote"
+    REVISE = "revise"
+    REPLAY = "replay"
+    DISCARD = "discard"
+    RESTORE = "restore"
+    ERASE = "erase"
+
+
+UNKNOWN = "unknown"
+"""What a call is before the ledger has seen it: the state that `accept` starts from."""
+
+LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
+    {
+        Move.ACCEPT: {UNKNOWN: State.READY},
+        Move.REPLACE: {State.READY: State.READY, State.WAITING: State.WAITING, State.DEAD: State.READY},
+        Move.CLAIM: {State.READY: State.UPLOADING},
+        Move.DELIVER: {State.UPLOADING: State.DELIVERED},
+        Move.DEFER: {State.UPLOADING: State.WAITING},
+        Move.BURY: {State.UPLOADING: State.DEAD},
+        Move.RELEASE: {State.UPLOADING: State.READY},
+        Move.RECLAIM: {State.UPLOADING: State.READY},
+        Move.POISON: {State.UPLOADING: State.DEAD},
+        Move.PROMOTE: {State.WAITING: State.READY},
+        Move.REVISE: {State.DELIVERED: State.READY},
+        Move.REPLAY: {State.DEAD: State.READY},
+        Move.DISCARD: {State.DEAD: State.DISCARDED},
+        Move.RESTORE: {State.DISCARDED: State.DEAD},
+        Move.ERASE: {state: State.ERASED for state in State if state is not State.ERASED},
+    }
+)
+
+
+def after(state: str, move: Move) -> State | None:
+    """Return the state that `move` leads to from `state`, or None where the move is not legal."""
+    return LEGAL_MOVES[move].get(state)

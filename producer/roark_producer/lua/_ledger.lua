@@ -1,0 +1,150 @@
+-- What every script of the ledger starts with: the clock, the record, the move.
+--
+-- The loader puts two tables in front of this text, so that each is written only once, in Python:
+--   KEY    name -> key, from keys.py: KEY.records, KEY.payloads, …
+--   LEGAL  move -> state -> state, from lifecycle.py: LEGAL.claim.ready == 'uploading'
+--
+-- ARGV[1] is the time in ms for tests, or 0: then Redis's own clock counts, so that a jumping clock on a
+-- worker changes nothing.
+--
+-- A record is one string in the hash KEY.records, fields parted by a blank:
+--   1 state        one letter, see LETTER
+--   2 fingerprint  of the report that is to be uploaded, or was
+--   3 accepted     ms
+--   4 since        ms, relative to `accepted`: when the state began
+--   5 attempts     counted tries of this report, 0 again after replay and replace
+--   6 deaths       leases that ran out in a row
+--   7 token        of the lease while uploading, else 0
+--   8 priority     f(resh), r(etry) or p (replay): which ready queue it belongs to
+--   9 revision     1: Roark already has another report of this call, so do not let it skip this one
+--  10 note         delivered: Roark's id of the call; waiting, dead: the reason's code; else -
+
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local LETTER = { ready = 'r', uploading = 'u', waiting = 'w', delivered = 'v', dead = 'd', discarded = 'x' }
+local STATE = {}
+for state, letter in pairs(LETTER) do STATE[letter] = state end
+local QUEUE = { f = KEY.fresh, r = KEY.retry, p = KEY.replay }
+
+local function parse(text)
+  if not text then return { state = 'unknown' } end
+  local state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note =
+    string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return {
+    state = STATE[state], fingerprint = fingerprint, accepted = tonumber(accepted),
+    since = tonumber(accepted) + tonumber(since), attempts = tonumber(attempts), deaths = tonumber(deaths),
+    token = tonumber(token), priority = priority, revision = revision, note = note,
+  }
+end
+
+local function format(record)
+  return table.concat({
+    LETTER[record.state], record.fingerprint, record.accepted, record.since - record.accepted,
+    record.attempts, record.deaths, record.token, record.priority, record.revision, record.note,
+  }, ' ')
+end
+
+local function read(id)
+  return parse(redis.call('HGET', KEY.records, id))
+end
+
+local function write(id, record)
+  redis.call('HSET', KEY.records, id, format(record))
+end
+
+local function count(name, by)
+  if by ~= 0 then redis.call('HINCRBY', KEY.counters, name, by) end
+end
+
+-- The sorted set in which a report of this state stands. A delivered one stands in none: it is a record and
+-- part of a counter.
+local function place(record)
+  if record.state == 'ready' then return QUEUE[record.priority] end
+  if record.state == 'delivered' then return nil end
+  return KEY[record.state]
+end
+
+-- Takes a report from its place to the next one. `score` orders it there: ready since, end of lease, due
+-- time, or time of death. Returns false, and changes nothing, where lifecycle.py does not allow the move.
+local function move(id, record, name, score, priority)
+  local target = LEGAL[name][record.state]
+  if not target then return false end
+  local from = place(record)
+  if from then redis.call('ZREM', from, id) end
+  if record.state == 'delivered' then count('delivered', -1) end
+  record.state = target
+  record.since = now
+  record.priority = priority or record.priority
+  if target ~= 'uploading' then record.token = 0 end
+  local to = place(record)
+  if to then redis.call('ZADD', to, score, id) end
+  if target == 'delivered' then
+    count('delivered', 1)
+    redis.call('RPUSH', KEY.delivered, id)
+  end
+  write(id, record)
+  return true
+end
+
+-- Appends `time event detail` to the history of a report; detail is JSON.
+local function tell(id, event, detail)
+  local line = now .. ' ' .. event .. ' ' .. (detail or '{}') .. '\n'
+  redis.call('HSET', KEY.histories, id, (redis.call('HGET', KEY.histories, id) or '') .. line)
+end
+
+-- Puts a newer report of the same call in the older one's place; its tries start anew.
+local function adopt(id, record, fingerprint, packed)
+  record.fingerprint = fingerprint
+  record.attempts = 0
+  record.deaths = 0
+  record.note = '-'
+  redis.call('HSET', KEY.payloads, id, packed)
+end
+
+-- When an attempt is over: the newer report that came meanwhile takes its place. A delivered or dead one
+-- becomes ready with it, a waiting or ready one stays where it is.
+local function take_beside(id, record)
+  local beside = redis.call('HGET', KEY.besides, id)
+  if not beside then return end
+  redis.call('HDEL', KEY.besides, id)
+  local fingerprint, packed = string.match(beside, '^(%S+) (.*)$')
+  local name = 'replace'
+  if record.state == 'delivered' then
+    name = 'revise'
+    record.revision = 1
+    count('revisions', 1)
+  else
+    count('replaced', 1)
+  end
+  adopt(id, record, fingerprint, packed)
+  local stays = record.state == 'ready' or record.state == 'waiting'
+  if stays then
+    write(id, record)
+  else
+    move(id, record, name, now, 'f')
+  end
+  tell(id, name .. 'd')
+end
+
+-- True while this claim, and no later one, holds the report.
+local function holds(record, token)
+  return record.state == 'uploading' and record.token == tonumber(token)
+end
+
+local function ready_count()
+  return redis.call('ZCARD', KEY.fresh) + redis.call('ZCARD', KEY.retry) + redis.call('ZCARD', KEY.replay)
+end
+
+-- Ends a hold that Roark's answers brought about, when the probe shows that Roark takes reports again.
+-- A hold by hand stays until somebody resumes.
+local function probe_was_good(id, token)
+  local probe = redis.call('HGET', KEY.lane, 'probe')
+  if probe and probe == id .. ' ' .. token then
+    redis.call('HDEL', KEY.lane, 'state', 'reason', 'by', 'since', 'probe', 'probe_at', 'probe_gap')
+    redis.call('HSET', KEY.lane, 'resumed', now)
+  end
+end

@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Puts dead letters aside for good, payload and history kept, so that they can be restored.
+--
+-- ARGV  1 now   2 who (JSON)   then the call ids
+-- Returns for each id `discarded`, or the state that it is in instead, or `unknown`.
+
+local results = {}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local record = read(id)
+  local was = record.state
+  if move(id, record, 'discard', now) then
+    tell(id, 'discarded', ARGV[2])
+    results[#results + 1] = 'discarded'
+  else
+    results[#results + 1] = was
+  end
+end
+return results

@@ -1,0 +1,18 @@
+#!lua flags=no-writes,allow-oom
+-- Everything that the ledger knows of one call.
+--
+-- ARGV  1 now   2 call id
+-- Returns { now, record or '', erased (1 or 0), score in its place, history, packed or '', beside or '',
+--           revision or '' }.
+
+local id = ARGV[2]
+local text = redis.call('HGET', KEY.records, id)
+local record = parse(text)
+local score = 0
+if text and place(record) then score = redis.call('ZSCORE', place(record), id) or 0 end
+local salt = redis.call('HGET', KEY.counters, 'salt') or ''
+return {
+  now, text or '', redis.call('SISMEMBER', KEY.erased, redis.sha1hex(salt .. id)), tostring(score),
+  redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
+  redis.call('HGET', KEY.besides, id) or '', redis.call('HGET', KEY.revisions, id) or '',
+}

@@ -1,0 +1,24 @@
+#!lua flags=allow-oom
+-- Sends dead letters again: they go to the replay queue with their tries counted anew, their history kept.
+--
+-- ARGV  1 now   2 who (JSON)   then the call ids
+-- Returns for each id `replayed`, or the state that it is in instead, or `unknown`.
+
+local results = {}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local record = read(id)
+  local was = record.state
+  if LEGAL.replay[was] then
+    record.attempts = 0
+    record.deaths = 0
+    record.note = '-'
+    move(id, record, 'replay', now, 'p')
+    tell(id, 'replayed', ARGV[2])
+    count('replayed', 1)
+    results[#results + 1] = 'replayed'
+  else
+    results[#results + 1] = was
+  end
+end
+return results

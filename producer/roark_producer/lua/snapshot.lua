@@ -1,0 +1,31 @@
+#!lua flags=no-writes,allow-oom
+-- Everything that `status` shows, at one moment and without a scan.
+--
+-- ARGV  1 now
+-- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
+--           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected } };
+-- a time is 0 where there is none.
+
+local function first(key)
+  local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return tonumber(head[2] or 0)
+end
+
+local oldest = 0
+local sizes = {}
+for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
+  local since = first(KEY[name])
+  if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
+end
+for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded' }) do
+  sizes[#sizes + 1] = name
+  sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
+end
+local counters = redis.call('HGETALL', KEY.counters)
+return {
+  now, sizes, counters, redis.call('HGETALL', KEY.lane),
+  {
+    oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
+    redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),
+  },
+}

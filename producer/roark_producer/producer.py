@@ -1,0 +1,221 @@
+"""How a Python program hands reports in: parse, gather properties, accept durably, wake a worker.
+
+    with Producer.from_env() as producer:
+        receipt = producer.submit(report)              # bytes, str or dict
+        receipts = producer.submit_many(reports)       # pipelined, lazily
+
+When `submit` returns, the report is as durable as ROARK_INGEST_DURABILITY says. When it raises
+LedgerUnavailable the report may or may not be stored: submit it again, a repeat does no harm.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from roark_producer import operations
+from roark_producer.celery_wiring import WakeUps
+from roark_producer.connection import connect, redis_url
+from roark_producer.durability import inspect, keep
+from roark_producer.errors import InvalidReport
+from roark_producer.ledger import Ledger
+from roark_producer.operations import Acceptable, Result
+from roark_producer.packing import pack
+from roark_producer.properties import Scalar, gather
+from roark_producer.report import OtherMessage, Report, read_message
+from roark_producer.settings import IngestSettings
+
+_BATCH_REPORTS = 64
+_BATCH_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one report.
+
+    `result` is accepted, duplicate, replaced, revision, rejected (it cannot be used and lies in the rejected
+    bin), erased (its call was erased, it is refused) or ignored (a Vapi message of another type).
+    """
+
+    call_id: str | None
+    result: str
+    reason: str = ""
+
+
+class Intake:
+    """From bytes to what the ledger accepts, or to the receipt of what it does not take. Pure but for packing."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._rules = settings.property_rules()
+        self._max_bytes = settings.max_report_bytes
+
+    def prepare(
+        self,
+        body: bytes,
+        *,
+        query: Mapping[str, str] | None = None,
+        properties: Mapping[str, Scalar] | None = None,
+    ) -> Acceptable | OtherMessage:
+        """Return a report ready for `accept`, or the message that is none.
+
+        Raises InvalidReport when it cannot be used.
+        """
+        if len(body) > self._max_bytes:
+            raise InvalidReport("body", f"has {len(body)} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}")
+        message = read_message(body)
+        match message:
+            case OtherMessage():
+                return message
+            case Report(call_id, payload, fingerprint):
+                packed = pack(payload, gather(self._rules, payload, query, properties))
+                return Acceptable(call_id, fingerprint, packed)
+
+
+def rejection(body: bytes, error: InvalidReport, *, source: str, most: int) -> operations.Operation[bool]:
+    """Return the operation that keeps an unusable report, once per content."""
+    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    return operations.reject(digest=digest, meta=msgspec.json.encode(meta), packed=pack(body), most=most)
+
+
+class Producer:
+    """Hands reports in from Python. Safe to share between threads."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: IngestSettings,
+        wake: Callable[[], object],
+        *,
+        source: str = "python",
+    ) -> None:
+        self.ledger = ledger
+        self._settings = settings
+        self._wake = wake
+        self._intake = Intake(settings)
+        self._source = source
+
+    @classmethod
+    def from_env(cls, *, source: str = "python") -> Self:
+        """Return a producer made from the environment.
+
+        Raises ConfigurationError when a setting is wrong or the server cannot keep the durability promised,
+        LedgerUnavailable when Redis cannot be reached.
+        """
+        return cls.from_settings(IngestSettings(), source=source)
+
+    @classmethod
+    def from_settings(cls, settings: IngestSettings, *, source: str = "python") -> Self:
+        """Return a producer for these settings; raises as `from_env` does."""
+        url = redis_url(secret_text(settings.redis_url), settings.data_dir)
+        client = connect(url)
+        kept = keep(settings.durability, inspect(client))
+        ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        wake_ups = WakeUps(secret_text(settings.broker_url) or url)
+        return cls(ledger, settings, wake_ups.publish, source=source)
+
+    def submit(
+        self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
+    ) -> Receipt:
+        """Hand one report in and return when it is durable.
+
+        An unusable report is kept in the rejected bin, and the receipt says so. Raises LedgerUnavailable or
+        LedgerFull when it is not known to be stored.
+        """
+        return next(self.submit_many([report], properties))
+
+    def submit_many(
+        self,
+        reports: Iterable[bytes | str | Mapping[str, Any]],
+        properties: Mapping[str, Scalar] | None = None,
+    ) -> Iterator[Receipt]:
+        """Hand reports in by batches; yield one receipt for each, in order, when it is durable.
+
+        Takes reports from the iterable as it goes, so a source of any length needs constant memory.
+        """
+        documents = map(as_bytes, reports)
+        while batch := list(islice(_up_to(documents, _BATCH_BYTES), _BATCH_REPORTS)):
+            yield from self._submit_batch(batch, properties)
+
+    def _submit_batch(self, bodies: list[bytes], properties: Mapping[str, Scalar] | None) -> Iterator[Receipt]:
+        receipts: list[Receipt | None] = [None] * len(bodies)
+        acceptable: dict[int, Acceptable] = {}
+        rejected: list[operations.Operation[bool]] = []
+        for place, body in enumerate(bodies):
+            try:
+                prepared = self._intake.prepare(body, properties=properties)
+            except InvalidReport as error:
+                rejected.append(rejection(body, error, source=self._source, most=self._settings.rejected_max))
+                receipts[place] = Receipt(None, "rejected", str(error))
+                continue
+            if isinstance(prepared, OtherMessage):
+                receipts[place] = Receipt(None, "ignored", f"type is {prepared.type}")
+            else:
+                acceptable[place] = prepared
+        ignored = sum(1 for receipt in receipts if receipt and receipt.result == "ignored")
+        self._keep(rejected, ignored)
+        for place, result in zip(acceptable, self._accept(list(acceptable.values())), strict=True):
+            receipts[place] = Receipt(acceptable[place].call_id, result.value)
+        yield from (receipt for receipt in receipts if receipt)
+
+    def _keep(self, rejected: list[operations.Operation[bool]], ignored: int) -> None:
+        if rejected:
+            self.ledger.run_all(rejected, durably=True)
+        if ignored:
+            self.ledger.run(operations.tally({"ignored": ignored}))
+
+    def _accept(self, reports: list[Acceptable]) -> tuple[Result, ...]:
+        if not reports:
+            return ()
+        accepted = self.ledger.run_durably(
+            operations.accept(
+                reports,
+                revisions=self._settings.revisions,
+                per_wakeup=self._settings.reports_per_wakeup,
+            )
+        )
+        if accepted.wake:
+            self._wake()
+        return accepted.results
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def as_bytes(report: bytes | str | Mapping[str, Any]) -> bytes:
+    """Return a report's JSON. A mapping is printed by msgspec, which keeps integers of any size."""
+    match report:
+        case bytes():
+            return report
+        case str():
+            return report.encode("utf-8", "surrogatepass")
+        case _:
+            return msgspec.json.encode(report)
+
+
+def secret_text(secret: Any) -> str | None:
+    """Return a secret's text, or None where there is none."""
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
+    size = 0
+    while size < most_bytes:
+        document = next(documents, None)
+        if document is None:
+            return
+        size += len(document)
+        yield document

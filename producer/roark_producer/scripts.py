@@ -1,0 +1,59 @@
+"""The Lua scripts as Redis gets them: one file each, behind the text that all of them share.
+
+script = first line of the file, `#!lua flags=…`     what Redis may refuse it for
+       + KEY, rendered from keys.py                  which key is which
+       + LEGAL, rendered from lifecycle.py           which move is legal
+       + _ledger.lua                                 clock, record, move
+       + the rest of the file
+"""
+
+import hashlib
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+
+from roark_producer.keys import Keys
+from roark_producer.lifecycle import LEGAL_MOVES
+
+_FOLDER = resources.files("roark_producer") / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's whole text and the SHA-1 by which Redis knows it."""
+
+    name: str
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script of that name, as it is sent to Redis."""
+    flags, _, body = (_FOLDER / f"{name}.lua").read_text("utf-8").partition("\n")
+    text = "\n".join((flags, _key_table(), _legal_table(), _shared_text(), body))
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def script_names() -> list[str]:
+    """Return the names of all scripts."""
+    files = (entry.name for entry in _FOLDER.iterdir())
+    return sorted(name.removesuffix(".lua") for name in files if name.endswith(".lua") and name[0] != "_")
+
+
+@cache
+def _shared_text() -> str:
+    return (_FOLDER / "_ledger.lua").read_text("utf-8")
+
+
+def _key_table() -> str:
+    entries = (f"{field.name} = KEYS[{place}]" for place, field in enumerate(fields(Keys), start=1))
+    return f"local KEY = {{ {', '.join(entries)} }}"
+
+
+def _legal_table() -> str:
+    moves = []
+    for move, states in LEGAL_MOVES.items():
+        entries = (f"{before} = '{after}'" for before, after in states.items())
+        moves.append(f"{move} = {{ {', '.join(entries)} }}")
+    return f"local LEGAL = {{ {', '.join(moves)} }}"

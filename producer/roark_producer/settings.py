@@ -1,0 +1,162 @@
+"""The settings that producers need, read once from the environment (and from `.env`), validated, masked in print.
+
+Every setting `x` is the variable `ROARK_INGEST_X`. A secret may also come from a file named by the variable
+with `_FILE` behind it. Entry points build these models; nothing below them reads the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from roark_producer.durability import wanted_replicas
+from roark_producer.errors import ConfigurationError
+from roark_producer.ledger import DEFAULT_PREFIX
+from roark_producer.properties import PropertyRules, Scalar
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads secrets from the files that `…_FILE` variables name."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Return the file's content, or None where no such variable is set."""
+        name = variable_of(self.settings_cls, field_name)
+        path = os.environ.get(f"{name}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text("utf-8").strip(), field_name, False
+        except OSError as error:
+            raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return every secret that has a file."""
+        secrets = {
+            name for name, field in self.settings_cls.model_fields.items() if "SecretStr" in str(field.annotation)
+        }
+        found = {name: self.get_field_value(None, name)[0] for name in secrets}
+        return {alias_or(self.settings_cls, k): v for k, v in found.items() if v is not None}
+
+
+def alias_or(model: type[BaseSettings], name: str) -> str:
+    """Return the name by which a field is given to its model."""
+    alias = model.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else name
+
+
+def variable_of(model: type[BaseSettings], name: str) -> str:
+    """Return the environment variable of a field."""
+    alias = model.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{name}".upper()
+
+
+class FromEnvironment(BaseSettings):
+    """A settings model that reads the environment, `.env` and secret files, and ignores what it does not know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROARK_INGEST_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_in_words(type(self), error)) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put secret files behind the environment: a variable set directly wins."""
+        return (init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls))
+
+
+def _in_words(model: type[BaseSettings], error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        variable = variable_of(model, name) if name in model.model_fields else name
+        lines.append(f"{variable}: {problem['msg']}")
+    return "; ".join(lines)
+
+
+class IngestSettings(FromEnvironment):
+    """What every part needs: where the ledger is, what it promises, what is added to reports."""
+
+    redis_url: SecretStr | None = Field(None, description="ledger and broker; none: the embedded server's socket")
+    broker_url: SecretStr | None = Field(None, description="a separate broker for Celery; none: the ledger's")
+    data_dir: Path = Field(Path(".roark-ingest"), description="embedded server's files, spool")
+    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="hash tag of all keys")
+    durability: str = Field("fsync", description="fsync, replicated:N or memory")
+    revisions: Literal["record", "upload"] = Field(
+        "record", description="another report of a delivered call: only recorded, or uploaded as well"
+    )
+    reports_per_wakeup: int = Field(64, ge=1, description="one Celery message for so many ready reports")
+    max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
+    rejected_max: int = Field(10_000, ge=1, description="unusable reports kept, oldest given up first")
+    properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
+    properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="webhook query parameters taken as properties, comma-separated"
+    )
+    properties_from_report: dict[str, str] = Field(
+        {}, description='JSON object: property name to path in the report, {"tenant":"call.metadata.tenant"}'
+    )
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
+
+    @field_validator("properties_from_query", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("durability")
+    @classmethod
+    def _known_promise(cls, value: str) -> str:
+        try:
+            wanted_replicas(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    def property_rules(self) -> PropertyRules:
+        """Return what is added to each report."""
+        return PropertyRules(self.properties, self.properties_from_query, self.properties_from_report)
+
+
+class WebhookSettings(FromEnvironment):
+    """What the webhook listens on and demands of a sender."""
+
+    vapi_secret: SecretStr | None = Field(None, description="what the webhook demands; comma-separated while rotating")
+    webhook_host: str = Field("127.0.0.1", description="address that the webhook listens on")
+    webhook_port: int = Field(8787, ge=0, le=65535, description="port that the webhook listens on")
+    webhook_path: str = Field("/vapi", pattern="^/", description="path that Vapi posts to")
+    webhook_body_seconds: float = Field(15, gt=0, description="a body that takes longer is given up (408)")
+    webhook_token_header: str = Field("X-Vapi-Secret", description="header that carries the secret verbatim")
+    webhook_hmac: Literal["off", "sha256", "sha512", "sha1"] = Field(
+        "off", description="demand a signature made with the secret: sha256, sha512 or sha1"
+    )
+    webhook_signature_header: str = Field("x-signature", description="Vapi's signatureHeader")
+    webhook_signature_prefix: str = Field("", description="Vapi's signaturePrefix, such as sha256=")
+    webhook_signature_encoding: Literal["hex", "base64"] = Field("hex", description="Vapi's signatureEncoding")
+    webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none sent")
+    webhook_timestamp_seconds: int = Field(300, ge=1, description="a signature older than this is refused")
+    webhook_payload_format: str = Field("{timestamp}.{body}", description="Vapi's payloadFormat")
+    webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the valid secrets; an empty one is never among them."""
+        if self.vapi_secret is None:
+            return ()
+        return tuple(part for part in map(str.strip, self.vapi_secret.get_secret_value().split(",")) if part)

@@ -1,0 +1,1 @@
+"""The Celery worker that delivers reports to Roark."""
