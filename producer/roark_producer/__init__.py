@@ -16,6 +16,8 @@ from roark_producer.errors import (
     ConfigurationError,
     IngestError,
     InvalidReport,
+    LedgerError,
+    LedgerFault,
     LedgerFull,
     LedgerUnavailable,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "ConfigurationError",
     "IngestError",
     "InvalidReport",
+    "LedgerError",
+    "LedgerFault",
     "LedgerFull",
     "LedgerUnavailable",
     "Producer",

@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from roark_producer.errors import ConfigurationError, LedgerFull, LedgerUnavailable
+from roark_producer.errors import ConfigurationError, LedgerFault, LedgerFull, LedgerUnavailable
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _ANSWER_SECONDS = 5.0
@@ -99,7 +99,7 @@ def _sentinel_parts(url: str) -> tuple[list[tuple[str, int]], str, dict[str, Any
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn redis-py's errors into LedgerUnavailable and LedgerFull; the message names no argument."""
+    """Turn redis-py's errors into ours; the message names no argument."""
     try:
         yield
     except OutOfMemoryError as error:
@@ -111,4 +111,4 @@ def translated_errors() -> Iterator[None]:
             raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
         if str(error).startswith(("LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")):
             raise LedgerUnavailable(f"Redis does not take commands: {str(error)[:80]}") from error
-        raise
+        raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error

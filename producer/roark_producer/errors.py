@@ -4,8 +4,10 @@
     ├── ConfigurationError        a setting is missing, contradictory or unsafe
     │   └── BrokenPromise         the Redis server cannot keep the durability that was asked for
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
-    └── LedgerUnavailable         Redis cannot be reached, or did not answer in time
-        └── LedgerFull            Redis refuses writes because its memory is full
+    └── LedgerError               the ledger did not do what it was asked
+        ├── LedgerUnavailable     Redis cannot be reached, or did not answer in time
+        │   └── LedgerFull        Redis refuses writes because its memory is full
+        └── LedgerFault           Redis answered with an error that waiting does not mend
 
 Messages name calls by id and never carry a payload, a token, a secret or a phone number.
 """
@@ -35,7 +37,15 @@ class InvalidReport(IngestError):
         self.problem = problem
 
 
-class LedgerUnavailable(IngestError):
+class LedgerError(IngestError):
+    """The ledger did not do what it was asked."""
+
+
+class LedgerFault(LedgerError):
+    """Redis answered with an error that waiting does not mend: wrong data, a forbidden command, a fault of ours."""
+
+
+class LedgerUnavailable(LedgerError):
     """Redis cannot be reached, or did not answer in time; nothing is known to be stored."""
 
 

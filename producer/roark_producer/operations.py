@@ -86,12 +86,12 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """One report under a lease. `attempts` are those before this one, `accepted_ms` is Unix time."""
+    """One report under a lease. `attempts` are those before this one, `age_ms` is since it was accepted."""
 
     call_id: CallId
     token: LeaseToken
     attempts: int
-    accepted_ms: int
+    age_ms: int
     revision: bool
     priority: str
     packed: bytes = field(repr=False)
@@ -116,12 +116,12 @@ def claim(*, wanted: int, lease_ms: int, listen_ms: int, most_bytes: int) -> Ope
 
 
 def _parse_claimed(row: list[Any]) -> Claimed:
-    call_id, token, attempts, accepted_ms, revision, priority, packed = row
+    call_id, token, attempts, age_ms, revision, priority, packed = row
     return Claimed(
         call_id=CallId(call_id.decode()),
         token=LeaseToken(token),
         attempts=attempts,
-        accepted_ms=accepted_ms,
+        age_ms=age_ms,
         revision=revision == 1,
         priority=priority.decode(),
         packed=packed,

@@ -9,7 +9,7 @@
 --       itself if it gets less than it wanted; 0: it is about to leave, wake somebody for what comes next
 --       5 largest sum of packed bytes wanted; the first report may be larger than that
 -- Returns { lane, wait, report … }: lane is open, held or probing; wait is ms until asking again makes
--- sense, 0 for now; a report is { call id, token, attempts, accepted ms, revision, priority, packed }.
+-- sense, 0 for now; a report is { call id, token, attempts, age (ms), revision, priority, packed }.
 
 local wanted = tonumber(ARGV[2])
 local lease = tonumber(ARGV[3])
@@ -87,7 +87,7 @@ if #ids > 0 then
       leased[#leased + 1] = now + lease
       leased[#leased + 1] = id
       answer[#answer + 1] = {
-        id, token, record.attempts, record.accepted, tonumber(record.revision), record.priority, packed,
+        id, token, record.attempts, now - record.accepted, tonumber(record.revision), record.priority, packed,
       }
     end
   end

@@ -1,0 +1,137 @@
+"""The sandbox as a web application: what a request to Roark meets here.
+
+An upload's way is `CallImport`:
+
+1. read the whole body, then wait as long as the latency says;
+2. read the upload, or find the reason to refuse it;
+3. decide whether something goes wrong on purpose;
+4. import or skip the call, unless the fault comes first;
+5. answer, or fail to.
+
+Steps 2 to 4 run without a pause, so two requests for one call never import it twice by racing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from roark_ops.sandbox import answers, connection
+from roark_ops.sandbox.behaviour import Behaviour
+from roark_ops.sandbox.control import Control
+from roark_ops.sandbox.faults import CutShort, Fault, NeverAnswer, ProxyPage, Refuse, ResetConnection
+from roark_ops.sandbox.memory import Memory
+from roark_ops.sandbox.options import SandboxOptions
+from roark_ops.sandbox.service import Service, is_authorised
+from roark_ops.sandbox.traffic import Traffic
+from roark_ops.sandbox.upload import Refusal, Upload, read_upload
+
+
+def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette:
+    """The application; `clock` gives seconds and only grows. Raises ValueError for a wrong fault or scenario."""
+    behaviour = Behaviour(options, clock)
+    memory = Memory(deduplicate=options.dedup, keep_payloads=options.keep_payloads)
+    traffic = Traffic(clock)
+    service = Service(options.token, behaviour)
+    return Starlette(
+        routes=[
+            Route(options.path, CallImport(options, behaviour, memory, traffic), methods=["POST"]),
+            Route("/health", service.health),
+            Route("/v1/me", service.me),
+            *Control(behaviour, memory, traffic).routes(),
+        ],
+        exception_handlers={HTTPException: _no_such_route},
+    )
+
+
+class CallImport:
+    """`POST /v1/vapi/call`, as a bare ASGI application because some faults are no HTTP answer at all."""
+
+    def __init__(self, options: SandboxOptions, behaviour: Behaviour, memory: Memory, traffic: Traffic) -> None:
+        self._token = options.token
+        self._max_body_bytes = options.max_body_bytes
+        self._behaviour = behaviour
+        self._memory = memory
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._traffic.began()
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._traffic.ended()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await connection.read_body(receive, self._max_body_bytes)
+        if body is None:
+            self._traffic.hung_up()
+            return
+        self._traffic.received(len(body))
+        await asyncio.sleep(self._behaviour.delay_seconds())
+
+        upload = self._read(Headers(scope=scope), body)
+        fault = self._behaviour.fault_for(upload.call_id)
+        if fault is None:
+            answer = self._noted(upload, self._import(upload))
+            await answer(scope, receive, send)
+        else:
+            await self._fail(fault, upload, scope, receive, send)
+
+    def _read(self, headers: Headers, body: bytes) -> Upload | Refusal:
+        if not is_authorised(headers, self._token):
+            return Refusal(401)
+        if len(body) > self._max_body_bytes:
+            return Refusal(413)
+        upload = read_upload(headers.get("content-type", ""), body)
+        if upload.call_id is not None:
+            self._memory.receive(upload.call_id)
+        return upload
+
+    def _import(self, upload: Upload | Refusal) -> Response:
+        match upload:
+            case Refusal(status, message, parameter):
+                return answers.error(status, message, parameter)
+            case Upload(call_id, payload, skip):
+                return answers.imported(self._memory.take(call_id, payload, skip_already_imported=skip))
+
+    async def _fail(self, fault: Fault, upload: Upload | Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        self._traffic.failed(fault.name)
+        if fault.imported:
+            self._import(upload)
+        match fault.action:
+            case Refuse() as refuse:
+                await self._noted(upload, answers.refused(refuse))(scope, receive, send)
+            case ProxyPage():
+                await self._noted(upload, answers.proxy_page())(scope, receive, send)
+            case CutShort():
+                await connection.cut_short(self._noted(upload, self._import(upload)), scope, receive, send)
+            case NeverAnswer():
+                self._note(upload, None)
+                await connection.never_answer(receive)
+            case ResetConnection():
+                self._note(upload, None)
+                await connection.reset(scope, receive)
+
+    def _noted(self, upload: Upload | Refusal, answer: Response) -> Response:
+        self._traffic.answered(answer.status_code)
+        self._note(upload, answer.status_code)
+        return answer
+
+    def _note(self, upload: Upload | Refusal, status: int | None) -> None:
+        if upload.call_id is not None:
+            self._memory.answered(upload.call_id, status)
+
+
+def _no_such_route(_request: Request, raised: Exception) -> Response:
+    """404 for an unknown route, 405 for a wrong method, in Roark's error shape."""
+    if not isinstance(raised, HTTPException):
+        raise raised
+    return answers.error(raised.status_code, headers=raised.headers)

@@ -1,0 +1,103 @@
+"""The command that starts a sandbox: its options, checked before anything listens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from roark_ops.sandbox.faults import parse_faults
+from roark_ops.sandbox.options import DEFAULT_MAX_BODY_BYTES, DEFAULT_PATH, DEFAULT_PORT, SandboxOptions
+from roark_ops.sandbox.scenario import parse_scenario
+
+
+def _checked_faults(fail: list[str]) -> list[str]:
+    try:
+        parse_faults(fail)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return fail
+
+
+def _checked_scenario(scenario: str | None) -> str | None:
+    try:
+        if scenario is not None:
+            parse_scenario(scenario)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return scenario
+
+
+def _checked_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise typer.BadParameter(f"{path!r} does not begin with /")
+    return path
+
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Path = Annotated[str, typer.Option(callback=_checked_path, help="Path that takes the uploads.")]
+LatencyMs = Annotated[float, typer.Option(min=0, help="Milliseconds until an upload is answered.")]
+JitterMs = Annotated[float, typer.Option(min=0, help="Up to so many milliseconds more, by chance.")]
+Fail = Annotated[
+    list[str],
+    typer.Option(
+        callback=_checked_faults,
+        metavar="WHAT:RATE[:OPTION=VALUE]…",
+        help="What goes wrong, and how often: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
+        "reset:0.02, html:0.1, cut:0.01. Options: calls, imported, retry-after, retry-after-ms, should-retry, "
+        "message. May be given several times.",
+    ),
+]
+ScenarioOption = Annotated[
+    str | None,
+    typer.Option(
+        callback=_checked_scenario,
+        metavar="KIND:DURATION[@START]",
+        help="What happens over time: outage:30s, outage:30s@10s, flap:30s, slow:2s.",
+    ),
+]
+Token = Annotated[str | None, typer.Option(help="Bearer token to demand; without it everybody is let in.")]
+Seed = Annotated[int | None, typer.Option(help="Makes the same requests fail in each run.")]
+NoDedup = Annotated[bool, typer.Option("--no-dedup", help="Count every accepted upload as imported.")]
+MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes; above it, 413.")]
+KeepPayloads = Annotated[bool, typer.Option("--keep-payloads", help="Keep each call's last payload.")]
+
+
+def sandbox(
+    *,
+    port: Port = DEFAULT_PORT,
+    host: Host = "127.0.0.1",
+    path: Path = DEFAULT_PATH,
+    latency_ms: LatencyMs = 0.0,
+    jitter_ms: JitterMs = 0.0,
+    fail: Fail = [],  # noqa: B006 Typer copies it
+    scenario: ScenarioOption = None,
+    token: Token = None,
+    seed: Seed = None,
+    no_dedup: NoDedup = False,
+    max_body: MaxBody = DEFAULT_MAX_BODY_BYTES,
+    keep_payloads: KeepPayloads = False,
+) -> None:
+    """A local Roark that fails on demand and remembers what it received."""
+    from roark_ops.sandbox.server import run
+
+    options = SandboxOptions(
+        host=host,
+        port=port,
+        path=path,
+        token=token,
+        latency_ms=latency_ms,
+        jitter_ms=jitter_ms,
+        fail=tuple(fail),
+        scenario=scenario,
+        seed=seed,
+        dedup=not no_dedup,
+        max_body_bytes=max_body,
+        keep_payloads=keep_payloads,
+    )
+    try:
+        run(options)
+    except OSError as error:
+        typer.echo(f"sandbox cannot listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
+        raise typer.Exit(1) from None

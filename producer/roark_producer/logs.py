@@ -1,0 +1,122 @@
+"""Logs: one wide event per thing that happened, as JSON lines for machines or as readable lines for people.
+
+    set_up_logging(settings.log_format, settings.log_level)
+    event(logger, "delivered", call_id=call_id, attempt=2, duration_ms=131)
+
+1. `event` logs an action with its fields. The action is a stable word to search for; what varies is a field.
+2. The filter masks secrets before a formatter sees them: values under a secret-like name, and whatever looks
+   like a phone number, a bearer token or a URL's password in any text, of other libraries too.
+3. One handler on stderr writes the lines.
+"""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_HANDLER = "roark-ingest"
+_MASK = "***"
+_CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn.error")
+_SECRET_NAME = re.compile(r"secret|token|passw|authoriz|api_?key|bearer|credential|cookie|signature", re.IGNORECASE)
+_SECRET_TEXT = (
+    (re.compile(r"\bbearer\s+[^\s\"',;]+", re.IGNORECASE), f"Bearer {_MASK}"),
+    (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\1{_MASK}@"),
+    (re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}"), f"+{_MASK}"),
+)
+_PLAIN_VALUE = re.compile(r"[^\s\"=]+")
+
+
+def set_up_logging(fmt: str, level: str) -> None:
+    """Send this process's logs to stderr, as `console` or `json` lines from `level` on. May be called again."""
+    handler = logging.StreamHandler()
+    handler.set_name(_HANDLER)
+    handler.setFormatter(JsonLines() if fmt == "json" else Console())
+    handler.addFilter(redact)
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if each.get_name() == _HANDLER]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def event(logger: logging.Logger, action: str, *, level: int = logging.INFO, **fields: object) -> None:
+    """Log that `action` happened, with its fields. Field values should be text, numbers, or lists of them."""
+    if logger.isEnabledFor(level):
+        logger.log(level, action, extra={"fields": fields}, stacklevel=2)
+
+
+def redact(record: logging.LogRecord) -> bool:
+    """Mask what no log may hold, in the record itself. A filter: every record passes."""
+    record.msg, record.args = _masked_text(record.getMessage()), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    record.exc_text = _masked_text(record.exc_text) if record.exc_text else None
+    if (fields := _fields(record)) is not None:
+        record.fields = _masked(fields)
+    return True
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
+    fields: dict[str, Any] | None = getattr(record, "fields", None)  # None: no event, another library's record
+    return fields
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    match value:
+        case None | bool():
+            return value
+        case _ if _SECRET_NAME.search(name):
+            return _MASK
+        case int() | float():
+            return value
+        case dict():
+            return {str(key): _masked(inner, str(key)) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked(inner) for inner in value]
+        case _:
+            return _masked_text(str(value))
+
+
+def _masked_text(text: str) -> str:
+    for pattern, mask in _SECRET_TEXT:
+        text = pattern.sub(mask, text)
+    return text
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, action, then the event's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = _fields(record)
+        line = {
+            "time": _time(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message" if fields is None else "action": record.getMessage(),
+        }
+        line |= {name: value for name, value in (fields or {}).items() if name not in line}
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line)
+
+
+class Console(logging.Formatter):
+    """A readable line: time, level, action, `name=value` for each field."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback below it where there is one."""
+        parts = [f"{_time(record):%H:%M:%S.%f}"[:-3], f"{record.levelname.lower():<7}", record.getMessage()]
+        parts += [f"{name}={_shown(value)}" for name, value in (_fields(record) or {}).items()]
+        return " ".join(parts) + (f"\n{record.exc_text}" if record.exc_text else "")
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and _PLAIN_VALUE.fullmatch(value) else json.dumps(value, ensure_ascii=False)

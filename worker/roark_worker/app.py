@@ -1,0 +1,158 @@
+"""The Celery app: `celery -A roark_worker.app worker`.
+
+    a message roark.deliver arrives        → `deliver` runs one drain on the process's engine
+    the drain ends with work left          → it publishes the next wake-up
+    the worker starts                      → the ledger's promise is checked, the tick begins
+    SIGTERM                                → nothing more is claimed, uploads end, the rest is given back
+
+The pool is `threads` with one slot: a drain keeps hundreds of uploads in flight by itself, so cores are used
+by processes (`roark-ingest worker`), and further wake-ups stay in the queue for the others.
+"""
+
+import logging
+import sys
+import threading
+from functools import cache
+from typing import Any, ClassVar
+
+from celery import Celery, bootsteps, signals
+
+from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_settings
+from roark_producer.connection import connect, connect_async, redis_url
+from roark_producer.durability import inspect, keep
+from roark_producer.errors import ConfigurationError, LedgerUnavailable
+from roark_producer.ledger import AsyncLedger, Ledger
+from roark_producer.logs import event, set_up_logging
+from roark_producer.producer import secret_text
+from roark_producer.settings import IngestSettings
+from roark_worker.delivery import Delivery
+from roark_worker.engine import Engine
+from roark_worker.roark import Roark, Token
+from roark_worker.settings import WorkerSettings
+from roark_worker.tick import Tick
+
+logger = logging.getLogger(__name__)
+
+EX_CONFIG = 78
+
+
+@cache
+def ingest_settings() -> IngestSettings:
+    """Return the ledger's settings, read once per process."""
+    return IngestSettings()
+
+
+@cache
+def worker_settings() -> WorkerSettings:
+    """Return the worker's settings, read once per process."""
+    return WorkerSettings()
+
+
+def ledger_url() -> str:
+    """Return the URL of the ledger's Redis."""
+    settings = ingest_settings()
+    return redis_url(secret_text(settings.redis_url), settings.data_dir)
+
+
+def broker_url() -> str:
+    """Return the URL of Celery's broker."""
+    return secret_text(ingest_settings().broker_url) or ledger_url()
+
+
+@cache
+def wake_ups() -> WakeUps:
+    """Return this process's publisher of wake-ups."""
+    return WakeUps(broker_url())
+
+
+def _make_delivery() -> Delivery:
+    settings = worker_settings()
+    ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
+    return Delivery(ledger, Roark(settings, Token.of(settings)), settings)
+
+
+engine = Engine(_make_delivery)
+
+
+class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """Checks the promise and the token, then ticks as long as the worker lives."""
+
+    requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        self.tick: Tick | None = None
+
+    def start(self, worker: Any) -> None:
+        """Refuse to start on a setting that cannot work; else begin to tick."""
+        ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
+        _check(ledger)
+        self.tick = Tick(ledger, worker_settings(), wake=wake_ups().publish, is_draining=lambda: engine.is_draining)
+        self.tick.start()
+
+    def stop(self, worker: Any) -> None:
+        """Stop ticking and let the uploads end."""
+        if self.tick:
+            self.tick.stop()
+        engine.stop(worker_settings().shutdown_seconds)
+
+    terminate = stop
+
+
+def _check(ledger: Ledger) -> None:
+    try:
+        worker_settings().require_token()
+        kept = keep(ingest_settings().durability, inspect(ledger.client))
+        event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)
+    except ConfigurationError as error:
+        event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
+        sys.exit(EX_CONFIG)
+    except LedgerUnavailable as error:
+        # Redis may come later; what it cannot promise, the producers refuse.
+        event(logger, "redis_away", level=logging.ERROR, error=str(error))
+
+
+def _make_app() -> Celery:
+    made = Celery("roark")
+    made.conf.update(celery_settings(broker_url()))
+    made.conf.update(
+        worker_pool="threads",
+        worker_concurrency=1,
+        worker_send_task_events=True,
+        worker_redirect_stdouts=False,
+        task_track_started=True,
+        broker_pool_limit=4,
+    )
+    made.steps["worker"].add(TickStep)
+    return made
+
+
+app = _make_app()
+
+
+@app.task(name=DELIVER_TASK)  # type: ignore[untyped-decorator] # Celery has no types
+def deliver() -> str:
+    """Deliver ready reports until none is left or the time budget is used up; return what was done."""
+    summary = engine.drain()
+    if summary is None:
+        return "a drain is under way in this process"
+    event(logger, "drained", level=logging.DEBUG, summary=summary.in_words())
+    if summary.more:
+        wake_ups().publish()
+    return summary.in_words()
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _log_our_way(**_: Any) -> None:
+    set_up_logging(ingest_settings().log_format, ingest_settings().log_level)
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _begin_stop(**_: Any) -> None:
+    # Sent from a signal handler: the engine's lock may be held by the very thread that was interrupted.
+    threading.Thread(target=engine.begin_stop, daemon=True).start()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _stop_child(**_: Any) -> None:
+    # Only prefork's children get here; with threads the tick's step stops the engine.
+    engine.stop(worker_settings().shutdown_seconds)

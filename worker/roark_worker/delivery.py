@@ -1,0 +1,297 @@
+"""One report's way through a worker: claim → upload → settle, for hundreds of reports on one event loop.
+
+    drain      claims reports while slots are free and time is left, and starts an upload for each
+    _deliver   one upload: unpack, post, judge, decide; the outcome goes to `Settling`
+    _renew     prolongs the leases of what is in hand
+
+A drain does not wait for its uploads: they belong to the process, and the next drain goes on with them. So a
+slow answer neither holds up a wake-up nor empties the pipe at the end of a time budget.
+
+While it waits for slots or for work, a drain asks the gate every few ms. That it does so stands in the ledger
+(`listening_until`), and producers publish no wake-up while somebody listens.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from roark_producer import operations
+from roark_producer.errors import LedgerError, LedgerUnavailable
+from roark_producer.ledger import AsyncLedger
+from roark_producer.logs import event
+from roark_producer.operations import Claim, Claimed, Held, LaneState
+from roark_producer.packing import DamagedPayload, unpack
+from roark_worker.roark import Roark, UploadFailed, upload_body
+from roark_worker.schedule import Schedule
+from roark_worker.settings import WorkerSettings
+from roark_worker.settlement import Attempt, Release, settle
+from roark_worker.settling import Settling
+from roark_worker.verdict import Delivered, Passing, Refused, Verdict, judge
+
+logger = logging.getLogger(__name__)
+
+_ASK_SECONDS = 0.005
+_ASK_IDLE_SECONDS = 0.02
+_IDLE_AFTER_SECONDS = 0.25
+_LINGER_SECONDS = 1.0
+_LISTEN_MS = 400
+_PAUSE_SECONDS = 0.5
+_RECORD_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one drain did: counts of what was recorded while it ran, and why it ended.
+
+    `ended` is idle, budget, held, stopping or redis. `more` says that somebody should be woken.
+    """
+
+    claimed: int
+    counted: dict[str, int]
+    seconds: float
+    ended: str
+    in_flight: int
+
+    @property
+    def more(self) -> bool:
+        """Whether reports may still be ready."""
+        return self.ended == "budget"
+
+    def in_words(self) -> str:
+        """Return the line that Flower shows for the drain."""
+        parts = [f"{count} {name}" for name, count in sorted(self.counted.items()) if count]
+        done = ", ".join(parts) or "nothing to record"
+        return f"{self.claimed} claimed: {done}; {self.seconds:.1f} s; ended: {self.ended}"
+
+
+@dataclass(slots=True)
+class _InHand:
+    held: Held
+    task: "asyncio.Task[None] | None" = None
+
+
+class Delivery:
+    """Delivers reports on the event loop that it was made on."""
+
+    def __init__(
+        self,
+        ledger: AsyncLedger,
+        roark: Roark,
+        settings: WorkerSettings,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._ledger = ledger
+        self._roark = roark
+        self._settings = settings
+        self._chance = chance
+        self._schedule = schedule_of(settings)
+        self._settling = Settling(ledger, settings, self._let_go)
+        self._in_hand: dict[Held, _InHand] = {}
+        self._uploading = 0
+        self._progress = asyncio.Event()
+        self._stopping = False
+        self._background = [
+            asyncio.create_task(self._settling.run(), name="settle"),
+            asyncio.create_task(self._renew(), name="renew"),
+        ]
+
+    async def drain(self) -> Summary:
+        """Deliver reports until none is ready, the time budget is used up, or the lane is held."""
+        loop = asyncio.get_running_loop()
+        started, before = loop.time(), Counter(self._settling.counted)
+        deadline = started + self._settings.drain_seconds
+        claimed, last_work, ended = 0, started, "budget"
+        while not self._stopping and loop.time() < deadline:
+            try:
+                claim = await self._claim(listen=True)
+            except LedgerUnavailable as error:
+                event(logger, "claim_failed", level=logging.WARNING, error=str(error))
+                ended = "redis"
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            ended = "budget"
+            claimed += len(claim.reports)
+            if claim.reports or self._in_hand:
+                last_work = loop.time()
+            elif claim.lane is LaneState.HELD:
+                ended = "held"
+                break
+            elif loop.time() - last_work > _LINGER_SECONDS:
+                last = await self._last_claim()
+                claimed += last
+                if not last:
+                    ended = "idle"
+                    break
+            await self._pause(claim, idle=loop.time() - last_work)
+        if self._stopping:
+            ended = "stopping"
+        counted = dict(self._settling.counted - before)
+        return Summary(claimed, counted, loop.time() - started, ended, len(self._in_hand))
+
+    async def _last_claim(self) -> int:
+        # It also takes back the promise to listen: from here on producers wake somebody again.
+        try:
+            return len((await self._claim(listen=False)).reports)
+        except LedgerUnavailable:
+            return 0
+
+    async def _claim(self, *, listen: bool) -> Claim:
+        free = self._settings.max_in_flight - self._uploading
+        wanted = min(free, self._settings.claim_batch)
+        if wanted <= 0:
+            return Claim(LaneState.OPEN, 0, ())
+        claim = await self._ledger.run(
+            operations.claim(
+                wanted=wanted,
+                lease_ms=round(self._settings.lease_seconds * 1000),
+                listen_ms=_LISTEN_MS if listen else 0,
+                most_bytes=self._settings.claim_bytes,
+            )
+        )
+        for report in claim.reports:
+            self._start(report)
+        return claim
+
+    def _start(self, report: Claimed) -> None:
+        in_hand = _InHand(Held(report.call_id, report.token))
+        self._in_hand[in_hand.held] = in_hand
+        self._uploading += 1
+        in_hand.task = asyncio.create_task(self._deliver(report))
+        in_hand.task.add_done_callback(lambda task: self._check(in_hand.held, task))
+
+    def _check(self, held: Held, task: "asyncio.Task[None]") -> None:
+        # A fault of ours must not keep a report under a lease that is renewed for ever: let the lease run out.
+        if not task.cancelled() and (error := task.exception()):
+            event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
+            self._let_go(held)
+
+    async def _pause(self, claim: Claim, *, idle: float) -> None:
+        if len(claim.reports) == self._settings.claim_batch:
+            await asyncio.sleep(0)
+            return
+        enough = self._settings.max_in_flight - self._settings.claim_batch
+        self._progress.clear()
+        asking_again = _ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS
+        if self._uploading > enough:
+            # All slots but a few are taken: wait for some to come free rather than claim one at a time.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(asking_again):
+                    await self._progress.wait()
+            return
+        await asyncio.sleep(asking_again)
+
+    async def _deliver(self, report: Claimed) -> None:
+        """One report: unpack, post, judge, decide."""
+        held = Held(report.call_id, report.token)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            verdict = await self._attempt(report)
+        except asyncio.CancelledError:
+            self._settling.add(Release(held))
+            raise
+        finally:
+            self._uploading -= 1
+            if self._settings.max_in_flight - self._uploading >= self._settings.claim_batch:
+                self._progress.set()
+        duration = loop.time() - started
+        attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
+        settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
+        _tell(attempt, type(settlement).__name__.lower())
+        self._settling.add(settlement)
+
+    async def _attempt(self, report: Claimed) -> Verdict:
+        try:
+            body = upload_body(unpack(report.packed), revision=report.revision)
+        except DamagedPayload as error:
+            return Refused("damaged", message=str(error))
+        try:
+            answer = await self._roark.upload(body)
+        except UploadFailed as error:
+            return Passing(error.reason, message=error.detail)
+        except Exception as error:  # noqa: BLE001 the transport's own surprises must not lose a report
+            return Passing("transport", message=type(error).__name__)
+        return judge(answer, datetime.now(UTC))
+
+    def _let_go(self, held: Held) -> None:
+        self._in_hand.pop(held, None)
+
+    async def _renew(self) -> None:
+        lease_ms = round(self._settings.lease_seconds * 1000)
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 3)
+            in_hand = list(self._in_hand)
+            if not in_hand:
+                continue
+            try:
+                kept = await self._ledger.run(operations.renew(in_hand, lease_ms=lease_ms))
+            except LedgerError as error:
+                event(logger, "renew_failed", level=logging.WARNING, reports=len(in_hand), error=str(error))
+                continue
+            for held in (held for held, mine in zip(in_hand, kept, strict=True) if not mine):
+                self._give_up(held)
+
+    def _give_up(self, held: Held) -> None:
+        # Somebody else has it by now: an upload that goes on would only be the second one.
+        in_hand = self._in_hand.get(held)
+        if in_hand and in_hand.task and not in_hand.task.done():
+            event(logger, "lease_lost", level=logging.WARNING, call_id=held.call_id)
+            in_hand.task.cancel()
+
+    def begin_stop(self) -> None:
+        """Claim nothing more; a running drain ends at once."""
+        self._stopping = True
+        self._progress.set()
+
+    async def stop(self, seconds: float) -> None:
+        """Let uploads end for up to `seconds`, give back the rest, and record every outcome."""
+        self.begin_stop()
+        tasks = [one.task for one in self._in_hand.values() if one.task and not one.task.done()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await self._settling.finish()
+        for background in self._background:
+            background.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._roark.aclose()
+        await self._ledger.aclose()
+
+
+def schedule_of(settings: WorkerSettings) -> Schedule:
+    """Return the schedule that the settings describe."""
+    return Schedule(
+        first_delay=settings.first_delay_seconds,
+        max_delay=settings.max_delay_seconds,
+        max_attempts=settings.max_attempts,
+        max_age=settings.max_age_hours * 3600,
+        retry_after_max=settings.retry_after_max_seconds,
+    )
+
+
+def _tell(attempt: Attempt, settled: str) -> None:
+    verdict = attempt.verdict
+    good = isinstance(verdict, Delivered)
+    level = logging.INFO if good else logging.WARNING
+    if not logger.isEnabledFor(level):
+        return
+    event(
+        logger,
+        settled,
+        level=level,
+        call_id=attempt.claimed.call_id,
+        attempt=attempt.claimed.attempts + 1,
+        status=verdict.status or None,
+        reason=getattr(verdict, "reason", None),
+        duration_ms=attempt.duration_ms,
+        age_seconds=round(attempt.age_seconds, 3),
+    )

@@ -1,0 +1,71 @@
+"""The event loop of a worker process, on a thread of its own, and what lives on it.
+
+Celery's pool threads hand drains over and wait for them. The engine starts with the first drain, so that it is
+made in the process that uses it, whatever pool Celery runs.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import uvloop
+
+from roark_worker.delivery import Delivery, Summary
+
+
+class Engine:
+    """One event loop with one `Delivery`. Its methods may be called from any thread."""
+
+    def __init__(self, make: Callable[[], Delivery]) -> None:
+        self._make = make
+        self._starting = threading.Lock()
+        self._draining = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._delivery: Delivery | None = None
+        self._stopped = False
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain is under way."""
+        return self._draining.locked()
+
+    def drain(self) -> Summary | None:
+        """Run one drain and return what it did; None when one is under way already, or the engine has stopped."""
+        if not self._draining.acquire(blocking=False):
+            return None
+        try:
+            delivery = self._started()
+            if delivery is None or self._loop is None:
+                return None
+            return asyncio.run_coroutine_threadsafe(delivery.drain(), self._loop).result()
+        finally:
+            self._draining.release()
+
+    def begin_stop(self) -> None:
+        """Claim nothing more; a running drain ends at once."""
+        if self._loop and self._delivery:
+            self._loop.call_soon_threadsafe(self._delivery.begin_stop)
+
+    def stop(self, seconds: float) -> None:
+        """Let uploads end for up to `seconds`, give back the rest, record all outcomes, end the loop."""
+        with self._starting:
+            self._stopped = True
+            loop, thread, delivery = self._loop, self._thread, self._delivery
+        if loop is None or thread is None or delivery is None:
+            return
+        asyncio.run_coroutine_threadsafe(delivery.stop(seconds), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=5)
+
+    def _started(self) -> Delivery | None:
+        with self._starting:
+            if self._delivery is None and not self._stopped:
+                self._loop = uvloop.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
+                self._thread.start()
+                self._delivery = asyncio.run_coroutine_threadsafe(self._build(), self._loop).result()
+            return self._delivery
+
+    async def _build(self) -> Delivery:
+        return self._make()

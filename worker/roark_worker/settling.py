@@ -1,0 +1,119 @@
+"""Records outcomes by batches, and does not give up while Redis is away.
+
+Outcomes are gathered for a few ms or until there are enough, then recorded in one round trip: first the hold,
+if there is one, so that what is released is not claimed again at once. While Redis is away they are kept and
+tried again; their leases may run out meanwhile, and then the ledger says so and nothing is recorded twice.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from roark_producer import operations
+from roark_producer.errors import LedgerUnavailable
+from roark_producer.ledger import AsyncLedger
+from roark_producer.logs import event
+from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
+from roark_worker.settlement import Release, Settlement
+from roark_worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+_GATHER_SECONDS = 0.005
+_PAUSE_SECONDS = 0.25
+
+
+class Settling:
+    """Takes settlements one by one and records them together. Belongs to one event loop."""
+
+    def __init__(self, ledger: AsyncLedger, settings: WorkerSettings, done: Callable[[Held], None]) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._done = done
+        self._pending: list[Settlement] = []
+        self._more = asyncio.Event()
+        self._all_recorded = asyncio.Event()
+        self._all_recorded.set()
+        self.counted: Counter[str] = Counter()
+
+    async def finish(self) -> None:
+        """Return when every outcome is recorded."""
+        await self._all_recorded.wait()
+
+    def add(self, settlement: Settlement) -> None:
+        """Take an outcome; it is recorded soon."""
+        self._pending.append(settlement)
+        self._more.set()
+        self._all_recorded.clear()
+
+    async def run(self) -> None:
+        """Record outcomes until cancelled."""
+        while True:
+            await self._more.wait()
+            if len(self._pending) < self._settings.claim_batch:
+                await asyncio.sleep(_GATHER_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Record what is pending; wait a little and return when Redis is away."""
+        batch = self._pending[: 4 * self._settings.claim_batch]
+        try:
+            await self._record(batch)
+        except LedgerUnavailable as error:
+            event(logger, "settle_postponed", level=logging.WARNING, reports=len(self._pending), error=str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return
+        except Exception as error:  # noqa: BLE001 whatever it is, this loop must go on
+            # The ledger's answer makes no sense. The leases run out, and others try; three such deaths are poison.
+            event(logger, "settle_failed", level=logging.ERROR, reports=len(batch), error=type(error).__name__)
+        del self._pending[: len(batch)]
+        for settlement in batch:
+            self._done(settlement.held)
+        if not self._pending:
+            self._more.clear()
+            self._all_recorded.set()
+
+    async def _record(self, batch: Sequence[Settlement]) -> None:
+        delivered = [one for one in batch if isinstance(one, Deliver)]
+        deferred = [one for one in batch if isinstance(one, Defer)]
+        buried = [one for one in batch if isinstance(one, Bury)]
+        released = [one for one in batch if isinstance(one, Release)]
+        steps: list[tuple[str, Operation[Any]]] = [("held", hold) for hold in self._holds(released)]
+        if delivered:
+            keep = self._settings.keep_payloads
+            steps.append(("delivered", operations.deliver(delivered, keep_payloads=keep)))
+        if deferred:
+            steps.append(("deferred", operations.defer(deferred)))
+        if buried:
+            steps.append(("buried", operations.bury(buried)))
+        if released:
+            steps.append(("released", operations.release([one.held for one in released])))
+        replies = await self._ledger.run_all([operation for _, operation in steps])
+        for (name, _), reply in zip(steps, replies, strict=True):
+            self._count(name, reply)
+
+    def _holds(self, released: Sequence[Release]) -> list[Operation[bool]]:
+        return [
+            operations.hold(
+                by="roark",
+                reason=one.hold_reason,
+                gap_ms=round(self._settings.probe_seconds * 1000),
+                longest_gap_ms=round(self._settings.probe_max_seconds * 1000),
+                witness=one.held,
+            )
+            for one in released
+            if one.hold_reason
+        ]
+
+    def _count(self, name: str, reply: bool | list[bool]) -> None:
+        if isinstance(reply, bool):
+            if reply:
+                event(logger, "lane_held", level=logging.ERROR)
+            return
+        recorded = sum(reply)
+        self.counted[name] += recorded
+        if lost := len(reply) - recorded:
+            self.counted["lost"] += lost
+            event(logger, "lease_lost", level=logging.WARNING, reports=lost)

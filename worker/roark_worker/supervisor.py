@@ -1,0 +1,106 @@
+"""`roark-ingest worker`: one Celery worker process per core, kept alive.
+
+A child that ends by itself is started again, after a pause that grows while it keeps dying and without a limit
+on how often. SIGTERM and SIGINT reach every child; who has not ended after the drain's bound is killed, and
+its reports come back by their leases. A child that refuses its settings is not started again.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from roark_producer.logs import event
+from roark_worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+EX_CONFIG = 78
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 15.0
+_HEALTHY_SECONDS = 60.0
+_GRACE_SECONDS = 20.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class _Child:
+    number: int
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    pause: float = _FIRST_PAUSE_SECONDS
+    start_at: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Runs the worker processes of one machine until told to stop."""
+
+    def __init__(self, settings: WorkerSettings, *, celery_arguments: tuple[str, ...] = ()) -> None:
+        self._settings = settings
+        self._arguments = celery_arguments
+        self._children = [_Child(number) for number in range(1, settings.process_count + 1)]
+        self._stop = threading.Event()
+        self._exit_code = 0
+
+    def run(self) -> int:
+        """Keep the children alive until SIGTERM or SIGINT; return the exit code."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: self._stop.set())
+        while not self._stop.wait(_LOOK_SECONDS):
+            for child in self._children:
+                self._look_after(child)
+        self._end_all()
+        return self._exit_code
+
+    def _look_after(self, child: _Child) -> None:
+        if child.process is None:
+            if time.monotonic() >= child.start_at:
+                self._start(child)
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        if code == EX_CONFIG:
+            self._exit_code = EX_CONFIG
+            self._stop.set()
+            return
+        lived = time.monotonic() - child.started
+        child.pause = _FIRST_PAUSE_SECONDS if lived > _HEALTHY_SECONDS else min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
+        child.process = None
+        child.start_at = time.monotonic() + child.pause
+        event(
+            logger,
+            "worker_ended",
+            level=logging.ERROR,
+            worker=child.number,
+            exit_code=code,
+            lived_seconds=round(lived),
+            again_in_seconds=child.pause,
+        )
+
+    def _start(self, child: _Child) -> None:
+        name = f"roark-{child.number}-{os.getpid()}@{socket.gethostname()}"
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
+        command += ["--without-gossip", "--without-mingle", *self._arguments]
+        # A session of its own: Ctrl-C in the terminal must reach the children once, from here.
+        child.process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 our own command line
+        child.started = time.monotonic()
+        event(logger, "worker_starting", worker=child.number, pid=child.process.pid)
+
+    def _end_all(self) -> None:
+        running = [child.process for child in self._children if child.process and child.process.poll() is None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + self._settings.shutdown_seconds + _GRACE_SECONDS
+        for process in running:
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                event(logger, "worker_killed", level=logging.ERROR, pid=process.pid)
+                process.kill()
+                process.wait()

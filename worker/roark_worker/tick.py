@@ -1,0 +1,118 @@
+"""The tick: what every worker does each second, so that nothing waits for a message that was lost.
+
+    promote   reports that are due again become ready
+    reap      reports whose worker died come back
+    forget    records of old deliveries are dropped
+    pulse     ready reports that nobody claims: publish a wake-up
+
+Every step is one atomic script, so any number of workers may tick at once and none leads.
+
+If wake-ups bring this worker no drain although reports stay ready, its Celery consumer has stalled (that is
+known to happen after Redis was away) and the process ends itself, for its supervisor to start it anew.
+"""
+
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from roark_producer import operations
+from roark_producer.errors import LedgerFault, LedgerUnavailable
+from roark_producer.ledger import Ledger
+from roark_producer.logs import event
+from roark_worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+_MOST_ROUNDS = 20
+_QUIET_MS = 1000
+
+
+class Tick:
+    """Ticks on a thread of its own until stopped."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: WorkerSettings,
+        *,
+        wake: Callable[[], bool],
+        is_draining: Callable[[], bool],
+        give_up: Callable[[], None] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._wake = wake
+        self._is_draining = is_draining
+        self._give_up = give_up or _end_this_process
+        self._stop = threading.Event()
+        self._stalled_since: float | None = None
+        self._redis_away = False
+        self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop ticking."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        # The workers of one machine start together; they need not tick together.
+        while not self._stop.wait(self._settings.tick_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
+            try:
+                self.once()
+            except LedgerUnavailable as error:
+                if not self._redis_away:
+                    event(logger, "redis_away", level=logging.ERROR, error=str(error))
+                self._redis_away = True
+                self._stalled_since = None
+            except LedgerFault as error:
+                event(logger, "tick_failed", level=logging.ERROR, error=type(error).__name__)
+
+    def once(self) -> None:
+        """Tick once.
+
+        Raises LedgerUnavailable when Redis is away.
+        """
+        self._promote()
+        reaped = self._ledger.run(operations.reap(most=_AT_ONCE, deaths=self._settings.max_deaths))
+        if reaped.reclaimed or reaped.poisoned:
+            event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=reaped.poisoned)
+        window_ms = round(self._settings.remember_days * 86_400_000)
+        self._ledger.run(operations.forget(window_ms=window_ms, most=_AT_ONCE))
+        if self._redis_away:
+            event(logger, "redis_back", level=logging.WARNING)
+            self._redis_away = False
+        if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS)):
+            self._wake()
+            self._watch_for_a_stall()
+        else:
+            self._stalled_since = None
+
+    def _promote(self) -> None:
+        for _ in range(_MOST_ROUNDS):
+            if self._ledger.run(operations.promote(most=_AT_ONCE)) < _AT_ONCE:
+                return
+
+    def _watch_for_a_stall(self) -> None:
+        if self._is_draining():
+            self._stalled_since = None
+            return
+        self._stalled_since = self._stalled_since or time.monotonic()
+        idle = time.monotonic() - self._stalled_since
+        if idle >= self._settings.stall_seconds:
+            event(logger, "stalled", level=logging.CRITICAL, seconds=round(idle))
+            self._stalled_since = None
+            self._give_up()
+
+
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
