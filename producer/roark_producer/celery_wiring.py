@@ -14,9 +14,22 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from roark_producer.errors import LedgerUnavailable
+
 DELIVER_TASK = "roark.deliver"
 QUEUE = "roark"
 _PATIENCE_SECONDS = 2.0
+# kombu would wait 2 and 4 seconds between its tries, and the report's sender with it. It counts a Sentinel that is
+# down as a try as well, so there must be some.
+_IMPATIENT = {
+    "socket_timeout": _PATIENCE_SECONDS,
+    "socket_connect_timeout": _PATIENCE_SECONDS,
+    "connect_retries_timeout": _PATIENCE_SECONDS,
+    "max_retries": 3,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
 
 
 def celery_settings(broker_url: str) -> dict[str, Any]:
@@ -73,7 +86,7 @@ class WakeUps:
     def __init__(self, broker_url: str) -> None:
         self._app = Celery("roark-producer", set_as_current=False)
         self._app.conf.update(celery_settings(broker_url))
-        self._app.conf.broker_transport_options["socket_timeout"] = _PATIENCE_SECONDS
+        self._app.conf.broker_transport_options.update(_IMPATIENT)
 
     def publish(self) -> bool:
         """Publish one wake-up; return False when the broker did not take it.
@@ -89,3 +102,20 @@ class WakeUps:
     def close(self) -> None:
         """Close the connections to the broker."""
         self._app.close()
+
+
+def answering_workers(broker_url: str, seconds: float) -> list[str]:
+    """Return the names of the workers that answer within `seconds`.
+
+    Raises LedgerUnavailable when the broker cannot be reached.
+    """
+    app = Celery("roark-doctor", set_as_current=False)
+    app.conf.update(celery_settings(broker_url))
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_PATIENCE_SECONDS)
+            return sorted(app.control.inspect(timeout=seconds, connection=connection).ping() or {})
+    except (OperationalError, OSError) as error:
+        raise LedgerUnavailable(f"the broker cannot be reached ({type(error).__name__})") from error
+    finally:
+        app.close()

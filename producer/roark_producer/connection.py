@@ -54,7 +54,7 @@ def connect(url: str) -> "redis.Redis":
         sentinel = Sentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.Redis = sentinel.master_for(master, retry=Retry(NoBackoff(), 0))  # type: ignore[no-untyped-call] # redis-py's own
         return primary
-    return redis.Redis.from_url(_checked(url), retry=Retry(NoBackoff(), 0), **_patience())
+    return redis.Redis.from_url(_checked(url), retry=Retry(NoBackoff(), 0), **_patience(url))
 
 
 def connect_async(url: str) -> "redis.asyncio.Redis":
@@ -64,15 +64,17 @@ def connect_async(url: str) -> "redis.asyncio.Redis":
         sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(master, retry=AsyncRetry(NoBackoff(), 0))
         return primary
-    return redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience())
+    return redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience(url))
 
 
-def _patience() -> dict[str, Any]:
+def _patience(url: str = "") -> dict[str, Any]:
+    # redis-py refuses the keep-alive of a connection that is no TCP connection.
+    over_tcp: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
     return {
         "socket_timeout": _ANSWER_SECONDS,
         "socket_connect_timeout": _CONNECT_SECONDS,
-        "socket_keepalive": True,
         "client_name": "roark-ingest",
+        **over_tcp,
     }
 
 

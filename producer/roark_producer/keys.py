@@ -20,9 +20,9 @@ class Keys:
     histories: str
     """HASH call id → one JSON line per attempt worth telling: a first-try delivery leaves none."""
     besides: str
-    """HASH call id → `fingerprint packed`: a newer report that came while the older one was uploading."""
+    """HASH call id → `fingerprint expires packed`: a newer report that came while the older one was uploading."""
     revisions: str
-    """HASH call id → `fingerprint packed`: another report of a call that is already delivered."""
+    """HASH call id → `fingerprint expires packed`: another report of a call that is already delivered."""
     fresh: str
     """ZSET call id by ready-since (ms): reports that were never tried."""
     retry: str
@@ -45,6 +45,8 @@ class Keys:
     """HASH name → count since the ledger was made; also the last lease token and the salt."""
     lane: str
     """HASH about the way to Roark: hold, reason, probe, who is listening, last claim."""
+    perishable: str
+    """ZSET call id by end of its audio links (ms): ready reports that go ahead of their queue when it is near."""
     rejected: str
     """HASH digest → `meta-length meta body`: what came in and could not be used."""
     rejected_order: str
@@ -71,6 +73,7 @@ class Keys:
             erased=base + "erased",
             counters=base + "counters",
             lane=base + "lane",
+            perishable=base + "perishable",
             rejected=base + "rejected",
             rejected_order=base + "rejected:order",
         )
@@ -78,3 +81,7 @@ class Keys:
     def in_order(self) -> tuple[str, ...]:
         """Return the keys as the scripts receive them."""
         return astuple(self)
+
+    def places(self) -> tuple[str, ...]:
+        """Return the sorted sets in which reports stand, one for each that is not delivered."""
+        return (self.fresh, self.retry, self.replay, self.uploading, self.waiting, self.dead, self.discarded)

@@ -7,7 +7,7 @@ answers NOSCRIPT without having done anything; the script is sent and the operat
 in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -18,6 +18,7 @@ from roark_producer.connection import translated_errors
 from roark_producer.errors import LedgerUnavailable
 from roark_producer.keys import Keys
 from roark_producer.operations import Operation
+from roark_producer.records import Record
 from roark_producer.scripts import script
 
 T = TypeVar("T")
@@ -124,6 +125,30 @@ class Ledger:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
         replies: list[Any] = pipeline.execute(raise_on_error=False)
         return replies
+
+    def scan_records(self, page: int) -> Iterator[dict[str, str]]:
+        """Yield all calls with their states by pages of about `page`.
+
+        A call that comes or goes meanwhile may be missed, and one may come twice.
+        """
+        cursor: Any = None
+        found: dict[Any, Any]
+        while cursor != 0:
+            with translated_errors():
+                cursor, found = self.client.hscan(self.calls.keys.records, cursor or 0, count=page)  # type: ignore[assignment] # a dict without NOVALUES
+            if found:
+                yield {call_id.decode(): Record.parse(text).state for call_id, text in found.items()}
+
+    def scan_places(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls that stand in any place, by pages of about `page`; see `scan_records`."""
+        for place in self.calls.keys.places():
+            cursor: Any = None
+            found: Any
+            while cursor != 0:
+                with translated_errors():
+                    cursor, found = self.client.zscan(place, cursor or 0, count=page)
+                if found:
+                    yield [bytes(call_id).decode() for call_id, _ in found]
 
     def close(self) -> None:
         """Close the connections."""

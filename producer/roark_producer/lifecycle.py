@@ -12,6 +12,9 @@
 where it is, a dead one becomes ready. While a report is uploading the newer one is kept *beside* it, and
 takes its place when the attempt is over: by `revise` after a delivery, by `replace` after anything else.
 
+`lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
+rather than stand in the way of the others.
+
 The Lua scripts do not repeat this table: `scripts.py` renders it into the text that every script starts with.
 """
 
@@ -42,6 +45,7 @@ class Move(StrEnum):
     DEFER = "defer"
     BURY = "bury"
     RELEASE = "release"
+    LOSE = "lose"
     RECLAIM = "reclaim"
     POISON = "poison"
     PROMOTE = "promote"
@@ -64,6 +68,7 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.DEFER: {State.UPLOADING: State.WAITING},
         Move.BURY: {State.UPLOADING: State.DEAD},
         Move.RELEASE: {State.UPLOADING: State.READY},
+        Move.LOSE: {State.READY: State.DEAD},
         Move.RECLAIM: {State.UPLOADING: State.READY},
         Move.POISON: {State.UPLOADING: State.DEAD},
         Move.PROMOTE: {State.WAITING: State.READY},

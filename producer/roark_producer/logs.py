@@ -3,10 +3,9 @@
     set_up_logging(settings.log_format, settings.log_level)
     event(logger, "delivered", call_id=call_id, attempt=2, duration_ms=131)
 
-1. `event` logs an action with its fields. The action is a stable word to search for; what varies is a field.
-2. The filter masks secrets before a formatter sees them: values under a secret-like name, and whatever looks
-   like a phone number, a bearer token or a URL's password in any text, of other libraries too.
-3. One handler on stderr writes the lines.
+The action is a stable word to search for; what varies is a field. A filter masks secrets before a formatter sees
+them: values under a secret-like name, and whatever looks like a phone number, a bearer token or a URL's password
+in any text, of other libraries too.
 """
 
 import json
@@ -21,10 +20,10 @@ _CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn.error")
 _SECRET_NAME = re.compile(r"secret|token|passw|authoriz|api_?key|bearer|credential|cookie|signature", re.IGNORECASE)
 _SECRET_TEXT = (
     (re.compile(r"\bbearer\s+[^\s\"',;]+", re.IGNORECASE), f"Bearer {_MASK}"),
-    (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\1{_MASK}@"),
+    (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\g<1>{_MASK}@"),
     (re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}"), f"+{_MASK}"),
 )
-_PLAIN_VALUE = re.compile(r"[^\s\"=]+")
+_PLAIN_VALUE = re.compile(r"[!#-<>-~]+")
 
 
 def set_up_logging(fmt: str, level: str) -> None:
@@ -34,9 +33,7 @@ def set_up_logging(fmt: str, level: str) -> None:
     handler.setFormatter(JsonLines() if fmt == "json" else Console())
     handler.addFilter(redact)
     root = logging.getLogger()
-    for old in [each for each in root.handlers if each.get_name() == _HANDLER]:
-        root.removeHandler(old)
-    root.addHandler(handler)
+    root.handlers[:] = [*(each for each in root.handlers if each.get_name() != _HANDLER), handler]
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -44,16 +41,15 @@ def set_up_logging(fmt: str, level: str) -> None:
 
 def event(logger: logging.Logger, action: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Log that `action` happened, with its fields. Field values should be text, numbers, or lists of them."""
-    if logger.isEnabledFor(level):
-        logger.log(level, action, extra={"fields": fields}, stacklevel=2)
+    logger.log(level, action, extra={"fields": fields}, stacklevel=2)
 
 
 def redact(record: logging.LogRecord) -> bool:
     """Mask what no log may hold, in the record itself. A filter: every record passes."""
-    record.msg, record.args = _masked_text(record.getMessage()), None
+    record.msg, record.args = masked_text(record.getMessage()), None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
-    record.exc_text = _masked_text(record.exc_text) if record.exc_text else None
+    record.exc_text = record.exc_text and masked_text(record.exc_text)
     if (fields := _fields(record)) is not None:
         record.fields = _masked(fields)
     return True
@@ -77,10 +73,11 @@ def _masked(value: Any, name: str = "") -> Any:
         case list() | tuple() | set() | frozenset():
             return [_masked(inner) for inner in value]
         case _:
-            return _masked_text(str(value))
+            return masked_text(str(value))
 
 
-def _masked_text(text: str) -> str:
+def masked_text(text: str) -> str:
+    """Return `text` with phone numbers, bearer tokens and URLs' passwords masked."""
     for pattern, mask in _SECRET_TEXT:
         text = pattern.sub(mask, text)
     return text
@@ -99,8 +96,7 @@ class JsonLines(logging.Formatter):
             "message" if fields is None else "action": record.getMessage(),
         }
         line |= {name: value for name, value in (fields or {}).items() if name not in line}
-        if record.exc_text:
-            line["exception"] = record.exc_text
+        line |= {"exception": record.exc_text} if record.exc_text else {}
         return json.dumps(line)
 
 
@@ -119,4 +115,5 @@ def _time(record: logging.LogRecord) -> datetime:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) and _PLAIN_VALUE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    plain = isinstance(value, str) and _PLAIN_VALUE.fullmatch(value)
+    return value if plain else json.dumps(value, ensure_ascii=not str(value).isprintable())

@@ -10,15 +10,18 @@ The scripts' headers say what each one guarantees. All durations are in ms, as t
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
+from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.records import (
     DeadLetter,
     Entry,
+    Rejected,
     Snapshot,
     parse_dead_letter,
     parse_entry,
+    parse_rejected,
     parse_snapshot,
 )
 from roark_producer.report import CallId
@@ -49,11 +52,15 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acceptable:
-    """What `accept` needs of a report: `packed` is made by `packing.pack`."""
+    """What `accept` needs of a report: `packed` is made by `packing.pack`.
+
+    `expires_ms` is the Unix time at which its audio links end, 0 where it names none.
+    """
 
     call_id: CallId
     fingerprint: str
     packed: bytes = field(repr=False)
+    expires_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def accept(reports: Sequence[Acceptable], *, revisions: str, per_wakeup: int) ->
     """Store reports and queue them, or learn that they are known."""
     args: list[Argument] = [revisions, per_wakeup]
     for report in reports:
-        args += (report.call_id, report.fingerprint, report.packed)
+        args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
 
     def parse(reply: list[Any]) -> Accepted:
         return Accepted(tuple(Result(word.decode()) for word in reply[1:]), reply[0] == 1)
@@ -82,6 +89,9 @@ class LaneState(StrEnum):
     OPEN = "open"
     HELD = "held"
     PROBING = "probing"
+    BREAKER_OPEN = "breaker-open"
+    HALF_OPEN = "half-open"
+    THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +116,15 @@ class Claim:
     reports: tuple[Claimed, ...]
 
 
-def claim(*, wanted: int, lease_ms: int, listen_ms: int, most_bytes: int) -> Operation[Claim]:
+def claim(
+    *, wanted: int, lease_ms: int, listen_ms: int, most_bytes: int, rules: FlowRules = NO_LIMITS
+) -> Operation[Claim]:
     """Take up to `wanted` ready reports under a lease."""
 
     def parse(reply: list[Any]) -> Claim:
         return Claim(LaneState(reply[0].decode()), int(reply[1]), tuple(map(_parse_claimed, reply[2:])))
 
-    return Operation("claim", (wanted, lease_ms, listen_ms, most_bytes), parse)
+    return Operation("claim", (wanted, lease_ms, listen_ms, most_bytes, rules.text()), parse)
 
 
 def _parse_claimed(row: list[Any]) -> Claimed:
@@ -136,6 +148,19 @@ class Held:
     token: LeaseToken
 
 
+class Signal(IntEnum):
+    """What a failed attempt says about Roark, for the breaker (faults), the level and the pace (overload).
+
+    NONE: Roark answered, and it is about this report only. UNSENT: nothing was sent.
+    """
+
+    NONE = 0
+    FAULT = 1
+    OVERLOAD = 2
+    BOTH = 3
+    UNSENT = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Deliver:
     """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say."""
@@ -143,16 +168,23 @@ class Deliver:
     held: Held
     roark_call_id: str
     detail: bytes
+    took_ms: int = 0
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """The attempt failed for a passing reason; the next one is due in `delay_ms`."""
+    """The attempt failed for a passing reason; the next one is due in `delay_ms`.
+
+    `pause_ms` is how long Roark asked all of us to wait, 0 where it did not.
+    """
 
     held: Held
     delay_ms: int
     reason: str
     detail: bytes
+    signal: Signal = Signal.NONE
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,29 +194,30 @@ class Bury:
     held: Held
     reason: str
     detail: bytes
+    signal: Signal = Signal.NONE
 
 
-def deliver(outcomes: Iterable[Deliver], *, keep_payloads: bool) -> Operation[list[bool]]:
+def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
     """Record deliveries; False marks a lost lease."""
-    args: list[Argument] = [int(keep_payloads)]
+    args: list[Argument] = [int(keep_payloads), rules.text(), _longest_pause(outcomes)]
     for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.roark_call_id or "-", outcome.detail)
+        args += (*_pair(outcome.held), outcome.roark_call_id or "-", outcome.detail, outcome.took_ms)
     return Operation("deliver", tuple(args), _parse_flags)
 
 
-def defer(outcomes: Iterable[Defer]) -> Operation[list[bool]]:
+def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
     """Record failed attempts that will be repeated; False marks a lost lease."""
-    args: list[Argument] = []
+    args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
     for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail)
+        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal))
     return Operation("defer", tuple(args), _parse_flags)
 
 
-def bury(outcomes: Iterable[Bury]) -> Operation[list[bool]]:
+def bury(outcomes: Iterable[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
     """Record reports as dead letters; False marks a lost lease."""
-    args: list[Argument] = []
+    args: list[Argument] = [rules.text()]
     for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.reason, outcome.detail)
+        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal))
     return Operation("bury", tuple(args), _parse_flags)
 
 
@@ -196,6 +229,10 @@ def release(held: Iterable[Held]) -> Operation[list[bool]]:
 def renew(held: Iterable[Held], *, lease_ms: int) -> Operation[list[bool]]:
     """Prolong leases; False marks a lost one."""
     return Operation("renew", (lease_ms, *_pairs(held)), _parse_flags)
+
+
+def _longest_pause(outcomes: Sequence[Deliver | Defer]) -> int:
+    return max((outcome.pause_ms for outcome in outcomes), default=0)
 
 
 def _pair(held: Held) -> tuple[Argument, Argument]:
@@ -233,9 +270,9 @@ def forget(*, window_ms: int, most: int) -> Operation[int]:
     return Operation("forget", (window_ms, most), int)
 
 
-def pulse(*, quiet_ms: int) -> Operation[bool]:
-    """Learn whether a wake-up should be published."""
-    return Operation("pulse", (quiet_ms,), bool)
+def pulse(*, quiet_ms: int, rules: FlowRules = NO_LIMITS, plenty: int = 0) -> Operation[bool]:
+    """Learn whether a wake-up should be published; `plenty` ready reports deserve one even while others claim."""
+    return Operation("pulse", (quiet_ms, rules.text(), plenty), bool)
 
 
 def hold(
@@ -295,6 +332,53 @@ def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[b
     return Operation("reject", (digest, meta, packed, most), bool)
 
 
+def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
+    """A page of the rejected bin, oldest first."""
+    return Operation("rejected", (first, most), lambda rows: [parse_rejected(row) for row in rows])
+
+
+def unreject(digests: Iterable[str], *, counter: str) -> Operation[int]:
+    """Take entries out of the rejected bin; return how many were there.
+
+    `counter` is `rejected_retried` or `rejected_discarded`.
+    """
+    return Operation("unreject", (counter, *digests), int)
+
+
 def tally(amounts: dict[str, int]) -> Operation[int]:
     """Add to counters."""
     return Operation("tally", tuple(part for item in amounts.items() for part in item), int)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A call that is not in exactly one place; see `verify.lua` for the faults."""
+
+    call_id: str
+    state: str
+    faults: tuple[str, ...]
+
+
+def verify(call_ids: Iterable[str]) -> Operation[list[Broken]]:
+    """Say which of these calls are not in exactly one place."""
+
+    def parse(rows: list[list[bytes]]) -> list[Broken]:
+        words = ([word.decode() for word in row] for row in rows)
+        return [Broken(call_id, state, tuple(faults)) for call_id, state, *faults in words]
+
+    return Operation("verify", tuple(call_ids), parse)
+
+
+def mend(call_ids: Iterable[str]) -> Operation[list[str]]:
+    """Put broken calls where their records say; return `mended` or `sound` for each."""
+    return Operation("mend", tuple(call_ids), _parse_words)
+
+
+def audit_turn(*, who: str, every_ms: int, patience_ms: int) -> Operation[bool]:
+    """Ask for the turn to audit the ledger, or keep it; return whether it is the caller's."""
+    return Operation("audit_turn", (who, every_ms, patience_ms), bool)
+
+
+def audit_done(*, difference: int, broken: int, looked_at: int, took_ms: int) -> Operation[int]:
+    """Keep what an audit found, and give the turn back."""
+    return Operation("audit_done", (difference, broken, looked_at, took_ms), int)

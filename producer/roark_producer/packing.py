@@ -44,7 +44,8 @@ def unpack(packed: bytes) -> Unpacked:
         (length,) = _LENGTH.unpack_from(packed)
         start = _LENGTH.size + length
         return Unpacked(_decompressor().decompress(packed[start:]), packed[_LENGTH.size : start])
-    except (struct.error, zstandard.ZstdError) as error:
+    except (struct.error, zstandard.ZstdError, MemoryError) as error:
+        # MemoryError: a damaged header may promise any size.
         raise DamagedPayload(f"a stored payload cannot be read: {error}") from error
 
 

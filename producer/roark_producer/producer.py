@@ -9,7 +9,8 @@ LedgerUnavailable the report may or may not be stored: submit it again, a repeat
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
@@ -70,9 +71,9 @@ class Intake:
         match message:
             case OtherMessage():
                 return message
-            case Report(call_id, payload, fingerprint):
+            case Report(call_id, payload, fingerprint, expires_ms):
                 packed = pack(payload, gather(self._rules, payload, query, properties))
-                return Acceptable(call_id, fingerprint, packed)
+                return Acceptable(call_id, fingerprint, packed, expires_ms)
 
 
 def rejection(body: bytes, error: InvalidReport, *, source: str, most: int) -> operations.Operation[bool]:
@@ -158,7 +159,7 @@ class Producer:
                 acceptable[place] = prepared
         ignored = sum(1 for receipt in receipts if receipt and receipt.result == "ignored")
         self._keep(rejected, ignored)
-        for place, result in zip(acceptable, self._accept(list(acceptable.values())), strict=True):
+        for place, result in zip(acceptable, self.accept(list(acceptable.values())), strict=True):
             receipts[place] = Receipt(acceptable[place].call_id, result.value)
         yield from (receipt for receipt in receipts if receipt)
 
@@ -168,7 +169,8 @@ class Producer:
         if ignored:
             self.ledger.run(operations.tally({"ignored": ignored}))
 
-    def _accept(self, reports: list[Acceptable]) -> tuple[Result, ...]:
+    def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
+        """Accept reports that are packed already, in one batch, and wake a worker; return when they are durable."""
         if not reports:
             return ()
         accepted = self.ledger.run_durably(
@@ -196,14 +198,18 @@ class Producer:
 
 
 def as_bytes(report: bytes | str | Mapping[str, Any]) -> bytes:
-    """Return a report's JSON. A mapping is printed by msgspec, which keeps integers of any size."""
+    """Return a report's JSON; integers of any size and half surrogate pairs stay what they are."""
     match report:
         case bytes():
             return report
         case str():
             return report.encode("utf-8", "surrogatepass")
         case _:
-            return msgspec.json.encode(report)
+            try:
+                return msgspec.json.encode(report)
+            except UnicodeEncodeError:
+                # Half a surrogate pair, which JavaScript cuts texts into. It can only be written as an escape.
+                return json.dumps(report).encode()
 
 
 def secret_text(secret: Any) -> str | None:

@@ -8,6 +8,7 @@ them (types of roark_analytics 7.6, `call_update_properties_params.py`), and tha
 Values from a report keep its bytes, so a number beyond 2^53 arrives as it was.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,12 @@ def _checked(name: str, value: Scalar) -> bytes:
         raise InvalidReport(f"properties.{name}", "is not a snake_case name (a-z, 0-9, _)")
     if not isinstance(value, str | int | float | bool):
         raise InvalidReport(f"properties.{name}", "must be a string, a number or true/false")
-    return msgspec.json.encode(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidReport(f"properties.{name}", "must be a number that JSON has, so no NaN and no infinity")
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise InvalidReport(f"properties.{name}", "has half a surrogate pair in it") from None
 
 
 def _scalar_at(payload: bytes, path: str) -> bytes | None:

@@ -3,7 +3,8 @@
 The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `dead.lua`, `snapshot.lua`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as field_
 from typing import Any, Self
 
 import msgspec
@@ -18,6 +19,9 @@ _STATES = {
     b"d": State.DEAD,
     b"x": State.DISCARDED,
 }
+SHORT_SHARE = 0.85
+"""Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
+
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 
 
@@ -32,7 +36,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The record of one report. Times are Unix ms; `note` is Roark's id when delivered, else a reason's code."""
+    """The record of one report. Times are Unix ms; `note` is Roark's id when delivered, else a reason's code.
+
+    `expires_ms` is when the report's audio links end, 0 where there are none or it is delivered.
+    """
 
     state: State
     fingerprint: str
@@ -44,11 +51,12 @@ class Record:
     priority: str
     revision: bool
     note: str
+    expires_ms: int = 0
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Read the record's text, as `_ledger.lua` writes it."""
-        state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note = text.split(b" ")
+        state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, *more = text.split(b" ")
         return cls(
             state=_STATES[state],
             fingerprint=fingerprint.decode(),
@@ -60,6 +68,7 @@ class Record:
             priority=_PRIORITIES[priority],
             revision=revision == b"1",
             note="" if note == b"-" else note.decode(),
+            expires_ms=int(more[0]) if more else 0,
         )
 
 
@@ -73,7 +82,7 @@ class Entry:
     erased: bool
     score_ms: int
     history: tuple[Event, ...]
-    packed: bytes = field(repr=False)
+    packed: bytes = field_(repr=False)
     has_newer: bool
     has_revision: bool
 
@@ -90,20 +99,63 @@ class DeadLetter:
     @property
     def last(self) -> Event | None:
         """The event that ended it, None where the history is gone."""
-        fatal = [event for event in self.history if event.name in {"buried", "poisoned"}]
+        fatal = [event for event in self.history if event.name in {"buried", "poisoned", "lost"}]
         return fatal[-1] if fatal else None
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The way to Roark. `state` is "open" or "held"; times are Unix ms, 0 where they do not apply."""
+    """The way to Roark. `state` is open, held, breaker-open, half-open or throttled.
+
+    `reason` says why it is not open, `by` who held it ("roark" for its answers), `since_ms` since when, and
+    `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
+    uploads in flight that was found, 0 where none is set.
+    """
 
     state: str
     reason: str
     by: str
     since_ms: int
-    probe_at_ms: int
+    next_ms: int
     last_claim_ms: int
+    limit: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The server's memory as the last accept saw it, in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`."""
+
+    used: int
+    most: int
+    growth_per_second: float
+    short: bool
+
+    @property
+    def seconds_to_short(self) -> float | None:
+        """When reports will be refused if memory goes on growing like this; None where it does not, or has no limit."""
+        room = self.most * SHORT_SHARE - self.used
+        if self.most == 0 or self.growth_per_second <= 0:
+            return None
+        return max(0.0, room / self.growth_per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What the last audit found: reports in no state (`difference`), calls not in exactly one place (`broken`).
+
+    `at_ms` is when it ended; `looked_at` is how many places it looked at.
+    """
+
+    at_ms: int
+    difference: int
+    broken: int
+    looked_at: int
+    took_ms: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether every report was accounted for."""
+        return self.difference == 0 and self.broken == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +167,14 @@ class Snapshot:
     states: dict[State, int]
     counters: dict[str, int]
     lane: Lane
+    memory: Memory
     oldest_ready_ms: int
     earliest_due_ms: int
     oldest_dead_ms: int
     besides: int
     revisions_kept: int
     rejected_kept: int
+    audited: Audited | None = None
 
     def total(self, counter: str) -> int:
         """Return a counter's value, 0 where nothing was counted yet."""
@@ -130,6 +184,38 @@ class Snapshot:
     def balanced(self) -> bool:
         """Whether the accounting equation holds: accepted equals the sum over all states."""
         return self.total("accepted") == sum(self.states.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What came in and could not be used. `digest` names it; `field` and `problem` say why; Unix ms.
+
+    `source` is who took it in: webhook, python or the command.
+    """
+
+    digest: str
+    rejected_ms: int
+    field: str
+    problem: str
+    source: str
+    size: int
+    packed: bytes = field_(repr=False)
+
+
+def parse_rejected(row: list[Any]) -> Rejected:
+    """Read one row of `rejected.lua`."""
+    digest, at, entry = row
+    length, _, rest = entry.partition(b" ")
+    meta = msgspec.json.decode(rest[: int(length)])
+    return Rejected(
+        digest=digest.decode(),
+        rejected_ms=int(at),
+        field=meta["field"],
+        problem=meta["problem"],
+        source=meta["source"],
+        size=meta["bytes"],
+        packed=rest[int(length) :],
+    )
 
 
 def parse_history(text: bytes) -> tuple[Event, ...]:
@@ -170,6 +256,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     now, sizes, counters, lane, facts = reply
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
+    lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
     oldest_ready, earliest_due, oldest_dead, besides, revisions, rejected = (int(fact) for fact in facts)
     return Snapshot(
         now_ms=int(now),
@@ -184,24 +271,60 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
             State.ERASED: counted.get("erased", 0),
         },
         counters=counted,
-        lane=_parse_lane({name.decode(): value.decode() for name, value in _pairs(lane)}),
+        lane=_parse_lane(lane_fields, int(now)),
+        memory=_parse_memory(lane_fields),
         oldest_ready_ms=oldest_ready,
         earliest_due_ms=earliest_due,
         oldest_dead_ms=oldest_dead,
         besides=besides,
         revisions_kept=revisions,
         rejected_kept=rejected,
+        audited=_parse_audited(lane_fields),
     )
 
 
-def _parse_lane(fields: dict[str, str]) -> Lane:
+def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
+    def number(name: str) -> int:
+        return int(float(fields.get(name, 0)))
+
+    state, reason, since, following = "open", "", 0, 0
+    if fields.get("state") == "held":
+        state, reason = "held", fields.get("reason", "")
+        since, following = number("since"), number("probe_at")
+    elif until := number("breaker_until"):
+        state = "breaker-open" if until > now_ms else "half-open"
+        reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
+    elif (until := number("paused_until")) > now_ms:
+        state, reason, following = "throttled", "Roark asked us to wait", until
     return Lane(
-        state=fields.get("state", "open"),
-        reason=fields.get("reason", ""),
+        state=state,
+        reason=reason,
         by=fields.get("by", ""),
-        since_ms=int(fields.get("since", 0)),
-        probe_at_ms=int(fields.get("probe_at", 0)),
-        last_claim_ms=int(fields.get("last_claim", 0)),
+        since_ms=since,
+        next_ms=following,
+        last_claim_ms=number("last_claim"),
+        limit=float(fields.get("limit", 0)),
+    )
+
+
+def _parse_audited(fields: dict[str, str]) -> Audited | None:
+    if "audit_at" not in fields:
+        return None
+    return Audited(
+        at_ms=int(fields["audit_at"]),
+        difference=int(fields["audit_difference"]),
+        broken=int(fields["audit_broken"]),
+        looked_at=int(fields["audit_looked_at"]),
+        took_ms=int(fields["audit_took"]),
+    )
+
+
+def _parse_memory(fields: dict[str, str]) -> Memory:
+    return Memory(
+        used=int(fields.get("memory_used", 0)),
+        most=int(fields.get("memory_most", 0)),
+        growth_per_second=float(fields.get("memory_rate", 0)),
+        short=fields.get("memory_short") == "1",
     )
 
 

@@ -14,27 +14,35 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NewType
 
 import msgspec
 
 from roark_producer.errors import InvalidReport
-from roark_producer.slices import members
+from roark_producer.slices import members, members_if_plain
 
 CallId = NewType("CallId", str)
 
 END_OF_CALL_REPORT = "end-of-call-report"
 _USABLE_CALL_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _FINGERPRINT_BYTES = 9
+_BLANKS = frozenset({b" ", b"\t", b"\n", b"\r"})
+_ENVELOPE = b'{"message":'
+_SPACE = b" \t\n\r"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One end-of-call report. `payload` is the inner message's JSON, byte for byte as it was sent."""
+    """One end-of-call report. `payload` is the inner message's JSON, byte for byte as it was sent.
+
+    `expires_ms` is the Unix time at which its audio links end (`artifact.presignedUrlsExpiresAt`), else 0.
+    """
 
     call_id: CallId
     payload: bytes = field(repr=False)
     fingerprint: str
+    expires_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +57,65 @@ def read_message(body: bytes) -> Report | OtherMessage:
 
     Raises InvalidReport, which names the field, when it is neither a report nor another typed message.
     """
-    outer = members(body, "body")
-    wrapped = _is_object(outer.get("message", b""))
-    payload = outer["message"] if wrapped else body.strip(b" \t\n\r")
-    message = members(payload, "message") if wrapped else outer
+    payload, message = _unwrap(body.strip(_SPACE))
     message_type = _string(message, "type", "type")
     if message_type != END_OF_CALL_REPORT:
         return OtherMessage(message_type)
     _require_utf8(payload)
-    return Report(_call_id(message), payload, fingerprint(message))
+    artifact = _artifact(message)
+    return Report(_call_id(message), payload, _fingerprint(message, artifact), _links_end(artifact))
+
+
+def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    # Vapi's envelope holds the message and nothing else. If what stands between its braces is one whole object,
+    # the envelope needs no reading of its own: that saves a walk through all of it.
+    if body.startswith(_ENVELOPE + b"{") and body.endswith(b"}"):
+        inner = body[len(_ENVELOPE) : -1].rstrip(_SPACE)
+        if (message := members_if_plain(inner)) is not None:
+            return inner, message
+    outer = members(body, "body")
+    if _is_object(outer.get("message", b"")):
+        return outer["message"], members(outer["message"], "message")
+    return body, outer
 
 
 def fingerprint(message: dict[str, bytes]) -> str:
     """Return 12 characters that are equal for repeats of one report (72 bits of SHA-256)."""
-    digest = hashlib.sha256()
+    return _fingerprint(message, _artifact(message))
+
+
+def _artifact(message: dict[str, bytes]) -> dict[str, bytes]:
+    artifact = message.get("artifact", b"")
+    return members(artifact, "artifact") if _is_object(artifact) else {}
+
+
+def _fingerprint(message: dict[str, bytes], artifact: dict[str, bytes]) -> str:
     parts = {name: value for name, value in message.items() if name != "timestamp"}
-    artifact = parts.pop("artifact", b"")
-    if _is_object(artifact):
-        lasting = members(artifact, "artifact")
-        parts |= {f"artifact.{k}": v for k, v in lasting.items() if not k.startswith("presigned")}
+    if artifact:
+        del parts["artifact"]
+        parts |= {f"artifact.{k}": v for k, v in artifact.items() if not k.startswith("presigned")}
+    pieces: list[bytes] = []
     for name in sorted(parts):
-        digest.update(name.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
-        digest.update(_without_layout(parts[name]))
-        digest.update(b"\0")
-    return base64.urlsafe_b64encode(digest.digest()[:_FINGERPRINT_BYTES]).decode()
+        pieces += (name.encode("utf-8", "surrogatepass"), b"\0", _without_layout(parts[name]), b"\0")
+    digest = hashlib.sha256(b"".join(pieces)).digest()
+    return base64.urlsafe_b64encode(digest[:_FINGERPRINT_BYTES]).decode()
+
+
+def _links_end(artifact: dict[str, bytes]) -> int:
+    try:
+        end = datetime.fromisoformat(msgspec.json.decode(artifact["presignedUrlsExpiresAt"], type=str))
+        return max(0, round(end.timestamp() * 1000)) if end.tzinfo else 0
+    except (KeyError, ValueError, OverflowError):
+        # Only an order of priority hangs on it; a report is not refused for it.
+        return 0
 
 
 def _without_layout(value: bytes) -> bytes:
     # Printers put blanks everywhere or nowhere, so the first place where one may stand tells. Vapi's reports
     # have none, and are spared the work.
-    if _is_object(value) and value[1:2] not in {b'"', b"}"}:
+    if value[:1] not in {b"{", b"["}:
+        return value
+    if value[1:2] in _BLANKS:
         return _compact(value)
     if b'": ' in value[:300] or b'",\n' in value[:300] or b", " in value[:40]:
         return _compact(value)

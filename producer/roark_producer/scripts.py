@@ -4,6 +4,7 @@ script = first line of the file, `#!lua flags=…`     what Redis may refuse it 
        + KEY, rendered from keys.py                  which key is which
        + LEGAL, rendered from lifecycle.py           which move is legal
        + _ledger.lua                                 clock, record, move
+       + the lane's files                            where the script "needs _flow.lua"
        + the rest of the file
 """
 
@@ -16,6 +17,8 @@ from roark_producer.keys import Keys
 from roark_producer.lifecycle import LEGAL_MOVES
 
 _FOLDER = resources.files("roark_producer") / "lua"
+_NEEDS_FLOW = "-- needs _flow.lua"
+_FLOW = ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Script:
 def script(name: str) -> Script:
     """Return the script of that name, as it is sent to Redis."""
     flags, _, body = (_FOLDER / f"{name}.lua").read_text("utf-8").partition("\n")
-    text = "\n".join((flags, _key_table(), _legal_table(), _shared_text(), body))
+    shared = ("_ledger.lua", *_FLOW) if _NEEDS_FLOW in body else ("_ledger.lua",)
+    text = "\n".join((flags, _key_table(), _legal_table(), *map(_text, shared), body))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -42,8 +46,8 @@ def script_names() -> list[str]:
 
 
 @cache
-def _shared_text() -> str:
-    return (_FOLDER / "_ledger.lua").read_text("utf-8")
+def _text(name: str) -> str:
+    return (_FOLDER / name).read_text("utf-8")
 
 
 def _key_table() -> str:

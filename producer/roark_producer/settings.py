@@ -5,11 +5,18 @@ with `_FILE` behind it. Entry points build these models; nothing below them read
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from roark_producer.durability import wanted_replicas
 from roark_producer.errors import ConfigurationError
@@ -30,6 +37,8 @@ class SecretFiles(PydanticBaseSettingsSource):
             return Path(path).read_text("utf-8").strip(), field_name, False
         except OSError as error:
             raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{name}_FILE names {path}, which is not UTF-8 text") from None
 
     def __call__(self) -> dict[str, Any]:
         """Return every secret that has a file."""
@@ -69,6 +78,11 @@ class FromEnvironment(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigurationError(_in_words(type(self), error)) from None
+        except SettingsError as error:
+            # What should be JSON and is not. Which setting it was is told in the text only.
+            named = re.search(r'field "(\w+)"', str(error))
+            variable = variable_of(type(self), named[1]) if named else "settings"
+            raise ConfigurationError(f"{variable}: is not valid JSON") from None
 
     @classmethod
     def settings_customise_sources(
@@ -130,6 +144,11 @@ class IngestSettings(FromEnvironment):
             raise ValueError(str(error)) from None
         return value
 
+    @property
+    def spool_folder(self) -> Path:
+        """Where reports wait that the ledger could not take."""
+        return self.data_dir / "spool"
+
     def property_rules(self) -> PropertyRules:
         """Return what is added to each report."""
         return PropertyRules(self.properties, self.properties_from_query, self.properties_from_report)
@@ -143,6 +162,8 @@ class WebhookSettings(FromEnvironment):
     webhook_port: int = Field(8787, ge=0, le=65535, description="port that the webhook listens on")
     webhook_path: str = Field("/vapi", pattern="^/", description="path that Vapi posts to")
     webhook_body_seconds: float = Field(15, gt=0, description="a body that takes longer is given up (408)")
+    spool: bool = Field(True, description="keep reports on this machine's disk while Redis is away or full: on, off")
+    spool_max_bytes: int = Field(1_000_000_000, ge=1_000_000, description="then a report is refused (503)")
     webhook_token_header: str = Field("X-Vapi-Secret", description="header that carries the secret verbatim")
     webhook_hmac: Literal["off", "sha256", "sha512", "sha1"] = Field(
         "off", description="demand a signature made with the secret: sha256, sha512 or sha1"
@@ -152,6 +173,7 @@ class WebhookSettings(FromEnvironment):
     webhook_signature_encoding: Literal["hex", "base64"] = Field("hex", description="Vapi's signatureEncoding")
     webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none sent")
     webhook_timestamp_seconds: int = Field(300, ge=1, description="a signature older than this is refused")
+    webhook_message_id_header: str = Field("svix-id", description="Vapi's messageIdHeader, for {svix-id}")
     webhook_payload_format: str = Field("{timestamp}.{body}", description="Vapi's payloadFormat")
     webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")
 

@@ -23,10 +23,16 @@ def members(document: bytes, field: str) -> dict[str, bytes]:
     Of members with the same name the last one counts, as in every common parser. Raises InvalidReport that
     names `field` when the document is not a JSON object in UTF-8.
     """
+    found = members_if_plain(document)
+    return found if found is not None else _slow_members(_text(document, field), field)
+
+
+def members_if_plain(document: bytes) -> dict[str, bytes] | None:
+    """Return what `members` would, or None where the fast reader refuses the document."""
     try:
         return {name: bytes(value) for name, value in _fast.decode(document).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _slow_members(_text(document, field), field)
+        return None
 
 
 def _text(document: bytes, field: str) -> str:

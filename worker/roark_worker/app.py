@@ -10,12 +10,18 @@ by processes (`roark-ingest worker`), and further wake-ups stay in the queue for
 """
 
 import logging
+import os
+import signal
 import sys
 import threading
+import warnings
 from functools import cache
 from typing import Any, ClassVar
 
 from celery import Celery, bootsteps, signals
+from celery.app.amqp import AMQP
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from kombu.connection import Connection
 
 from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_settings
 from roark_producer.connection import connect, connect_async, redis_url
@@ -25,6 +31,7 @@ from roark_producer.ledger import AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
+from roark_worker.auditing import Auditor
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.roark import Roark, Token
@@ -33,7 +40,9 @@ from roark_worker.tick import Tick
 
 logger = logging.getLogger(__name__)
 
+EX_SOFTWARE = 70
 EX_CONFIG = 78
+_FORCE_AFTER_SECONDS = 15.0
 
 
 @cache
@@ -75,45 +84,72 @@ engine = Engine(_make_delivery)
 
 
 class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """Checks the promise and the token, then ticks as long as the worker lives."""
+    """Checks the promise and the token, then ticks and audits as long as the worker lives."""
 
     requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **options: Any) -> None:
         self.tick: Tick | None = None
+        self.auditor: Auditor | None = None
 
     def start(self, worker: Any) -> None:
         """Refuse to start on a setting that cannot work; else begin to tick."""
-        ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
-        _check(ledger)
-        self.tick = Tick(ledger, worker_settings(), wake=wake_ups().publish, is_draining=lambda: engine.is_draining)
+        try:
+            ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
+            _check(ledger)
+        except ConfigurationError as error:
+            event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
+            sys.exit(EX_CONFIG)
+        self.tick = Tick(
+            ledger,
+            worker_settings(),
+            wake=wake_ups().publish,
+            is_draining=lambda: engine.is_draining,
+            give_up=_start_anew,
+        )
         self.tick.start()
+        self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
+        self.auditor.start()
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
+        if self.auditor:
+            self.auditor.stop()
         if self.tick:
             self.tick.stop()
-        engine.stop(worker_settings().shutdown_seconds)
+            engine.stop(worker_settings().shutdown_seconds)
 
     terminate = stop
 
 
 def _check(ledger: Ledger) -> None:
+    worker_settings().require_token()
     try:
-        worker_settings().require_token()
         kept = keep(ingest_settings().durability, inspect(ledger.client))
         event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)
-    except ConfigurationError as error:
-        event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
-        sys.exit(EX_CONFIG)
     except LedgerUnavailable as error:
         # Redis may come later; what it cannot promise, the producers refuse.
         event(logger, "redis_away", level=logging.ERROR, error=str(error))
 
 
+class _BrokerConnection(Connection):
+    """Looks for a lost broker every few seconds. Kombu's own waits grow to 30 s, and nothing drains meanwhile."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        return super().ensure_connection(*args, **{"interval_max": 2, **kwargs})  # type: ignore[no-untyped-call] # kombu
+
+
+class _Amqp(AMQP):  # type: ignore[misc] # Celery has no types
+    Connection = _BrokerConnection
+
+
 def _make_app() -> Celery:
-    made = Celery("roark")
-    made.conf.update(celery_settings(broker_url()))
+    made = Celery("roark", amqp=_Amqp)
+    try:
+        made.conf.update(celery_settings(broker_url()))
+    except ConfigurationError:
+        # Importing this module must not fail; the worker's first step meets the same error, says it and ends.
+        made.conf.update(task_ignore_result=True)
     made.conf.update(
         worker_pool="threads",
         worker_concurrency=1,
@@ -135,7 +171,7 @@ def deliver() -> str:
     summary = engine.drain()
     if summary is None:
         return "a drain is under way in this process"
-    event(logger, "drained", level=logging.DEBUG, summary=summary.in_words())
+    event(logger, "drained", level=logging.INFO if summary.claimed else logging.DEBUG, summary=summary.in_words())
     if summary.more:
         wake_ups().publish()
     return summary.in_words()
@@ -143,13 +179,45 @@ def deliver() -> str:
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator] # Celery has no types
 def _log_our_way(**_: Any) -> None:
-    set_up_logging(ingest_settings().log_format, ingest_settings().log_level)
+    try:
+        set_up_logging(ingest_settings().log_format, ingest_settings().log_level)
+    except ConfigurationError:
+        set_up_logging("console", "info")
+    # Celery's two lines for each message say less than the drain's own one.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _be_quiet_about_root(**_: Any) -> None:
+    # What root endangers is a worker that takes pickles from its broker. This one takes JSON without arguments.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _be_quiet_about_lost_connections(**_: Any) -> None:
+    # Five lines at each of them, about a default that celery_wiring.py sets on purpose.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # Celery has no types
 def _begin_stop(**_: Any) -> None:
+    _end_by_force_if_late()
     # Sent from a signal handler: the engine's lock may be held by the very thread that was interrupted.
     threading.Thread(target=engine.begin_stop, daemon=True).start()
+
+
+def _start_anew() -> None:
+    _end_by_force_if_late()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_by_force_if_late() -> None:
+    # Celery's own way down can hang after Redis was away. What is in hand then comes back by its lease.
+    seconds = worker_settings().shutdown_seconds + _FORCE_AFTER_SECONDS
+    late = threading.Timer(seconds, os._exit, (EX_SOFTWARE,))
+    late.daemon = True
+    late.start()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator] # Celery has no types

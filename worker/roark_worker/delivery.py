@@ -41,6 +41,7 @@ _IDLE_AFTER_SECONDS = 0.25
 _LINGER_SECONDS = 1.0
 _LISTEN_MS = 400
 _PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 0.25
 _RECORD_SECONDS = 5
 
 
@@ -48,7 +49,8 @@ _RECORD_SECONDS = 5
 class Summary:
     """What one drain did: counts of what was recorded while it ran, and why it ended.
 
-    `ended` is idle, budget, held, stopping or redis. `more` says that somebody should be woken.
+    `ended` is idle, budget, stopping, redis, or the state of the lane that let nothing through. `more` says
+    that somebody should be woken.
     """
 
     claimed: int
@@ -90,10 +92,13 @@ class Delivery:
         self._settings = settings
         self._chance = chance
         self._schedule = schedule_of(settings)
+        self._rules = settings.flow_rules()
+        self._batch = min(settings.claim_batch, settings.max_in_flight)
         self._settling = Settling(ledger, settings, self._let_go)
         self._in_hand: dict[Held, _InHand] = {}
         self._uploading = 0
         self._progress = asyncio.Event()
+        self._one_drain = asyncio.Lock()
         self._stopping = False
         self._background = [
             asyncio.create_task(self._settling.run(), name="settle"),
@@ -102,15 +107,20 @@ class Delivery:
 
     async def drain(self) -> Summary:
         """Deliver reports until none is ready, the time budget is used up, or the lane is held."""
+        async with self._one_drain:
+            return await self._drain()
+
+    async def _drain(self) -> Summary:
         loop = asyncio.get_running_loop()
         started, before = loop.time(), Counter(self._settling.counted)
         deadline = started + self._settings.drain_seconds
-        claimed, last_work, ended = 0, started, "budget"
+        claimed, last_work, ended = 0, started - _LINGER_SECONDS, "budget"
         while not self._stopping and loop.time() < deadline:
             try:
                 claim = await self._claim(listen=True)
             except LedgerUnavailable as error:
-                event(logger, "claim_failed", level=logging.WARNING, error=str(error))
+                if ended != "redis":
+                    event(logger, "claim_failed", level=logging.WARNING, error=str(error))
                 ended = "redis"
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
@@ -118,8 +128,8 @@ class Delivery:
             claimed += len(claim.reports)
             if claim.reports or self._in_hand:
                 last_work = loop.time()
-            elif claim.lane is LaneState.HELD:
-                ended = "held"
+            elif _is_shut(claim):
+                ended = claim.lane.value
                 break
             elif loop.time() - last_work > _LINGER_SECONDS:
                 last = await self._last_claim()
@@ -142,7 +152,7 @@ class Delivery:
 
     async def _claim(self, *, listen: bool) -> Claim:
         free = self._settings.max_in_flight - self._uploading
-        wanted = min(free, self._settings.claim_batch)
+        wanted = min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
         claim = await self._ledger.run(
@@ -151,6 +161,7 @@ class Delivery:
                 lease_ms=round(self._settings.lease_seconds * 1000),
                 listen_ms=_LISTEN_MS if listen else 0,
                 most_bytes=self._settings.claim_bytes,
+                rules=self._rules,
             )
         )
         for report in claim.reports:
@@ -165,16 +176,25 @@ class Delivery:
         in_hand.task.add_done_callback(lambda task: self._check(in_hand.held, task))
 
     def _check(self, held: Held, task: "asyncio.Task[None]") -> None:
-        # A fault of ours must not keep a report under a lease that is renewed for ever: let the lease run out.
-        if not task.cancelled() and (error := task.exception()):
+        self._uploading -= 1
+        if self._settings.max_in_flight - self._uploading >= self._batch:
+            self._progress.set()
+        if task.cancelled():
+            self._settling.add(Release(held))
+        elif error := task.exception():
+            # A fault of ours must not keep a report under a lease that is renewed for ever: let the lease run out.
             event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
             self._let_go(held)
 
     async def _pause(self, claim: Claim, *, idle: float) -> None:
-        if len(claim.reports) == self._settings.claim_batch:
+        if len(claim.reports) == self._batch:
             await asyncio.sleep(0)
             return
-        enough = self._settings.max_in_flight - self._settings.claim_batch
+        if claim.wait_ms:
+            # The gate says when: with a rate limit, asking later than that would leave some of it unused.
+            await asyncio.sleep(min(claim.wait_ms / 1000, _LONGEST_PAUSE_SECONDS))
+            return
+        enough = self._settings.max_in_flight - self._batch
         self._progress.clear()
         asking_again = _ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS
         if self._uploading > enough:
@@ -187,18 +207,9 @@ class Delivery:
 
     async def _deliver(self, report: Claimed) -> None:
         """One report: unpack, post, judge, decide."""
-        held = Held(report.call_id, report.token)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        try:
-            verdict = await self._attempt(report)
-        except asyncio.CancelledError:
-            self._settling.add(Release(held))
-            raise
-        finally:
-            self._uploading -= 1
-            if self._settings.max_in_flight - self._uploading >= self._settings.claim_batch:
-                self._progress.set()
+        verdict = await self._attempt(report)
         duration = loop.time() - started
         attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
         settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
@@ -214,8 +225,6 @@ class Delivery:
             answer = await self._roark.upload(body)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
-        except Exception as error:  # noqa: BLE001 the transport's own surprises must not lose a report
-            return Passing("transport", message=type(error).__name__)
         return judge(answer, datetime.now(UTC))
 
     def _let_go(self, held: Held) -> None:
@@ -223,6 +232,7 @@ class Delivery:
 
     async def _renew(self) -> None:
         lease_ms = round(self._settings.lease_seconds * 1000)
+        failed = False
         while True:
             await asyncio.sleep(self._settings.lease_seconds / 3)
             in_hand = list(self._in_hand)
@@ -230,9 +240,13 @@ class Delivery:
                 continue
             try:
                 kept = await self._ledger.run(operations.renew(in_hand, lease_ms=lease_ms))
-            except LedgerError as error:
-                event(logger, "renew_failed", level=logging.WARNING, reports=len(in_hand), error=str(error))
+            except Exception as error:  # noqa: BLE001 if this loop ended, every long upload would be done twice
+                if not failed:
+                    why = str(error) if isinstance(error, LedgerError) else type(error).__name__
+                    event(logger, "renew_failed", level=logging.WARNING, reports=len(in_hand), error=why)
+                failed = True
                 continue
+            failed = False
             for held in (held for held, mine in zip(in_hand, kept, strict=True) if not mine):
                 self._give_up(held)
 
@@ -243,6 +257,11 @@ class Delivery:
             event(logger, "lease_lost", level=logging.WARNING, call_id=held.call_id)
             in_hand.task.cancel()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is claimed."""
+        return self._stopping
+
     def begin_stop(self) -> None:
         """Claim nothing more; a running drain ends at once."""
         self._stopping = True
@@ -251,6 +270,9 @@ class Delivery:
     async def stop(self, seconds: float) -> None:
         """Let uploads end for up to `seconds`, give back the rest, and record every outcome."""
         self.begin_stop()
+        # The drain that is under way may still be handed reports by the claim that it has sent.
+        async with self._one_drain:
+            pass
         tasks = [one.task for one in self._in_hand.values() if one.task and not one.task.done()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=seconds)
@@ -276,6 +298,13 @@ def schedule_of(settings: WorkerSettings) -> Schedule:
         max_age=settings.max_age_hours * 3600,
         retry_after_max=settings.retry_after_max_seconds,
     )
+
+
+def _is_shut(claim: Claim) -> bool:
+    # What will open soon is waited for; for the rest the tick wakes somebody when it is time.
+    if claim.lane in {LaneState.OPEN, LaneState.PROBING}:
+        return False
+    return claim.lane is LaneState.HELD or claim.wait_ms > _LINGER_SECONDS * 1000
 
 
 def _tell(attempt: Attempt, settled: str) -> None:

@@ -7,6 +7,7 @@ made in the process that uses it, whatever pool Celery runs.
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import uvloop
 
@@ -23,7 +24,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._delivery: Delivery | None = None
-        self._stopped = False
+        self._stopping = False
 
     @property
     def is_draining(self) -> bool:
@@ -35,37 +36,49 @@ class Engine:
         if not self._draining.acquire(blocking=False):
             return None
         try:
-            delivery = self._started()
-            if delivery is None or self._loop is None:
-                return None
-            return asyncio.run_coroutine_threadsafe(delivery.drain(), self._loop).result()
+            drain = self._start_drain()
+            return drain.result() if drain else None
         finally:
             self._draining.release()
 
     def begin_stop(self) -> None:
-        """Claim nothing more; a running drain ends at once."""
-        if self._loop and self._delivery:
-            self._loop.call_soon_threadsafe(self._delivery.begin_stop)
+        """Claim nothing more; a running drain ends at once, and no other begins."""
+        with self._starting:
+            self._stopping = True
+            if self._loop and self._delivery:
+                self._loop.call_soon_threadsafe(self._delivery.begin_stop)
 
     def stop(self, seconds: float) -> None:
         """Let uploads end for up to `seconds`, give back the rest, record all outcomes, end the loop."""
         with self._starting:
-            self._stopped = True
+            self._stopping = True
             loop, thread, delivery = self._loop, self._thread, self._delivery
+            self._delivery = None
         if loop is None or thread is None or delivery is None:
             return
         asyncio.run_coroutine_threadsafe(delivery.stop(seconds), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=5)
+        if not thread.is_alive():
+            loop.close()
 
-    def _started(self) -> Delivery | None:
+    def _start_drain(self) -> "Future[Summary] | None":
+        # Under the lock, so that a drain is on the loop before `stop` is, or not at all: on a loop that has ended
+        # it would never come to its end.
         with self._starting:
-            if self._delivery is None and not self._stopped:
-                self._loop = uvloop.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
-                self._thread.start()
-                self._delivery = asyncio.run_coroutine_threadsafe(self._build(), self._loop).result()
-            return self._delivery
+            if self._stopping:
+                return None
+            loop, delivery = self._started()
+            return asyncio.run_coroutine_threadsafe(delivery.drain(), loop)
+
+    def _started(self) -> tuple[asyncio.AbstractEventLoop, Delivery]:
+        if self._loop is None:
+            self._loop = uvloop.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
+            self._thread.start()
+        if self._delivery is None:
+            self._delivery = asyncio.run_coroutine_threadsafe(self._build(), self._loop).result()
+        return self._loop, self._delivery
 
     async def _build(self) -> Delivery:
         return self._make()

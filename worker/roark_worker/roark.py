@@ -4,35 +4,54 @@
 2. Up to two quick tries (tenacity) follow a connection that was refused or dropped; every upload says
    `skipAlreadyImported`, so one that Roark had already taken does no harm.
 3. The answer's body is read up to 64 kB; redirects are not followed, a POST does not survive them.
+4. Whatever goes wrong without an answer is an UploadFailed, by one of four reasons:
+
+    connect      no connection came about (refused, DNS, TLS): nothing was sent
+    network      the connection was dropped, or what came back is no whole HTTP answer: Roark may have the report
+    timeout      no connection, or no whole answer, in time: Roark may have the report
+    transport    anything else; the detail names it
 
 httpx's own pool looks at every connection on each request and collapses above some 60 in flight (70 kB bodies,
-100 ms upstream: 295/s at 32 in flight, 70/s at 128), so httpx rides on reqwest (Rust). Its errors map a little
-differently; whatever goes wrong without an answer is an UploadFailed here.
+100 ms upstream: 295/s at 32 in flight, 70/s at 128), so httpx rides on reqwest (Rust). Its errors need care: a
+connection that is reset after the report was sent is a ConnectError there, an answer that never comes a
+ConnectTimeout, a broken answer a DecodingError. So the class alone does not say what had been sent. Nor does
+reqwest hear of it when a task is cancelled: it goes on with that upload until its own time is up.
 """
 
 import asyncio
+import logging
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import httpx
 from pydantic import SecretStr
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
+from roark_producer.logs import event
 from roark_producer.packing import Unpacked
-from roark_worker.settings import WorkerSettings
+from roark_worker.settings import WorkerSettings, is_usable_token
 from roark_worker.verdict import Answer
+
+logger = logging.getLogger(__name__)
 
 _MOST_ANSWER_BYTES = 65_536
 _DROPPED = (httpx.NetworkError, httpx.RemoteProtocolError)
+_BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
+# reqwest's words for an error on the way to a connection, as against "client error (SendRequest)".
+_WHILE_CONNECTING = "client error (Connect)"
+_MOST_DETAIL = 200
+
+Reason = Literal["timeout", "connect", "network", "transport"]
 
 
 class UploadFailed(Exception):
-    """No answer came. `reason` is a closed set: timeout, connect, network, transport."""
+    """No answer came. `detail` is the cause in the system's words, without anything of the request."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -51,7 +70,7 @@ class Token:
     def __init__(self, token: SecretStr, path: Path | None = None) -> None:
         self._token = token
         self._path = path
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
 
     @classmethod
     def of(cls, settings: WorkerSettings) -> Self:
@@ -69,21 +88,29 @@ class Token:
     def _read_if_changed(self, path: Path) -> None:
         try:
             found = path.stat()
-            stamp = (found.st_mtime_ns, found.st_size)
-            if stamp != self._stamp and (text := path.read_text("utf-8").strip()):
-                self._token, self._stamp = SecretStr(text), stamp
-        except OSError:
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp == self._stamp:
+                return
+            text = path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
             # A secret that is just being replaced: the token that we have may still be good.
             return
+        self._stamp = stamp
+        if is_usable_token(text):
+            self._token = SecretStr(text)
+        else:
+            event(logger, "token_file_unusable", level=logging.ERROR, path=str(path))
 
 
 class Roark:
     """Uploads to Roark. Belongs to one event loop."""
 
     def __init__(self, settings: WorkerSettings, token: Token, client: httpx.AsyncClient | None = None) -> None:
-        self._url = settings.upload_url
+        # Parsed once: httpx would do it again for each request, at a tenth of its time.
+        self._url = httpx.URL(settings.upload_url)
         self._token = token
-        self._seconds = settings.upload_seconds
+        self._upload_seconds = settings.upload_seconds
+        self._connect_seconds = settings.connect_seconds
         self._client = client or _client(settings)
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_DROPPED),
@@ -97,17 +124,26 @@ class Roark:
 
         Raises UploadFailed when no answer came.
         """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._upload_seconds):
                 return await self._retrying(self._post, body)
+        # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise UploadFailed("timeout", type(error).__name__) from error
+            raise UploadFailed("timeout", self._what_was_late(error, loop.time() - started)) from None
         except httpx.ConnectError as error:
-            raise UploadFailed("connect", type(error).__name__) from error
-        except _DROPPED as error:
-            raise UploadFailed("network", type(error).__name__) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UploadFailed("transport", type(error).__name__) from error
+            raise UploadFailed("network" if _was_connected(error) else "connect", _cause(error)) from None
+        except _BROKEN as error:
+            raise UploadFailed("network", _cause(error)) from None
+        except Exception as error:  # noqa: BLE001 a surprise of the transport's own must not lose a report
+            raise UploadFailed("transport", type(error).__name__) from None
+
+    def _what_was_late(self, error: Exception, seconds: float) -> str:
+        # The clock tells more than the class: reqwest calls an answer that never comes a ConnectTimeout.
+        if isinstance(error, httpx.ConnectTimeout) and seconds < 0.9 * self._upload_seconds:
+            return f"no connection within {self._connect_seconds:g} s"
+        return f"no answer within {self._upload_seconds:g} s"
 
     async def _post(self, body: bytes) -> Answer:
         headers = {"authorization": f"Bearer {self._token.current()}", "content-type": "application/json"}
@@ -115,9 +151,10 @@ class Roark:
             received = bytearray()
             async for chunk in response.aiter_bytes():
                 received += chunk
-                if len(received) >= _MOST_ANSWER_BYTES:
+                if len(received) > _MOST_ANSWER_BYTES:
                     break
-            return Answer(response.status_code, dict(response.headers), bytes(received[:_MOST_ANSWER_BYTES]))
+            read, cut = bytes(received[:_MOST_ANSWER_BYTES]), len(received) > _MOST_ANSWER_BYTES
+            return Answer(response.status_code, dict(response.headers), read, cut)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -130,6 +167,24 @@ class Roark:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _was_connected(error: httpx.ConnectError) -> bool:
+    causes = _causes(error)
+    return bool(causes) and _WHILE_CONNECTING not in causes
+
+
+def _cause(error: httpx.RequestError) -> str:
+    # The system's own words. reqwest's outer ones name the URL; httpx's, where they are not the system's, may quote.
+    words = [cause for cause in _causes(error) if "url (" not in cause]
+    if not words and isinstance(error, httpx.NetworkError):
+        words = [str(error)]
+    return re.sub(r"[^\x20-\x7e]+", " ", words[-1])[:_MOST_DETAIL] if words and words[-1] else type(error).__name__
+
+
+def _causes(error: httpx.RequestError) -> list[str]:
+    details = getattr(error.__cause__, "details", None) or {}
+    return [str(cause["message"]) for cause in details.get("causes") or ()]
 
 
 def _client(settings: WorkerSettings) -> httpx.AsyncClient:

@@ -5,7 +5,8 @@ The longest wait before attempt n+1 is first * 2^(n-1), up to a cap; the wait it
 asks for more than the schedule, up to a cap of its own.
 
 With the defaults (5 s, 15 min, 20 attempts, 24 h) the longest waits are
-5, 10, 20, 40, 80, 160, 320, 640 s and then 900 s eleven times: 3.1 h in all, half of that on average.
+5, 10, 20, 40, 80, 160, 320, 640 s and then 900 s eleven times: 3.1 h in all, half of that on average. So the
+attempts are used up first; the age ends what stood before a shut lane, or what Roark asked to wait for long.
 """
 
 from dataclasses import dataclass

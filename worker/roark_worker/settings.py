@@ -5,12 +5,14 @@ Read like the producer's (see `roark_producer.settings`): `ROARK_INGEST_X`, and 
 """
 
 import os
-from typing import Literal
+import re
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_producer.errors import ConfigurationError
+from roark_producer.flow import FlowRules, per_second, usual_burst
 from roark_producer.settings import FromEnvironment
 
 
@@ -53,9 +55,22 @@ class WorkerSettings(FromEnvironment):
     retry_after_max_seconds: float = Field(3600, gt=0, description="Retry-After is obeyed up to this")
     max_conflicts: int = Field(3, ge=1, description="attempts answered 409 before a report is a dead letter")
 
+    rate: str = Field("", description="most uploads over all workers, like 50/s or 600/min; empty: no limit")
+    burst: int = Field(0, ge=0, description="uploads that may start at once after a pause; 0: a quarter second's")
+    concurrency: Annotated[int, BeforeValidator(lambda value: 0 if value == "adaptive" else value)] = Field(
+        0, ge=0, description="uploads in flight over all workers; adaptive (0): found by itself"
+    )
+    max_concurrency: int = Field(2048, ge=1, description="the most that adaptive concurrency goes up to")
+    breaker_window_seconds: float = Field(30, gt=0, description="failures are counted over this time")
+    breaker_attempts: int = Field(20, ge=0, description="fewest attempts in it that open the breaker; 0: never")
+    breaker_share: float = Field(0.5, gt=0, le=1, description="share of them that must fail")
+    breaker_seconds: float = Field(5, gt=0, description="first gap before the breaker lets a probe through")
+    breaker_max_seconds: float = Field(60, gt=0, description="longest such gap")
+
     probe_seconds: float = Field(10, gt=0, description="first gap between probes of a held lane")
     probe_max_seconds: float = Field(300, gt=0, description="longest gap between probes of a held lane")
     keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
+    audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
     remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
 
     @field_validator("roark_base_url")
@@ -68,17 +83,52 @@ class WorkerSettings(FromEnvironment):
             raise ValueError("must be https:// for any host but this one: the token would travel in the clear")
         return value.rstrip("/")
 
+    @field_validator("roark_api_bearer_token")
+    @classmethod
+    def _without_blanks_around(cls, value: SecretStr | None) -> SecretStr | None:
+        # Secrets that are mounted as variables often end in a newline.
+        return SecretStr(value.get_secret_value().strip()) if value else None
+
     def require_token(self) -> SecretStr:
         """Return the token.
 
-        Raises ConfigurationError when there is none.
+        Raises ConfigurationError when there is none, or none that a header can carry.
         """
         if self.roark_api_bearer_token is None or not self.roark_api_bearer_token.get_secret_value():
             raise ConfigurationError(
                 "ROARK_API_BEARER_TOKEN is not set (nor ROARK_API_BEARER_TOKEN_FILE). Set it to Roark's token, or "
                 "try everything without one: roark-ingest up --sandbox"
             )
+        if not is_usable_token(self.roark_api_bearer_token.get_secret_value()):
+            raise ConfigurationError(
+                "ROARK_API_BEARER_TOKEN cannot be sent in a header: it must be printable ASCII without blanks. "
+                "Copy the token again"
+            )
         return self.roark_api_bearer_token
+
+    @field_validator("rate")
+    @classmethod
+    def _known_rate(cls, value: str) -> str:
+        try:
+            per_second(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    def flow_rules(self) -> FlowRules:
+        """Return the rules of the way to Roark."""
+        rate = per_second(self.rate)
+        return FlowRules(
+            per_second=rate,
+            burst=self.burst or usual_burst(rate),
+            ceiling=self.concurrency or self.max_concurrency,
+            adaptive=not self.concurrency,
+            window_ms=round(self.breaker_window_seconds * 1000),
+            least=self.breaker_attempts,
+            share=self.breaker_share,
+            cooldown_ms=round(self.breaker_seconds * 1000),
+            longest_cooldown_ms=round(self.breaker_max_seconds * 1000),
+        )
 
     @property
     def upload_url(self) -> str:
@@ -89,3 +139,8 @@ class WorkerSettings(FromEnvironment):
     def process_count(self) -> int:
         """How many worker processes there are: the setting, or one per core that this process may use."""
         return self.processes or len(os.sched_getaffinity(0))
+
+
+def is_usable_token(text: str) -> bool:
+    """Whether an Authorization header can carry this token."""
+    return re.fullmatch(r"[\x21-\x7e]+", text) is not None

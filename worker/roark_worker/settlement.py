@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Signal
 from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
@@ -39,18 +39,43 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
     tried = attempt.claimed.attempts + 1
     match attempt.verdict:
         case Delivered() as delivered:
-            return Deliver(held, delivered.roark_call_id, _detail(attempt))
+            pause_ms = _pause_ms(delivered.lane_pause, schedule)
+            return Deliver(held, delivered.roark_call_id, _detail(attempt), attempt.duration_ms, pause_ms)
         case OurFault() as fault:
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:
-            return Bury(held, refused.reason, _detail(attempt))
+            return Bury(held, refused.reason, _detail(attempt), Signal.NONE if refused.status else Signal.UNSENT)
         case Passing() as passing if passing.status == 409 and tried >= max_conflicts:
             return Bury(held, passing.reason, _detail(attempt))
-        case Passing() if schedule.is_over(tried, attempt.age_seconds):
-            return Bury(held, EXHAUSTED, _detail(attempt))
+        case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):
+            return Bury(held, EXHAUSTED, _detail(attempt), signal_of(passing))
         case Passing() as passing:
             delay = schedule.delay(tried, chance, passing.retry_after)
-            return Defer(held, round(delay * 1000), passing.reason, _detail(attempt, delay))
+            return Defer(
+                held,
+                round(delay * 1000),
+                passing.reason,
+                _detail(attempt, delay),
+                signal_of(passing),
+                _pause_ms(passing.lane_pause, schedule),
+            )
+
+
+def _pause_ms(seconds: float, schedule: Schedule) -> int:
+    # One answer with a mistaken Retry-After must not stop everything for years.
+    return round(min(seconds, schedule.retry_after_max) * 1000)
+
+
+def signal_of(passing: Passing) -> Signal:
+    """Return what a failed attempt says about Roark.
+
+    A 429 is overload and no fault: Roark works, and says how fast. Any other 4xx says something about one call only.
+    """
+    if passing.reason == "timeout" or passing.status in {503, 504}:
+        return Signal.BOTH
+    if passing.status == 429:
+        return Signal.OVERLOAD
+    return Signal.NONE if 400 <= passing.status < 500 else Signal.FAULT
 
 
 def _detail(attempt: Attempt, delay: float | None = None) -> bytes:

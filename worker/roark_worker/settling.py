@@ -16,8 +16,8 @@ from roark_producer.errors import LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
-from roark_worker.settlement import Release, Settlement
 from roark_worker.settings import WorkerSettings
+from roark_worker.settlement import Release, Settlement
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,10 @@ class Settling:
     def __init__(self, ledger: AsyncLedger, settings: WorkerSettings, done: Callable[[Held], None]) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._rules = settings.flow_rules()
         self._done = done
         self._pending: list[Settlement] = []
+        self._redis_away = False
         self._more = asyncio.Event()
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
@@ -60,14 +62,14 @@ class Settling:
         """Record what is pending; wait a little and return when Redis is away."""
         batch = self._pending[: 4 * self._settings.claim_batch]
         try:
-            await self._record(batch)
+            await self._record_what_can_be(batch)
         except LedgerUnavailable as error:
-            event(logger, "settle_postponed", level=logging.WARNING, reports=len(self._pending), error=str(error))
+            if not self._redis_away:
+                event(logger, "settle_postponed", level=logging.WARNING, reports=len(self._pending), error=str(error))
+            self._redis_away = True
             await asyncio.sleep(_PAUSE_SECONDS)
             return
-        except Exception as error:  # noqa: BLE001 whatever it is, this loop must go on
-            # The ledger's answer makes no sense. The leases run out, and others try; three such deaths are poison.
-            event(logger, "settle_failed", level=logging.ERROR, reports=len(batch), error=type(error).__name__)
+        self._redis_away = False
         del self._pending[: len(batch)]
         for settlement in batch:
             self._done(settlement.held)
@@ -75,42 +77,59 @@ class Settling:
             self._more.clear()
             self._all_recorded.set()
 
+    async def _record_what_can_be(self, batch: Sequence[Settlement]) -> None:
+        try:
+            await self._record(batch)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it is, this loop must go on
+            if len(batch) > 1:
+                # One outcome that cannot be recorded must not take the others with it.
+                middle = len(batch) // 2
+                await self._record_what_can_be(batch[:middle])
+                await self._record_what_can_be(batch[middle:])
+                return
+            # The lease runs out, and others try; three such deaths are poison.
+            held = batch[0].held
+            event(logger, "settle_failed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
+
     async def _record(self, batch: Sequence[Settlement]) -> None:
         delivered = [one for one in batch if isinstance(one, Deliver)]
         deferred = [one for one in batch if isinstance(one, Defer)]
         buried = [one for one in batch if isinstance(one, Bury)]
         released = [one for one in batch if isinstance(one, Release)]
-        steps: list[tuple[str, Operation[Any]]] = [("held", hold) for hold in self._holds(released)]
+        steps: list[tuple[str, Operation[Any]]] = self._holds(released)
         if delivered:
             keep = self._settings.keep_payloads
-            steps.append(("delivered", operations.deliver(delivered, keep_payloads=keep)))
+            steps.append(("delivered", operations.deliver(delivered, keep_payloads=keep, rules=self._rules)))
         if deferred:
-            steps.append(("deferred", operations.defer(deferred)))
+            steps.append(("deferred", operations.defer(deferred, rules=self._rules)))
         if buried:
-            steps.append(("buried", operations.bury(buried)))
+            steps.append(("buried", operations.bury(buried, rules=self._rules)))
         if released:
             steps.append(("released", operations.release([one.held for one in released])))
         replies = await self._ledger.run_all([operation for _, operation in steps])
         for (name, _), reply in zip(steps, replies, strict=True):
             self._count(name, reply)
 
-    def _holds(self, released: Sequence[Release]) -> list[Operation[bool]]:
+    def _holds(self, released: Sequence[Release]) -> list[tuple[str, Operation[Any]]]:
+        gap_ms = round(self._settings.probe_seconds * 1000)
+        longest_gap_ms = round(self._settings.probe_max_seconds * 1000)
         return [
-            operations.hold(
-                by="roark",
-                reason=one.hold_reason,
-                gap_ms=round(self._settings.probe_seconds * 1000),
-                longest_gap_ms=round(self._settings.probe_max_seconds * 1000),
-                witness=one.held,
+            (
+                reason,
+                operations.hold(
+                    by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=one.held
+                ),
             )
             for one in released
-            if one.hold_reason
+            if (reason := one.hold_reason)
         ]
 
     def _count(self, name: str, reply: bool | list[bool]) -> None:
         if isinstance(reply, bool):
             if reply:
-                event(logger, "lane_held", level=logging.ERROR)
+                event(logger, "lane_held", level=logging.ERROR, reason=name)
             return
         recorded = sum(reply)
         self.counted[name] += recorded

@@ -2,7 +2,8 @@
 
 A child that ends by itself is started again, after a pause that grows while it keeps dying and without a limit
 on how often. SIGTERM and SIGINT reach every child; who has not ended after the drain's bound is killed, and
-its reports come back by their leases. A child that refuses its settings is not started again.
+its reports come back by their leases. A child that refuses its settings is not started again. If the supervisor
+itself is killed, its children die with it: unsupervised workers beside a new supervisor's would be too many.
 """
 
 import logging
@@ -16,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 from roark_producer.logs import event
+from roark_worker.orphans import bound_to_this_process
 from roark_worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ EX_CONFIG = 78
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 15.0
 _HEALTHY_SECONDS = 60.0
-_GRACE_SECONDS = 20.0
+GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.1
 
 
@@ -70,9 +72,10 @@ class Supervisor:
             self._stop.set()
             return
         lived = time.monotonic() - child.started
-        child.pause = _FIRST_PAUSE_SECONDS if lived > _HEALTHY_SECONDS else min(child.pause * 2, _LONGEST_PAUSE_SECONDS)
+        pause = _FIRST_PAUSE_SECONDS if lived > _HEALTHY_SECONDS else child.pause
         child.process = None
-        child.start_at = time.monotonic() + child.pause
+        child.start_at = time.monotonic() + pause
+        child.pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         event(
             logger,
             "worker_ended",
@@ -80,7 +83,7 @@ class Supervisor:
             worker=child.number,
             exit_code=code,
             lived_seconds=round(lived),
-            again_in_seconds=child.pause,
+            again_in_seconds=pause,
         )
 
     def _start(self, child: _Child) -> None:
@@ -88,7 +91,7 @@ class Supervisor:
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
         command += ["--without-gossip", "--without-mingle", *self._arguments]
         # A session of its own: Ctrl-C in the terminal must reach the children once, from here.
-        child.process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 our own command line
+        child.process = subprocess.Popen(bound_to_this_process(command), start_new_session=True)  # noqa: S603 our own
         child.started = time.monotonic()
         event(logger, "worker_starting", worker=child.number, pid=child.process.pid)
 
@@ -96,7 +99,7 @@ class Supervisor:
         running = [child.process for child in self._children if child.process and child.process.poll() is None]
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + self._settings.shutdown_seconds + _GRACE_SECONDS
+        deadline = time.monotonic() + self._settings.shutdown_seconds + GRACE_SECONDS
         for process in running:
             try:
                 process.wait(timeout=max(0.1, deadline - time.monotonic()))

@@ -7,14 +7,14 @@
 
 Every step is one atomic script, so any number of workers may tick at once and none leads.
 
+After Redis was away nothing is reaped for the length of a lease: the workers could not prolong theirs, and live.
+
 If wake-ups bring this worker no drain although reports stay ready, its Celery consumer has stalled (that is
 known to happen after Redis was away) and the process ends itself, for its supervisor to start it anew.
 """
 
 import logging
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -42,16 +42,18 @@ class Tick:
         *,
         wake: Callable[[], bool],
         is_draining: Callable[[], bool],
-        give_up: Callable[[], None] | None = None,
+        give_up: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._rules = settings.flow_rules()
         self._wake = wake
         self._is_draining = is_draining
-        self._give_up = give_up or _end_this_process
+        self._give_up = give_up
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
+        self._reap_from = 0.0
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
 
     def start(self) -> None:
@@ -75,6 +77,8 @@ class Tick:
                 self._redis_away = True
                 self._stalled_since = None
             except LedgerFault as error:
+                event(logger, "tick_failed", level=logging.ERROR, error=str(error))
+            except Exception as error:  # noqa: BLE001 if this thread ended, due reports would wait for ever
                 event(logger, "tick_failed", level=logging.ERROR, error=type(error).__name__)
 
     def once(self) -> None:
@@ -83,15 +87,17 @@ class Tick:
         Raises LedgerUnavailable when Redis is away.
         """
         self._promote()
-        reaped = self._ledger.run(operations.reap(most=_AT_ONCE, deaths=self._settings.max_deaths))
-        if reaped.reclaimed or reaped.poisoned:
-            event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=reaped.poisoned)
-        window_ms = round(self._settings.remember_days * 86_400_000)
-        self._ledger.run(operations.forget(window_ms=window_ms, most=_AT_ONCE))
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False
-        if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS)):
+            self._reap_from = time.monotonic() + self._settings.lease_seconds
+        if time.monotonic() >= self._reap_from:
+            self._reap()
+        window_ms = round(self._settings.remember_days * 86_400_000)
+        self._ledger.run(operations.forget(window_ms=window_ms, most=_AT_ONCE))
+        # This worker may help with a large backlog, even while others are at it.
+        plenty = 0 if self._is_draining() else self._settings.claim_batch
+        if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS, rules=self._rules, plenty=plenty)):
             self._wake()
             self._watch_for_a_stall()
         else:
@@ -101,6 +107,11 @@ class Tick:
         for _ in range(_MOST_ROUNDS):
             if self._ledger.run(operations.promote(most=_AT_ONCE)) < _AT_ONCE:
                 return
+
+    def _reap(self) -> None:
+        reaped = self._ledger.run(operations.reap(most=_AT_ONCE, deaths=self._settings.max_deaths))
+        if reaped.reclaimed or reaped.poisoned:
+            event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=reaped.poisoned)
 
     def _watch_for_a_stall(self) -> None:
         if self._is_draining():
@@ -112,7 +123,3 @@ class Tick:
             event(logger, "stalled", level=logging.CRITICAL, seconds=round(idle))
             self._stalled_since = None
             self._give_up()
-
-
-def _end_this_process() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)

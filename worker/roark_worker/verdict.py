@@ -3,7 +3,7 @@
     2xx with a JSON object                       delivered
     2xx that is no JSON object                   passing: a proxy's page, not Roark
     408, 425, 429, 5xx, no answer                passing: try again by schedule
-    409                                          delivered if it says duplicate, else passing
+    409                                          delivered if it says that the call is there, else passing: a lock
     3xx, 401, 402, 403, 404, 405, 410            we are wrong: token, credits or URL; true for every report
     400, 413, 415, 422, every other 4xx          refused: this report is wrong
 
@@ -21,41 +21,59 @@ from datetime import datetime
 
 import msgspec
 
+from roark_worker.rate_headers import exhausted_for
 from roark_worker.retry_after import retry_after_seconds
 
 _OUR_FAULT = frozenset({401, 402, 403, 404, 405, 410})
 _PASSING = frozenset({408, 425, 429})
-_DUPLICATE = re.compile(rb"already|duplicate", re.IGNORECASE)
+_FOR_ALL_OF_US = frozenset({429, 503})
+# "Already being processed" is a lock, and says nothing about how that will end.
+_DUPLICATE = re.compile(
+    rb"duplicate|already[\s_-]*(been[\s_-]*)?(imported|exist|uploaded|created|received|ingested)", re.IGNORECASE
+)
 _USABLE_ROARK_ID = re.compile(r"[\x21-\x7e]{1,64}")
+# What a terminal would obey: the text comes from outside and is shown to people.
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _MOST_MESSAGE = 300
+_MOST_PARAMETER = 100
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back over HTTP: lower-case header names, and at most the first 64 kB of the body."""
+    """What came back over HTTP: lower-case header names, and the body, or its first 64 kB where it is `cut`."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Roark has the report. `roark_call_id` is "" where Roark did not name it."""
+    """Roark has the report. `roark_call_id` is "" where Roark did not name it.
+
+    `lane_pause` is how many seconds nobody should upload anything, as the answer's rate-limit headers say.
+    """
 
     status: int
     roark_call_id: str = ""
     already_there: bool = False
+    lane_pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """The attempt failed for a reason that passes. `retry_after` in seconds, where Roark asked for it."""
+    """The attempt failed for a reason that passes. `retry_after` in seconds, where Roark asked for it.
+
+    A 429 or 503 that names a time means all of us, not this report: that is `lane_pause`, in seconds.
+    """
 
     reason: str
     status: int = 0
     message: str = ""
     retry_after: float | None = None
+    lane_pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +99,10 @@ Verdict = Delivered | Passing | Refused | OurFault
 
 
 class _ErrorBody(msgspec.Struct):
-    message: str = ""
-    code: str = ""
-    parameter: str | None = None
+    # Whatever type they have: an odd parameter must not hide the message.
+    message: object = None
+    code: object = None
+    parameter: object = None
 
 
 class _Data(msgspec.Struct):
@@ -97,18 +116,28 @@ class _SuccessBody(msgspec.Struct):
 def judge(answer: Answer, now: datetime) -> Verdict:
     """Say what `answer` means for the report that was uploaded."""
     if 200 <= answer.status < 300:
-        return _judge_success(answer)
+        return _judge_success(answer, now)
     if answer.status == 409 and _DUPLICATE.search(answer.body):
         return Delivered(answer.status, _roark_call_id(answer.body), already_there=True)
     return _judge_failure(answer, now)
 
 
-def _judge_success(answer: Answer) -> Verdict:
+def _judge_success(answer: Answer, now: datetime) -> Verdict:
+    if not _is_object(answer):
+        return Passing("not_roark", answer.status, "the answer is not a JSON object: a proxy's page, not Roark's")
+    pause = exhausted_for(answer.headers, now)
+    return Delivered(answer.status, _roark_call_id(answer.body), lane_pause=pause)
+
+
+def _is_object(answer: Answer) -> bool:
+    if answer.cut:
+        # Too long to be read whole: if Roark ever answers at such length, no report may die of it.
+        return answer.body.lstrip(b" \t\r\n").startswith(b"{")
     try:
         msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Passing("not_roark", answer.status, "the answer is not JSON: a proxy's page, not Roark's")
-    return Delivered(answer.status, _roark_call_id(answer.body))
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _judge_failure(answer: Answer, now: datetime) -> Verdict:
@@ -116,27 +145,32 @@ def _judge_failure(answer: Answer, now: datetime) -> Verdict:
     message, parameter = _error(answer)
     wait = retry_after_seconds(answer.headers, now)
     word = answer.headers.get("x-should-retry")
+    pause = max(exhausted_for(answer.headers, now), (wait or 0.0) if status in _FOR_ALL_OF_US else 0.0)
     if word == "true":
-        return Passing(reason, status, message, wait)
+        return Passing(reason, status, message, wait, pause)
     if status in _OUR_FAULT or status < 400:
         return OurFault(reason, status, message)
     if (status in _PASSING or status == 409 or status >= 500) and word != "false":
-        return Passing(reason, status, message, wait)
+        return Passing(reason, status, message, wait, pause)
     return Refused(reason, status, message, parameter)
 
 
 def _error(answer: Answer) -> tuple[str, str]:
     try:
         error = msgspec.json.decode(answer.body, type=_ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return "", ""
-    message = error.message or error.code
-    return message[:_MOST_MESSAGE], (error.parameter or "")[:100]
+    message = _shown(error.message, _MOST_MESSAGE) or _shown(error.code, _MOST_MESSAGE)
+    return message, _shown(error.parameter, _MOST_PARAMETER)
+
+
+def _shown(text: object, most: int) -> str:
+    return _CONTROL.sub(" ", text[: 2 * most]).strip()[:most] if isinstance(text, str) else ""
 
 
 def _roark_call_id(body: bytes) -> str:
     try:
         data = msgspec.json.decode(body, type=_SuccessBody).data
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return ""
     return data.callId if data and _USABLE_ROARK_ID.fullmatch(data.callId) else ""

@@ -18,6 +18,7 @@
 --   8 priority     f(resh), r(etry) or p (replay): which ready queue it belongs to
 --   9 revision     1: Roark already has another report of this call, so do not let it skip this one
 --  10 note         delivered: Roark's id of the call; waiting, dead: the reason's code; else -
+--  11 expires      ms: when the report's audio links end; left out when there are none, and once delivered
 
 local now = tonumber(ARGV[1])
 if now == 0 then
@@ -32,20 +33,29 @@ local QUEUE = { f = KEY.fresh, r = KEY.retry, p = KEY.replay }
 
 local function parse(text)
   if not text then return { state = 'unknown' } end
-  local state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note =
-    string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  local state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, expires =
+    string.match(text, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$')
   return {
     state = STATE[state], fingerprint = fingerprint, accepted = tonumber(accepted),
     since = tonumber(accepted) + tonumber(since), attempts = tonumber(attempts), deaths = tonumber(deaths),
     token = tonumber(token), priority = priority, revision = revision, note = note,
+    expires = tonumber(expires) or 0,
   }
 end
 
+-- The note comes from outside. A blank in it, or none at all, would make the record unreadable for good.
+local function word(text)
+  if text == '' then return '-' end
+  return (string.gsub(text, '%s', '_'))
+end
+
 local function format(record)
-  return table.concat({
+  local text = table.concat({
     LETTER[record.state], record.fingerprint, record.accepted, record.since - record.accepted,
-    record.attempts, record.deaths, record.token, record.priority, record.revision, record.note,
+    record.attempts, record.deaths, record.token, record.priority, record.revision, word(record.note),
   }, ' ')
+  if record.expires > 0 and record.state ~= 'delivered' then return text .. ' ' .. record.expires end
+  return text
 end
 
 local function read(id)
@@ -60,12 +70,19 @@ local function count(name, by)
   if by ~= 0 then redis.call('HINCRBY', KEY.counters, name, by) end
 end
 
--- The sorted set in which a report of this state stands. A delivered one stands in none: it is a record and
--- part of a counter.
+-- The sorted set in which a report of this state stands. A delivered one stands in none: it is on the list of
+-- the delivered, and part of a counter.
 local function place(record)
   if record.state == 'ready' then return QUEUE[record.priority] end
   if record.state == 'delivered' then return nil end
   return KEY[record.state]
+end
+
+-- Takes a call off the list of the delivered. It is looked for from the end: what is revised was mostly delivered
+-- just now.
+local function no_longer_delivered(id)
+  redis.call('LREM', KEY.delivered, -1, id)
+  count('delivered', -1)
 end
 
 -- Takes a report from its place to the next one. `score` orders it there: ready since, end of lease, due
@@ -75,13 +92,15 @@ local function move(id, record, name, score, priority)
   if not target then return false end
   local from = place(record)
   if from then redis.call('ZREM', from, id) end
-  if record.state == 'delivered' then count('delivered', -1) end
+  if record.state == 'delivered' then no_longer_delivered(id) end
+  if record.state == 'ready' and record.expires > 0 then redis.call('ZREM', KEY.perishable, id) end
   record.state = target
   record.since = now
   record.priority = priority or record.priority
   if target ~= 'uploading' then record.token = 0 end
   local to = place(record)
   if to then redis.call('ZADD', to, score, id) end
+  if target == 'ready' and record.expires > now then redis.call('ZADD', KEY.perishable, record.expires, id) end
   if target == 'delivered' then
     count('delivered', 1)
     redis.call('RPUSH', KEY.delivered, id)
@@ -97,8 +116,13 @@ local function tell(id, event, detail)
 end
 
 -- Puts a newer report of the same call in the older one's place; its tries start anew.
-local function adopt(id, record, fingerprint, packed)
+local function adopt(id, record, fingerprint, expires, packed)
   record.fingerprint = fingerprint
+  record.expires = tonumber(expires)
+  if record.state == 'ready' then
+    redis.call('ZREM', KEY.perishable, id)
+    if record.expires > now then redis.call('ZADD', KEY.perishable, record.expires, id) end
+  end
   record.attempts = 0
   record.deaths = 0
   record.note = '-'
@@ -111,7 +135,7 @@ local function take_beside(id, record)
   local beside = redis.call('HGET', KEY.besides, id)
   if not beside then return end
   redis.call('HDEL', KEY.besides, id)
-  local fingerprint, packed = string.match(beside, '^(%S+) (.*)$')
+  local fingerprint, expires, packed = string.match(beside, '^(%S+) (%S+) (.*)$')
   local name = 'replace'
   if record.state == 'delivered' then
     name = 'revise'
@@ -120,7 +144,7 @@ local function take_beside(id, record)
   else
     count('replaced', 1)
   end
-  adopt(id, record, fingerprint, packed)
+  adopt(id, record, fingerprint, expires, packed)
   local stays = record.state == 'ready' or record.state == 'waiting'
   if stays then
     write(id, record)
@@ -137,14 +161,4 @@ end
 
 local function ready_count()
   return redis.call('ZCARD', KEY.fresh) + redis.call('ZCARD', KEY.retry) + redis.call('ZCARD', KEY.replay)
-end
-
--- Ends a hold that Roark's answers brought about, when the probe shows that Roark takes reports again.
--- A hold by hand stays until somebody resumes.
-local function probe_was_good(id, token)
-  local probe = redis.call('HGET', KEY.lane, 'probe')
-  if probe and probe == id .. ' ' .. token then
-    redis.call('HDEL', KEY.lane, 'state', 'reason', 'by', 'since', 'probe', 'probe_at', 'probe_gap')
-    redis.call('HSET', KEY.lane, 'resumed', now)
-  end
 end

@@ -1,12 +1,36 @@
 #!lua
 -- Stores reports and puts them on the fresh queue, or says that they are known: all or nothing per report,
--- so there is no moment at which a report is stored and not queued. Refused as a whole (-OOM) when the
--- memory is full.
+-- so there is no moment at which a report is stored and not queued. Refused as a whole (-OOM) when memory runs
+-- short: that is before it is full, because Celery's own commands and all that frees memory need what is left.
 --
 -- ARGV  1 now   2 revisions: `record` or `upload`   3 reports per wake-up
---       then for each report: call id, fingerprint, packed report
+--       then for each report: call id, fingerprint, end of its audio links (ms) or 0, packed report
 -- Returns { wake, result … }: wake is 1 when a wake-up should be published; a result is accepted, duplicate,
 -- replaced, revision or erased.
+
+local MEMORY_EVERY = 1000
+local SHORT_FROM, SHORT_UNTIL = 0.85, 0.80
+
+-- Looks at the server's memory once a second, notes how fast it grows, and says whether it is short.
+local function memory_is_short()
+  local seen = redis.call('HMGET', KEY.lane, 'memory_at', 'memory_used', 'memory_rate', 'memory_short')
+  local at, before, rate = tonumber(seen[1] or 0), tonumber(seen[2] or 0), tonumber(seen[3] or 0)
+  local short = seen[4] == '1'
+  if now >= at and now - at < MEMORY_EVERY then return short end
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then return false end
+  local used = tonumber(string.match(info, 'used_memory:(%d+)'))
+  local most = tonumber(string.match(info, 'maxmemory:(%d+)'))
+  if at > 0 and now > at then rate = rate + ((used - before) * 1000 / (now - at) - rate) * 0.1 end
+  short = most > 0 and used > most * (short and SHORT_UNTIL or SHORT_FROM)
+  redis.call(
+    'HSET', KEY.lane, 'memory_at', now, 'memory_used', used, 'memory_most', most,
+    'memory_rate', string.format('%.0f', rate), 'memory_short', short and 1 or 0
+  )
+  return short
+end
+
+if memory_is_short() then return redis.error_reply('OOM memory runs short: what is left is for deliveries') end
 
 local per_wakeup = tonumber(ARGV[3])
 local before = ready_count()
@@ -15,11 +39,11 @@ local salt = any_erased and redis.call('HGET', KEY.counters, 'salt') or ''
 local tally = { accepted = 0, duplicates = 0, replaced = 0, revisions = 0, refused_erased = 0 }
 local results = { 0 }
 
-local function same_or_newer(kept, fingerprint)
+local function same_as(kept, fingerprint)
   return kept and string.match(kept, '^(%S+) ') == fingerprint
 end
 
-local function accept(id, fingerprint, packed)
+local function accept(id, fingerprint, expires, packed)
   if any_erased and redis.call('SISMEMBER', KEY.erased, redis.sha1hex(salt .. id)) == 1 then
     tally.refused_erased = tally.refused_erased + 1
     return 'erased'
@@ -29,35 +53,34 @@ local function accept(id, fingerprint, packed)
     redis.call('HSET', KEY.payloads, id, packed)
     move(id, {
       state = 'unknown', fingerprint = fingerprint, accepted = now, since = now, attempts = 0, deaths = 0,
-      token = 0, priority = 'f', revision = 0, note = '-',
+      token = 0, priority = 'f', revision = 0, note = '-', expires = tonumber(expires),
     }, 'accept', now)
     tally.accepted = tally.accepted + 1
     return 'accepted'
   end
   local known = record.fingerprint == fingerprint
   if record.state == 'uploading' then
-    local beside = redis.call('HGET', KEY.besides, id)
-    if beside then known = same_or_newer(beside, fingerprint) end
+    known = known or same_as(redis.call('HGET', KEY.besides, id), fingerprint)
     if not known then
-      redis.call('HSET', KEY.besides, id, fingerprint .. ' ' .. packed)
+      redis.call('HSET', KEY.besides, id, fingerprint .. ' ' .. expires .. ' ' .. packed)
       return 'replaced'
     end
   elseif record.state == 'delivered' then
-    known = known or same_or_newer(redis.call('HGET', KEY.revisions, id), fingerprint)
+    known = known or same_as(redis.call('HGET', KEY.revisions, id), fingerprint)
     if not known then
       tally.revisions = tally.revisions + 1
       if ARGV[2] == 'upload' then
         record.revision = 1
-        adopt(id, record, fingerprint, packed)
+        adopt(id, record, fingerprint, expires, packed)
         move(id, record, 'revise', now, 'f')
       else
-        redis.call('HSET', KEY.revisions, id, fingerprint .. ' ' .. packed)
+        redis.call('HSET', KEY.revisions, id, fingerprint .. ' ' .. expires .. ' ' .. packed)
       end
       tell(id, 'revision')
       return 'revision'
     end
   elseif not known and LEGAL.replace[record.state] then
-    adopt(id, record, fingerprint, packed)
+    adopt(id, record, fingerprint, expires, packed)
     if record.state == 'dead' then
       move(id, record, 'replace', now, 'f')
     else
@@ -71,15 +94,20 @@ local function accept(id, fingerprint, packed)
   return 'duplicate'
 end
 
-for i = 4, #ARGV, 3 do
-  results[#results + 1] = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+for i = 4, #ARGV, 4 do
+  results[#results + 1] = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 for name, by in pairs(tally) do count(name, by) end
 
-local total = ready_count()
-if total > before then
-  local listening = tonumber(redis.call('HGET', KEY.lane, 'listening_until') or 0) > now
-  local first = before == 0 and not listening
-  if first or math.floor(total / per_wakeup) > math.floor(before / per_wakeup) then results[1] = 1 end
+-- Whoever listens asks again by itself, but a growing backlog wants more workers. A shut lane is woken for by the
+-- tick, when it is time.
+local function wake_up_wanted(total)
+  if total <= before then return false end
+  local lane = redis.call('HMGET', KEY.lane, 'listening_until', 'state', 'breaker_until', 'paused_until')
+  if lane[2] == 'held' or math.max(tonumber(lane[3] or 0), tonumber(lane[4] or 0)) > now then return false end
+  if before == 0 and tonumber(lane[1] or 0) <= now then return true end
+  return math.floor(total / per_wakeup) > math.floor(before / per_wakeup)
 end
+
+if wake_up_wanted(ready_count()) then results[1] = 1 end
 return results

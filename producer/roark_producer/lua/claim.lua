@@ -5,29 +5,33 @@
 -- Of each eight slots five go to fresh reports, two to retries, one to replays; what a queue cannot use goes
 -- to the others, fresh first. So neither a storm of live calls nor a replay of thousands starves the rest.
 --
--- ARGV  1 now   2 reports wanted   3 lease (ms)   4 listen (ms): how long this caller will ask again by
---       itself if it gets less than it wanted; 0: it is about to leave, wake somebody for what comes next
---       5 largest sum of packed bytes wanted; the first report may be larger than that
--- Returns { lane, wait, report … }: lane is open, held or probing; wait is ms until asking again makes
--- sense, 0 for now; a report is { call id, token, attempts, age (ms), revision, priority, packed }.
+-- needs _flow.lua
+--
+-- ARGV  1 now   2 reports wanted, at most 1000 are given   3 lease (ms)
+--       4 listen (ms): how long this caller will ask again by itself if it gets less than it wanted; 0: it is
+--       about to leave, wake somebody for what comes next
+--       5 largest sum of packed bytes wanted; the first report may be larger than that   6 the lane's rules
+-- Returns { lane, wait, report … }: lane is open, held, probing, breaker-open, half-open or throttled; wait is
+-- ms until asking again makes sense, 0 for now; a report is
+-- { call id, token, attempts, age (ms), revision, priority, packed }.
 
-local wanted = tonumber(ARGV[2])
+local PERISHABLE_WITHIN = 300000
+-- Lua hands a command some 8000 arguments at most, and what a script did before it fails stays done: reports that
+-- were popped and could not be written back would be nowhere.
+local MOST = 1000
+
+local asked = math.min(tonumber(ARGV[2]), MOST)
 local lease = tonumber(ARGV[3])
 local listen = tonumber(ARGV[4])
 local most_bytes = tonumber(ARGV[5])
-local lane = redis.call('HMGET', KEY.lane, 'state', 'probe_at', 'probe_gap', 'listening_until', 'turn')
-local answer = { 'open', 0 }
+local rules = flow_rules(ARGV[6])
 
-if lane[1] == 'held' then
-  local probe_at = tonumber(lane[2] or 0)
-  if probe_at == 0 then return { 'held', 0 } end
-  if probe_at > now then return { 'held', probe_at - now } end
-  wanted = 1
-  answer[1] = 'probing'
-end
+open_lane()
+local wanted, state, wait, level_holds_back = gate(rules, asked)
+local answer = { state, wait }
 
 local function slots()
-  local turn = tonumber(lane[5] or 0)
+  local turn = lane.turn or 0
   local cycle = { 'fresh', 'retry', 'fresh', 'fresh', 'replay', 'fresh', 'retry', 'fresh' }
   local share = { fresh = 0, retry = 0, replay = 0 }
   for i = 1, wanted do
@@ -51,17 +55,36 @@ local function slots()
   return share
 end
 
-local ids = {}
-local scores = {}
-local from = {}
-local share = slots()
-for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
-  if share[queue] > 0 then
-    local popped = redis.call('ZPOPMIN', KEY[queue], share[queue])
-    for i = 1, #popped, 2 do
-      ids[#ids + 1] = popped[i]
-      scores[#ids] = popped[i + 1]
-      from[#ids] = queue
+local ids, scores, from = {}, {}, {}
+
+local function take(id, score, queue)
+  ids[#ids + 1] = id
+  scores[#ids] = score
+  from[#ids] = queue
+end
+
+-- Ahead of their queues, in up to half of the slots: reports whose audio links end soon. Those that are about
+-- to end this very moment are not worth it.
+local function take_perishable()
+  local soon = redis.call(
+    'ZRANGEBYSCORE', KEY.perishable, now + 5000, now + PERISHABLE_WITHIN, 'LIMIT', 0, math.ceil(wanted / 2)
+  )
+  for _, id in ipairs(soon) do
+    local queue = read(id).priority
+    local score = redis.call('ZSCORE', QUEUE[queue], id)
+    redis.call('ZREM', QUEUE[queue], id)
+    take(id, score, QUEUE[queue])
+  end
+  wanted = wanted - #soon
+end
+
+if wanted > 0 then
+  take_perishable()
+  local share = slots()
+  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
+    if share[queue] > 0 then
+      local popped = redis.call('ZPOPMIN', KEY[queue], share[queue])
+      for i = 1, #popped, 2 do take(popped[i], popped[i + 1], KEY[queue]) end
     end
   end
 end
@@ -70,15 +93,21 @@ if #ids > 0 then
   local token = redis.call('HINCRBY', KEY.counters, 'token', 1)
   local records = redis.call('HMGET', KEY.records, unpack(ids))
   local payloads = redis.call('HMGET', KEY.payloads, unpack(ids))
-  local written, leased = {}, {}
+  local written, leased, perishing = {}, {}, {}
   local bytes = 0
   for i, id in ipairs(ids) do
     local packed = payloads[i]
-    bytes = bytes + #packed
-    if i > 1 and bytes > most_bytes then
-      redis.call('ZADD', KEY[from[i]], scores[i], id)
+    local record = parse(records[i])
+    bytes = bytes + #(packed or '')
+    if not packed then
+      -- Should never happen; if it does, it must not stand in the way of all others.
+      redis.call('ZADD', from[i], scores[i], id)
+      record.note = 'payload_lost'
+      move(id, record, 'lose', now)
+      tell(id, 'lost')
+    elseif #answer > 2 and bytes > most_bytes then
+      redis.call('ZADD', from[i], scores[i], id)
     else
-      local record = parse(records[i])
       record.state = LEGAL.claim[record.state]
       record.since = now
       record.token = token
@@ -86,25 +115,30 @@ if #ids > 0 then
       written[#written + 1] = format(record)
       leased[#leased + 1] = now + lease
       leased[#leased + 1] = id
+      if record.expires > 0 then perishing[#perishing + 1] = id end
       answer[#answer + 1] = {
         id, token, record.attempts, now - record.accepted, tonumber(record.revision), record.priority, packed,
       }
     end
   end
-  redis.call('HSET', KEY.records, unpack(written))
-  redis.call('ZADD', KEY.uploading, unpack(leased))
-  redis.call('HSET', KEY.lane, 'last_claim', now, 'turn', (tonumber(lane[5] or 0) + #answer - 2) % 8)
-  if answer[1] == 'probing' then
-    redis.call('HSET', KEY.lane, 'probe', ids[1] .. ' ' .. token, 'probe_at', now + tonumber(lane[3]))
+  if #written > 0 then
+    redis.call('HSET', KEY.records, unpack(written))
+    redis.call('ZADD', KEY.uploading, unpack(leased))
+    if #perishing > 0 then redis.call('ZREM', KEY.perishable, unpack(perishing)) end
+    lane.last_claim = now
+    lane.turn = ((lane.turn or 0) + #answer - 2) % 8
+    started(rules, state, #answer - 2, written[1] .. ' ' .. token)
   end
 end
 
+if level_holds_back and ready_count() > 0 then press() end
+
 -- A caller who listens spares the producers their wake-ups. The promise is renewed now and then, not at each
 -- question: with fsync on every write, a write costs more than the question.
-local listening = tonumber(lane[4] or 0)
 if listen == 0 then
-  if listening > 0 then redis.call('HDEL', KEY.lane, 'listening_until') end
-elseif #answer - 2 < wanted and listening < now + listen / 2 then
-  redis.call('HSET', KEY.lane, 'listening_until', now + listen)
+  lane.listening_until = nil
+elseif state == 'open' and #answer - 2 < asked and (lane.listening_until or 0) < now + listen / 2 then
+  lane.listening_until = now + listen
 end
+close_lane()
 return answer

@@ -2,15 +2,22 @@
 -- Records that Roark took these reports, drops their payloads, and lets a newer report that came meanwhile
 -- follow. Does nothing for a caller that lost its lease.
 --
--- ARGV  1 now   2 keep: 1 keeps the payload, 0 drops it
---       then for each report: call id, token, Roark's id or -, history line (JSON)
+-- needs _flow.lua
+--
+-- ARGV  1 now   2 keep: 1 keeps the payload, 0 drops it   3 the lane's rules
+--       4 pause (ms): how long Roark asked all of us to wait, 0 for not at all
+--       then for each report: call id, token, Roark's id or -, history line (JSON), how long it took (ms)
 -- Returns for each report 1, or 0 where the lease was lost.
 
+local rules = flow_rules(ARGV[3])
 local results = {}
-for i = 3, #ARGV, 4 do
+local delivered = 0
+open_lane()
+for i = 5, #ARGV, 5 do
   local id, token = ARGV[i], ARGV[i + 1]
   local record = read(id)
   if holds(record, token) then
+    time_answer(record.since, tonumber(ARGV[i + 4]))
     local told = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     record.attempts = record.attempts + 1
     record.note = ARGV[i + 2]
@@ -19,9 +26,18 @@ for i = 3, #ARGV, 4 do
     if told then tell(id, 'delivered', ARGV[i + 3]) end
     take_beside(id, record)
     probe_was_good(id, token)
+    delivered = delivered + 1
     results[#results + 1] = 1
   else
     results[#results + 1] = 0
   end
 end
+pause(tonumber(ARGV[4]))
+watch(rules, delivered, 0)
+went_well(rules, delivered)
+if delivered > 0 then
+  count_served(delivered)
+  measure_speed()
+end
+close_lane()
 return results

@@ -11,10 +11,13 @@ local tombstone = redis.sha1hex(redis.call('HGET', KEY.counters, 'salt') .. id)
 local record = read(id)
 if record.state ~= 'unknown' then
   local from = place(record)
-  if from then redis.call('ZREM', from, id) else count('delivered', -1) end
+  if from then redis.call('ZREM', from, id) else no_longer_delivered(id) end
+  redis.call('ZREM', KEY.perishable, id)
   for _, key in ipairs({ KEY.records, KEY.payloads, KEY.histories, KEY.besides, KEY.revisions }) do
     redis.call('HDEL', key, id)
   end
+  local probe = redis.call('HGET', KEY.lane, 'probe')
+  if probe and probe == id .. ' ' .. record.token then redis.call('HDEL', KEY.lane, 'probe') end
   count('erased', 1)
 end
 local is_new = redis.call('SADD', KEY.erased, tombstone) == 1

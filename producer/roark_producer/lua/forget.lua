@@ -10,7 +10,7 @@ for _ = 1, tonumber(ARGV[3]) do
   local id = redis.call('LINDEX', KEY.delivered, 0)
   if not id then break end
   local record = read(id)
-  -- A call that was revised or erased since stands further back in the list, or no longer at all.
+  -- The list holds delivered calls only; should it ever hold another, that one does not block the rest.
   if record.state == 'delivered' then
     if record.since > now - tonumber(ARGV[2]) then break end
     for _, key in ipairs({ KEY.records, KEY.payloads, KEY.histories, KEY.revisions }) do

@@ -2,9 +2,24 @@
 -- Takes back reports whose lease ran out: their worker died or lost Redis. They go to the retry queue; one
 -- that outlived too many workers in a row is taken for poison and becomes a dead letter.
 --
+-- After the server's clock was set back, a lease that was given by the old clock runs out in its own length from now:
+-- its worker, if it lives, renews it long before.
+--
 -- ARGV  1 now   2 most reports at once   3 deaths that make poison
 -- Returns { reclaimed, poisoned }.
 
+local function rewind()
+  while true do
+    local last = redis.call('ZREVRANGE', KEY.uploading, 0, 0, 'WITHSCORES')
+    local record = read(last[1] or '')
+    if record.state ~= 'uploading' or record.since <= now then return end
+    redis.call('ZADD', KEY.uploading, now + tonumber(last[2]) - record.since, last[1])
+    record.since = now
+    write(last[1], record)
+  end
+end
+
+rewind()
 local reclaimed, poisoned = 0, 0
 local expired = redis.call('ZRANGEBYSCORE', KEY.uploading, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(expired) do

@@ -1,10 +1,23 @@
 #!lua flags=allow-oom
--- Opens the lane again, whoever held it.
+-- Opens the lane again, whoever held it; an open breaker lets its probe through at once.
+--
+-- needs _flow.lua
 --
 -- ARGV  1 now
 -- Returns 1 when the lane was held, else 0.
 
-local held = redis.call('HGET', KEY.lane, 'state') == 'held'
-redis.call('HDEL', KEY.lane, 'state', 'reason', 'by', 'since', 'probe', 'probe_at', 'probe_gap')
-if held then redis.call('HSET', KEY.lane, 'resumed', now) end
+open_lane()
+local held = lane.state == 'held'
+no_hold()
+if lane.breaker_until then
+  lane.breaker_until = math.min(lane.breaker_until, now)
+else
+  lane.probe = nil
+end
+lane.paused_until, lane.paused_since = nil, nil
+if held then
+  lane.resumed = now
+  start_slowly()
+end
+close_lane()
 return held and 1 or 0

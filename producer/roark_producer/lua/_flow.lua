@@ -1,0 +1,181 @@
+-- The way to Roark: how fast, how much at once, and when not at all. Every claim asks the gate, every outcome is
+-- told to it. What it remembers is in _lane.lua, the rate in _rate.lua, the level in _level.lua.
+--
+--   hold      stopped by hand, or because Roark refuses all of us: probes by growing gaps find out whether it still does
+--   breaker   stopped because most attempts, or many in a row, failed: one probe after a gap that doubles
+--   pause     Roark asked all of us to wait
+--
+-- A probe is one upload. As long as its lease lives there is no other; a lost one is followed by another.
+
+local RUN_MS = 500
+
+local function no_hold()
+  lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
+end
+
+local function no_breaker()
+  lane.breaker_until, lane.breaker_gap, lane.breaker_since, lane.evidence = nil, nil, nil, nil
+  lane.good, lane.bad, lane.good_before, lane.bad_before, lane.window_at = nil, nil, nil, nil, nil
+  lane.run, lane.run_since = nil, nil
+end
+
+-- For how many ms the probe that is out may still be waited for.
+local function probe_lease()
+  if not lane.probe then return 0 end
+  local id, token = string.match(lane.probe, '^(.*) (%d+)$')
+  local ends = redis.call('ZSCORE', KEY.uploading, id)
+  if not ends or not holds(read(id), token) then return 0 end
+  return math.max(0, tonumber(ends) - now)
+end
+
+-- How many of the wanted uploads may start: number, lane state, ms until asking again makes sense, and whether it
+-- is the level that kept the number down.
+local function gate(rules, wanted)
+  if lane.state == 'held' then
+    if not lane.probe_at then return 0, 'held', 0 end
+    local wait = math.max(lane.probe_at - now, probe_lease())
+    if wait > 0 then return 0, 'held', wait end
+    return 1, 'probing', 0
+  end
+  if lane.breaker_until then
+    if lane.breaker_until > now then return 0, 'breaker-open', lane.breaker_until - now end
+    local wait = probe_lease()
+    return wait > 0 and 0 or 1, 'half-open', wait
+  end
+  if (lane.paused_until or 0) > now then return 0, 'throttled', lane.paused_until - now end
+  local allowed, wait = by_rate(rules)
+  if allowed < 1 then return 0, 'throttled', wait end
+  local free = math.max(0, math.floor(level(rules)) - redis.call('ZCARD', KEY.uploading))
+  return math.min(wanted, free, allowed), 'open', 0, free < math.min(wanted, allowed)
+end
+
+-- Takes note of uploads that start: `first` is `id token` of the first one, by which a probe is known.
+local function started(rules, state, number, first)
+  charge_rate(rules, number)
+  if state == 'probing' then
+    lane.probe = first
+    lane.probe_at = now + lane.probe_gap
+  elseif state == 'half-open' then
+    lane.probe = first
+  end
+end
+
+local function open_breaker(rules, evidence)
+  lane.breaker_gap = lane.relapse and math.min(lane.relapse * 2, rules.longest_cooldown) or rules.cooldown
+  lane.breaker_until = now + lane.breaker_gap
+  lane.breaker_since = now
+  lane.evidence = evidence
+  lane.relapse = nil
+  if lane.state ~= 'held' then lane.probe = nil end
+  count('breaker_opened', 1)
+end
+
+local function roll_window(rules)
+  local age = now - (lane.window_at or 0)
+  if age < rules.window then return end
+  lane.good_before = age < 2 * rules.window and lane.good or 0
+  lane.bad_before = age < 2 * rules.window and lane.bad or 0
+  lane.window_at = now - age % rules.window
+  lane.good, lane.bad = 0, 0
+end
+
+local function many_in_a_row(rules)
+  local few = lane.relapse and SLOW_START or rules.least
+  if lane.run < few then return nil end
+  local ms = now - lane.run_since
+  -- One dropped connection of a proxy's ends all uploads at the same moment; that is over when it is noticed.
+  if not lane.relapse and ms < RUN_MS then return nil end
+  return string.format('%.0f attempts in a row failed, in %.1f s', lane.run, ms / 1000)
+end
+
+local function most_of_them(rules)
+  local earlier = 1 - (now - lane.window_at) / rules.window
+  local failed = lane.bad + (lane.bad_before or 0) * earlier
+  local total = failed + lane.good + (lane.good_before or 0) * earlier
+  if total < rules.least or failed / total < rules.share then return nil end
+  return string.format('%.0f of %.0f attempts failed in %.0f s', failed, total, rules.window / 1000)
+end
+
+-- Counts outcomes, and opens the breaker when too many of them are failures of Roark or of the way to it.
+local function watch(rules, good, bad)
+  if rules.least == 0 or lane.breaker_until then return end
+  roll_window(rules)
+  lane.good = (lane.good or 0) + good
+  lane.bad = (lane.bad or 0) + bad
+  if good > 0 then
+    lane.run, lane.run_since = nil, nil
+    if lane.good >= rules.least then lane.relapse = nil end
+  end
+  if bad == 0 then return end
+  lane.run = (lane.run or 0) + bad
+  lane.run_since = lane.run_since or now
+  local evidence = many_in_a_row(rules) or most_of_them(rules)
+  if evidence then open_breaker(rules, evidence) end
+end
+
+-- Roark asked all of us to wait.
+local function pause(ms)
+  if ms <= 0 or (lane.paused_until or 0) >= now + ms then return end
+  if (lane.paused_until or 0) <= now then lane.paused_since = now end
+  lane.paused_until = now + ms
+end
+
+local function is_probe(id, token)
+  return lane.probe == id .. ' ' .. token
+end
+
+-- The probe came through: what it was to find out is found out. A hold by hand stays, nobody asked a probe about it.
+local function probe_was_good(id, token)
+  if not is_probe(id, token) then return end
+  lane.probe = nil
+  if lane.probe_at then no_hold() end
+  if lane.breaker_until then
+    lane.relapse = lane.breaker_gap
+    no_breaker()
+  end
+  lane.resumed = now
+  start_slowly()
+end
+
+-- The probe failed for a passing reason. After a failure the breaker stays open for twice as long as the last time;
+-- "not so fast" is an answer, but none to go on at full speed after.
+local function probe_was_bad(rules, id, token, is_fault)
+  if not is_probe(id, token) then return end
+  lane.probe = nil
+  if not lane.breaker_until then return end
+  if is_fault then lane.breaker_gap = math.min(lane.breaker_gap * 2, rules.longest_cooldown) end
+  lane.breaker_until = now + lane.breaker_gap
+end
+
+-- The probe was given back unjudged: another report may be the probe.
+local function probe_is_back(id, token)
+  if is_probe(id, token) then lane.probe = nil end
+end
+
+-- What a failed attempt says about Roark (see Signal in operations.py).
+local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
+local noted = { good = 0, bad = 0, overload = false, too_fast = false }
+
+-- Takes note of one failed attempt, whose upload began at `began`.
+local function note(rules, id, token, began, signal)
+  local is_fault = signal == FAULT or signal == BOTH
+  local is_overload = signal == OVERLOAD or signal == BOTH
+  if signal == UNSENT then
+    probe_is_back(id, token)
+  elseif is_fault or is_overload then
+    probe_was_bad(rules, id, token, is_fault)
+  else
+    -- Roark judged this one report, so the way to it is in order.
+    probe_was_good(id, token)
+    noted.good = noted.good + 1
+  end
+  if is_fault then noted.bad = noted.bad + 1 end
+  if is_overload and began > (lane.cut_at or 0) then noted.overload = true end
+  if signal == OVERLOAD and began > (lane.pace_at or 0) then noted.too_fast = true end
+end
+
+local function conclude(rules)
+  watch(rules, noted.good, noted.bad)
+  if noted.too_fast then learn_pace() end
+  if noted.overload then went_badly(rules) end
+end

@@ -1,0 +1,47 @@
+#!lua flags=allow-oom
+-- Mends what `verify` found, where nothing has to be guessed: the record says where a call belongs.
+--
+--   nowhere, also   the call stands in the record's place, and in no other
+--   no-payload      the report can never be uploaded: it becomes a dead letter that says so
+--   no-record       a call without a record is taken out of its place; a payload that is left is kept
+--
+-- ARGV  1 now   then the call ids
+-- Returns for each id `mended`, or `sound` where nothing was wrong.
+
+local PLACES = { KEY.fresh, KEY.retry, KEY.replay, KEY.uploading, KEY.waiting, KEY.dead, KEY.discarded }
+local results = {}
+
+local function mend(id)
+  local record = read(id)
+  local named = record.state ~= 'unknown' and place(record) or nil
+  local result = 'sound'
+  for _, key in ipairs(PLACES) do
+    if key ~= named and redis.call('ZREM', key, id) == 1 then result = 'mended' end
+  end
+  if not named then return result end
+  if not redis.call('ZSCORE', named, id) then
+    redis.call('ZADD', named, now, id)
+    result = 'mended'
+  end
+  local settled = record.state == 'dead' or record.state == 'discarded'
+  if redis.call('HEXISTS', KEY.payloads, id) == 0 and not settled then
+    redis.call('ZREM', named, id)
+    record.state = 'dead'
+    record.since = now
+    record.token = 0
+    record.note = 'payload_lost'
+    redis.call('ZADD', KEY.dead, now, id)
+    write(id, record)
+    result = 'mended'
+  end
+  if result == 'mended' then tell(id, 'mended') end
+  return result
+end
+
+local mended = 0
+for i = 2, #ARGV do
+  results[#results + 1] = mend(ARGV[i])
+  if results[#results] == 'mended' then mended = mended + 1 end
+end
+count('mended', mended)
+return results

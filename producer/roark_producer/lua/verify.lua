@@ -1,0 +1,37 @@
+#!lua flags=no-writes,allow-oom
+-- Says of each call whether it is in exactly one place, the one that its record names, with a payload where
+-- one is needed. Each call is looked at in one moment, so moving reports are never taken for broken ones.
+--
+-- ARGV  1 now   then the call ids
+-- Returns for each id that is not in order { call id, state, fault … }; a fault is
+--   nowhere      the record names a place in which the call does not stand
+--   also:PLACE   the call stands in another place as well
+--   no-record    the call stands in a place and has no record
+--   no-payload   the report still has to be uploaded, or may be, and its payload is gone
+
+local PLACES = {
+  fresh = KEY.fresh, retry = KEY.retry, replay = KEY.replay, uploading = KEY.uploading,
+  waiting = KEY.waiting, dead = KEY.dead, discarded = KEY.discarded,
+}
+local broken = {}
+for i = 2, #ARGV do
+  local id = ARGV[i]
+  local record = read(id)
+  local named = record.state ~= 'unknown' and place(record) or nil
+  local faults = {}
+  for name, key in pairs(PLACES) do
+    local stands = redis.call('ZSCORE', key, id)
+    if stands and key ~= named then
+      faults[#faults + 1] = record.state == 'unknown' and 'no-record' or 'also:' .. name
+    elseif not stands and key == named then
+      faults[#faults + 1] = 'nowhere'
+    end
+  end
+  local told = record.note == 'payload_lost'
+  if named and not told and redis.call('HEXISTS', KEY.payloads, id) == 0 then faults[#faults + 1] = 'no-payload' end
+  if #faults > 0 then
+    table.sort(faults)
+    broken[#broken + 1] = { id, record.state, unpack(faults) }
+  end
+end
+return broken

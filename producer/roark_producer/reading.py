@@ -1,0 +1,138 @@
+"""Reads reports out of files: one JSON document, a JSON array, or one document a line (NDJSON).
+
+    with open("reports.ndjson", "rb") as file:
+        for line, body in read_documents(file):
+            …
+
+1. A file that begins with `[` is an array, and is read element by element.
+2. Else a first line that is a whole document, or no JSON at all, means NDJSON: each line by itself, split at
+   `\\n` alone, because transcripts contain U+2028 and its like, at which Python's own text files split too.
+3. Else the file is a document over several lines, or several such documents.
+
+Memory is constant whatever the size: one document at a time, and of one longer than `most_bytes` only its
+beginning, for its reader to refuse. Nothing is parsed here; what is no JSON comes out as it stands.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from roark_producer.json_elements import Document, ElementScanner
+
+__all__ = ["BinaryFile", "Document", "read_documents"]
+
+_BLANK = b" \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK_BYTES = 256 * 1024
+_DEFAULT_MOST_BYTES = 25_000_000
+_BREAKS_BEHIND = (b"{", b"[", b",", b":")
+
+
+class BinaryFile(Protocol):
+    """What reading needs of a file that is open for bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Return a line with its end, or up to `size` bytes of it."""
+        ...
+
+
+def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -> Iterator[Document]:
+    """Yield every document with the line on which it begins. Blank lines are none.
+
+    Of a document longer than `most_bytes` the first `most_bytes` + 1 are yielded and the rest is passed over.
+    """
+    source = _Source(file)
+    source.skip(_BYTE_ORDER_MARK)
+    while first := source.first_byte():
+        if first == b"[":
+            source.skip(b"[")
+            yield from _elements(source, most_bytes, array=True)
+        elif _goes_over_lines(source, most_bytes):
+            yield from _elements(source, most_bytes, array=False)
+        else:
+            yield from _lines(source, most_bytes)
+
+
+def _lines(source: "_Source", most_bytes: int) -> Iterator[Document]:
+    while line := source.read_line(most_bytes + 1):
+        number, source.line = source.line, source.line + 1
+        if not line.endswith(b"\n"):
+            source.pass_over_line()
+        if body := line.strip(_BLANK):
+            yield Document(number, body)
+
+
+def _elements(source: "_Source", most_bytes: int, *, array: bool) -> Iterator[Document]:
+    scanner = ElementScanner(array=array, most_bytes=most_bytes, line=source.line)
+    while not scanner.ended and (chunk := source.read_chunk()):
+        yield from scanner.feed(chunk)
+    yield from scanner.close()
+    source.put_back(scanner.rest)
+    source.line = scanner.line
+
+
+def _goes_over_lines(source: "_Source", most_bytes: int) -> bool:
+    """Say whether the document that begins here ends on a later line, without taking anything."""
+    first = source.read_line(most_bytes + 1)
+    second = source.read_line(1)
+    source.put_back(first + second)
+    scanner = ElementScanner(array=False, most_bytes=0)
+    for _ in scanner.feed(first):
+        pass
+    # A line of NDJSON that was cut short looks open as well. But printers break lines behind a bracket, comma or
+    # colon only, and in front of an object's name or indentation, where NDJSON's next line begins with a brace.
+    last = first.rstrip(_BLANK)[-1:]
+    return scanner.is_inside and last in _BREAKS_BEHIND and (second != b"{" or last == b"[")
+
+
+class _Source:
+    """A file from which something may be put back. `line` is the number of the next one, kept by its readers."""
+
+    def __init__(self, file: BinaryFile) -> None:
+        self._file = file
+        # A pipe's writer may pause: what has come is read, rather than waiting for a whole chunk.
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+        self._ahead = b""
+        self.line = 1
+
+    def read_chunk(self) -> bytes:
+        """Return some bytes, none at the end."""
+        ahead, self._ahead = self._ahead, b""
+        return ahead or self._read(_CHUNK_BYTES)
+
+    def put_back(self, chunk: bytes) -> None:
+        """Have `chunk` read again."""
+        self._ahead = chunk + self._ahead
+
+    def read_line(self, most_bytes: int) -> bytes:
+        """Return the next line with its end, or the first `most_bytes` of it."""
+        end = self._ahead.find(b"\n", 0, most_bytes) + 1 or most_bytes
+        line, self._ahead = self._ahead[:end], self._ahead[end:]
+        if len(line) < most_bytes and not line.endswith(b"\n"):
+            line += self._file.readline(most_bytes - len(line))
+        return line
+
+    def pass_over_line(self) -> None:
+        """Read to the end of the line and drop it."""
+        while (piece := self.read_line(_CHUNK_BYTES)) and not piece.endswith(b"\n"):
+            pass
+
+    def first_byte(self) -> bytes:
+        """Pass over blanks; return the first byte that is none, which stays, or nothing at the end."""
+        while chunk := self.read_chunk():
+            kept = chunk.lstrip(_BLANK)
+            self.line += chunk.count(b"\n", 0, len(chunk) - len(kept))
+            if kept:
+                self.put_back(kept)
+                return kept[:1]
+        return b""
+
+    def skip(self, prefix: bytes) -> None:
+        """Pass over `prefix` if it comes next."""
+        ahead = self.read_chunk()
+        while 0 < len(ahead) < len(prefix) and (more := self._file.read(len(prefix) - len(ahead))):
+            ahead += more
+        self.put_back(ahead.removeprefix(prefix))

@@ -1,0 +1,122 @@
+"""What the webhook answers, as values: status, JSON body, and the label under which it is counted."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from starlette.types import Send
+
+from roark_producer.errors import IngestError, InvalidReport, LedgerFull
+from roark_producer.operations import Result
+from roark_producer.report import CallId
+from roark_producer.spool import SpoolFull
+from roark_producer.webhook.authentication import Reason
+from roark_producer.webhook.body import Trouble
+
+_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
+_RETRY_AFTER = (b"retry-after", b"5")
+
+
+class Label(StrEnum):
+    """How a request ended: the closed set of values of the metric's label `result`."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REPLACED = "replaced"
+    REVISION = "revision"
+    ERASED = "erased"
+    SPOOLED = "spooled"
+    IGNORED = "ignored"
+    REJECTED = "rejected"
+    UNAUTHORIZED = "unauthorized"
+    UNSUPPORTED = "unsupported"
+    TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
+    HUNG_UP = "hung-up"
+    NO_ROOM = "no-room"
+    UNAVAILABLE = "unavailable"
+    FULL = "full"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. A status of 0 means that nobody is there to hear it."""
+
+    label: Label
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        """Send it over ASGI."""
+        if self.status == 0:
+            return
+        length = (b"content-length", b"%d" % len(self.body))
+        await send({"type": "http.response.start", "status": self.status, "headers": [_JSON, length, *self.headers]})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def stored(result: Result, call_id: CallId) -> Answer:
+    """200: the report is durable, or known already."""
+    return Answer(Label(result.value), 200, _json(result=result.value, call_id=call_id))
+
+
+def spooled(call_id: CallId) -> Answer:
+    """200: the report is on this machine's disk, and goes to the ledger when that takes it again."""
+    return Answer(Label.SPOOLED, 200, _json(result="spooled", call_id=call_id))
+
+
+def rejected(error: InvalidReport) -> Answer:
+    """422: what came cannot be used as a report; it is kept in the rejected bin."""
+    return Answer(Label.REJECTED, 422, _json(result="rejected", field=error.field, reason=error.problem))
+
+
+def unauthorized(reason: Reason) -> Answer:
+    """401: the request may not pass."""
+    return Answer(Label.UNAUTHORIZED, 401, _json(error="unauthorized", reason=reason.value))
+
+
+def unavailable(error: IngestError) -> Answer:
+    """503: the report is not known to be stored; send it again."""
+    if isinstance(error, SpoolFull):
+        return _unavailable(Label.FULL, "spool-full")
+    if isinstance(error, LedgerFull):
+        return _unavailable(Label.FULL, "ledger-full")
+    return _unavailable(Label.UNAVAILABLE, "ledger-unavailable")
+
+
+def trouble(kind: Trouble, *, most_bytes: int) -> Answer:
+    """Return the answer to a body that could not be read."""
+    match kind:
+        case Trouble.TOO_LARGE:
+            return Answer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes))
+        case Trouble.TOO_SLOW:
+            return Answer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))
+        case Trouble.NO_ROOM:
+            return _unavailable(Label.NO_ROOM, "no-room")
+        case Trouble.HUNG_UP:
+            return Answer(Label.HUNG_UP, 0, b"")
+
+
+def _json(**fields: object) -> bytes:
+    return msgspec.json.encode(fields)
+
+
+def _unavailable(label: Label, reason: str) -> Answer:
+    return Answer(label, 503, _json(error="unavailable", reason=reason), (_RETRY_AFTER,))
+
+
+IGNORED = Answer(Label.IGNORED, 200, b"{}")
+ENCODED = Answer(
+    Label.UNSUPPORTED,
+    415,
+    _json(error="encoded", reason="send plain JSON, without Content-Encoding"),
+    ((b"accept-encoding", b"identity"),),
+)
+UPGRADE = Answer(
+    Label.UNSUPPORTED, 400, _json(error="upgrade", reason="send plain HTTP/1.1, without Upgrade"), (_CLOSE,)
+)
+FAILED = _unavailable(Label.FAILED, "failed")
+SHUTTING_DOWN = _unavailable(Label.UNAVAILABLE, "shutting-down")

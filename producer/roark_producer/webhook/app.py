@@ -1,0 +1,262 @@
+"""The webhook as a web application: what a request meets here.
+
+A report's way is `VapiRoute`:
+
+1. admit: who may pass, and is the body one that can be read? Decided from the headers alone where possible, so a
+   stranger's body is not even read;
+2. read the body, bounded in size, time and memory; where a signature is demanded, check it now;
+3. prepare: find the report and its properties in the bytes, and pack them;
+4. store: wait until it is durable. What cannot be used is kept too, in the rejected bin; what the ledger cannot
+   take now goes to the spool;
+5. answer, and count.
+
+Whatever goes wrong, the sender gets an answer that tells whether to send again: 503 and Retry-After where
+nothing is known to be stored. A body cannot bring about a 500.
+"""
+
+import asyncio
+import logging
+import time
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roark_producer.errors import IngestError, InvalidReport, LedgerError, LedgerUnavailable
+from roark_producer.logs import event
+from roark_producer.operations import Acceptable
+from roark_producer.producer import Intake, rejection
+from roark_producer.report import OtherMessage
+from roark_producer.settings import IngestSettings
+from roark_producer.spool import SpoolFull
+from roark_producer.webhook import answers
+from roark_producer.webhook.accepting import GroupCommit
+from roark_producer.webhook.answers import Answer
+from roark_producer.webhook.authentication import Gate, Inbound, Refused, header
+from roark_producer.webhook.body import Bodies, Trouble
+from roark_producer.webhook.metrics import WebhookMetrics
+from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.spooling import Spooling
+from roark_producer.webhook.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(
+    *,
+    path: str,
+    settings: IngestSettings,
+    body_seconds: float,
+    gate: Gate,
+    ledger: PromisedLedger,
+    commit: GroupCommit,
+    tally: Tally,
+    metrics: WebhookMetrics,
+    spooling: Spooling | None = None,
+) -> Starlette:
+    """Return the application that takes reports at `path`, with or without a slash behind it."""
+    vapi = VapiRoute(
+        settings=settings,
+        body_seconds=body_seconds,
+        gate=gate,
+        commit=commit,
+        tally=tally,
+        metrics=metrics,
+        spooling=spooling,
+    )
+    service = _Service(ledger, metrics, spooling)
+    return Starlette(
+        routes=[
+            *(Route(each, vapi, methods=["POST"]) for each in sorted({path, path.rstrip("/") + "/"})),
+            Route("/healthz", service.health),
+            Route("/readyz", service.ready),
+            Route("/metrics", service.metrics),
+        ],
+        middleware=[Middleware(_LastResort, metrics=metrics)],
+        exception_handlers={HTTPException: _no_such_route},
+    )
+
+
+class VapiRoute:
+    """The path that Vapi posts to, as a bare ASGI application: it decides itself when to read the body."""
+
+    def __init__(
+        self,
+        *,
+        settings: IngestSettings,
+        body_seconds: float,
+        gate: Gate,
+        commit: GroupCommit,
+        tally: Tally,
+        metrics: WebhookMetrics,
+        spooling: Spooling | None = None,
+    ) -> None:
+        self._spooling = spooling
+        self._settings = settings
+        self._bodies = Bodies(most_bytes=settings.max_report_bytes, seconds=body_seconds)
+        self._intake = Intake(settings)
+        self._gate = gate
+        self._commit = commit
+        self._tally = tally
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._refusal_by_headers(scope) or await self._read_and_take(scope, receive)
+        self._metrics.ended(answer.label)
+        await answer.send(send)
+
+    def _refusal_by_headers(self, scope: Scope) -> Answer | None:
+        if not self._gate.reads_body and (refusal := self._refusal(scope, b"")):
+            return refusal
+        if header(scope["headers"], b"content-encoding").lower() not in {b"", b"identity"}:
+            return answers.ENCODED
+        if header(scope["headers"], b"upgrade"):
+            # httptools takes what follows for another protocol, and the report would be missing from its request.
+            return answers.UPGRADE
+        return None
+
+    def _refusal(self, scope: Scope, body: bytes) -> Answer | None:
+        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        match self._gate.judge(Inbound(scope["method"], target, scope["headers"], body), time.time()):
+            case Refused(reason):
+                self._tally.refuse(reason)
+                return answers.unauthorized(reason)
+            case _:
+                return None
+
+    async def _read_and_take(self, scope: Scope, receive: Receive) -> Answer:
+        body = await self._bodies.read(scope["headers"], receive)
+        if isinstance(body, Trouble):
+            return answers.trouble(body, most_bytes=self._settings.max_report_bytes)
+        try:
+            self._metrics.read(len(body))
+            refusal = self._refusal(scope, body) if self._gate.reads_body else None
+            return refusal or await self._take(scope, body)
+        finally:
+            self._bodies.done(body)
+
+    async def _take(self, scope: Scope, body: bytes) -> Answer:
+        try:
+            match self._intake.prepare(body, query=self._query(scope)):
+                case Acceptable() as report:
+                    return await self._accept(report, scope, body)
+                case OtherMessage(message_type):
+                    self._tally.ignore(message_type)
+                    return answers.IGNORED
+        except InvalidReport as error:
+            return await self._reject(scope, body, error)
+
+    async def _accept(self, report: Acceptable, scope: Scope, body: bytes) -> Answer:
+        started = time.perf_counter()
+        try:
+            if self._spooling and await self._spooling.takes_over():
+                return await self._spool(scope, body, answers.spooled(report.call_id))
+            result = await self._commit.accept(report)
+        except (LedgerUnavailable, SpoolFull) as error:
+            return await self._last_defence(scope, body, error, answers.spooled(report.call_id))
+        except LedgerError as error:
+            return answers.unavailable(error)
+        self._metrics.stored(time.perf_counter() - started)
+        event(logger, "accept", level=logging.DEBUG, call_id=report.call_id, result=result.value)
+        return answers.stored(result, report.call_id)
+
+    async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> Answer:
+        try:
+            if self._spooling and await self._spooling.takes_over():
+                return await self._spool(scope, body, answers.rejected(error))
+            await self._commit.reject(rejection(body, error, source="webhook", most=self._settings.rejected_max))
+        except (LedgerUnavailable, SpoolFull) as away:
+            return await self._last_defence(scope, body, away, answers.rejected(error))
+        except LedgerError as away:
+            return answers.unavailable(away)
+        event(logger, "reject", level=logging.WARNING, field=error.field, reason=error.problem, bytes=len(body))
+        return answers.rejected(error)
+
+    async def _last_defence(self, scope: Scope, body: bytes, error: IngestError, answer: Answer) -> Answer:
+        # The ledger did not take it. Vapi sends once: what can still be kept on this machine's disk is not lost.
+        if self._spooling is None or isinstance(error, SpoolFull):
+            return answers.unavailable(error)
+        try:
+            return await self._spool(scope, body, answer)
+        except SpoolFull as full:
+            return answers.unavailable(full)
+
+    async def _spool(self, scope: Scope, body: bytes, answer: Answer) -> Answer:
+        assert self._spooling is not None  # noqa: S101 both callers have looked
+        await self._spooling.keep(body, self._query(scope))
+        return answer
+
+    def _query(self, scope: Scope) -> dict[str, str] | None:
+        if not self._settings.properties_from_query:
+            return None
+        return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+class _Service:
+    """What an orchestrator and Prometheus ask."""
+
+    def __init__(self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None) -> None:
+        self._ledger = ledger
+        self._metrics = metrics
+        self._spooling = spooling
+
+    async def health(self, _request: Request) -> Response:
+        """200 while the process answers, whatever Redis does: restarting it would not help."""
+        return JSONResponse({"status": "alive"})
+
+    async def ready(self, _request: Request) -> Response:
+        """200 while a report would be taken."""
+        problem = await self._ledger.problem()
+        if problem is None:
+            return JSONResponse({"status": "ready"})
+        if self._spooling:
+            return JSONResponse({"status": "spooling", "reason": problem})
+        return JSONResponse({"status": "not-ready", "reason": problem}, status_code=503)
+
+    async def metrics(self, _request: Request) -> Response:
+        """All metrics in Prometheus' text format."""
+        return Response(self._metrics.text(), media_type=self._metrics.content_type)
+
+
+class _LastResort:
+    """Answers 503 in place of a 500, also when the time to shut down is over: the sender should send again."""
+
+    def __init__(self, app: ASGIApp, metrics: WebhookMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        answer = answers.FAILED
+        try:
+            await self._app(scope, receive, watched)
+            return
+        except asyncio.CancelledError:
+            # Only the server cancels a request, when shutting down took too long; it does not wait for the task.
+            answer = answers.SHUTTING_DOWN
+        except Exception as error:  # noqa: BLE001 the last resort: its message may quote the report, its class not
+            event(logger, "request_failed", level=logging.ERROR, error=type(error).__name__)
+        self._metrics.ended(answer.label)
+        if not started:
+            await answer.send(send)
+
+
+async def _no_such_route(_request: Request, raised: Exception) -> Response:
+    """404 for an unknown path, 405 for a wrong method."""
+    if not isinstance(raised, HTTPException):
+        raise raised
+    return JSONResponse({"error": raised.detail}, status_code=raised.status_code, headers=raised.headers)

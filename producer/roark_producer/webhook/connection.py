@@ -1,0 +1,87 @@
+"""One connection to the webhook: uvicorn's HTTP protocol with the bounds that uvicorn leaves open.
+
+What uvicorn 0.54 with httptools bounds by itself (read in its source, `protocols/http/httptools_impl.py`):
+the idle time between two requests (`timeout_keep_alive`), and the unread bytes of a body (reading pauses at
+64 kB). What it does not bound, and where the bound is here:
+
+    nothing is sent, or a head byte by byte     httptools has no clock and no limit: `hang_up_if_slow`
+    blank lines between two requests            they stop the idle timer for good: `hang_up_if_slow`
+    a head of any size                          a limit on the sum (431), also for one endless line
+    a body byte by byte                         `body.py` answers 408; the rest of a body that was refused
+                                                early is read and dropped: `hang_up_if_slow`
+
+Not bounded here: the number of connections (the limit on open files is the last wall) and the rate of requests;
+both are a reverse proxy's job.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MOST_HEAD_BYTES = 65_536
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class HeadTooLarge(Exception):
+    """A request's head is larger than allowed; httptools turns it into a parser error."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Knows since when it has been waiting for a request to be complete, and how large its head is."""
+
+    _waiting_since: float | None = None
+    _head_bytes = 0
+    _in_head = False
+    _head_too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._waiting_since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and hang up on a head that does not end."""
+        if self._waiting_since is None and (self.cycle is None or self.cycle.response_complete):
+            self._waiting_since = self.loop.time()
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the request's end."""
+        self._in_head = True
+        self._head_bytes = 0
+        self._waiting_since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Refuse a head that came at once and is too large."""
+        self._in_head = False
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MOST_HEAD_BYTES:
+            self._head_too_large = True
+            raise HeadTooLarge
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is complete: from now on it is we who take time."""
+        super().on_message_complete()
+        # Where the answer went out before the body was here, uvicorn's idle timer is gone: wait in its place.
+        self._waiting_since = self.loop.time() if self.cycle.response_complete else None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed, or is too large."""
+        if self._head_too_large:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def hang_up_if_slow(self, patience_seconds: float) -> None:
+        """Close the connection when it has been waiting for the end of a request for too long."""
+        if self._waiting_since is not None and self.loop.time() - self._waiting_since > patience_seconds:
+            self.transport.abort()
+
+    def _refuse_head(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()

@@ -1,0 +1,205 @@
+"""Runs the webhook: builds its parts, listens, and ends without losing what it said yes to.
+
+1. refuse settings that would leave the door open;
+2. bind the socket, so that a port in use is told at once and port 0 is known;
+3. check the durability promise and say in one line how it is kept. A server that cannot keep it ends the start;
+   one that cannot be reached does not: the answer is 503 until it is there and was checked;
+4. serve on uvicorn, httptools and uvloop; say where, in one line that other programs wait for;
+5. on SIGTERM or SIGINT: listen no more, finish the requests under way (what takes longer is answered 503), flush
+   the counts, and return.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from roark_producer.celery_wiring import WakeUps
+from roark_producer.connection import connect, connect_async, redis_url
+from roark_producer.durability import Kept, inspect, keep
+from roark_producer.errors import LedgerUnavailable
+from roark_producer.ledger import AfterWrite, AsyncLedger
+from roark_producer.logs import event, set_up_logging
+from roark_producer.producer import Intake, secret_text
+from roark_producer.settings import IngestSettings, WebhookSettings
+from roark_producer.spool import Spool, pending
+from roark_producer.webhook.accepting import GroupCommit
+from roark_producer.webhook.app import create_app
+from roark_producer.webhook.authentication import Gate, OpenGate
+from roark_producer.webhook.connection import BoundedProtocol
+from roark_producer.webhook.gate import gate_for
+from roark_producer.webhook.metrics import WebhookMetrics
+from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.spooling import Spooling
+from roark_producer.webhook.tally import Tally
+from roark_producer.webhook.waking import Waker
+
+logger = logging.getLogger(__name__)
+
+_KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections (60 s), so that none meets a close
+_SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
+_SLOW_SENDER_MARGIN_SECONDS = 2.0
+
+
+def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
+    """Serve until SIGTERM or SIGINT, and then return. To be called from the main thread.
+
+    Prints `webhook listening on http://HOST:PORT/vapi` when it listens. Raises ConfigurationError when a setting
+    is unsafe or the server cannot keep the durability promised, LedgerFault when Redis refuses us, OSError when
+    the address cannot be bound.
+    """
+    set_up_logging(ingest.log_format, ingest.log_level)
+    gate = gate_for(webhook)
+    url = redis_url(secret_text(ingest.redis_url), ingest.data_dir)
+    with _bound(webhook) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(ingest, webhook, gate, url, listener))
+
+
+async def _serve(
+    ingest: IngestSettings, webhook: WebhookSettings, gate: Gate, url: str, listener: socket.socket
+) -> None:
+    async with _parts(ingest, webhook, url) as parts:
+        app = create_app(
+            path=webhook.webhook_path,
+            settings=ingest,
+            body_seconds=webhook.webhook_body_seconds,
+            gate=gate,
+            ledger=parts.ledger,
+            commit=parts.commit,
+            tally=parts.tally,
+            metrics=WebhookMetrics(lambda: pending(ingest.spool_folder)),
+            spooling=parts.spooling,
+        )
+        address = f"{_address(listener)}{webhook.webhook_path}"
+
+        def say_so() -> None:
+            if isinstance(gate, OpenGate):
+                event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+            print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
+
+        server = _Server(app, say_so, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)
+        with _ending_as_told():
+            await server.serve(sockets=[listener])
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    ledger: PromisedLedger
+    commit: GroupCommit
+    tally: Tally
+    spooling: Spooling | None
+
+
+@contextlib.asynccontextmanager
+async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> AsyncIterator[_Parts]:
+    """Build what outlives a request; at the end, flush and close it."""
+    checker, client = connect(url), connect_async(url)
+
+    def check() -> Kept:
+        return keep(ingest.durability, inspect(checker))
+
+    def make(after_write: AfterWrite) -> AsyncLedger:
+        return AsyncLedger(client, prefix=ingest.prefix, after_write=after_write)
+
+    ledger = PromisedLedger(check, make)
+    waker = Waker(WakeUps(secret_text(ingest.broker_url) or url).publish)
+    tally = Tally(ledger)
+    commit = GroupCommit(
+        ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
+    )
+    spooling = _spooling(ingest, webhook, commit)
+    await ledger.check()
+    if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
+        raise ledger.error
+    background = [asyncio.create_task(ledger.watch()), asyncio.create_task(tally.run())]
+    if spooling:
+        background.append(asyncio.create_task(spooling.run()))
+    try:
+        yield _Parts(ledger, commit, tally, spooling)
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        if spooling:
+            spooling.close()
+        await tally.flush()
+        await waker.aclose()
+        await client.aclose()
+        checker.close()
+
+
+def _spooling(ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCommit) -> Spooling | None:
+    if not webhook.spool:
+        return None
+    spool = Spool(ingest.spool_folder, most_bytes=webhook.spool_max_bytes)
+    return Spooling(spool, commit, Intake(ingest), rejected_max=ingest.rejected_max)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with a call when it listens, and a look at slow senders once a second."""
+
+    def __init__(self, app: ASGIApp, on_listening: Callable[[], None], patience_seconds: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
+        )
+        self._on_listening = on_listening
+        self._patience_seconds = patience_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._on_listening()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Hang up on slow senders; uvicorn calls this ten times a second."""
+        if counter % 10 == 0:
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.hang_up_if_slow(self._patience_seconds)
+        return await super().on_tick(counter)
+
+
+def _bound(webhook: WebhookSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in webhook.webhook_host else socket.AF_INET
+    return socket.create_server((webhook.webhook_host, webhook.webhook_port), family=family, backlog=2048)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _ending_as_told() -> Iterator[None]:
+    # uvicorn raises the signal again when it is done; a webhook that was told to end has not failed, and has yet
+    # to flush its counts.
+    before = {each: signal.signal(each, _nothing_more) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _nothing_more(_signal: int, _frame: FrameType | None) -> None:
+    pass

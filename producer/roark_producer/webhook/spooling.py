@@ -1,0 +1,175 @@
+"""The spool behind the webhook: takes what the ledger cannot, and hands it in when it can again.
+
+1. A request that the ledger did not take is kept: those that arrive together share one disk sync.
+2. As long as anything waits here, what comes goes behind it, so that a call's newer report stays the newer one.
+3. A few times a second the oldest segment is handed in, by batches, through the same group commit as live reports.
+   Only when all of it is durable is the segment removed; a crash before that makes repeats, which do no harm.
+   What comes while the last few are handed in waits for them: under load there would always be some more.
+4. Segments that a killed process left are found at the start, and handed in as well.
+
+Files are written and read on one thread of its own: a slow disk does not stop the event loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from roark_producer.errors import InvalidReport, LedgerError, LedgerFault
+from roark_producer.logs import event
+from roark_producer.operations import Acceptable
+from roark_producer.producer import Intake, rejection
+from roark_producer.spool import Segment, Spool, Spooled
+from roark_producer.webhook.accepting import GroupCommit
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+_LOOK_SECONDS = 0.5
+_LAST_FEW_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Spooling:
+    """Belongs to one event loop."""
+
+    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake, *, rejected_max: int) -> None:
+        self._spool = spool
+        self._commit = commit
+        self._intake = intake
+        self._rejected_max = rejected_max
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+        self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._is_told = False
+        self._last_few: asyncio.Event | None = None
+        # Until the first look, nobody knows what an earlier process left here.
+        self.is_active = True
+        """Whether reports go here rather than to the ledger, because earlier ones still wait here."""
+
+    async def takes_over(self) -> bool:
+        """Say whether a report goes here rather than to the ledger; first wait for the last few, if it is those."""
+        if self._last_few is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_FEW_SECONDS):
+                    await self._last_few.wait()
+        return self.is_active
+
+    async def keep(self, body: bytes, query: dict[str, str] | None) -> None:
+        """Return when the request is on this machine's disk.
+
+        Raises SpoolFull when it is not.
+        """
+        kept = asyncio.get_running_loop().create_future()
+        self._gathered.append((Spooled(body, query or {}, time.time_ns() // 1_000_000), kept))
+        self.is_active = True
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        await kept
+
+    async def _write(self) -> None:
+        while self._gathered:
+            gathered, self._gathered = self._gathered, []
+            try:
+                await self._on_disk(partial(self._spool.append, [request for request, _ in gathered]))
+            except Exception as error:  # noqa: BLE001 every waiter must hear of it, whatever it was
+                event(logger, "spool_failed", level=logging.ERROR, requests=len(gathered), error=str(error))
+                _answer(gathered, error)
+            else:
+                if not self._is_told:
+                    event(logger, "spooling", level=logging.WARNING, hint="the ledger cannot take reports now")
+                self._is_told = True
+                _answer(gathered, None)
+
+    async def run(self) -> None:
+        """Hand in what waits, whenever the ledger takes it, until cancelled."""
+        while True:
+            try:
+                await self._hand_in_all()
+            except LedgerError:
+                # The webhook has told already that the ledger is away.
+                pass
+            except Exception as error:  # noqa: BLE001 if this loop ended, what waits here would wait for ever
+                # Only the disk's own messages are safe to log: another one might quote the report.
+                why = str(error) if isinstance(error, OSError) else type(error).__name__
+                event(logger, "spool_not_handed_in", level=logging.ERROR, error=why)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _hand_in_all(self) -> None:
+        try:
+            while segment := await self._on_disk(self._oldest):
+                await self._hand_in_one(segment)
+            self.is_active = self._writing is not None and not self._writing.done()
+            self._is_told = self._is_told and self.is_active
+        finally:
+            if self._last_few:
+                self._last_few.set()
+            self._last_few = None
+
+    async def _hand_in_one(self, segment: Segment) -> None:
+        if len(segment.packed) <= _BATCH and self._last_few is None:
+            self._last_few = asyncio.Event()
+        try:
+            await self._hand_in(segment)
+            await self._on_disk(partial(self._spool.done, segment))
+        finally:
+            segment.close()
+        event(
+            logger,
+            "spool_handed_in",
+            level=logging.ERROR if segment.damaged_bytes else logging.WARNING,
+            requests=len(segment.packed),
+            damaged_bytes=segment.damaged_bytes,
+        )
+
+    def _oldest(self) -> Segment | None:
+        self._spool.seal()
+        return next(self._spool.waiting(), None)
+
+    async def _hand_in(self, segment: Segment) -> None:
+        requests = segment.requests()
+        while batch := list(islice(requests, _BATCH)):
+            # Started in order, they are taken in order; the first error is raised once all have ended.
+            for outcome in await asyncio.gather(*self._taken(batch), return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    def _taken(self, batch: Iterable[Spooled]) -> list["asyncio.Task[None]"]:
+        return [asyncio.create_task(self._take(request)) for request in batch]
+
+    async def _take(self, request: Spooled) -> None:
+        try:
+            match self._intake.prepare(request.body, query=request.query):
+                case Acceptable() as report:
+                    await self._commit.accept(report)
+        except InvalidReport as error:
+            await self._reject(request, error)
+        except LedgerFault as error:
+            # A call whose record is damaged must not keep all that came after it waiting.
+            await self._reject(request, InvalidReport("call.id", str(error)))
+
+    async def _reject(self, request: Spooled, error: InvalidReport) -> None:
+        await self._commit.reject(rejection(request.body, error, source="webhook", most=self._rejected_max))
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+
+    def close(self) -> None:
+        """End the thread; what is gathered has been answered by then."""
+        self._disk.shutdown()
+
+
+def _answer(gathered: list[tuple[Spooled, "asyncio.Future[None]"]], error: Exception | None) -> None:
+    for _, kept in gathered:
+        if kept.done():
+            continue
+        if error is None:
+            kept.set_result(None)
+        else:
+            kept.set_exception(error)

@@ -1,0 +1,142 @@
+"""The audit: is every report that was ever accepted accounted for, and in exactly one place?
+
+1. The equation, from one snapshot: accepted = ready + uploading + waiting + delivered + dead + discarded + erased.
+2. Every record, and every call in every place, page by page: each call is verified by one script in one moment,
+   so reports that move meanwhile are not taken for broken ones.
+3. The number of records against the counters, if nothing moved while they were counted.
+
+Redis serves others meanwhile: between pages the audit sleeps, so that it takes no more than a share of the time.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from roark_producer import operations
+from roark_producer.ledger import Ledger
+from roark_producer.lifecycle import State
+from roark_producer.operations import Broken
+from roark_producer.records import Snapshot
+
+PAGE = 200
+_MEND_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an audit found. `counted` is the number of records by state, where nothing moved during the count."""
+
+    snapshot: Snapshot
+    looked_at: int
+    broken: tuple[Broken, ...]
+    counted: dict[str, int] | None
+    seconds: float
+    mended: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def difference(self) -> int:
+        """Reports accepted that are in no state: 0 where the equation holds."""
+        return self.snapshot.total("accepted") - sum(self.snapshot.states.values())
+
+    @property
+    def holds(self) -> bool:
+        """Whether every report is accounted for, in exactly one place."""
+        return self.difference == 0 and not self.broken and not self.notes
+
+
+def audit(
+    ledger: Ledger,
+    *,
+    repair: bool = False,
+    share: float = 0.2,
+    sleep: Callable[[float], None] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verdict:
+    """Verify the whole ledger, taking no more than `share` of Redis's time; with `repair`, mend what can be.
+
+    After a repair the verdict is that of a second look at what was mended. `progress` is told how many places have
+    been looked at, and may raise to end it. Raises LedgerUnavailable when Redis is away.
+    """
+    started = time.monotonic()
+    pause = _Pause(share, sleep or time.sleep)  # noqa: TID251 it waits on purpose: Redis serves others
+    before = ledger.run(operations.snapshot())
+    broken: dict[str, Broken] = {}
+    states: Counter[str] = Counter()
+    looked_at = 0
+    for page in _pages(ledger, states):
+        broken.update((one.call_id, one) for one in ledger.run(operations.verify(page)))
+        looked_at += len(page)
+        progress(looked_at)
+        pause()
+    mended = _mend(ledger, list(broken)) if repair else 0
+    after = ledger.run(operations.snapshot())
+    counted = notes = None
+    if before.counters == after.counters and before.states == after.states:
+        counted = dict(states)
+        # A page may name a call twice while Redis resizes its table: what seems too much is counted again, by name.
+        notes = _differences(counted, after) and _differences(_counted_by_name(ledger, pause), after)
+    return Verdict(
+        snapshot=after,
+        looked_at=looked_at,
+        broken=tuple(_still_broken(ledger, broken) if mended else broken.values()),
+        counted=counted,
+        seconds=time.monotonic() - started,
+        mended=mended,
+        notes=tuple(notes or ()),
+    )
+
+
+class _Pause:
+    """Sleeps so long that the time since the last sleep is no more than its share of all time."""
+
+    def __init__(self, share: float, sleep: Callable[[float], None]) -> None:
+        self._rest = 1 / share - 1
+        self._sleep = sleep
+        self._since = time.monotonic()
+
+    def __call__(self) -> None:
+        self._sleep((time.monotonic() - self._since) * self._rest)
+        self._since = time.monotonic()
+
+
+def _pages(ledger: Ledger, states: Counter[str]) -> Iterator[list[str]]:
+    for page in ledger.scan_records(PAGE):
+        states.update(page.values())
+        yield list(page)
+    yield from ledger.scan_places(PAGE)
+
+
+def _counted_by_name(ledger: Ledger, pause: Callable[[], None]) -> dict[str, int]:
+    found: dict[str, str] = {}
+    for page in ledger.scan_records(PAGE):
+        found.update(page)
+        pause()
+    return dict(Counter(found.values()))
+
+
+def _mend(ledger: Ledger, call_ids: list[str]) -> int:
+    return sum(ledger.run(operations.mend(some)).count("mended") for some in _some(call_ids))
+
+
+def _still_broken(ledger: Ledger, call_ids: Iterable[str]) -> Iterator[Broken]:
+    for some in _some(list(call_ids)):
+        yield from ledger.run(operations.verify(some))
+
+
+def _some(call_ids: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(call_ids), _MEND_AT_ONCE):
+        yield call_ids[first : first + _MEND_AT_ONCE]
+
+
+def _differences(counted: dict[str, int], snapshot: Snapshot) -> list[str]:
+    found = []
+    for state, expected in snapshot.states.items():
+        if state is State.ERASED:
+            continue
+        # The records of forgotten deliveries are gone; the counter still has them.
+        kept = expected - snapshot.total("forgotten") if state is State.DELIVERED else expected
+        if counted.get(state, 0) != kept:
+            found.append(f"{state}: {counted.get(state, 0)} records, {kept} expected")
+    return found
