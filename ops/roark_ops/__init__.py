@@ -1,1 +1,24 @@
-"""The operator's command, the sandbox and the pipeline on one machine."""
+"""What people operate roark-ingest with: the command, the dead letters' desk, a local Roark to try things against.
+
+from roark_ops import DeadLetters
+
+with DeadLetters.from_env(by="night shift") as dead_letters:
+    for group in dead_letters.groups():
+        print(group.count, group.reason, group.message)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roark_ops.dead_letters import DeadLetters
+
+__all__ = ["DeadLetters"]
+
+
+def __getattr__(name: str) -> Any:
+    # Redis takes a while to import, and `roark-ingest --help` passes through here.
+    if name == "DeadLetters":
+        from roark_ops.dead_letters import DeadLetters
+
+        return DeadLetters
+    raise AttributeError(name)

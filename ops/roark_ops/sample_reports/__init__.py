@@ -6,6 +6,18 @@ layouts published in public repositories: which keys exist, which values are rep
 numbers of +1555010xxxx, placeholders for secrets.
 """
 
-from roark_ops.sample_reports.stream import Sample, sample_reports
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roark_ops.sample_reports.stream import Sample, sample_reports
 
 __all__ = ["Sample", "sample_reports"]
+
+
+def __getattr__(name: str) -> Any:
+    # `roark-ingest --help` passes through here, and the fleet with its vocabulary takes a while to read.
+    if name in __all__:
+        from roark_ops.sample_reports import stream
+
+        return getattr(stream, name)
+    raise AttributeError(name)

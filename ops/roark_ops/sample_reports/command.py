@@ -9,11 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from roark_ops.sample_reports.stream import Sample, sample_reports
+if TYPE_CHECKING:
+    from roark_ops.sample_reports.stream import Sample
 
 
 def sample(
@@ -31,6 +32,8 @@ def sample(
     stats: Annotated[bool, typer.Option("--stats", help="Print only the sizes of the reports, to stderr.")] = False,
 ) -> None:
     """Print made-up Vapi end-of-call reports, one JSON document a line."""
+    from roark_ops.sample_reports.stream import sample_reports
+
     try:
         samples = sample_reports(count, seed, odd, dup, mix)
     except ValueError as error:
@@ -56,7 +59,7 @@ def _print(bodies: Iterable[bytes]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _labelled(lines: Iterable[tuple[Sample, bytes]], file: TextIO) -> Iterator[tuple[Sample, bytes]]:
+def _labelled(lines: "Iterable[tuple[Sample, bytes]]", file: TextIO) -> "Iterator[tuple[Sample, bytes]]":
     """Pass the lines on, and write down what each of them is."""
     for number, (each, body) in enumerate(lines):
         label: dict[str, Any] = {
@@ -70,7 +73,7 @@ def _labelled(lines: Iterable[tuple[Sample, bytes]], file: TextIO) -> Iterator[t
         yield each, body
 
 
-def _size_summary(lines: Iterable[tuple[Sample, bytes]]) -> str:
+def _size_summary(lines: "Iterable[tuple[Sample, bytes]]") -> str:
     """One line: how large the reports are, and how far gzip takes them down."""
     sizes, gzipped_bytes = [], 0
     for each, body in lines:

@@ -1,0 +1,54 @@
+# What people and CI run here. `make` lists it.
+#
+# Everything is installed into .venv, at the versions of constraints.txt; nothing else on the machine is touched.
+# PYTHON=… chooses another Python than the one found.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test quick lint format chaos lock env-example clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## the whole pipeline against a local stand-in for Roark: watch 300 reports being delivered
+	@exec $(BIN)/roark-ingest up --sandbox $(ARGS)
+
+up: $(READY) ## the whole pipeline against the real Roark (needs ROARK_API_BEARER_TOKEN)
+	@exec $(BIN)/roark-ingest up $(ARGS)
+
+test: lint quick ## everything that CI runs: ruff, import-linter, mypy, and all tests but the long ones
+
+quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
+	$(BIN)/python -m pytest -m "not chaos" -q $(ARGS)
+
+chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
+	$(BIN)/python -m pytest -m chaos $(ARGS)
+
+lint: $(READY) ## ruff, import-linter and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m mypy
+
+format: $(READY) ## let ruff write what it can
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+lock: $(READY) ## resolve all versions anew into constraints.txt
+	$(BIN)/python ops/lock.py
+
+env-example: $(READY) ## write .env.example from the settings
+	$(BIN)/python -m roark_ops.env_example > .env.example
+
+clean: ## remove what is made here, the data of `up` excepted
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt ops/bootstrap.py
+	@$(PYTHON) ops/bootstrap.py $(VENV)
+	@touch $@

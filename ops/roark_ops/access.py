@@ -1,0 +1,81 @@
+"""The way from the environment to the ledger, for everything that operates it: settings, connection, wake-ups.
+
+with Access.from_env() as access:
+    access.ledger.run(…)
+    access.wake()
+"""
+
+from types import TracebackType
+from typing import Self, TypeVar
+
+from pydantic import SecretStr
+
+from roark_producer.connection import connect, redis_url
+from roark_producer.durability import inspect, keep
+from roark_producer.errors import BrokenPromise
+from roark_producer.ledger import Ledger
+from roark_producer.operations import Operation
+from roark_producer.settings import IngestSettings
+
+T = TypeVar("T")
+_MOST_WAKE_UPS = 32
+
+
+class Access:
+    """The ledger that the settings name. Nothing is sent before the first operation."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self.settings = settings
+        self.url = redis_url(_text(settings.redis_url), settings.data_dir)
+        self.ledger = Ledger(connect(self.url), prefix=settings.prefix)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return access to the ledger that the environment names.
+
+        Raises ConfigurationError when a setting is wrong, or names no server.
+        """
+        return cls(IngestSettings())
+
+    @property
+    def broker_url(self) -> str:
+        """The URL of Celery's broker."""
+        return _text(self.settings.broker_url) or self.url
+
+    def run_durably(self, operation: Operation[T]) -> T:
+        """Run one operation and return when it is as durable as the settings promise, where the server can do that."""
+        try:
+            promised = keep(self.settings.durability, inspect(self.ledger.client)).after_write
+        except BrokenPromise:
+            promised = ()
+        return Ledger(self.ledger.client, prefix=self.settings.prefix, after_write=promised).run_durably(operation)
+
+    def wake(self, reports: int = 1) -> bool:
+        """Publish wake-ups for so many reports that became ready; return whether the broker took them.
+
+        One that fails costs a second: the workers' tick looks for ready reports by itself.
+        """
+        from roark_producer.celery_wiring import WakeUps
+
+        wake_ups = WakeUps(self.broker_url)
+        try:
+            needed = min(-(-reports // self.settings.reports_per_wakeup), _MOST_WAKE_UPS)
+            return all(wake_ups.publish() for _ in range(needed))
+        finally:
+            wake_ups.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

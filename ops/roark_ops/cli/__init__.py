@@ -1,0 +1,12 @@
+"""`roark-ingest`: every command takes --json and ends with 0 done, 1 failed, 2 usage, 3 something to act on.
+
+`app.py` lists the commands, `running.py` says how one ends. What takes long to import (Celery, Redis, pydantic,
+Rich's tables) is imported inside the commands, so that `--help` and shell completion answer at once.
+"""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    from roark_ops.cli.app import app
+
+    app(prog_name="roark-ingest")

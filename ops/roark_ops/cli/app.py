@@ -1,0 +1,119 @@
+"""The commands of `roark-ingest`. Their modules import nothing heavy: that happens when one is run."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from roark_ops.cli import dlq, dlq_files, dlq_moves
+from roark_ops.cli.audit import audit
+from roark_ops.cli.doctor import doctor
+from roark_ops.cli.enqueue import enqueue
+from roark_ops.cli.erase import erase
+from roark_ops.cli.lane import hold, resume
+from roark_ops.cli.parts import flower, webhook, worker
+from roark_ops.cli.running import Commands
+from roark_ops.cli.schedule import schedule
+from roark_ops.cli.status import status
+from roark_ops.cli.why import why
+from roark_ops.sample_reports.command import sample
+from roark_ops.sandbox.command import sandbox
+from roark_ops.up.command import up
+
+_RUN, _LOOK, _ACT = "Run", "Look", "Act"
+_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 something to act on."
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXIT_CODES,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"roark-ingest {version('roark-ingest')}")
+        raise typer.Exit
+
+
+@app.callback()
+def roark_ingest(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Delivers every Vapi end-of-call report to Roark: durable, retried, never twice, never lost."""
+
+
+def _add(
+    group: typer.Typer, command: Callable[..., None], *examples: str, name: str | None = None, panel: str | None = None
+) -> None:
+    # A paragraph is one line for Rich, which breaks it where the terminal ends, and [ is its markup.
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    group.command(
+        name,
+        help=_escaped("\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)),
+        epilog=_escaped("\n\n".join(("Examples:", *examples))) if examples else None,
+        rich_help_panel=panel,
+    )(command)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+_add(app, up, "roark-ingest up --sandbox", "ROARK_API_BEARER_TOKEN=… roark-ingest up", panel=_RUN)
+_add(app, webhook, "roark-ingest webhook --host 0.0.0.0 --port 8787", panel=_RUN)
+_add(app, worker, "roark-ingest worker --processes 4 --max-in-flight 128", panel=_RUN)
+_add(
+    app,
+    flower,
+    "roark-ingest flower",
+    "FLOWER_BASIC_AUTH=me:secret roark-ingest flower --host 0.0.0.0",
+    panel=_RUN,
+)
+_add(app, sandbox, "roark-ingest sandbox --fail 503:0.2", "roark-ingest sandbox --scenario outage:30s", panel=_RUN)
+_add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", panel=_RUN)
+
+_add(app, status, "roark-ingest status --watch", "roark-ingest status --json | jq .states.dead", panel=_LOOK)
+_add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
+_add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
+_add(app, doctor, "roark-ingest doctor", panel=_LOOK)
+_add(app, schedule, "ROARK_INGEST_MAX_ATTEMPTS=8 roark-ingest schedule", panel=_LOOK)
+
+_add(
+    app,
+    enqueue,
+    "roark-ingest enqueue reports.ndjson.zst",
+    "zcat old/*.gz | roark-ingest enqueue --property source=backfill",
+    "roark-ingest enqueue --json reports.json | jq 'select(.result == \"rejected\")'",
+    panel=_ACT,
+)
+_add(app, hold, 'roark-ingest hold --reason "Roark maintenance until 4 pm"', panel=_ACT)
+_add(app, resume, panel=_ACT)
+_add(app, erase, "roark-ingest erase 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162 --yes", panel=_ACT)
+
+letters = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(
+    letters, name="dlq", rich_help_panel=_ACT, help="Look at the dead letters, send them again, put them aside."
+)
+_add(letters, dlq.list_, "roark-ingest dlq list --json | jq -r .call_id", name="list")
+_add(letters, dlq.groups, "roark-ingest dlq groups")
+_add(letters, dlq.show, "roark-ingest dlq show CALL_ID", "roark-ingest dlq show CALL_ID --payload | jq .")
+_add(
+    letters,
+    dlq_moves.replay,
+    "roark-ingest dlq replay CALL_ID",
+    "roark-ingest dlq replay --all --yes --as 'night shift'",
+)
+_add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
+_add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")
+_add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
+_add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")

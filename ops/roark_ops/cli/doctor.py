@@ -1,0 +1,18 @@
+"""`roark-ingest doctor`: is everything as it should be, and what mends it where not?"""
+
+import typer
+
+from roark_ops.cli.options import AsJson
+from roark_ops.cli.running import TO_ACT_ON
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check Redis, durability, token, Roark, webhook, workers, lane and accounts; say what mends what is wrong.
+
+    Ends with 3 when something is wrong. A warning is worth a look and ends with 0.
+    """
+    from roark_ops.cli.doctor_view import show_checks
+    from roark_ops.doctor.examination import examine
+
+    if show_checks(examine(), as_json=as_json):
+        raise typer.Exit(TO_ACT_ON)

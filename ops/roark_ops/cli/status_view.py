@@ -1,0 +1,120 @@
+"""What `roark-ingest status` shows of a snapshot: one JSON document, or lines for a person."""
+
+from typing import Any
+
+from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
+from roark_ops.todo import todos
+from roark_producer import operations
+from roark_producer.ledger import Ledger
+from roark_producer.lifecycle import State
+from roark_producer.records import Snapshot
+
+_TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
+_FORECAST_SECONDS = 86_400
+
+
+def show_status(ledger: Ledger, *, as_json: bool) -> bool:
+    """Print the status; return whether there is something to act on."""
+    snapshot = ledger.run(operations.snapshot())
+    if as_json:
+        print_json(document(snapshot))
+    else:
+        print_status(snapshot)
+    return bool(todos(snapshot))
+
+
+def document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the status as `--json` prints it. Ages in seconds, times in ISO 8601, null where there is none."""
+    now, lane = snapshot.now_ms, snapshot.lane
+    due = snapshot.earliest_due_ms
+    return {
+        "at": iso(now),
+        "states": {state.value: number for state, number in snapshot.states.items()},
+        "totals": {name: snapshot.total(name) for name in _TOTALS},
+        "balanced": snapshot.balanced,
+        "lane": {
+            "state": lane.state,
+            "reason": shown(lane.reason) or None,
+            "by": shown(lane.by) or None,
+            "since": iso(lane.since_ms),
+            "next": iso(lane.next_ms),
+        },
+        "oldest_ready_seconds": seconds_since(snapshot.oldest_ready_ms, now),
+        "next_due_seconds": round((due - now) / 1000, 3) if due else None,
+        "oldest_dead_seconds": seconds_since(snapshot.oldest_dead_ms, now),
+        "last_claim_seconds": seconds_since(lane.last_claim_ms, now),
+        "memory": {
+            "used_bytes": snapshot.memory.used,
+            "most_bytes": snapshot.memory.most or None,
+            "short": snapshot.memory.short,
+            "seconds_to_short": snapshot.memory.seconds_to_short,
+        },
+        "queues": snapshot.queues,
+        "kept": {
+            "newer_reports": snapshot.besides,
+            "revisions": snapshot.revisions_kept,
+            "rejected": snapshot.rejected_kept,
+        },
+        "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
+    }
+
+
+def print_status(snapshot: Snapshot) -> None:
+    """Print the status for a person."""
+    rows = [(state.value, str(number), _beside(snapshot, state)) for state, number in snapshot.states.items()]
+    print_table(("state", "reports", ""), rows, right=frozenset({1}))
+    present, accepted = sum(snapshot.states.values()), snapshot.total("accepted")
+    total = snapshot.total
+    print_line()
+    print_facts(
+        (
+            ("accepted", f"{accepted}, {present} in all states: {'balanced' if snapshot.balanced else 'NOT BALANCED'}"),
+            ("seen again", f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer one"),
+            ("revisions", f"{total('revisions')}, {snapshot.revisions_kept} kept and not uploaded"),
+            ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin"),
+            ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
+            ("lane", _lane(snapshot)),
+            *_forecast(snapshot),
+        )
+    )
+    for todo in todos(snapshot):
+        print_line()
+        print_line(todo.what, style="bold yellow")
+        print_line(f"Next: {todo.command}")
+
+
+def _beside(snapshot: Snapshot, state: State) -> str:
+    now = snapshot.now_ms
+    match state:
+        case State.READY if snapshot.oldest_ready_ms:
+            return f"the oldest for {span((now - snapshot.oldest_ready_ms) / 1000)}"
+        case State.WAITING if snapshot.earliest_due_ms:
+            due = snapshot.earliest_due_ms
+            return f"next due {ago(due, now)}" if due > now else "due now"
+        case State.DEAD if snapshot.oldest_dead_ms:
+            return f"the oldest for {span((now - snapshot.oldest_dead_ms) / 1000)}"
+        case _:
+            return ""
+
+
+def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
+    seconds = snapshot.memory.seconds_to_short
+    if seconds is None or seconds > _FORECAST_SECONDS:
+        return []
+    return [("memory", f"at this rate reports are refused in {span(seconds)}")]
+
+
+def _lane(snapshot: Snapshot) -> str:
+    lane = snapshot.lane
+    parts = [lane.state]
+    if lane.since_ms:
+        parts.append(f"for {span((snapshot.now_ms - lane.since_ms) / 1000)}")
+    if lane.state == "held":
+        parts.append(f"by {shown(lane.by)}")
+    if lane.reason:
+        parts.append(f"({shown(lane.reason)})")
+    if lane.next_ms:
+        later = lane.next_ms > snapshot.now_ms
+        parts.append(f"next upload {ago(lane.next_ms, snapshot.now_ms)}" if later else "a probe is due")
+    return " ".join(parts)

@@ -1,0 +1,67 @@
+"""Judges this machine's settings: the token, the way to Roark, the webhook, the data directory."""
+
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from roark_ops.doctor.check import Check, fail, ok, warn
+from roark_producer.errors import ConfigurationError
+from roark_producer.settings import WebhookSettings
+from roark_producer.webhook.authentication import OpenGate
+from roark_producer.webhook.gate import gate_for
+from roark_worker.settings import WorkerSettings
+
+_REACH_SECONDS = 3.0
+_HEALTH_PATH = "/health"
+
+
+def check_token(settings: WorkerSettings) -> Check:
+    """Say whether there is a token. It is never shown."""
+    try:
+        settings.require_token()
+    except ConfigurationError as error:
+        return fail("token", str(error).partition(". ")[0], "Set ROARK_API_BEARER_TOKEN to Roark's token.")
+    return ok("token", "ROARK_API_BEARER_TOKEN is set")
+
+
+def check_reach(settings: WorkerSettings) -> Check:
+    """Ask Roark whether it is there, without the token."""
+    url = settings.roark_base_url + _HEALTH_PATH
+    request = urllib.request.Request(url, headers={"user-agent": "roark-ingest"})  # noqa: S310 the setting is http(s)
+    mend = "Check ROARK_BASE_URL, name resolution, firewall and proxy."
+    try:
+        with urllib.request.urlopen(request, timeout=_REACH_SECONDS) as answer:  # noqa: S310 the setting is http(s)
+            return ok("roark", f"{settings.roark_base_url} answers ({answer.status})")
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code >= 500:
+            return warn("roark", f"{settings.roark_base_url} answers {error.code}", "Wait: reports do, too.")
+        return ok("roark", f"{settings.roark_base_url} answers ({error.code} at {_HEALTH_PATH})")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return warn("roark", f"{settings.roark_base_url} cannot be reached: {reason}", mend)
+
+
+def check_webhook(settings: WebhookSettings) -> Check:
+    """Say whether strangers are kept out."""
+    try:
+        gate = gate_for(settings)
+    except ConfigurationError as error:
+        return fail("webhook", str(error), "Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends.")
+    if isinstance(gate, OpenGate):
+        return ok("webhook", f"no secret is set; it listens on {settings.webhook_host} only")
+    return ok("webhook", f"a secret is demanded ({len(settings.secrets())} valid)")
+
+
+def check_data_dir(data_dir: Path) -> Check:
+    """Say whether files can be kept."""
+    place = data_dir.resolve()
+    nearest = next(parent for parent in (place, *place.parents) if parent.exists())
+    if not nearest.is_dir():
+        return fail("data dir", f"{nearest} is no directory", "Set ROARK_INGEST_DATA_DIR to another place.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return fail(
+            "data dir", f"{nearest} cannot be written", "Give this user the right to, or set ROARK_INGEST_DATA_DIR."
+        )
+    return ok("data dir", f"{place} {'is there' if nearest == place else 'can be made'} and can be written")

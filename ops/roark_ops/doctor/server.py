@@ -1,0 +1,76 @@
+"""Judges the Redis server: does it keep what was promised, is there room, is its clock right? Pure."""
+
+from roark_ops.doctor.check import Check, fail, ok, warn
+from roark_producer.durability import Server, keep
+from roark_producer.errors import BrokenPromise
+from roark_producer.records import SHORT_SHARE
+
+_OLDEST = (7, 0)
+_SKEW_SECONDS = 2.0
+_MOST_USED = 0.7
+_MB = 1_000_000
+
+
+def judge_version(server: Server) -> Check:
+    """Say whether the server can run the ledger's scripts."""
+    if server.version < _OLDEST:
+        return fail("server", f"{server.name} is too old", "Use Redis 7, Valkey, or newer: their scripts know flags.")
+    return ok("server", f"{server.name} answers")
+
+
+def judge_durability(promise: str, server: Server) -> Check:
+    """Say whether the server keeps the promise."""
+    try:
+        return ok("durability", keep(promise, server).sentence)
+    except BrokenPromise as error:
+        found, _, mend = str(error).partition(" Mend it with: ")
+        return fail("durability", found, mend or "Or choose another ROARK_INGEST_DURABILITY: fsync, memory.")
+
+
+def judge_eviction(server: Server) -> Check:
+    """Say whether the server may throw reports away when its memory is short."""
+    match server.eviction:
+        case "noeviction":
+            return ok("eviction", "noeviction: when memory is full, reports are refused, and none is thrown away")
+        case None:
+            return warn(
+                "eviction", "the server does not tell its maxmemory-policy", "See that your provider sets noeviction."
+            )
+        case policy:
+            return fail(
+                "eviction",
+                f"{policy}: when memory is short, reports vanish",
+                "CONFIG SET maxmemory-policy noeviction, and the same in the server's configuration file.",
+            )
+
+
+def judge_memory(used: int, limit: int, machine: int) -> Check:
+    """Say how much room there is. Sizes in bytes; a `limit` or `machine` of 0 is not known."""
+    room = limit or machine
+    named = "maxmemory" if limit else "this machine's memory, no maxmemory is set"
+    if not room:
+        return ok("memory", f"{_mb(used)} used, no limit is known")
+    share = used / room
+    found = f"{_mb(used)} of {_mb(room)} used ({share:.0%} of {named})"
+    mend = "Give it more memory, or see why reports pile up: roark-ingest status"
+    if limit and share >= SHORT_SHARE:
+        return fail("memory", f"{found}: reports are refused from {SHORT_SHARE:.0%} on", mend)
+    if share >= _MOST_USED:
+        return warn("memory", found, mend)
+    return ok("memory", found)
+
+
+def judge_clock(skew_seconds: float) -> Check:
+    """Say whether Redis's clock, which counts, and this machine's agree. Positive: Redis's is ahead."""
+    if abs(skew_seconds) < _SKEW_SECONDS:
+        return ok("clock", "Redis's clock and this machine's agree")
+    direction = "ahead of" if skew_seconds > 0 else "behind"
+    return warn(
+        "clock",
+        f"Redis's clock is {abs(skew_seconds):.0f} s {direction} this machine's",
+        "Let both keep time by NTP. Reports are timed by Redis's clock, a webhook's signatures by this machine's.",
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / _MB:,.0f} MB"

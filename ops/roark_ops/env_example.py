@@ -1,0 +1,75 @@
+"""Prints `.env.example`: every setting with its meaning and its default, taken from the models themselves.
+
+    python -m roark_ops.env_example > .env.example      (or: make env-example)
+
+A test compares the file with what is printed here, so that no setting is missing from it.
+"""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, variable_of
+from roark_worker.settings import WorkerSettings
+
+_WIDTH = 110
+_HEAD = """\
+# Every setting of roark-ingest. Copy this file to `.env` and take away the # of what you change; a variable of the
+# environment wins over `.env`. What stands here is the default; nothing after = means: not set.
+#
+# A secret X may also come from a file, as Docker and Kubernetes hand secrets over: X_FILE names it. That one must be
+# a variable of the environment; in `.env` it is not looked at.
+"""
+_SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
+    ("Where reports go and how hard it is tried: roark-ingest worker", WorkerSettings),
+    ("Where the ledger is and what it promises: every part", IngestSettings),
+    ("What the webhook listens on and demands: roark-ingest webhook", WebhookSettings),
+)
+
+
+def env_example() -> str:
+    """Return the text of `.env.example`."""
+    return _HEAD + "".join(_section(title, model) for title, model in _SECTIONS)
+
+
+def _section(title: str, model: type[FromEnvironment]) -> str:
+    rows = [_setting(variable_of(model, name), field) for name, field in model.model_fields.items()]
+    return f"\n# --- {title}\n\n" + "\n".join(rows)
+
+
+def _setting(variable: str, field: FieldInfo) -> str:
+    meaning = textwrap.fill(
+        field.description or "", _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False
+    )
+    lines = [meaning, f"#{variable}={as_variable(field.get_default(call_default_factory=True))}"]
+    if SecretStr.__name__ in str(field.annotation):
+        lines.append(f"#{variable}_FILE=")
+    return "\n".join(lines) + "\n"
+
+
+def as_variable(value: Any) -> str:
+    """Return a value as it would be written into a variable."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(int(value))
+        case tuple():
+            return ",".join(map(str, value))
+        case dict():
+            return json.dumps(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case str() | int() | float() | Path():
+            return str(value)
+        case _:
+            raise TypeError(f"no way is known to write {type(value).__name__} into a variable")
+
+
+if __name__ == "__main__":
+    typer.echo(env_example(), nl=False)

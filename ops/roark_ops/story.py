@@ -1,0 +1,172 @@
+"""The story of one call, from what the ledger tells: what happened to it, and what happens next. Pure.
+
+`tell` turns the ledger's entry into steps and a next step in plain words, for `why` and `dlq show`.
+"""
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from roark_ops.explain import Explanation, explain, explain_hold
+from roark_producer.lifecycle import State
+from roark_producer.records import Entry, Event, Lane, Record
+
+_ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
+_EVENTS = {
+    "deferred": "the attempt failed, and was to be repeated",
+    "buried": "the report became a dead letter",
+    "delivered": "Roark took the report",
+    "poisoned": "one worker too many died with it: a dead letter",
+    "reclaimed": "its worker died or lost Redis: it came back",
+    "lost": "what was stored of it was gone: a dead letter",
+    "replaced": "a newer report of the call took its place",
+    "revised": "another report of the delivered call followed",
+    "revision": "another report of the delivered call came",
+    "replayed": "sent again",
+    "discarded": "put aside",
+    "restored": "brought back to the dead letters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to a report. `at_ms` is Unix time; what does not apply is 0 or empty."""
+
+    at_ms: int
+    event: str
+    what: str
+    attempt: int = 0
+    status: int = 0
+    duration_ms: int | None = None
+    reason: str = ""
+    message: str = ""
+    parameter: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What happens next; `at_ms` is when, 0 where no time is set."""
+
+    what: str
+    at_ms: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none."""
+
+    call_id: str
+    now_ms: int
+    state: State
+    next: Next
+    accepted_ms: int = 0
+    since_ms: int = 0
+    attempts: int = 0
+    reason: str = ""
+    roark_call_id: str = ""
+    expires_ms: int = 0
+    is_revision: bool = False
+    newer_waits: bool = False
+    revision_kept: bool = False
+    steps: tuple[Step, ...] = field(default=())
+    explanation: Explanation | None = None
+
+
+def tell(entry: Entry, lane: Lane) -> Story:
+    """Return the story of a call that the ledger knows."""
+    record = entry.record
+    if record is None:
+        return Story(entry.call_id, entry.asked_ms, State.ERASED, _after_erasing())
+    steps = tuple(map(_step, entry.history))
+    delivered = record.state is State.DELIVERED
+    return Story(
+        call_id=entry.call_id,
+        now_ms=entry.asked_ms,
+        state=record.state,
+        next=_next(entry, record, lane, steps),
+        accepted_ms=record.accepted_ms,
+        since_ms=record.since_ms,
+        attempts=record.attempts,
+        reason="" if delivered else record.note,
+        roark_call_id=record.note if delivered else "",
+        expires_ms=record.expires_ms,
+        is_revision=record.revision,
+        newer_waits=entry.has_newer,
+        revision_kept=entry.has_revision,
+        steps=steps,
+        explanation=None if delivered or not record.note else _explanation(entry.call_id, record, steps),
+    )
+
+
+def _step(event: Event) -> Step:
+    detail = event.detail
+    duration = detail.get("ms")
+    return Step(
+        at_ms=event.at_ms,
+        event=event.name,
+        what=_EVENTS.get(event.name, event.name),
+        attempt=_number(detail, "attempt"),
+        status=_number(detail, "status"),
+        duration_ms=duration if isinstance(duration, int) else None,
+        reason=str(detail.get("reason", "")),
+        message=str(detail.get("message", "")),
+        parameter=str(detail.get("parameter", "")),
+        by=str(detail.get("by", "")),
+    )
+
+
+def _number(detail: dict[str, Any], name: str) -> int:
+    value = detail.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _explanation(call_id: str, record: Record, steps: tuple[Step, ...]) -> Explanation:
+    last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
+    if last is None:
+        return explain(record.note, call_id=call_id)
+    return explain(record.note, call_id=call_id, status=last.status, last=last.reason, parameter=last.parameter)
+
+
+def _next(  # noqa: PLR0911 one for each state
+    entry: Entry, record: Record, lane: Lane, steps: tuple[Step, ...]
+) -> Next:
+    match record.state:
+        case State.READY:
+            return _when_ready(lane)
+        case State.UPLOADING:
+            newer = " A newer report of the call follows it." if entry.has_newer else ""
+            what = f"Its upload is under way.{newer} If its worker dies, it comes back when the lease ends."
+            return Next(what, entry.score_ms)
+        case State.WAITING:
+            if entry.score_ms <= entry.asked_ms:
+                return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
+            return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
+        case State.DELIVERED:
+            kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
+            return Next(f"Nothing: Roark has it.{kept}")
+        case State.DEAD:
+            found = _explanation(entry.call_id, record, steps)
+            return Next(f"Nothing by itself. {found.todo}", command=found.command)
+        case State.DISCARDED:
+            return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+        case State.ERASED:
+            return _after_erasing()
+
+
+def _when_ready(lane: Lane) -> Next:
+    match lane.state:
+        case "held":
+            why = explain_hold(lane.reason, lane.by)
+            return Next(f"It waits, for the lane is on hold: {why.what} {why.todo}", lane.next_ms, why.command)
+        case "breaker-open" | "half-open":
+            return Next("Too many uploads failed: it waits until a probe finds Roark working again.", lane.next_ms)
+        case "throttled":
+            return Next("It waits its turn: Roark asked us to slow down.", lane.next_ms)
+        case _:
+            return Next("A worker uploads it as soon as it is its turn.")
+
+
+def _after_erasing() -> Next:
+    return Next("A report of this call will be refused, for its data was erased.")

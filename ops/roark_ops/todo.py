@@ -1,0 +1,36 @@
+"""What a person should act on, judged from the ledger at a glance. Pure."""
+
+from dataclasses import dataclass
+
+from roark_ops.explain import explain_hold
+from roark_producer.lifecycle import State
+from roark_producer.records import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """Something that will not mend itself: what it is, in one line, and what to type next."""
+
+    what: str
+    command: str
+
+
+def todos(snapshot: Snapshot) -> list[Todo]:
+    """Return what there is to act on, the most urgent first.
+
+    An open breaker and a lane that is throttled are not among it: they end by themselves.
+    """
+    found = []
+    if not snapshot.balanced:
+        accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
+        what = f"The accounts do not balance: {accepted} accepted, {present} in all states together."
+        found.append(Todo(what, "roark-ingest audit"))
+    if snapshot.memory.short:
+        found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
+    if snapshot.lane.state == "held":
+        why = explain_hold(snapshot.lane.reason, snapshot.lane.by)
+        found.append(Todo(f"The lane is on hold: {why.what} {why.todo}", why.command))
+    if dead := snapshot.states[State.DEAD]:
+        letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
+        found.append(Todo(letters, "roark-ingest dlq groups"))
+    return found

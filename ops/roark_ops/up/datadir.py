@@ -1,0 +1,58 @@
+"""The data directory: made for its owner only, taken by one `up` at a time.
+
+The lock belongs to the kernel, so it ends with the process that holds it, however that ends; the process id in
+the file is only there for the message.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from roark_producer.errors import ConfigurationError
+
+_LOCK = "up.lock"
+
+
+class DataDirTaken(ConfigurationError):
+    """Another `up` works in the data directory."""
+
+
+@contextmanager
+def taken(data_dir: Path) -> Iterator[Path]:
+    """Hold the data directory while the block runs; yield its absolute path.
+
+    Raises DataDirTaken when another `up` holds it, ConfigurationError when it cannot be written.
+    """
+    data_dir = data_dir.absolute()
+    try:
+        _make(data_dir)
+        # Opened for appending: the holder's process id must survive a second one's attempt.
+        lock = (data_dir / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data directory {data_dir} cannot be written: {error.strerror}. "
+            "Mend it, or set ROARK_INGEST_DATA_DIR to a directory that can."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DataDirTaken(
+                f"`roark-ingest up` runs in {data_dir} already (process {lock.read().strip() or 'unknown'}). "
+                "Stop that one, or set ROARK_INGEST_DATA_DIR to another directory."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield data_dir
+
+
+def _make(data_dir: Path) -> None:
+    if not data_dir.exists():
+        # Reports are people's conversations: nobody else on this machine shall read them, and no repository.
+        data_dir.mkdir(mode=0o700, parents=True)
+        (data_dir / ".gitignore").write_text("*\n", "ascii")
+    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,160 @@
+"""One `up`, from its first line to its last.
+
+1. take the data directory, decide what is run;
+2. start the server and check that it can keep the durability promised;
+3. start the sandbox, Flower, the worker and the webhook, and say where they are;
+4. show the demo, if there is one; then run until somebody asks for the end, and start again what dies;
+5. drain: the webhook takes nothing in any more, uploads end, the server is the last to go.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from roark_ops.up import parts, telling
+from roark_ops.up.crew import Crew
+from roark_ops.up.datadir import taken
+from roark_ops.up.demo import Demo
+from roark_ops.up.embedded import EmbeddedServer
+from roark_ops.up.plan import Options, Plan, Settings, make_plan, server_in_words
+from roark_ops.up.screen import Screen
+from roark_ops.up.stopping import Stop, first_of
+from roark_ops.up.summary import Summary
+from roark_producer import operations
+from roark_producer.connection import connect, connect_async, redis_url
+from roark_producer.durability import inspect, keep
+from roark_producer.errors import IngestError
+from roark_producer.ledger import AsyncLedger
+
+DONE, FAILED, TO_ACT_ON = 0, 1, 3
+
+
+async def run(options: Options, settings: Settings, screen: Screen) -> int:
+    """Run the pipeline until it is told to end; return the exit code.
+
+    Raises IngestError when it cannot be started or a part of it refuses to go on; what was started is ended first.
+    """
+    with taken(settings.ingest.data_dir) as data_dir:
+        plan = make_plan(options, settings)
+        pipeline = Pipeline(plan, settings, data_dir, screen)
+        stop = Stop()
+        with stop.on_signals():
+            try:
+                code = await first_of(pipeline.live(), _asked(stop))
+            finally:
+                await pipeline.drain(stop)
+        return code
+
+
+async def _asked(stop: Stop) -> int:
+    await stop.wait()
+    return DONE
+
+
+class Pipeline:
+    """The parts of one run and what they share."""
+
+    def __init__(self, plan: Plan, settings: Settings, data_dir: Path, screen: Screen) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._data_dir = data_dir
+        self._screen = screen
+        self._crew = Crew(screen.say)
+        self._server = None if plan.redis_url else EmbeddedServer(data_dir, for_sandbox=plan.sandbox is not None)
+
+    async def live(self) -> int:
+        """Start, work, and return the exit code when there is nothing more to do."""
+        await self._start()
+        return await first_of(self._work(), self._crew.keep())
+
+    async def _start(self) -> None:
+        self._screen.say(*telling.destination(self._plan))
+        for line in telling.other_ports(self._plan):
+            self._screen.say(line)
+        env = parts.environment(self._plan, self._data_dir)
+        await self._start_server(env)
+        self._check_promise()
+        await self._start_the_rest(env)
+        self._screen.say()
+        for line in telling.places(self._plan, self._data_dir):
+            self._screen.say(line)
+
+    async def _start_server(self, env: Mapping[str, str]) -> None:
+        if self._server:
+            await self._crew.start(parts.server_part(self._server, self._data_dir, env))
+            self._screen.say(f"server: Valkey of our own, its data in {telling.short(self._server.files)}")
+        elif self._plan.redis_url:
+            apart = f", apart from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
+            self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")
+
+    def _check_promise(self) -> None:
+        with connect(self._url()) as client:
+            self._screen.say(f"server: {keep(self._settings.ingest.durability, inspect(client)).sentence}")
+
+    async def _start_the_rest(self, env: Mapping[str, str]) -> None:
+        plan, data_dir = self._plan, self._data_dir
+        wanted = [
+            parts.worker_part(plan, data_dir, env, log_level=self._settings.ingest.log_level),
+            parts.webhook_part(plan, data_dir, env),
+        ]
+        if plan.sandbox:
+            wanted.insert(0, parts.sandbox_part(plan, plan.sandbox.number, data_dir, env))
+        if plan.flower:
+            wanted.insert(0, parts.flower_part(plan.flower.number, data_dir, env))
+        await self._crew.start(*wanted)
+
+    async def _work(self) -> int:
+        code = DONE
+        summary = await self._show_demo() if self._plan.demo else None
+        if summary and not summary.is_complete:
+            code = TO_ACT_ON if summary.is_settled else FAILED
+        if self._plan.once:
+            return code
+        self._screen.say()
+        for line in telling.next_steps(self._plan, summary, self._data_dir):
+            self._screen.say(line)
+        self._screen.say("\nRunning. Ctrl-C drains and ends it.", "bold")
+        await asyncio.Event().wait()
+        return code
+
+    async def _show_demo(self) -> Summary:
+        self._screen.say()
+        async with aclosing(self._ledger()) as ledger:
+            with self._screen.following(self._plan.reports) as following:
+                summary = await Demo(self._plan, ledger, self._credentials(), following.show).run()
+        for line, style in telling.findings(summary, self._plan, self._data_dir):
+            self._screen.say(line, style)
+        if self._screen.json:
+            self._screen.hand_over(msgspec.json.encode(telling.as_json(summary, self._plan)).decode())
+        return summary
+
+    async def drain(self, stop: Stop) -> None:
+        """End the parts in order, and say what is left for the next run."""
+        before_the_server = tuple(name for name in parts.ORDER_OF_THE_END if name != "valkey")
+        await self._crew.end(stop.insisted, before_the_server)
+        if (left := await self._left()) is not None:
+            self._screen.say(left)
+        await self._crew.end(asyncio.Event(), ("valkey",))
+        if self._server:
+            self._server.clear()
+
+    async def _left(self) -> str | None:
+        try:
+            async with aclosing(self._ledger()) as ledger:
+                return telling.left_over(await ledger.run(operations.snapshot()))
+        except IngestError:
+            # It has not come to a ledger, or that one is gone.
+            return None
+
+    def _ledger(self) -> AsyncLedger:
+        return AsyncLedger(connect_async(self._url()), prefix=self._plan.prefix)
+
+    def _url(self) -> str:
+        return redis_url(self._plan.redis_url, self._data_dir)
+
+    def _credentials(self) -> dict[str, str]:
+        secrets = self._settings.webhook.secrets()
+        return {self._settings.webhook.webhook_token_header: secrets[0]} if secrets else {}

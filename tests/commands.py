@@ -1,0 +1,142 @@
+"""The command line in a test's own process, on one ledger of a real server, with what workers would have done.
+
+line = CommandLine(server.url, prefix, folder)
+line.accept("call-1")
+line.bury("call-1", status=422)
+assert line.run("dlq", "show", "call-1").exit_code == 0
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from typer.testing import CliRunner
+
+from roark_ops.cli.app import app
+from roark_producer import operations
+from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
+from roark_producer.operations import Acceptable, Bury, Defer, Deliver, Held
+from roark_producer.packing import pack
+from roark_producer.records import Entry, Snapshot
+from roark_producer.report import Report, read_message
+
+LEASE_MS = 60_000
+PLENTY = 10**9
+PHONE = "+15550101234"
+TRANSCRIPT = "my card number is four two"
+
+
+def report(call_id: str, **more: Any) -> bytes:
+    """A bare report with a phone number and a transcript that nobody should see."""
+    call = {"id": call_id, "customer": {"number": PHONE}}
+    return json.dumps({"type": "end-of-call-report", "call": call, "transcript": TRANSCRIPT} | more).encode()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that is over."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def documents(self) -> list[Any]:
+        """What it printed with --json, a document a line."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def document(self) -> Any:
+        """The one document that it printed."""
+        (found,) = self.documents
+        return found
+
+
+class CommandLine:
+    """Runs `roark-ingest` against one ledger."""
+
+    def __init__(self, url: str, prefix: str, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(connect(url), prefix=prefix)
+        self.environment = {
+            "ROARK_INGEST_REDIS_URL": url,
+            "ROARK_INGEST_PREFIX": prefix,
+            "ROARK_INGEST_DATA_DIR": str(folder / "data"),
+        }
+
+    def run(self, *arguments: str, stdin: bytes = b"", **environment: str) -> Ended:
+        """Run one command in this process."""
+        result = CliRunner().invoke(app, list(arguments), input=stdin, env=self.environment | environment)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    def process(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
+        """Start one command as a process of its own."""
+        environment: Mapping[str, str] = os.environ | self.environment | options.pop("env", {})
+        command = [sys.executable, "-m", "roark_ops.cli", *arguments]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(command, env=environment, cwd=self.folder, **pipes)
+
+    def accept(self, *call_ids: str, properties: bytes = b"", **more: Any) -> None:
+        """Have reports accepted."""
+        prepared = []
+        for call_id in call_ids:
+            message = read_message(report(call_id, **more))
+            assert isinstance(message, Report)
+            packed = pack(message.payload, properties)
+            prepared.append(Acceptable(message.call_id, message.fingerprint, packed, message.expires_ms))
+        self.ledger.run(operations.accept(prepared, revisions="record", per_wakeup=64))
+
+    def claim(self, call_id: str) -> Held:
+        """Take the next ready report under a lease, which must be this call's."""
+        (one,) = self.ledger.run(operations.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=0, most_bytes=PLENTY)).reports
+        assert one.call_id == call_id
+        return Held(one.call_id, one.token)
+
+    def deliver(self, call_id: str, roark_call_id: str = "") -> None:
+        """Have the next ready report delivered."""
+        outcome = Deliver(self.claim(call_id), roark_call_id, _detail(status=200))
+        assert self.ledger.run(operations.deliver([outcome], keep_payloads=False)) == [True]
+
+    def defer(self, call_id: str, *, delay_ms: int = 60_000, **detail: Any) -> None:
+        """Have an attempt fail for a passing reason."""
+        reason = str(detail.get("reason", "http_503"))
+        outcome = Defer(self.claim(call_id), delay_ms, reason, _detail(**{"status": 503, "reason": reason} | detail))
+        assert self.ledger.run(operations.defer([outcome])) == [True]
+
+    def bury(self, call_id: str, code: str = "", **detail: Any) -> None:
+        """Have the next ready report refused for good."""
+        reason = str(detail.get("reason", "http_422"))
+        held = self.claim(call_id)
+        outcome = Bury(held, code or reason, _detail(**{"status": 422, "reason": reason} | detail))
+        assert self.ledger.run(operations.bury([outcome])) == [True]
+
+    def bury_all(self, *call_ids: str, **detail: Any) -> None:
+        """Accept reports and have them refused, in this order."""
+        for call_id in call_ids:
+            self.accept(call_id)
+            self.bury(call_id, **detail)
+
+    def snapshot(self) -> Snapshot:
+        return self.ledger.run(operations.snapshot())
+
+    def entry(self, call_id: str) -> Entry:
+        found = self.ledger.run(operations.look(call_id))
+        assert found
+        return found
+
+    def state(self, call_id: str) -> str:
+        record = self.entry(call_id).record
+        return record.state.value if record else "erased"
+
+
+def _detail(**facts: Any) -> bytes:
+    return msgspec.json.encode({"attempt": 1, "ms": 41} | facts)

@@ -1,0 +1,110 @@
+"""What all tests share: servers, one ledger per backend, a clock that stands still, hypothesis's profiles."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import pytest
+import redis
+from clocks import Clock
+from fakeredis import FakeAsyncRedis, FakeStrictRedis
+from fakes import ScriptingFakeServer
+from hypothesis import settings
+from servers import NoRedis, Server, redis7_binary, running
+
+from roark_producer.connection import connect, connect_async
+from roark_producer.ledger import AsyncLedger, Ledger
+
+# The same examples in each run, here and in CI. To search further: HYPOTHESIS_PROFILE=long.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("long", deadline=None, max_examples=3000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+REAL = ("valkey", "redis7")
+EVERY = ("fakeredis", *REAL)
+_prefixes = (f"test-{number}" for number in count())
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A ledger's prefix that no other test of this run has used."""
+    return next(_prefixes)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Server]:
+    """A Valkey 9 for the whole run."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis7() -> Iterator[Server]:
+    """This machine's Redis 7 for the whole run; without one its tests are skipped, or fail where CI demands it."""
+    try:
+        binary = redis7_binary()
+    except NoRedis as absence:
+        if os.environ.get("CI") and os.environ.get("ROARK_INGEST_REQUIRE_REDIS"):
+            pytest.fail(f"ROARK_INGEST_REQUIRE_REDIS is set, but {absence}")
+        pytest.skip(f"{absence}; the same tests ran on Valkey and fakeredis")
+    with running(binary=binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fakeredis_server() -> ScriptingFakeServer:
+    return ScriptingFakeServer()
+
+
+@pytest.fixture(params=REAL)
+def real_server(request: pytest.FixtureRequest) -> Server:
+    """A real server: each of them in turn."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def real_client(real_server: Server) -> Iterator["redis.Redis"]:
+    with connect(real_server.url) as client:
+        yield client
+
+
+@pytest.fixture(params=EVERY)
+def client(request: pytest.FixtureRequest) -> Iterator["redis.Redis"]:
+    """A client of each backend in turn."""
+    if request.param == "fakeredis":
+        with FakeStrictRedis(server=request.getfixturevalue("fakeredis_server")) as fake:
+            yield fake
+        return
+    with connect(request.getfixturevalue(request.param).url) as real:
+        yield real
+
+
+@pytest.fixture
+def ledger(client: "redis.Redis", prefix: str, clock: Clock) -> Ledger:
+    """An empty ledger on each backend in turn."""
+    return Ledger(client, prefix=prefix, clock=clock)
+
+
+@pytest.fixture
+def real_ledger(real_client: "redis.Redis", prefix: str, clock: Clock) -> Ledger:
+    """An empty ledger on each real server in turn."""
+    return Ledger(real_client, prefix=prefix, clock=clock)
+
+
+@pytest.fixture(params=EVERY)
+async def async_ledger(request: pytest.FixtureRequest, prefix: str, clock: Clock) -> AsyncIterator[AsyncLedger]:
+    """An empty ledger for asyncio callers, on each backend in turn."""
+    client: redis.asyncio.Redis
+    if request.param == "fakeredis":
+        client = FakeAsyncRedis(server=request.getfixturevalue("fakeredis_server"))
+    else:
+        client = connect_async(request.getfixturevalue(request.param).url)
+    ledger = AsyncLedger(client, prefix=prefix, clock=clock)
+    yield ledger
+    await ledger.aclose()

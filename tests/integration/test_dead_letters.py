@@ -1,0 +1,115 @@
+"""`roark_ops.DeadLetters` on a real server: frozen selections, moves by batches, wake-ups."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from clocks import Clock
+from servers import Server
+
+from roark_ops import DeadLetters
+from roark_producer import operations
+from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
+from roark_producer.lifecycle import State
+from roark_producer.operations import Acceptable, Bury, Held
+from roark_producer.packing import pack
+from roark_producer.report import CallId
+
+
+@pytest.fixture
+def ledger(valkey: Server, prefix: str, clock: Clock) -> Iterator[Ledger]:
+    with connect(valkey.url) as client:
+        yield Ledger(client, prefix=prefix, clock=clock)
+
+
+@pytest.fixture
+def woken() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def desk(ledger: Ledger, woken: list[int]) -> DeadLetters:
+    return DeadLetters(ledger, by="ada", wake=woken.append)
+
+
+def bury(ledger: Ledger, *call_ids: str) -> None:
+    reports = [Acceptable(CallId(call_id), "print", pack(b"{}")) for call_id in call_ids]
+    ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+    detail = msgspec.json.encode({"attempt": 1, "status": 422, "reason": "http_422", "message": "no"})
+    while claimed := ledger.run(operations.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
+        outcomes = [Bury(Held(one.call_id, one.token), "http_422", detail) for one in claimed]
+        ledger.run(operations.bury(outcomes))
+
+
+def names(number: int, start: int = 0) -> list[str]:
+    return [f"c-{place:05}" for place in range(start, start + number)]
+
+
+def test_a_selection_of_thousands_is_frozen_whole_and_in_order(ledger: Ledger, desk: DeadLetters) -> None:
+    bury(ledger, *names(1203))
+    assert list(desk.freeze()) == names(1203)
+
+
+def test_what_dies_while_a_selection_is_made_is_not_in_it(ledger: Ledger, desk: DeadLetters, clock: Clock) -> None:
+    bury(ledger, *names(600))
+    walking = desk.walk()
+    first = next(walking)
+    clock.advance(1)
+    bury(ledger, *names(10, start=600))
+    assert [first.call_id, *(letter.call_id for letter in walking)] == names(600)
+
+
+def test_letters_that_others_take_out_meanwhile_hide_no_other(ledger: Ledger, desk: DeadLetters) -> None:
+    bury(ledger, *names(1203))
+    walking = desk.walk()
+    seen = [next(walking).call_id for _ in range(100)]
+    desk.replay(names(400))
+    seen += [letter.call_id for letter in walking]
+    assert set(names(1203)[500:]) <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
+def test_a_replay_is_told_call_by_call_and_wakes_for_what_became_ready(
+    ledger: Ledger, desk: DeadLetters, woken: list[int]
+) -> None:
+    bury(ledger, *names(700))
+    moved = desk.replay([*names(701), "c-00000"])
+    assert [one.result for one in moved] == ["replayed"] * 700 + ["unknown"]
+    assert woken == [700]
+    assert [one.result for one in desk.replay(names(1))] == ["ready"]
+    assert woken == [700]
+    snapshot = ledger.run(operations.snapshot())
+    assert (snapshot.states[State.READY], snapshot.states[State.DEAD], snapshot.balanced) == (700, 0, True)
+
+
+def test_every_move_names_who_asked_for_it(ledger: Ledger, desk: DeadLetters) -> None:
+    bury(ledger, "c-1")
+    assert [one.result for one in desk.discard(["c-1"])] == ["discarded"]
+    assert [letter.call_id for letter in desk.list(state=State.DISCARDED)] == ["c-1"]
+    assert [one.result for one in desk.restore(["c-1"])] == ["restored"]
+    entry = desk.show("c-1")
+    assert entry
+    assert [(event.name, event.detail.get("by")) for event in entry.history[1:]] == [
+        ("discarded", "ada"),
+        ("restored", "ada"),
+    ]
+
+
+def test_groups_and_pages_are_read_from_the_ledger(ledger: Ledger, desk: DeadLetters) -> None:
+    bury(ledger, *names(5))
+    (group,) = desk.groups()
+    assert (group.count, group.reason, group.status, group.message) == (5, "http_422", 422, "no")
+    assert [letter.call_id for letter in desk.list(limit=2, offset=1)] == names(2, start=1)
+
+
+def test_a_desk_is_made_from_the_environment(
+    valkey: Server, ledger: Ledger, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(ledger, "c-1")
+    monkeypatch.setenv("ROARK_INGEST_REDIS_URL", valkey.url)
+    monkeypatch.setenv("ROARK_INGEST_PREFIX", prefix)
+    with DeadLetters.from_env(by="ada") as desk:
+        assert [one.result for one in desk.replay(desk.freeze())] == ["replayed"]
+    with connect(valkey.url) as broker:
+        assert broker.delete("roark") == 1

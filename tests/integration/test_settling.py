@@ -1,0 +1,225 @@
+"""Outcomes on their way into the ledger: together, in order, and not lost while Redis is away."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from clocks import Clock
+from delivering import Bench, reports, until, worker_settings
+from servers import Server, running
+
+from roark_producer.lifecycle import State
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
+from roark_producer.report import CallId
+from roark_worker.settlement import Release
+from roark_worker.settling import Settling
+
+
+@pytest.fixture
+def bench(valkey: Server, prefix: str) -> Iterator[Bench]:
+    bench = Bench(valkey.url, prefix)
+    yield bench
+    bench.close()
+
+
+class Desk:
+    """A `Settling` that runs, and what it has said to be done."""
+
+    def __init__(self, settling: Settling, done: list[Held]) -> None:
+        self.settling = settling
+        self.done = done
+
+    async def record(self, *settlements: Deliver | Defer | Bury | Release) -> None:
+        for settlement in settlements:
+            self.settling.add(settlement)
+        async with asyncio.timeout(20):
+            await self.settling.finish()
+
+
+@asynccontextmanager
+async def desk(bench: Bench, **values: Any) -> AsyncIterator[Desk]:
+    ledger = bench.async_ledger()
+    done: list[Held] = []
+    settling = Settling(ledger, worker_settings(**values), done.append)
+    running = asyncio.create_task(settling.run())
+    try:
+        yield Desk(settling, done)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await ledger.aclose()
+
+
+def held(bench: Bench, number: int) -> list[Held]:
+    """Bring so many reports under a lease."""
+    bench.submit(reports(number))
+    return [holding(one) for one in bench.claim(number).reports]
+
+
+def holding(claimed: Claimed) -> Held:
+    return Held(claimed.call_id, claimed.token)
+
+
+def deliver(one: Held) -> Deliver:
+    return Deliver(one, "roark-1", b'{"attempt":1}')
+
+
+def defer(one: Held) -> Defer:
+    return Defer(one, 60_000, "http_503", b'{"attempt":1}')
+
+
+def bury(one: Held) -> Bury:
+    return Bury(one, "http_422", b'{"attempt":1,"status":422}')
+
+
+async def test_outcomes_of_every_kind_are_recorded_together(bench: Bench) -> None:
+    first, second, third, fourth = held(bench, 4)
+    async with desk(bench) as at:
+        await at.record(deliver(first), defer(second), bury(third), Release(fourth))
+
+        assert at.settling.counted == {"delivered": 1, "deferred": 1, "buried": 1, "released": 1}
+        assert at.done == [first, second, third, fourth]
+
+    states = bench.snapshot().states
+    assert [states[state] for state in (State.DELIVERED, State.WAITING, State.DEAD, State.READY)] == [1, 1, 1, 1]
+
+
+async def test_a_crowd_of_outcomes_takes_few_round_trips(bench: Bench) -> None:
+    many = held(bench, 300)
+    before = commands(bench)
+    async with desk(bench, claim_batch=50) as at:
+        await at.record(*map(deliver, many))
+
+    assert bench.count(State.DELIVERED) == 300
+    # two batches of two hundred at most, and the scripts to be loaded
+    assert commands(bench) - before <= 4
+
+
+async def test_when_there_is_nothing_to_record_nothing_is_waited_for(bench: Bench) -> None:
+    async with desk(bench) as at:
+        await at.record()
+
+    assert bench.snapshot().total("accepted") == 0
+
+
+async def test_the_lane_is_held_before_the_refused_report_is_back_in_its_queue(bench: Bench) -> None:
+    one, other = held(bench, 2)
+    async with desk(bench) as at:
+        await at.record(Release(one, "http_401 bad token"), Release(other, "http_401 bad token"))
+
+    # then nobody can have claimed it in between
+    lane = bench.snapshot().lane
+    assert (lane.state, lane.by, lane.reason) == ("held", "roark", "http_401 bad token")
+    assert bench.claim(2).reports == ()
+    assert bench.count(State.READY) == 2
+
+
+async def test_the_log_says_once_why_the_lane_is_held(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    many = held(bench, 3)
+    async with desk(bench) as at:
+        await at.record(*(Release(one, "http_402 Out of credits") for one in many))
+
+    (told,) = [record for record in caplog.records if record.getMessage() == "lane_held"]
+    assert told.__dict__["fields"] == {"reason": "http_402 Out of credits"}
+
+
+async def test_an_outcome_without_a_lease_is_not_recorded_and_is_counted_as_lost(
+    valkey: Server, prefix: str, clock: Clock
+) -> None:
+    bench = Bench(valkey.url, prefix, clock)
+    old, kept = held(bench, 2)
+    clock.advance(60_001)
+    bench.reap()
+    new = holding(bench.claim().reports[0])
+    async with desk(bench) as at:
+        await at.record(deliver(old), bury(kept), deliver(new))
+
+        assert at.settling.counted == {"delivered": 1, "buried": 0, "lost": 2}
+        assert at.done == [old, kept, new]
+
+    assert bench.count(State.DEAD) == 0
+    bench.close()
+
+
+async def test_an_outcome_that_cannot_be_recorded_does_not_take_the_others_with_it(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given one that Redis cannot be told: half of a surrogate pair has no UTF-8
+    many = held(bench, 20)
+    odd = Bury(many[7], "\ud83d", b"{}")
+    async with desk(bench) as at:
+        await at.record(*(odd if one is many[7] else deliver(one) for one in many))
+
+        assert at.settling.counted["delivered"] == 19
+        assert at.done == many
+
+    # then its lease runs out, and the log names it
+    assert bench.count(State.DELIVERED) == 19
+    assert bench.count(State.UPLOADING) == 1
+    (told,) = [record for record in caplog.records if record.getMessage() == "settle_failed"]
+    assert told.levelno == logging.ERROR
+    assert told.__dict__["fields"]["call_id"] == many[7].call_id
+
+
+async def test_after_a_fault_the_next_outcomes_are_recorded(bench: Bench) -> None:
+    first, second = held(bench, 2)
+    async with desk(bench) as at:
+        await at.record(Bury(first, "\ud83d", b"{}"))
+        await at.record(deliver(second))
+
+    assert bench.count(State.DELIVERED) == 1
+
+
+async def test_while_redis_is_away_outcomes_are_kept_and_recorded_when_it_is_back(prefix: str) -> None:
+    with running() as server:
+        bench = Bench(server.url, prefix)
+        many = held(bench, 100)
+        async with desk(bench, claim_batch=10) as at:
+            server.kill()
+            for one in many:
+                at.settling.add(deliver(one))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await at.settling.finish()
+            assert at.done == []
+
+            server.start()
+            await until(lambda: len(at.done) == 100, "all outcomes recorded")
+
+            assert at.settling.counted == {"delivered": 100}
+        assert bench.count(State.DELIVERED) == 100
+        assert bench.snapshot().balanced
+        bench.close()
+
+
+async def test_a_redis_that_is_loading_or_read_only_is_waited_for(prefix: str) -> None:
+    with running() as server:
+        bench = Bench(server.url, prefix)
+        (one,) = held(bench, 1)
+        async with desk(bench) as at:
+            # given a server that has become somebody's replica, as during a failover
+            bench.ledger.client.replicaof("127.0.0.1", "1")  # type: ignore[no-untyped-call] # redis-py's own
+            at.settling.add(deliver(one))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await at.settling.finish()
+
+            bench.ledger.client.replicaof("NO", "ONE")  # type: ignore[no-untyped-call] # redis-py's own
+            await until(lambda: bool(at.done), "the outcome recorded")
+        assert bench.count(State.DELIVERED) == 1
+        bench.close()
+
+
+async def test_an_unknown_call_is_lost_and_nothing_more(bench: Bench) -> None:
+    async with desk(bench) as at:
+        await at.record(deliver(Held(CallId("never-seen"), LeaseToken(1))))
+
+        assert at.settling.counted == {"delivered": 0, "lost": 1}
+
+
+def commands(bench: Bench) -> int:
+    stats: dict[str, Any] = bench.ledger.client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "script|load"))

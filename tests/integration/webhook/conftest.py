@@ -1,0 +1,51 @@
+"""A webhook on a server of its own, for all tests of a module or for one that does it harm."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from webhook_process import Valkey, Webhook, ids, start
+
+from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    with tempfile.TemporaryDirectory(prefix="roark-") as folder:
+        server = Valkey(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """A server that is not running yet, for tests that do it harm."""
+    with tempfile.TemporaryDirectory(prefix="roark-") as folder:
+        server = Valkey(Path(folder))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def webhook(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+    with start(
+        tmp_path_factory.mktemp("webhook"),
+        valkey.url,
+        properties_from_query="tenant,campaign",
+        properties_from_report='{"ended": "endedReason"}',
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ledger(valkey: Valkey) -> Iterator[Ledger]:
+    with connect(valkey.url) as client:
+        yield Ledger(client)
+
+
+@pytest.fixture
+def call_id() -> str:
+    return next(ids)

@@ -1,0 +1,87 @@
+"""What a sender can make the webhook hold, and for how long: every bound from both sides."""
+
+import gzip
+
+import pytest
+from webhook_process import MOST_BYTES, SECRET, Webhook, answer_of, eventually, heard, report, sent_by_hand, total
+
+from roark_producer import operations
+from roark_producer.ledger import Ledger
+
+
+class TestBounds:
+    def test_a_body_that_is_announced_as_too_large_is_refused_unread(self, webhook: Webhook) -> None:
+        head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: {MOST_BYTES + 1}\r\n\r\n"
+        with sent_by_hand(webhook.address, head.encode()) as connection:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+    def test_a_body_that_turns_out_too_large_is_refused(self, webhook: Webhook) -> None:
+        answer = webhook.post(b"x" * 10_000 for _ in range(100))
+        assert (answer.status_code, answer.json()) == (413, {"error": "too-large", "most_bytes": MOST_BYTES})
+
+    def test_the_largest_body_is_taken(self, webhook: Webhook, call_id: str) -> None:
+        body = report(call_id, summary="")
+        body = body.replace(b'"summary": ""', b'"summary": "' + b"x" * (MOST_BYTES - len(body)) + b'"')
+        assert len(body) == MOST_BYTES
+        assert webhook.post(body).status_code == 200
+
+    def test_a_body_that_comes_too_slowly_is_given_up(self, webhook: Webhook) -> None:
+        head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: 100\r\n\r\n{{"
+        answer = answer_of(sent_by_hand(webhook.address, head.encode()))
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert answer.endswith(b'{"error":"too-slow"}')
+
+    def test_a_sender_who_hangs_up_leaves_nothing_behind(self, webhook: Webhook, ledger: Ledger, call_id: str) -> None:
+        name = 'roark_ingest_webhook_requests_total{result="hung-up"}'
+        before, body = webhook.metric(name), report(call_id)
+        head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: {len(body)}\r\n\r\n"
+        sent_by_hand(webhook.address, head.encode(), body[:-1]).close()
+        eventually(lambda: webhook.metric(name) == before + 1)
+        assert ledger.run(operations.look(call_id)) is None
+
+    @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate"])
+    def test_a_compressed_body_is_refused_with_a_clear_word(self, encoding: str, webhook: Webhook) -> None:
+        answer = webhook.post(gzip.compress(report("call-x")), Content_Encoding=encoding)
+        assert answer.status_code == 415
+        assert "plain JSON" in answer.json()["reason"]
+
+    @pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+    def test_a_request_to_change_the_protocol_is_refused_and_not_taken_for_an_empty_report(
+        self, protocol: str, webhook: Webhook, ledger: Ledger, call_id: str
+    ) -> None:
+        rejected = total(ledger, "rejected")
+        answer = webhook.post(report(call_id), Connection="Upgrade", Upgrade=protocol)
+        assert (answer.status_code, answer.json()["error"]) == (400, "upgrade")
+        assert total(ledger, "rejected") == rejected
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+            b"POST /vapi HTTP/1.1\r\nHost: x\r\n" + b"X-Many: yes\r\n" * 10_000 + b"\r\n",
+            b"POST /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        ],
+    )
+    def test_a_head_of_any_size_is_refused(self, head: bytes, webhook: Webhook) -> None:
+        assert answer_of(sent_by_hand(webhook.address, head)).startswith(b"HTTP/1.1 431 ")
+
+    def test_a_head_without_end_is_refused(self, webhook: Webhook) -> None:
+        endless = (b"GET / HTTP/1.1\r\nX-Endless: ", *[b"x" * 10_000] * 2000)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            sent_by_hand(webhook.address, *endless)
+
+    def test_senders_who_say_nothing_or_little_are_hung_up_on(self, webhook: Webhook) -> None:
+        silent = sent_by_hand(webhook.address)
+        stuck = sent_by_hand(webhook.address, b"POST /vapi HTTP/1.1\r\nHost:")
+        refused = sent_by_hand(webhook.address, b"POST /vapi HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        blank = sent_by_hand(webhook.address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        heard(blank, until=b'"alive"}')
+        blank.sendall(b"\r\n")
+        assert answer_of(silent) == answer_of(stuck) == answer_of(blank) == b""
+        assert answer_of(refused).startswith(b"HTTP/1.1 401 ")
+
+    @pytest.mark.parametrize(
+        "rubbish", [b"\x16\x03\x01\x02\x00\x01\x00\x01", b"HELO x\r\n\r\n", b"GET  HTTP/1.1\r\n\r\n"]
+    )
+    def test_what_is_not_http_is_refused(self, rubbish: bytes, webhook: Webhook) -> None:
+        assert answer_of(sent_by_hand(webhook.address, rubbish)).startswith(b"HTTP/1.1 400 ")

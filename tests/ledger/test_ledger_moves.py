@@ -1,0 +1,109 @@
+"""The table of legal moves, driven through the real scripts: what it allows happens, and nothing else does."""
+
+from collections.abc import Callable
+
+import pytest
+from workbench import LEASE_MS, Inventory, Workbench
+
+from roark_producer.lifecycle import UNKNOWN, Move, State, after
+from roark_producer.operations import Held, LeaseToken
+from roark_producer.report import CallId
+
+CALL = "call-1"
+STATES = [UNKNOWN, *(state.value for state in State)]
+
+
+def _reap(bench: Workbench, *, deaths: int) -> None:
+    bench.clock.advance(LEASE_MS)
+    bench.reap(deaths=deaths)
+
+
+def _lose(bench: Workbench, _: Held) -> None:
+    bench.ledger.client.hdel(bench.ledger.calls.keys.payloads, CALL)
+    bench.claim()
+
+
+def _promote(bench: Workbench, _: Held) -> None:
+    bench.clock.advance(LEASE_MS)
+    bench.promote()
+
+
+ATTEMPTS: dict[Move, Callable[[Workbench, Held], object]] = {
+    Move.ACCEPT: lambda bench, _: bench.accept(CALL, "a"),
+    Move.REPLACE: lambda bench, _: bench.accept(CALL, "b"),
+    Move.CLAIM: lambda bench, _: bench.claim(),
+    Move.DELIVER: lambda bench, one: bench.deliver(one),
+    Move.DEFER: lambda bench, one: bench.defer(one),
+    Move.BURY: lambda bench, one: bench.bury(one),
+    Move.RELEASE: lambda bench, one: bench.release(one),
+    Move.LOSE: _lose,
+    Move.RECLAIM: lambda bench, _: _reap(bench, deaths=2),
+    Move.POISON: lambda bench, _: _reap(bench, deaths=1),
+    Move.PROMOTE: _promote,
+    Move.REVISE: lambda bench, _: bench.accept(CALL, "b", revisions="upload"),
+    Move.REPLAY: lambda bench, _: bench.replay(CALL),
+    Move.DISCARD: lambda bench, _: bench.discard(CALL),
+    Move.RESTORE: lambda bench, _: bench.restore(CALL),
+    Move.ERASE: lambda bench, _: bench.erase(CALL),
+}
+
+# One script accepts, replaces and revises: which of them a report calls for is not the sender's to say.
+ARRIVALS = {
+    Move.ACCEPT: (Move.ACCEPT,),
+    Move.REPLACE: (Move.REPLACE, Move.ACCEPT),
+    Move.REVISE: (Move.REVISE, Move.REPLACE, Move.ACCEPT),
+}
+# What an attempt may touch where its move is not legal: a report that changes no state may still be counted, or kept
+# as a revision; a call that was never seen may still be barred by its tombstone; a payload may get lost.
+BOOKKEEPING = {
+    **{arrival: {"besides", "revisions", "histories", "counters"} for arrival in ARRIVALS},
+    Move.ERASE: {"counters"},
+    Move.LOSE: {"payloads"},
+}
+
+
+def expected(state: str, move: Move) -> str | None:
+    """The state after the move, None where nothing may change."""
+    for meant in ARRIVALS.get(move, (move,)):
+        if target := after(state, meant):
+            return target.value
+    return None
+
+
+def what_counts(inventory: Inventory, move: Move) -> object:
+    # Everything else must be as it was, down to the last byte.
+    hashes = {name: fields for name, fields in inventory.hashes.items() if name not in BOOKKEEPING.get(move, set())}
+    return hashes, inventory.zsets, inventory.delivered
+
+
+@pytest.mark.parametrize("move", list(Move), ids=str)
+@pytest.mark.parametrize("state", STATES)
+def test_a_script_makes_the_moves_of_the_table_and_no_others(bench: Workbench, state: str, move: Move) -> None:
+    one = bench.bring(CALL, state) or Held(CallId(CALL), LeaseToken(1))
+    before = bench.inventory()
+
+    ATTEMPTS[move](bench, one)
+
+    target = expected(state, move)
+    if target is None:
+        assert what_counts(bench.inventory(), move) == what_counts(before, move)
+    else:
+        assert bench.state(CALL) == target
+    bench.inventory().check(lost={CALL} if move is Move.LOSE else ())
+    assert bench.snapshot().balanced
+
+
+def test_an_attempt_exists_for_each_move() -> None:
+    assert set(ATTEMPTS) == set(Move)
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "uploading"])
+def test_the_lease_token_zero_holds_no_report(bench: Workbench, state: str) -> None:
+    bench.bring(CALL, state)
+    before = bench.inventory()
+    nobody = Held(CallId(CALL), LeaseToken(0))
+
+    results = [settle(nobody) for settle in (bench.deliver, bench.defer, bench.bury, bench.release, bench.renew)]
+
+    assert results == [False] * 5
+    assert bench.inventory() == before

@@ -1,0 +1,290 @@
+"""A ledger with a clock to turn and the verbs of the product, so that a test reads as what happens to a call.
+
+bench.accept("call-1", "a")        # version "a" of the report of call-1
+held = bench.take("call-1")
+bench.deliver(held)
+assert bench.state("call-1") == "delivered"
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from clocks import Clock
+
+from roark_producer import operations
+from roark_producer.ledger import Ledger
+from roark_producer.operations import (
+    Acceptable,
+    Accepted,
+    Bury,
+    Claim,
+    Claimed,
+    Defer,
+    Deliver,
+    Held,
+    Reaped,
+    Signal,
+)
+from roark_producer.records import Entry, Lane, Record, Snapshot
+from roark_producer.report import CallId
+
+LEASE_MS = 60_000
+DELAY_MS = 5_000
+PLENTY = 10**9
+DETAIL = b'{"status":503}'
+WHO = b'{"by":"ada"}'
+
+
+def packed(call_id: str, version: str) -> bytes:
+    """What lies in Redis for a report: the ledger never looks inside, so any byte may be in it."""
+    return f"{version} of {call_id}".encode() + b" \x00\xff\r\n ) % '"
+
+
+def acceptable(call_id: str, version: str = "a") -> Acceptable:
+    return Acceptable(CallId(call_id), f"print-{version}", packed(call_id, version))
+
+
+class Workbench:
+    """Runs operations on one ledger with a test's usual arguments."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.run = ledger.run
+
+    def accept(self, call_id: str = "call-1", version: str = "a", *, revisions: str = "record") -> str:
+        return self.accept_all((call_id, version), revisions=revisions).results[0]
+
+    def accept_all(self, *reports: str | tuple[str, str], revisions: str = "record", per_wakeup: int = 64) -> Accepted:
+        whole = [acceptable(*report) if isinstance(report, tuple) else acceptable(report) for report in reports]
+        return self.run(operations.accept(whole, revisions=revisions, per_wakeup=per_wakeup))
+
+    def claim(
+        self, wanted: int = 100, *, lease_ms: int = LEASE_MS, listen_ms: int = 0, most_bytes: int = PLENTY
+    ) -> Claim:
+        return self.run(operations.claim(wanted=wanted, lease_ms=lease_ms, listen_ms=listen_ms, most_bytes=most_bytes))
+
+    def claimed_ids(self, wanted: int = 100) -> list[str]:
+        return [report.call_id for report in self.claim(wanted).reports]
+
+    def take(self, call_id: str = "call-1", *, lease_ms: int = LEASE_MS) -> Held:
+        """Claim the one report that is next, which must be this call's."""
+        (report,) = self.claim(1, lease_ms=lease_ms).reports
+        assert report.call_id == call_id
+        return held(report)
+
+    def deliver(self, one: Held, roark_call_id: str = "", *, keep: bool = False, detail: bytes = b"{}") -> bool:
+        return self.run(operations.deliver([Deliver(one, roark_call_id, detail)], keep_payloads=keep))[0]
+
+    def defer(
+        self, one: Held, delay_ms: int = DELAY_MS, reason: str = "status-503", *, signal: Signal = Signal.FAULT
+    ) -> bool:
+        return self.run(operations.defer([Defer(one, delay_ms, reason, DETAIL, signal)]))[0]
+
+    def bury(self, one: Held, reason: str = "status-422") -> bool:
+        return self.run(operations.bury([Bury(one, reason, b'{"status":422}')]))[0]
+
+    def release(self, one: Held) -> bool:
+        return self.run(operations.release([one]))[0]
+
+    def renew(self, one: Held, lease_ms: int = LEASE_MS) -> bool:
+        return self.run(operations.renew([one], lease_ms=lease_ms))[0]
+
+    def reap(self, *, deaths: int = 3, most: int = 100) -> Reaped:
+        return self.run(operations.reap(most=most, deaths=deaths))
+
+    def promote(self, most: int = 100) -> int:
+        return self.run(operations.promote(most=most))
+
+    def forget(self, window_ms: int, most: int = 100) -> int:
+        return self.run(operations.forget(window_ms=window_ms, most=most))
+
+    def replay(self, *call_ids: str) -> list[str]:
+        return self.run(operations.replay(call_ids, detail=WHO))
+
+    def discard(self, *call_ids: str) -> list[str]:
+        return self.run(operations.discard(call_ids, detail=WHO))
+
+    def restore(self, *call_ids: str) -> list[str]:
+        return self.run(operations.restore(call_ids, detail=WHO))
+
+    def erase(self, call_id: str = "call-1", *, salt: str = "salt") -> str:
+        return self.run(operations.erase(call_id, salt=salt))
+
+    def hold_by_hand(self, reason: str = "Roark is being moved") -> bool:
+        return self.run(operations.hold(by="ada", reason=reason))
+
+    def hold_by_roark(
+        self, witness: Held | None = None, *, gap_ms: int = 1_000, longest_gap_ms: int = 6_000, reason: str = "401"
+    ) -> bool:
+        return self.run(
+            operations.hold(by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=witness)
+        )
+
+    def resume(self) -> bool:
+        return self.run(operations.resume())
+
+    def pulse(self, quiet_ms: int = 1_000) -> bool:
+        return self.run(operations.pulse(quiet_ms=quiet_ms))
+
+    def snapshot(self) -> Snapshot:
+        return self.run(operations.snapshot())
+
+    def lane(self) -> Lane:
+        return self.snapshot().lane
+
+    def count(self, counter: str) -> int:
+        return self.snapshot().total(counter)
+
+    def look(self, call_id: str = "call-1") -> Entry | None:
+        return self.run(operations.look(call_id))
+
+    def entry(self, call_id: str = "call-1") -> Entry:
+        found = self.look(call_id)
+        assert found is not None
+        return found
+
+    def record(self, call_id: str = "call-1") -> Record:
+        found = self.entry(call_id).record
+        assert found is not None
+        return found
+
+    def events(self, call_id: str = "call-1") -> list[str]:
+        return [event.name for event in self.entry(call_id).history]
+
+    def state(self, call_id: str = "call-1") -> str:
+        """The state, or `unknown` for a call that was never seen."""
+        found = self.look(call_id)
+        if found is None:
+            return "unknown"
+        return "erased" if found.record is None else found.record.state.value
+
+    def bring(self, call_id: str, state: str) -> Held | None:
+        """Lead a call that the ledger has not seen to `state`; return the lease that it was last under."""
+        if state == "unknown":
+            return None
+        assert self.accept(call_id) == "accepted"
+        if state == "ready":
+            return None
+        one = self.take(call_id)
+        match state:
+            case "uploading":
+                pass
+            case "waiting":
+                assert self.defer(one)
+            case "delivered":
+                assert self.deliver(one)
+            case "dead" | "discarded":
+                assert self.bury(one)
+            case "erased":
+                assert self.erase(call_id) == "uploading"
+        if state == "discarded":
+            assert self.discard(call_id) == ["discarded"]
+        assert self.state(call_id) == state
+        return one
+
+    def inventory(self) -> "Inventory":
+        return Inventory.of(self.ledger)
+
+
+def held(report: Claimed) -> Held:
+    return Held(report.call_id, report.token)
+
+
+def all_held(reports: Iterable[Claimed]) -> list[Held]:
+    return [held(report) for report in reports]
+
+
+# What scripts note about the server and themselves in the lane's hash; it says nothing of any report.
+_NOTES = (b"memory_", b"promoted_at", b"audit_")
+_ZSETS = {
+    "fresh": "ready",
+    "retry": "ready",
+    "replay": "ready",
+    "uploading": "uploading",
+    "waiting": "waiting",
+    "dead": "dead",
+    "discarded": "discarded",
+}
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What really lies under each key, read past the ledger's own scripts."""
+
+    hashes: dict[str, dict[bytes, bytes]]
+    zsets: dict[str, list[tuple[bytes, float]]]
+    delivered: list[bytes]
+    erased: set[bytes]
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> "Inventory":
+        keys = ledger.calls.keys
+        hashes = ("records", "payloads", "histories", "besides", "revisions", "counters", "lane", "rejected")
+        zsets = (*_ZSETS, "perishable", "rejected_order")
+        pipeline = ledger.client.pipeline(transaction=False)
+        for name in hashes:
+            pipeline.hgetall(getattr(keys, name))
+        for name in zsets:
+            pipeline.zrange(getattr(keys, name), 0, -1, withscores=True)
+        pipeline.lrange(keys.delivered, 0, -1)
+        pipeline.smembers(keys.erased)
+        found: list[Any] = pipeline.execute()
+        rows = found[len(hashes) : len(hashes) + len(zsets)]
+        by_name: dict[str, dict[bytes, bytes]] = dict(zip(hashes, found, strict=False))
+        by_name["lane"] = {name: value for name, value in by_name["lane"].items() if not name.startswith(_NOTES)}
+        return cls(
+            hashes=by_name,
+            zsets={name: [(member, score) for member, score in queue] for name, queue in zip(zsets, rows, strict=True)},
+            delivered=found[-2],
+            erased=set(found[-1]),
+        )
+
+    def records(self) -> dict[str, Record]:
+        return {call_id.decode(): Record.parse(text) for call_id, text in self.hashes["records"].items()}
+
+    def places(self) -> dict[str, list[str]]:
+        """Every place in which each call stands: a queue, a state's set, or the list of the delivered."""
+        found: dict[str, list[str]] = {call_id: [] for call_id in self.records()}
+        for place in _ZSETS:
+            for member, _ in self.zsets[place]:
+                found.setdefault(member.decode(), []).append(place)
+        for member in self.delivered:
+            found.setdefault(member.decode(), []).append("delivered")
+        return found
+
+    def check(self, *, lost: Collection[str] = ()) -> None:
+        """Each known call is in the one place of its state, with a payload as long as it may be needed.
+
+        `lost` are calls whose payload a test took away.
+        """
+        records = self.records()
+        for call_id, places in self.places().items():
+            assert call_id in records, f"{call_id} stands in {places} and nobody knows it"
+            record = records[call_id]
+            expected = record.priority if record.state == "ready" else record.state.value
+            assert places == [expected], f"{call_id} is {record.state} and stands in {places}"
+            needs_payload = record.state != "delivered" and call_id not in lost
+            has_payload = call_id.encode() in self.hashes["payloads"]
+            assert has_payload == needs_payload, f"{call_id} is {record.state}, payload kept: {has_payload}"
+            assert (record.token > 0) == (record.state == "uploading"), f"{call_id}: {record}"
+        for name in ("payloads", "histories", "besides", "revisions"):
+            strangers = {call_id.decode() for call_id in self.hashes[name]} - set(records)
+            assert not strangers, f"{name} keeps what no record knows: {strangers}"
+        for member, _ in self.zsets["perishable"]:
+            assert records[member.decode()].state == "ready", f"{member.decode()} perishes on no queue"
+        for name in map(bytes.decode, self.hashes["besides"]):
+            assert records[name].state == "uploading", f"the report beside {name} was forgotten"
+
+    def mentions(self, text: str) -> list[str]:
+        """The keys under which `text` still stands somewhere."""
+        wanted = text.encode()
+        found = [
+            name
+            for name, fields in self.hashes.items()
+            if any(wanted in key or wanted in value for key, value in fields.items())
+        ]
+        found += [name for name, rows in self.zsets.items() if any(wanted in member for member, _ in rows)]
+        found += ["delivered"] if any(wanted in member for member in self.delivered) else []
+        return found + (["erased"] if any(wanted in member for member in self.erased) else [])

@@ -1,0 +1,133 @@
+"""What the doctor says about what it finds."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roark_ops.doctor import here, pipeline, server
+from roark_ops.doctor.check import Check, Level
+from roark_producer.durability import Server
+from roark_producer.lifecycle import State
+from roark_producer.records import Lane, Memory, Snapshot
+from roark_producer.settings import WebhookSettings
+from roark_worker.settings import WorkerSettings
+
+GB = 1_000_000_000
+
+
+def redis(
+    version: tuple[int, ...] = (7, 2), *, aof: bool = True, fsync: str = "always", eviction: str | None = "noeviction"
+) -> Server:
+    return Server("Redis 7.2.0", version, aof, fsync, eviction, 0)
+
+
+def snapshot(*, ready: int = 0, ready_seconds: int = 0, accepted: int = 0, lane: Lane | None = None) -> Snapshot:
+    states = dict.fromkeys(State, 0) | {State.READY: ready}
+    counters = {"accepted": accepted}
+    lane = lane or Lane("open", "", "", 0, 0, 0)
+    oldest = 1_000_000 - ready_seconds * 1000 if ready else 0
+    return Snapshot(1_000_000, {}, states, counters, lane, Memory(0, 0, 0.0, False), oldest, 0, 0, 0, 0, 0)
+
+
+def worker(**values: object) -> WorkerSettings:
+    return WorkerSettings(_env_file=None, **values)
+
+
+@pytest.mark.parametrize(
+    ("check", "level"),
+    [
+        (server.judge_version(redis()), Level.OK),
+        (server.judge_version(redis((6, 2))), Level.FAIL),
+        (server.judge_durability("fsync", redis()), Level.OK),
+        (server.judge_durability("fsync", redis(aof=False)), Level.FAIL),
+        (server.judge_durability("fsync", redis((7, 0), fsync="everysec")), Level.FAIL),
+        (server.judge_durability("replicated:1", redis()), Level.FAIL),
+        (server.judge_durability("memory", redis(aof=False)), Level.OK),
+        (server.judge_eviction(redis()), Level.OK),
+        (server.judge_eviction(redis(eviction=None)), Level.WARN),
+        (server.judge_eviction(redis(eviction="allkeys-lru")), Level.FAIL),
+        (server.judge_memory(1 * GB, 4 * GB, 16 * GB), Level.OK),
+        (server.judge_memory(3 * GB, 4 * GB, 16 * GB), Level.WARN),
+        (server.judge_memory(35 * GB // 10, 4 * GB, 16 * GB), Level.FAIL),
+        (server.judge_memory(1 * GB, 0, 16 * GB), Level.OK),
+        (server.judge_memory(14 * GB, 0, 16 * GB), Level.WARN),
+        (server.judge_memory(1 * GB, 0, 0), Level.OK),
+        (server.judge_clock(0.4), Level.OK),
+        (server.judge_clock(-70), Level.WARN),
+        (pipeline.judge_workers(["roark-1@host"], snapshot(ready=5, ready_seconds=600)), Level.OK),
+        (pipeline.judge_workers([], snapshot()), Level.WARN),
+        (pipeline.judge_workers([], snapshot(ready=5, ready_seconds=600)), Level.FAIL),
+        (pipeline.judge_lane(snapshot()), Level.OK),
+        (pipeline.judge_lane(snapshot(lane=Lane("held", "maintenance", "ada", 1, 0, 0))), Level.WARN),
+        (pipeline.judge_lane(snapshot(lane=Lane("held", "http_401 x", "roark", 1, 9, 0))), Level.FAIL),
+        (pipeline.judge_lane(snapshot(lane=Lane("breaker-open", "9 of 9 failed", "", 1, 9, 0))), Level.WARN),
+        (pipeline.judge_accounts(snapshot(ready=2, accepted=2)), Level.OK),
+        (pipeline.judge_accounts(snapshot(ready=1, accepted=2)), Level.FAIL),
+        (here.check_token(worker(roark_api_bearer_token="secret-1")), Level.OK),
+        (here.check_token(worker(roark_api_bearer_token=None)), Level.FAIL),
+        (here.check_webhook(WebhookSettings(_env_file=None)), Level.OK),
+        (here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="secret-1,secret-2")), Level.OK),
+        (here.check_webhook(WebhookSettings(_env_file=None, webhook_host="0.0.0.0")), Level.FAIL),
+    ],
+)
+def test_each_finding_has_its_level_and_what_is_not_in_order_a_line_that_mends_it(check: Check, level: Level) -> None:
+    assert check.level is level
+    assert check.found
+    assert bool(check.mend) == (level is not Level.OK)
+    assert "secret-" not in repr(check)
+
+
+def test_a_durability_that_cannot_be_kept_says_the_line_that_mends_it() -> None:
+    check = server.judge_durability("fsync", redis(aof=False))
+    assert check.mend.startswith("CONFIG SET appendonly yes")
+
+
+def test_a_data_dir_that_can_be_made_is_good_and_one_below_a_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert here.check_data_dir(tmp_path).level is Level.OK
+    assert here.check_data_dir(tmp_path / "new" / "deeper").level is Level.OK
+    assert here.check_data_dir(tmp_path / "file" / "below").level is Level.FAIL
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    seen: list[tuple[str, str | None]]
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers.get("authorization")))
+        self.send_response(int(self.server.status))  # type: ignore[attr-defined] # set below
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def roark() -> Iterator[http.server.HTTPServer]:
+    Answers.seen = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (404, Level.OK), (401, Level.OK), (503, Level.WARN)])
+def test_roark_is_asked_for_its_health_without_the_token(
+    roark: http.server.HTTPServer, status: int, level: Level
+) -> None:
+    roark.status = status  # type: ignore[attr-defined] # what Answers says
+    settings = worker(roark_base_url=f"http://127.0.0.1:{roark.server_port}", roark_api_bearer_token="secret-1")
+    check = here.check_reach(settings)
+    assert check.level is level
+    assert str(status) in check.found
+    assert Answers.seen == [("/health", None)]
+
+
+def test_a_roark_that_cannot_be_reached_is_a_warning_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    check = here.check_reach(worker(roark_base_url="http://127.0.0.1:9"))
+    assert check.level is Level.WARN
+    assert "refused" in check.found

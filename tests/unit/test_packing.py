@@ -1,0 +1,81 @@
+"""How a report lies in Redis: what was packed comes back, and what is damaged says so."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roark_producer.packing import DamagedPayload, pack, unpack
+
+
+@given(st.binary(), st.binary())
+def test_payload_and_properties_come_back_as_they_were(payload: bytes, properties: bytes) -> None:
+    unpacked = unpack(pack(payload, properties))
+
+    assert unpacked.payload == payload
+    assert unpacked.properties == properties
+
+
+def test_without_properties_they_come_back_empty() -> None:
+    assert unpack(pack(b"{}")) == (b"{}", b"")
+
+
+def test_a_report_becomes_much_smaller() -> None:
+    payload = b'{"role":"bot","message":"Hello, this is Ada.","time":1760000000000},' * 1_000
+
+    assert len(pack(payload, b'{"tenant":"t-1"}')) * 8 < len(payload)
+
+
+def test_the_same_report_is_packed_the_same_way() -> None:
+    assert pack(b"payload" * 100, b"{}") == pack(b"payload" * 100, b"{}")
+
+
+def test_every_thread_may_pack_and_unpack() -> None:
+    payloads = [bytes([number]) * 100_000 for number in range(8)]
+    found: dict[int, bytes] = {}
+
+    def there_and_back(number: int) -> None:
+        found[number] = unpack(pack(payloads[number])).payload
+
+    threads = [threading.Thread(target=there_and_back, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [found[number] for number in range(8)] == payloads
+
+
+@given(st.binary(min_size=1), st.binary(), st.data())
+def test_what_was_cut_short_is_damaged(payload: bytes, properties: bytes, data: st.DataObject) -> None:
+    packed = pack(payload, properties)
+    length = data.draw(st.integers(0, len(packed) - 1))
+
+    with pytest.raises(DamagedPayload):
+        unpack(packed[:length])
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"\0\0",
+        b"\0\0\0\0",
+        b"\0\0\0\0not zstd",
+        b"\xff\xff\xff\xff" + b"x" * 100,
+        b'{"type":"end-of-call-report"}',
+        # A frame that says it holds 2^62 bytes.
+        b"\0\0\0\0\x28\xb5\x2f\xfd\xe0\0\0\0\0\0\0\0\x40\1\0\0",
+    ],
+)
+def test_what_was_never_packed_is_damaged(packed: bytes) -> None:
+    with pytest.raises(DamagedPayload):
+        unpack(packed)
+
+
+def test_the_error_does_not_quote_the_payload() -> None:
+    with pytest.raises(DamagedPayload) as caught:
+        unpack(pack(b"x", b'{"name":"secret"}')[:-3] + b"secret")
+
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,254 @@
+"""Reading reports out of files: what is one document, on which line it begins, and that its bytes stay as they are."""
+
+import gzip
+import io
+import json
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roark_producer.compression import DamagedInput, compressing, decompressed
+from roark_producer.json_elements import Document, ElementScanner
+from roark_producer.reading import read_documents
+
+MOST = 100_000
+UNICODE_BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
+
+
+class Dribble(io.RawIOBase):
+    """A file that gives out a few bytes at a time, as a pipe may."""
+
+    def __init__(self, content: bytes, seed: int = 1) -> None:
+        self._content = io.BytesIO(content)
+        self._dice = random.Random(seed)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._content.read(min(size, self._dice.randint(1, 7)))
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._content.readline(size)
+
+
+def documents(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
+    content = content.encode() if isinstance(content, str) else content
+    found = list(read_documents(io.BytesIO(content), most_bytes=most_bytes))
+    assert list(read_documents(Dribble(content), most_bytes=most_bytes)) == found
+    return found
+
+
+def bodies(content: bytes | str) -> list[bytes]:
+    return [document.body for document in documents(content)]
+
+
+def test_an_empty_file_holds_nothing() -> None:
+    assert documents(b"") == documents(b"\n\n  \n") == documents(b"\xef\xbb\xbf") == documents(b"[]") == []
+
+
+def test_one_document_on_one_line_is_read_with_and_without_a_line_end() -> None:
+    assert documents('{"a":1}') == documents('{"a":1}\r\n') == [(1, b'{"a":1}')]
+
+
+def test_ndjson_is_read_by_line_and_blank_lines_are_counted() -> None:
+    assert documents('\n{"a":1}\n\n \r\n{"b":2}\r\n{"c":3}') == [(2, b'{"a":1}'), (5, b'{"b":2}'), (6, b'{"c":3}')]
+
+
+def test_lines_are_split_at_newlines_alone() -> None:
+    line = json.dumps({"transcript": f"one{UNICODE_BREAKS}two"}, ensure_ascii=False)
+    assert bodies(f"{line}\n{line}\n") == [line.encode()] * 2
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert documents(b'\xef\xbb\xbf{"a":1}\n{"b":2}') == [(1, b'{"a":1}'), (2, b'{"b":2}')]
+
+
+def test_a_bad_line_stays_one_line_and_the_rest_is_read() -> None:
+    assert bodies('{"a":1}\n{"b":"cut of\nnot json\n[1,2\n{"c":3}\n') == [
+        b'{"a":1}',
+        b'{"b":"cut of',
+        b"not json",
+        b"[1,2",
+        b'{"c":3}',
+    ]
+
+
+@pytest.mark.parametrize(
+    "cut", ['{"a":"in a string', '{"a":1', '{"a":', '{"a":1,', '{"a":"\\', "nonsense", "}", '"text"', "12"]
+)
+def test_a_first_line_that_was_cut_short_does_not_swallow_the_next(cut: str) -> None:
+    assert bodies(f'{cut}\n{{"b":2}}\n{{"c":3}}\n') == [cut.encode(), b'{"b":2}', b'{"c":3}']
+
+
+def test_an_array_is_read_by_element_whatever_its_layout() -> None:
+    compact = '[{"a":1},{"b":[1,{"c":2}]},{}]'
+    by_line = '[\n{"a":1},\n{"b":[1,{"c":2}]},\n{}\n]\n'
+    assert bodies(compact) == bodies(by_line) == [b'{"a":1}', b'{"b":[1,{"c":2}]}', b"{}"]
+    assert [line for line, _ in documents(by_line)] == [2, 3, 4]
+
+
+def test_the_elements_of_a_pretty_array_keep_their_bytes_and_their_lines() -> None:
+    reports = [{"call": {"id": f"c{number}"}, "list": [{"x": 1}, []]} for number in range(3)]
+    text = json.dumps(reports, indent=2)
+    found = documents(text)
+    assert [json.loads(body) for _, body in found] == reports
+    assert all(body in text.encode() for _, body in found)
+    assert [text.split("\n")[line - 1].strip() for line, _ in found] == ["{"] * 3
+
+
+def test_what_is_no_object_is_an_element_too() -> None:
+    assert bodies('[1, "a]b", null, [2, 3], -1.5e3 ,{"a":1}]') == [
+        b"1",
+        b'"a]b"',
+        b"null",
+        b"[2, 3]",
+        b"-1.5e3",
+        b'{"a":1}',
+    ]
+
+
+def test_a_report_cut_short_inside_an_array_by_line_does_not_swallow_the_next() -> None:
+    assert bodies('[\n{"a":1},\n{"b":"cut off\n{"c":3},\n{"d":4}\n]') == [
+        b'{"a":1}',
+        b'{"b":"cut off',
+        b'{"c":3}',
+        b'{"d":4}',
+    ]
+
+
+def test_an_array_without_an_end_gives_what_is_there() -> None:
+    assert bodies('[{"a":1},{"b":2') == [b'{"a":1}', b'{"b":2']
+
+
+def test_arrays_may_follow_each_other_and_lines_may_follow_an_array() -> None:
+    assert documents('[{"a":1}]\n[{"b":2},\n{"c":3}]\n{"d":4}\n{"e":5}') == [
+        (1, b'{"a":1}'),
+        (2, b'{"b":2}'),
+        (3, b'{"c":3}'),
+        (4, b'{"d":4}'),
+        (5, b'{"e":5}'),
+    ]
+
+
+def test_a_document_over_several_lines_is_one_document() -> None:
+    text = json.dumps({"message": {"type": "x", "list": [{"a": 1}, {"b": "}{"}]}}, indent=4)
+    assert documents(text) == [(1, text.encode())]
+    assert documents(f"\n{text}\n{text}\n") == [(2, text.encode()), (2 + text.count("\n") + 1, text.encode())]
+
+
+def test_brackets_and_quotes_inside_strings_do_not_count() -> None:
+    element = b'{"a\\"]}":"}]{[\\\\","b":"\\\\\\"","c":"\\u005d"}'
+    assert bodies(b"[" + element + b"," + element + b"]") == [element] * 2
+
+
+def test_a_document_beyond_the_limit_is_cut_and_the_next_one_is_whole() -> None:
+    long, short = b'{"a":"' + b"x" * 500 + b'"}', b'{"b":2}'
+    for text in (long + b"\n" + short, b"[" + long + b",\n" + short + b"]", b"{\n" + long[1:] + b"\n" + short):
+        found = documents(text, most_bytes=100)
+        assert [(line, len(body)) for line, body in found] == [(1, 101), (2 + text.startswith(b"{\n"), len(short))]
+
+
+def test_a_document_of_exactly_the_limit_is_whole() -> None:
+    body = b'{"a":"' + b"x" * 92 + b'"}'
+    assert len(body) == 100
+    for text in (body, body + b"\n", b"[" + body + b"]"):
+        assert [found for _, found in documents(text, most_bytes=100)] == [body]
+
+
+def json_values() -> st.SearchStrategy[object]:
+    texts = st.text(alphabet=st.sampled_from('ab"\\{}[],:\n\t é\u2028\u2029\x00😀'), max_size=8)
+    leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
+    )
+
+
+@st.composite
+def printed(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
+    """The bytes of some objects, and an array of them in some layout."""
+    objects = draw(st.lists(st.dictionaries(st.text(max_size=3), json_values(), max_size=3), max_size=5))
+    indent, ascii_only = draw(st.sampled_from([None, 0, 2])), draw(st.booleans())
+    elements = [json.dumps(one, indent=indent, ensure_ascii=ascii_only).encode() for one in objects]
+    between = [draw(st.sampled_from([b",", b", ", b",\n", b"\n ,\r\n\t"])) for _ in elements]
+    array = b"".join(element + gap for element, gap in zip(elements, between, strict=True)).rstrip(b", \r\n\t")
+    return elements, draw(st.sampled_from([b"", b" ", b"\n"])) + array + b"\n"
+
+
+def pieces_of(content: bytes, cuts: list[int]) -> Iterator[bytes]:
+    places = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts)})
+    return (content[start:end] for start, end in pairwise(places))
+
+
+def scanned(chunks: Iterator[bytes], *, array: bool = True) -> tuple[list[Document], bytes]:
+    scanner = ElementScanner(array=array, most_bytes=MOST)
+    found, rest = [], b""
+    for chunk in chunks:
+        if scanner.ended:
+            rest += chunk
+        found += scanner.feed(chunk)
+    return found + list(scanner.close()), scanner.rest + rest
+
+
+@given(printed(), st.lists(st.integers(0, 10_000), max_size=12))
+def test_an_arrays_elements_are_found_however_the_stream_is_cut(
+    given: tuple[list[bytes], bytes], cuts: list[int]
+) -> None:
+    elements, inside = given
+    found, rest = scanned(pieces_of(inside + b"] behind", cuts))
+    assert [body for _, body in found] == elements
+    assert rest == b" behind"
+
+
+@given(st.text(alphabet=st.sampled_from('a1"\\{}[],: \n'), max_size=60), st.lists(st.integers(0, 60)), st.booleans())
+def test_even_nonsense_is_cut_the_same_however_the_stream_is_cut(text: str, cuts: list[int], array: bool) -> None:
+    content = text.encode()
+    whole = scanned(iter([content]), array=array)
+    assert scanned(pieces_of(content, cuts), array=array) == whole
+    assert all(body in content for _, body in whole[0])
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), json_values(), max_size=3), max_size=6))
+def test_ndjson_comes_back_as_it_was_written(objects: list[object]) -> None:
+    lines = [json.dumps(one, ensure_ascii=False).encode() for one in objects]
+    assert bodies(b"".join(line + b"\n" for line in lines)) == lines
+
+
+@pytest.mark.parametrize("name", ["reports.ndjson", "reports.ndjson.gz", "reports.ndjson.zst"])
+def test_a_file_is_packed_and_unpacked_by_its_name(name: str) -> None:
+    content = b"".join(b'{"n":%d}\n' % number for number in range(50_000))
+    packed = io.BytesIO()
+    packing = compressing(packed, name)
+    packing.write(content)
+    if packing is not packed:
+        packing.close()
+        assert len(packed.getvalue()) < len(content) / 3
+    with decompressed(io.BytesIO(packed.getvalue()), name) as unpacked:
+        assert unpacked.read() == content
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
+def test_a_packed_file_of_several_parts_is_read_whole(name: str, pack: "type[bytes]") -> None:
+    with decompressed(io.BytesIO(pack(b'{"a":1}\n') + pack(b'{"b":2}\n')), name) as unpacked:
+        assert [body for _, body in read_documents(unpacked)] == [b'{"a":1}', b'{"b":2}']
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
+def test_a_packed_file_that_was_cut_short_is_not_taken_for_a_whole_one(name: str, pack: "type[bytes]") -> None:
+    whole = pack(b"".join(b'{"n":%d}\n' % number for number in range(50_000)))
+    with decompressed(io.BytesIO(whole[:-9]), name) as unpacked, pytest.raises(DamagedInput):
+        list(read_documents(unpacked))
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.zst"])
+def test_a_file_that_is_not_packed_at_all_is_said_to_be_damaged(name: str) -> None:
+    with decompressed(io.BytesIO(b'{"a":1}\n' * 100), name) as unpacked, pytest.raises(DamagedInput):
+        list(read_documents(unpacked))
+
+
+def test_an_endless_packed_file_unpacks_in_bounded_pieces() -> None:
+    bomb = zstandard.compress(bytes(300_000_000))
+    with decompressed(io.BytesIO(bomb), "a.zst") as unpacked:
+        assert len(unpacked.read(1_000_000)) == 1_000_000

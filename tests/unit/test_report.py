@@ -1,0 +1,227 @@
+"""Parsing a report at the border: its bytes stay, its fingerprint tells repeats, its errors name the field."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from json_texts import objects, spaces
+
+from roark_producer.errors import InvalidReport
+from roark_producer.report import OtherMessage, Report, read_message
+
+ESSENTIALS = {"type": '"end-of-call-report"', "call": '{"id":"call-1"}'}
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    """A small report of the shape that Vapi sends."""
+    return {
+        "timestamp": 1_760_000_000_000,
+        "type": "end-of-call-report",
+        "analysis": {"summary": "They said hello."},
+        "artifact": {
+            "messages": [{"role": "bot", "message": "Hello, this is Ada.", "time": 1.5}, {"role": "user"}],
+            "transcript": 'AI: Hello\nUser: "Hi", he said',
+            "presignedRecordingUrl": "https://storage/1?sig=1",
+            "presignedUrlsExpiresAt": "2026-01-01T00:00:00Z",
+            "scores": [1, 2, 3],
+        },
+        "startedAt": "2026-01-01T00:00:00.000Z",
+        "cost": 0.1234,
+        "costs": [{"type": "transport", "minutes": 1.2}],
+        "call": {"id": "0194e2a4-7b1c-7c3e-9f00-000000000001", "metadata": {"tenant": "t-1"}},
+    } | changes
+
+
+def parse(document: object, **layout: Any) -> Report:
+    report = read_message(json.dumps(document, **layout).encode())
+    assert isinstance(report, Report)
+    return report
+
+
+def changed_in_artifact(**changes: Any) -> dict[str, Any]:
+    return message(artifact=message()["artifact"] | changes)
+
+
+class TestTheBytesOfTheSender:
+    @given(objects(ESSENTIALS), spaces, spaces)
+    def test_a_wrapped_report_comes_out_as_it_went_in(
+        self, inner: tuple[str, list[tuple[str, str]]], before: str, after: str
+    ) -> None:
+        body = f'{before}{{{before}"message"{after}:{before}{inner[0]}{after}}}{after}'.encode()
+
+        report = read_message(body)
+
+        assert isinstance(report, Report)
+        assert report.payload == inner[0].encode()
+        assert report.call_id == "call-1"
+
+    @given(objects(ESSENTIALS), spaces, spaces)
+    def test_a_bare_report_comes_out_as_it_went_in(
+        self, inner: tuple[str, list[tuple[str, str]]], before: str, after: str
+    ) -> None:
+        report = read_message(f"{before}{inner[0]}{after}".encode())
+
+        assert isinstance(report, Report)
+        assert report.payload == inner[0].encode()
+
+    def test_numbers_beyond_a_doubles_reach_are_not_touched(self) -> None:
+        payload = b'{"type":"end-of-call-report","call":{"id":"c"},"n":9007199254740993,"x":1e400,"y":1.10}'
+
+        report = read_message(b'{"message":' + payload + b"}")
+
+        assert isinstance(report, Report)
+        assert report.payload == payload
+
+    def test_what_stands_beside_the_message_is_not_part_of_it(self) -> None:
+        report = read_message(b'{"extra":1,"message":{"type":"end-of-call-report","call":{"id":"c"}},"x":[]}')
+
+        assert isinstance(report, Report)
+        assert report.payload == b'{"type":"end-of-call-report","call":{"id":"c"}}'
+
+    def test_a_report_may_have_a_member_named_message_that_is_a_text(self) -> None:
+        body = b'{"type":"end-of-call-report","message":"hello","call":{"id":"c"}}'
+
+        report = read_message(body)
+
+        assert isinstance(report, Report)
+        assert report.payload == body
+
+    def test_the_payload_is_not_printed_with_the_report(self) -> None:
+        assert "They said hello" not in repr(parse(message()))
+
+
+class TestFingerprint:
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            message(timestamp=1),
+            changed_in_artifact(presignedRecordingUrl="https://storage/1?sig=2"),
+            changed_in_artifact(presignedUrlsExpiresAt="2027-01-01T00:00:00Z"),
+            changed_in_artifact(presignedSomethingNew="https://storage/new"),
+            {name: value for name, value in message().items() if name != "timestamp"},
+        ],
+        ids=["timestamp", "presigned url", "expiry", "a new presigned url", "no timestamp"],
+    )
+    def test_it_leaves_out_what_vapi_makes_anew_for_each_delivery(self, changed: dict[str, Any]) -> None:
+        assert parse(changed).fingerprint == parse(message()).fingerprint
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            message(startedAt="2026-01-01T00:00:00.001Z"),
+            message(analysis={"summary": "They said goodbye."}),
+            message(cost=0.1235),
+            message(extra=None),
+            changed_in_artifact(transcript="AI: Goodbye"),
+            changed_in_artifact(recordingUrl="https://storage/1"),
+            message(artifact=None),
+            message(call={"id": "0194e2a4-7b1c-7c3e-9f00-000000000001", "metadata": {"tenant": "t-2"}}),
+            # Presigned only counts as such inside the artifact, and a timestamp only at the top.
+            message(presignedRecordingUrl="https://storage/1?sig=1"),
+            changed_in_artifact(timestamp=1),
+        ],
+    )
+    def test_any_other_change_makes_another_one(self, changed: dict[str, Any]) -> None:
+        assert parse(changed).fingerprint != parse(message()).fingerprint
+
+    @given(st.data())
+    def test_any_changed_member_makes_another_one(self, data: st.DataObject) -> None:
+        whole = message()
+        name = data.draw(st.sampled_from([name for name in whole if name not in {"timestamp", "type", "call"}]))
+        value = data.draw(st.one_of(st.integers(), st.text(), st.lists(st.integers()), st.none()))
+
+        assert parse(message(**{name: value})).fingerprint != parse(whole).fingerprint
+
+    @pytest.mark.parametrize(
+        "layout",
+        [{"indent": 2}, {"indent": 4}, {"indent": "\t"}, {"separators": (",", ":")}, {"separators": (", ", ": ")}],
+        ids=["two", "four", "tab", "compact", "default"],
+    )
+    def test_it_is_the_same_for_each_printers_layout(self, layout: dict[str, Any]) -> None:
+        assert parse(message(), **layout).fingerprint == parse(message(), separators=(",", ":")).fingerprint
+
+    def test_it_is_the_same_for_any_order_of_the_members(self) -> None:
+        turned = dict(reversed(message().items()))
+        turned["artifact"] = dict(reversed(message()["artifact"].items()))
+
+        assert parse(turned).fingerprint == parse(message()).fingerprint
+
+    def test_it_is_the_same_wrapped_and_bare(self) -> None:
+        assert parse({"message": message()}).fingerprint == parse(message()).fingerprint
+
+    def test_it_is_one_short_word(self) -> None:
+        # It stands in the ledger's record between blanks.
+        assert len(parse(message()).fingerprint) == 12
+        assert parse(message()).fingerprint.isascii()
+        assert " " not in parse(message()).fingerprint
+
+    def test_it_does_not_change_from_one_release_to_the_next(self) -> None:
+        # If it did, every repeat would look like a revision after an upgrade.
+        assert parse(message()).fingerprint == "uxKtD_gn_B3S"
+
+
+class TestOtherMessages:
+    @pytest.mark.parametrize("name", ["status-update", "transcript", "tool-calls", "End-Of-Call-Report", ""])
+    def test_a_message_of_another_type_is_told_by_its_type(self, name: str) -> None:
+        assert read_message(json.dumps({"message": {"type": name}}).encode()) == OtherMessage(name)
+
+    def test_it_needs_no_call(self) -> None:
+        assert read_message(b'{"type":"hang"}') == OtherMessage("hang")
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("body", "field", "problem"),
+        [
+            (b"", "body", "is not valid JSON: it ends too early"),
+            (b"nonsense", "body", "is not valid JSON: Expecting value (line 1, column 1)"),
+            (b"[]", "body", "is not a JSON object"),
+            (b"{}", "type", "is missing"),
+            (b'{"message":{}}', "type", "is missing"),
+            (b'{"message":"text"}', "type", "is missing"),
+            (b'{"type":17}', "type", "is not a string"),
+            (b'{"type":null}', "type", "is not a string"),
+            (b'{"type":"end-of-call-report"}', "call", "is missing"),
+            (b'{"type":"end-of-call-report","call":null}', "call", "is not an object"),
+            (b'{"type":"end-of-call-report","call":[]}', "call", "is not an object"),
+            (b'{"type":"end-of-call-report","call":{}}', "call.id", "is missing"),
+            (b'{"type":"end-of-call-report","call":{"id":17}}', "call.id", "is not a string"),
+            (b'{"type":"end-of-call-report","call":{"id":null}}', "call.id", "is not a string"),
+        ],
+    )
+    def test_each_names_its_field_and_its_problem(self, body: bytes, field: str, problem: str) -> None:
+        with pytest.raises(InvalidReport) as caught:
+            read_message(body)
+
+        assert (caught.value.field, caught.value.problem) == (field, problem)
+        assert str(caught.value) == f"{field}: {problem}"
+
+    @pytest.mark.parametrize("call_id", ["", " ", "a b", "a\n", "é", "x" * 201, "a\x00", "\ud800"])
+    def test_an_id_that_would_not_be_one_word_is_refused(self, call_id: str) -> None:
+        body = json.dumps(message(call={"id": call_id})).encode()
+
+        with pytest.raises(InvalidReport) as caught:
+            read_message(body)
+
+        assert caught.value.field == "call.id"
+
+    @pytest.mark.parametrize("call_id", ["x", "x" * 200, "0194e2a4-7b1c-7c3e-9f00-000000000001", "{}:*?[a]%'\\"])
+    def test_any_other_printable_id_is_taken(self, call_id: str) -> None:
+        assert parse(message(call={"id": call_id})).call_id == call_id
+
+    @pytest.mark.parametrize("wrap", [b"%s", b'{"message":%s}'])
+    def test_a_payload_that_is_not_utf_8_is_refused(self, wrap: bytes) -> None:
+        with pytest.raises(InvalidReport, match="is not UTF-8") as caught:
+            read_message(wrap % b'{"type":"end-of-call-report","call":{"id":"c"},"t":"\xff"}')
+
+        assert caught.value.field == "body"
+
+    @pytest.mark.parametrize("call_id", ["+15550001111 secret", "secret\n"])
+    def test_none_quotes_what_was_sent(self, call_id: str) -> None:
+        with pytest.raises(InvalidReport) as caught:
+            read_message(json.dumps(message(call={"id": call_id})).encode())
+
+        assert "secret" not in str(caught.value)
+        assert "1555" not in str(caught.value)

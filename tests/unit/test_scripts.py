@@ -1,0 +1,99 @@
+"""The scripts' texts: their flags, what is put in front of them, and what none of them may do."""
+
+import hashlib
+import re
+from importlib import resources
+
+import pytest
+
+from roark_producer.keys import Keys
+from roark_producer.lifecycle import LEGAL_MOVES
+from roark_producer.scripts import script, script_names
+
+NAMES = script_names()
+FILES = {entry.name: entry.read_text("utf-8") for entry in (resources.files("roark_producer") / "lua").iterdir()}
+every_script = pytest.mark.parametrize("name", NAMES)
+every_file = pytest.mark.parametrize("file", sorted(FILES))
+
+
+def code(text: str) -> str:
+    """A script without its comments."""
+    return "\n".join(line.partition("--")[0] for line in text.splitlines())
+
+
+def test_a_file_is_a_script_unless_it_is_shared() -> None:
+    assert {f"{name}.lua" for name in NAMES} == {file for file in FILES if not file.startswith("_")}
+    assert "accept" in NAMES
+
+
+@every_script
+def test_redis_knows_it_by_the_hash_of_its_whole_text(name: str) -> None:
+    assert script(name).sha == hashlib.sha1(script(name).text.encode()).hexdigest()
+
+
+@every_script
+def test_it_begins_with_its_flags(name: str) -> None:
+    first = script(name).text.splitlines()[0]
+
+    assert re.fullmatch(r"#!lua( flags=(no-writes|allow-oom)(,allow-oom)?)?", first)
+
+
+@every_script
+def test_only_what_takes_new_things_in_is_refused_when_memory_is_full(name: str) -> None:
+    refused = "allow-oom" not in script(name).text.splitlines()[0]
+
+    assert refused == (name in {"accept", "reject"})
+
+
+@pytest.mark.parametrize("name", ["dead", "look", "pulse", "snapshot"])
+def test_what_only_looks_is_barred_from_writing(name: str) -> None:
+    assert "no-writes" in script(name).text.splitlines()[0]
+
+
+@every_script
+def test_every_key_is_declared_in_the_order_in_which_it_is_given(name: str) -> None:
+    table = re.search(r"^local KEY = \{(.*)\}$", script(name).text, re.MULTILINE)
+
+    assert table
+    named = re.findall(r"(\w+) = KEYS\[(\d+)\]", table[1])
+    in_order = Keys.under("p").in_order()
+    assert [getattr(Keys.under("p"), field) for field, _ in named] == list(in_order)
+    assert [int(place) for _, place in named] == list(range(1, len(in_order) + 1))
+
+
+@every_script
+def test_the_legal_moves_are_those_of_the_lifecycle(name: str) -> None:
+    table = re.search(r"^local LEGAL = \{(.*)\}$", script(name).text, re.MULTILINE)
+
+    assert table
+    moves = re.findall(r"(\w+) = \{(.*?)\}", table[1])
+    rendered = {move: dict(re.findall(r"(\w+) = '(\w+)'", states)) for move, states in moves}
+    assert rendered == {move: dict(states) for move, states in LEGAL_MOVES.items()}
+
+
+@every_file
+def test_no_script_looks_for_keys_or_names_one_itself(file: str) -> None:
+    assert not re.search(r"['\"](KEYS|SCAN|RANDOMKEY|EVAL|FLUSH\w*)['\"]", code(FILES[file]), re.IGNORECASE)
+    assert "KEYS[" not in code(FILES[file])
+    assert "{roark}" not in FILES[file]
+
+
+@pytest.mark.parametrize("file", sorted(set(FILES) - {"_ledger.lua"}))
+def test_the_clock_is_read_in_one_place(file: str) -> None:
+    assert "'TIME'" not in code(FILES[file])
+    assert "math.random" not in code(FILES[file])
+
+
+@every_script
+def test_it_says_what_it_is_given_and_what_it_returns(name: str) -> None:
+    header = FILES[f"{name}.lua"].split("\n\n")[0]
+
+    assert "-- ARGV  1 now" in header
+    assert "-- Returns" in header
+
+
+def test_all_keys_of_a_ledger_lie_in_one_slot() -> None:
+    keys = Keys.under("shop")
+
+    assert all(key.startswith("{shop}:v1:") for key in keys.in_order())
+    assert len(set(keys.in_order())) == len(keys.in_order())
