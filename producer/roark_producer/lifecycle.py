@@ -8,9 +8,10 @@
                  └────────replay, replace──────────────── │ ◀───restore────────┘
      any ──erase──▶ erased
 
-`replace` puts a newer report of the same call in the older one's place: a ready or waiting report stays
-where it is, a dead one becomes ready. While a report is uploading the newer one is kept *beside* it, and
-takes its place when the attempt is over: by `revise` after a delivery, by `replace` after anything else.
+`replace` puts a newer report of the same call in the older one's place. A ready or waiting report stays where it
+is, a dead one becomes ready, a discarded one stays discarded (a person decided that) and can be restored. While a
+report is uploading the newer one is kept *beside* it, and takes its place when the attempt is over: by `revise`
+after a delivery, by `replace` after anything else.
 
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
@@ -62,7 +63,12 @@ UNKNOWN = "unknown"
 LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
     {
         Move.ACCEPT: {UNKNOWN: State.READY},
-        Move.REPLACE: {State.READY: State.READY, State.WAITING: State.WAITING, State.DEAD: State.READY},
+        Move.REPLACE: {
+            State.READY: State.READY,
+            State.WAITING: State.WAITING,
+            State.DEAD: State.READY,
+            State.DISCARDED: State.DISCARDED,
+        },
         Move.CLAIM: {State.READY: State.UPLOADING},
         Move.DELIVER: {State.UPLOADING: State.DELIVERED},
         Move.DEFER: {State.UPLOADING: State.WAITING},

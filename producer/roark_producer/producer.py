@@ -93,10 +93,12 @@ class Producer:
         wake: Callable[[], object],
         *,
         source: str = "python",
+        close_too: Callable[[], object] = lambda: None,
     ) -> None:
         self.ledger = ledger
         self._settings = settings
         self._wake = wake
+        self._close_too = close_too
         self._intake = Intake(settings)
         self._source = source
 
@@ -117,7 +119,7 @@ class Producer:
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
         wake_ups = WakeUps(secret_text(settings.broker_url) or url)
-        return cls(ledger, settings, wake_ups.publish, source=source)
+        return cls(ledger, settings, wake_ups.publish, source=source, close_too=wake_ups.close)
 
     def submit(
         self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
@@ -186,6 +188,7 @@ class Producer:
 
     def close(self) -> None:
         """Close the connections."""
+        self._close_too()
         self.ledger.close()
 
     def __enter__(self) -> Self:

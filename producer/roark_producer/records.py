@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import msgspec
 
+from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
 
 _STATES = {
@@ -23,6 +24,7 @@ SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
+_PACE_LASTS_MS = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Lane:
 
     `reason` says why it is not open, `by` who held it ("roark" for its answers), `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
-    uploads in flight that was found, 0 where none is set.
+    uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
+    said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
     """
 
     state: str
@@ -119,6 +122,8 @@ class Lane:
     next_ms: int
     last_claim_ms: int
     limit: float = 0.0
+    pace: float = 0.0
+    speed: Speed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,13 @@ class Snapshot:
     def total(self, counter: str) -> int:
         """Return a counter's value, 0 where nothing was counted yet."""
         return self.counters.get(counter, 0)
+
+    @property
+    def forecast(self) -> Forecast:
+        """When the reports that are ready or uploading will be gone; those that wait for a time have that time."""
+        lane = self.lane
+        backlog = self.states[State.READY] + self.states[State.UPLOADING]
+        return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
 
     @property
     def balanced(self) -> bool:
@@ -295,7 +307,8 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         state = "breaker-open" if until > now_ms else "half-open"
         reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
     elif (until := number("paused_until")) > now_ms:
-        state, reason, following = "throttled", "Roark asked us to wait", until
+        state, reason = "throttled", "Roark asked us to wait"
+        since, following = number("paused_since"), until
     return Lane(
         state=state,
         reason=reason,
@@ -304,7 +317,16 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         next_ms=following,
         last_claim_ms=number("last_claim"),
         limit=float(fields.get("limit", 0)),
+        pace=float(fields.get("pace", 0)) if now_ms - number("pace_at") < _PACE_LASTS_MS else 0.0,
+        speed=_parse_speed(fields),
     )
+
+
+def _parse_speed(fields: dict[str, str]) -> Speed | None:
+    if "delivered_ps" not in fields:
+        return None
+    accepted, delivered = float(fields["accepted_ps"]), float(fields["delivered_ps"])
+    return Speed(accepted, delivered, int(float(fields["speed_at"])))
 
 
 def _parse_audited(fields: dict[str, str]) -> Audited | None:

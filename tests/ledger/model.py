@@ -98,7 +98,7 @@ class Model:
             self._ready(call, self.now, "fresh")
             return "accepted", "accepted"
         kept = {"uploading": call.beside, "delivered": call.recorded}.get(call.state)
-        if version.name in {call.version.name, kept.name if kept else None} or call.state == "discarded":
+        if version.name in {call.version.name, kept.name if kept else None}:
             return "duplicate", "duplicates"
         match call.state:
             case "uploading":
@@ -250,12 +250,15 @@ class Model:
     def reap(self, deaths: int) -> tuple[int, int]:
         uploading = [(call_id, call) for call_id, call in self.calls.items() if call.state == "uploading"]
         expired = [(call_id, call) for call_id, call in uploading if call.score <= self.now]
-        poisoned = 0
-        for call_id, call in expired:
+        poisoned = suspects = 0
+        for call_id, call in sorted(expired, key=lambda one: (one[1].score, one[0].encode())):
             call.deaths += 1
+            suspects += call.deaths == deaths - 1
             if call.deaths >= deaths:
                 poisoned += 1
                 self._leave(call, "dead", self.now)
+            elif call.deaths == deaths - 1 and suspects > 1:
+                self._leave(call, "waiting", self.now + (suspects - 1) * 250)
             else:
                 self._ready(call, self.now, "retry")
             self._take_beside(call_id, call)

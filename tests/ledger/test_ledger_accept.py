@@ -139,8 +139,18 @@ class TestTheSameCallSeenAgain:
     def test_a_newer_report_of_a_discarded_call_does_not_bring_it_back(self, bench: Workbench) -> None:
         bench.bring("call-1", "discarded")
 
-        assert bench.accept("call-1", "b") == "duplicate"
+        assert bench.accept("call-1", "b") == "replaced"
         assert bench.state() == "discarded"
+
+    def test_a_newer_report_of_a_discarded_call_is_the_one_that_is_restored(self, bench: Workbench) -> None:
+        bench.bring("call-1", "discarded")
+        bench.accept("call-1", "b")
+
+        bench.run(operations.restore(["call-1"], detail=b"{}"))
+        bench.run(operations.replay(["call-1"], detail=b"{}"))
+
+        (report,) = bench.claim().reports
+        assert report.packed == packed("call-1", "b")
 
     @pytest.mark.parametrize("version", ["a", "b"])
     def test_any_report_of_an_erased_call_is_refused_and_counted(self, bench: Workbench, version: str) -> None:

@@ -265,11 +265,14 @@ def tell_stories(client: "redis.Redis", *, share: float, steps: int) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=number, stateful_step_count=steps))
 
 
+# A story that fails is worth the minutes that it takes to tell it shorter.
+@pytest.mark.timeout(600)
 def test_the_ledger_on_fakeredis_tells_what_the_model_tells() -> None:
     with FakeStrictRedis(server=ScriptingFakeServer()) as client:
         tell_stories(client, share=0.5, steps=30)
 
 
+@pytest.mark.timeout(600)
 def test_the_ledger_on_valkey_tells_what_the_model_tells(valkey: Server) -> None:
     with connect(valkey.url) as client:
         tell_stories(client, share=0.4, steps=30)

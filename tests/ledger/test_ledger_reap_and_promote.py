@@ -115,3 +115,19 @@ class TestReap:
         assert not bench.deliver(dead)
         assert bench.deliver(alive)
         assert bench.events() == ["reclaimed", "delivered"]
+
+
+def test_what_would_be_poison_at_the_next_death_comes_back_one_after_the_other(bench: Workbench) -> None:
+    bench.accept_all("call-1", "call-2", "call-3")
+    for _ in range(2):
+        assert len(bench.claim().reports) == 3
+        bench.clock.advance(LEASE_MS)
+        assert bench.reap(deaths=3) == Reaped(3, 0)
+
+    came = []
+    for _ in range(3):
+        bench.promote()
+        came.append(bench.claimed_ids())
+        bench.clock.advance(250)
+
+    assert came == [["call-1"], ["call-2"], ["call-3"]]

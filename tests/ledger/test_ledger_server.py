@@ -2,12 +2,11 @@
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
 from clocks import Clock
-from servers import NoRedis, Server, configured, redis7_binary, running
+from servers import Server, configured, redis7_binary, running
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
 from roark_producer import operations
@@ -29,13 +28,7 @@ def full(real_bench: Workbench, real_client: "redis.Redis") -> Iterator[Workbenc
 @pytest.fixture(params=["valkey", "redis7"])
 def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that a test may kill."""
-    binary: Path | None = None
-    if request.param == "redis7":
-        try:
-            binary = redis7_binary()
-        except NoRedis as absence:
-            pytest.skip(str(absence))
-    with running(binary=binary) as server:
+    with running(binary=redis7_binary() if request.param == "redis7" else None) as server:
         yield server
 
 

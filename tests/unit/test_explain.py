@@ -19,6 +19,7 @@ from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER_STATUSES = [status for status in range(100, 600) if not 200 <= status < 300]
+GROUP = get_group(app)
 WORDS = [{}, {"x-should-retry": "true"}, {"x-should-retry": "false"}]
 
 
@@ -75,7 +76,7 @@ def test_every_next_command_exists() -> None:
 
 
 def arguments_behind_the_command(words: list[str]) -> list[str]:
-    command: Any = get_group(app)
+    command: Any = GROUP
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     assert not hasattr(command, "commands"), "that is a group and no command"

@@ -35,6 +35,7 @@ def test_every_move_is_in_the_table() -> None:
         (State.READY, Move.REPLACE, State.READY),
         (State.WAITING, Move.REPLACE, State.WAITING),
         (State.DEAD, Move.REPLACE, State.READY),
+        (State.DISCARDED, Move.REPLACE, State.DISCARDED),
     ],
 )
 def test_each_move_leads_where_it_says(state: str, move: Move, target: State) -> None:
@@ -44,7 +45,7 @@ def test_each_move_leads_where_it_says(state: str, move: Move, target: State) ->
 def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     pairs = [(state, move) for move in Move for state in STARTS if after(state, move)]
 
-    assert len(pairs) == 17 + len(set(State) - {State.ERASED})
+    assert len(pairs) == 18 + len(set(State) - {State.ERASED})
 
 
 @pytest.mark.parametrize("state", set(State) - {State.ERASED})

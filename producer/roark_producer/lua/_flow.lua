@@ -154,15 +154,14 @@ end
 
 -- What a failed attempt says about Roark (see Signal in operations.py).
 local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
-local noted = { good = 0, bad = 0, overload = false, too_fast = false }
+local noted = { good = 0, bad = 0, overload = false, refused = 0, freshly = false }
 
 -- Takes note of one failed attempt, whose upload began at `began`.
 local function note(rules, id, token, began, signal)
   local is_fault = signal == FAULT or signal == BOTH
-  local is_overload = signal == OVERLOAD or signal == BOTH
   if signal == UNSENT then
     probe_is_back(id, token)
-  elseif is_fault or is_overload then
+  elseif is_fault or signal == OVERLOAD then
     probe_was_bad(rules, id, token, is_fault)
   else
     -- Roark judged this one report, so the way to it is in order.
@@ -170,12 +169,14 @@ local function note(rules, id, token, began, signal)
     noted.good = noted.good + 1
   end
   if is_fault then noted.bad = noted.bad + 1 end
-  if is_overload and began > (lane.cut_at or 0) then noted.overload = true end
-  if signal == OVERLOAD and began > (lane.pace_at or 0) then noted.too_fast = true end
+  if signal == BOTH and began > (lane.cut_at or 0) then noted.overload = true end
+  if signal == OVERLOAD then
+    noted.refused = noted.refused + 1
+    if began > (lane.pace_at or 0) then noted.freshly = true end
+  end
 end
 
 local function conclude(rules)
   watch(rules, noted.good, noted.bad)
-  if noted.too_fast then learn_pace() end
-  if noted.overload then went_badly(rules) end
+  if too_fast(noted.refused, noted.freshly) or noted.overload then went_badly(rules) end
 end

@@ -1,8 +1,9 @@
 -- How many uploads may be in flight, over all workers: a level that is found by itself.
 --
 -- 1. While the level is what holds us back, it rises: by one with each delivery (doubling with each round) up to
---    `threshold`, by one with each round above it.
--- 2. Overload (503, 429, timeouts) cuts it by 30 %, which is the new threshold. An upload that had started before
+--    `threshold`; above it by one with each round or 40 deliveries, and the faster, the longer ago the last cut is.
+--    So a low level is not cut each few deliveries, and what was too much an hour ago is tried again soon.
+-- 2. Overload (503, 504, timeouts, and what teaches a pace) cuts it by 30 %, which is the new threshold. An upload that had started before
 --    the last cut tells nothing new, so one overload makes one cut, however many answers it comes in.
 -- 3. When answers take more than twice as long as usual, we look whether that is because of us: the level goes down
 --    to a quarter until some uploads that started there have come back. If they were faster, it was us, and we go on
@@ -12,6 +13,7 @@
 -- "How long" is a geometric mean (`rtt`, ms), which one late answer in a hundred does not move.
 
 local FIRST_LIMIT, SLOW_START = 32, 4
+local FEWEST_A_ROUND, FASTER_SECONDS = 40, 10
 local LOOK_AT = 20
 local REMEMBERED_PRESSURE_MS = 2000
 
@@ -82,7 +84,9 @@ end
 local function rise(rules, number)
   local limit = level(rules)
   local fast = limit < (lane.threshold or rules.ceiling) and lane.rtt <= 1.5 * lane.base + 20
-  lane.limit = math.min(rules.ceiling, limit + (fast and number or number / limit))
+  local seconds = (now - (lane.cut_at or now)) / 1000
+  local each = (1 + (seconds / FASTER_SECONDS) ^ 2) / math.max(limit, FEWEST_A_ROUND)
+  lane.limit = math.min(rules.ceiling, limit + number * (fast and 1 or math.min(each, 1)))
 end
 
 -- Uploads that came back well.

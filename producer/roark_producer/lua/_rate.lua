@@ -1,9 +1,10 @@
 -- How many uploads may start in a time, and how fast the lane is.
 --
 -- 1. The limit that was set holds exactly: GCRA, one number (`tat`, us) that moves on by an interval per upload.
--- 2. The limit that Roark's 429s show is learned, as a *pace*: from 85 % of what was delivered in the last second
+-- 2. The limit that Roark's 429s show is learned, as a *pace*: from 85 % of what was let through in the last second
 --    it comes back to that within 5 s, stays near it, and then rises ever faster (a cubic, as TCP's and AWS's SDKs
 --    have), so that a limit that is gone is forgotten in a minute. It depends on nothing but the time since.
+--    One second's 429s are one sign: Roark counts by the second, or by longer times.
 -- 3. Once a second the counters of accepted and delivered reports are compared with those of the last time: the
 --    mean speeds from which the end of a backlog can be told.
 
@@ -38,22 +39,8 @@ local function by_rate(rules)
   return 0, math.max(1, math.ceil((ahead - (burst - 1) * interval) / 1000))
 end
 
-local function charge_rate(rules, number)
-  local interval, burst = rate_limit(rules)
-  if interval == 0 then return end
-  local ahead = math.min(math.max(0, (lane.tat or 0) - now * 1000), burst * interval)
-  lane.tat = now * 1000 + ahead + number * interval
-end
-
--- Deliveries in the last second, the one before this one counted as far as it reaches into it.
-local function served_per_second()
-  local age = now - (lane.second_at or 0)
-  if age >= 2000 then return 0 end
-  if age >= 1000 then return (lane.second or 0) * (2000 - age) / 1000 end
-  return (lane.second or 0) + (lane.second_before or 0) * (1000 - age) / 1000
-end
-
-local function count_served(number)
+-- Counts uploads by the second in which they started.
+local function count_started(number)
   local age = now - (lane.second_at or 0)
   if age >= 1000 then
     lane.second_before = age < 2000 and lane.second or 0
@@ -63,16 +50,35 @@ local function count_served(number)
   lane.second = (lane.second or 0) + number
 end
 
--- Roark says that we are too fast. A pause that it asks for does not count as time in which the pace may rise.
-local function learn_pace()
-  local top, served = pace_now(), served_per_second()
-  if served > 0 then
-    top = math.min(top or served, served)
+local function charge_rate(rules, number)
+  count_started(number)
+  local interval, burst = rate_limit(rules)
+  if interval == 0 then return end
+  local ahead = math.min(math.max(0, (lane.tat or 0) - now * 1000), burst * interval)
+  lane.tat = now * 1000 + ahead + number * interval
+end
+
+-- Uploads that were let through in the last second; of the second before this one, what reaches into it.
+local function let_through()
+  count_started(0)
+  local age = now - lane.second_at
+  return math.max(0, lane.second) + math.max(0, lane.second_before or 0) * (1000 - age) / 1000
+end
+
+-- Roark refused uploads because we are too fast; `freshly`: also some that started after it was last learned.
+-- Returns true where that is news. A pause that Roark asks for is no time in which the pace may rise.
+local function too_fast(refused, freshly)
+  if refused == 0 then return false end
+  count_started(-refused)
+  if not freshly or now - (lane.pace_at or 0) < 1000 then return false end
+  local through, top = let_through(), pace_now()
+  if through > 0 then
+    lane.pace = math.min(top or through, through)
   else
-    top = top and top / 2 or 1
+    lane.pace = top and top / 2 or 1
   end
-  lane.pace = top
   lane.pace_at = math.max(now, lane.paused_until or 0)
+  return true
 end
 
 local function measure_speed()

@@ -36,7 +36,6 @@ local per_wakeup = tonumber(ARGV[3])
 local before = ready_count()
 local any_erased = redis.call('SCARD', KEY.erased) > 0
 local salt = any_erased and redis.call('HGET', KEY.counters, 'salt') or ''
-local tally = { accepted = 0, duplicates = 0, replaced = 0, revisions = 0, refused_erased = 0 }
 local results = { 0 }
 
 local function same_as(kept, fingerprint)
@@ -45,7 +44,7 @@ end
 
 local function accept(id, fingerprint, expires, packed)
   if any_erased and redis.call('SISMEMBER', KEY.erased, redis.sha1hex(salt .. id)) == 1 then
-    tally.refused_erased = tally.refused_erased + 1
+    count('refused_erased', 1)
     return 'erased'
   end
   local record = read(id)
@@ -55,7 +54,7 @@ local function accept(id, fingerprint, expires, packed)
       state = 'unknown', fingerprint = fingerprint, accepted = now, since = now, attempts = 0, deaths = 0,
       token = 0, priority = 'f', revision = 0, note = '-', expires = tonumber(expires),
     }, 'accept', now)
-    tally.accepted = tally.accepted + 1
+    count('accepted', 1)
     return 'accepted'
   end
   local known = record.fingerprint == fingerprint
@@ -68,7 +67,7 @@ local function accept(id, fingerprint, expires, packed)
   elseif record.state == 'delivered' then
     known = known or same_as(redis.call('HGET', KEY.revisions, id), fingerprint)
     if not known then
-      tally.revisions = tally.revisions + 1
+      count('revisions', 1)
       if ARGV[2] == 'upload' then
         record.revision = 1
         adopt(id, record, fingerprint, expires, packed)
@@ -87,17 +86,16 @@ local function accept(id, fingerprint, expires, packed)
       write(id, record)
     end
     tell(id, 'replaced')
-    tally.replaced = tally.replaced + 1
+    count('replaced', 1)
     return 'replaced'
   end
-  tally.duplicates = tally.duplicates + 1
+  count('duplicates', 1)
   return 'duplicate'
 end
 
 for i = 4, #ARGV, 4 do
   results[#results + 1] = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
-for name, by in pairs(tally) do count(name, by) end
 
 -- Whoever listens asks again by itself, but a growing backlog wants more workers. A shut lane is woken for by the
 -- tick, when it is time.

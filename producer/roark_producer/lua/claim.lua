@@ -5,6 +5,9 @@
 -- Of each eight slots five go to fresh reports, two to retries, one to replays; what a queue cannot use goes
 -- to the others, fresh first. So neither a storm of live calls nor a replay of thousands starves the rest.
 --
+-- Fresh reports go oldest first, until the oldest is half a minute late: then there is a backlog, and seven of eight
+-- go youngest first, so that today's calls do not queue behind an outage's.
+--
 -- needs _flow.lua
 --
 -- ARGV  1 now   2 reports wanted, at most 1000 are given   3 lease (ms)
@@ -16,6 +19,7 @@
 -- { call id, token, attempts, age (ms), revision, priority, packed }.
 
 local PERISHABLE_WITHIN = 300000
+local LATE_MS, OLDEST_EACH = 30000, 8
 -- Lua hands a command some 8000 arguments at most, and what a script did before it fails stays done: reports that
 -- were popped and could not be written back would be nowhere.
 local MOST = 1000
@@ -78,15 +82,30 @@ local function take_perishable()
   wanted = wanted - #soon
 end
 
+local function take_from(end_of_queue, queue, number)
+  if number < 1 then return end
+  local popped = redis.call(end_of_queue, KEY[queue], number)
+  for i = 1, #popped, 2 do take(popped[i], popped[i + 1], KEY[queue]) end
+end
+
+-- How many of so many fresh reports are taken from the young end of the queue: none, unless the old end is late.
+local function youngest_of(number)
+  if number < 1 then return 0 end
+  local head = redis.call('ZRANGE', KEY.fresh, 0, 0, 'WITHSCORES')
+  if not head[2] or now - tonumber(head[2]) < LATE_MS then return 0 end
+  local turn = (lane.late_turn or 0) + number
+  lane.late_turn = turn % OLDEST_EACH
+  return number - math.floor(turn / OLDEST_EACH)
+end
+
 if wanted > 0 then
   take_perishable()
   local share = slots()
-  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
-    if share[queue] > 0 then
-      local popped = redis.call('ZPOPMIN', KEY[queue], share[queue])
-      for i = 1, #popped, 2 do take(popped[i], popped[i + 1], KEY[queue]) end
-    end
-  end
+  local oldest = share.fresh - youngest_of(share.fresh)
+  take_from('ZPOPMAX', 'fresh', share.fresh - oldest)
+  take_from('ZPOPMIN', 'fresh', oldest)
+  take_from('ZPOPMIN', 'retry', share.retry)
+  take_from('ZPOPMIN', 'replay', share.replay)
 end
 
 if #ids > 0 then

@@ -35,9 +35,6 @@ end
 pause(tonumber(ARGV[4]))
 watch(rules, delivered, 0)
 went_well(rules, delivered)
-if delivered > 0 then
-  count_served(delivered)
-  measure_speed()
-end
+if delivered > 0 then measure_speed() end
 close_lane()
 return results

@@ -1,0 +1,44 @@
+"""When the backlog will be gone if all goes on as it does now. Pure.
+
+The speeds are means over some 15 s that the deliveries keep in the lane (see `lua/_rate.lua`). Nothing is told where
+nothing can be known: while the lane is shut, when the speeds are old, and when more comes in than goes out.
+"""
+
+from dataclasses import dataclass
+
+_STALE_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How many reports came in and were delivered per second, in the mean, when it was measured (Unix ms)."""
+
+    accepted_per_second: float
+    delivered_per_second: float
+    measured_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """In how many seconds the backlog will be gone; where that is None, `reason` says why it cannot be told."""
+
+    seconds: float | None
+    reason: str = ""
+
+
+def forecast(backlog: int, speed: Speed | None, *, lane: str, opens_ms: int, now_ms: int) -> Forecast:
+    """Return when `backlog` reports will be gone.
+
+    `lane` is the lane's state, `opens_ms` until when Roark asked us to wait (Unix ms, 0 where it did not).
+    """
+    if backlog == 0:
+        return Forecast(0.0)
+    if lane not in {"open", "throttled"}:
+        return Forecast(None, f"the lane is {lane}")
+    pause_ms = max(0, opens_ms - now_ms)
+    if speed is None or now_ms - speed.measured_ms > _STALE_MS + pause_ms:
+        return Forecast(None, "nothing was delivered lately")
+    shrinks = speed.delivered_per_second - speed.accepted_per_second
+    if shrinks <= 0:
+        return Forecast(None, f"it grows by {-shrinks:.3g} reports/s")
+    return Forecast(pause_ms / 1000 + backlog / shrinks)
