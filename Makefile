@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos lock env-example clean
+.PHONY: help demo up test quick lint format chaos fuzz lock env-example clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
 	$(BIN)/python -m pytest -m "not chaos" -q $(ARGS)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
-	$(BIN)/python -m pytest -m chaos $(ARGS)
+	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
+
+fuzz: $(READY) ## a million bodies through the report parser, a hundred thousand through the webhook
+	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
 lint: $(READY) ## ruff, import-linter and mypy
 	$(BIN)/python -m ruff check .

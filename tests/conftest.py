@@ -10,7 +10,7 @@ from clocks import Clock
 from fakeredis import FakeAsyncRedis, FakeStrictRedis
 from fakes import ScriptingFakeServer
 from hypothesis import settings
-from servers import NoRedis, Server, redis7_binary, running
+from servers import Server, redis7_binary, running
 
 from roark_producer.connection import connect, connect_async
 from roark_producer.ledger import AsyncLedger, Ledger
@@ -46,13 +46,7 @@ def valkey() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def redis7() -> Iterator[Server]:
     """This machine's Redis 7 for the whole run; without one its tests are skipped, or fail where CI demands it."""
-    try:
-        binary = redis7_binary()
-    except NoRedis as absence:
-        if os.environ.get("CI") and os.environ.get("ROARK_INGEST_REQUIRE_REDIS"):
-            pytest.fail(f"ROARK_INGEST_REQUIRE_REDIS is set, but {absence}")
-        pytest.skip(f"{absence}; the same tests ran on Valkey and fakeredis")
-    with running(binary=binary) as server:
+    with running(binary=redis7_binary()) as server:
         yield server
 
 

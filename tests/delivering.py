@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ from roark_worker.settings import WorkerSettings
 TOKEN = "test-token-0123456789"
 DEADLINE_SECONDS = 30.0
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 def worker_settings(**values: Any) -> WorkerSettings:
@@ -104,7 +104,7 @@ class Bench:
     ) -> AsyncIterator[Delivery]:
         """A delivery to `roark_base_url`, or to `handler` in its place; what is left is given back at the end."""
         settings = worker_settings(**values)
-        client = httpx.AsyncClient(transport=httpx.MockTransport(handler)) if handler else None
+        client = httpx.AsyncClient(transport=httpx.MockTransport(handler)) if handler else None  # type: ignore[arg-type]
         door = Roark(settings, token or Token(SecretStr(TOKEN)), client)
         delivery = Delivery(self.async_ledger(), door, settings, chance)
         try:
@@ -115,18 +115,12 @@ class Bench:
     async def settle_all(self, delivery: Delivery) -> None:
         """Drain, and do what the tick does meanwhile, until nothing is left to be done; then stop."""
 
-        async def drain() -> None:
-            while not delivery.is_stopping:
-                await delivery.drain()
-
         def settled() -> bool:
             self.promote()
             return not self.is_unsettled()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(drain())
+        async with drained_by(delivery):
             await until(settled, "everything is settled")
-            delivery.begin_stop()
 
     def is_unsettled(self) -> bool:
         states = self.snapshot().states
@@ -134,6 +128,20 @@ class Bench:
 
     def close(self) -> None:
         self.ledger.close()
+
+
+@asynccontextmanager
+async def drained_by(delivery: Delivery) -> AsyncIterator[None]:
+    """Drain again and again while the block runs; then stop."""
+
+    async def drain() -> None:
+        while not delivery.is_stopping:
+            await delivery.drain()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(drain())
+        yield
+        delivery.begin_stop()
 
 
 async def until(condition: Callable[[], object], what: str) -> None:

@@ -25,6 +25,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
         what = f"The accounts do not balance: {accepted} accepted, {present} in all states together."
         found.append(Todo(what, "roark-ingest audit"))
+    elif snapshot.audited and not snapshot.audited.holds:
+        what = f"The last audit found {snapshot.audited.broken} calls that are not in exactly one place."
+        found.append(Todo(what, "roark-ingest audit"))
     if snapshot.memory.short:
         found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
     if snapshot.lane.state == "held":

@@ -21,7 +21,7 @@ _ZSTD_BYTES = 1024
 
 
 class DamagedInput(IngestError):
-    """A compressed file is damaged or was cut short; what came out before that is good."""
+    """A file is damaged, cut short or of another kind than it seemed; what came out before that is good."""
 
 
 def decompressed(file: BinaryIO, name: str) -> BinaryIO:

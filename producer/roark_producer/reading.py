@@ -16,6 +16,7 @@ beginning, for its reader to refuse. Nothing is parsed here; what is no JSON com
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from roark_producer.compression import DamagedInput
 from roark_producer.json_elements import Document, ElementScanner
 
 __all__ = ["BinaryFile", "Document", "read_documents"]
@@ -24,6 +25,7 @@ _BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
+_LOOKED_AT_BYTES = 512
 _BREAKS_BEHIND = (b"{", b"[", b",", b":")
 
 
@@ -43,8 +45,11 @@ def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -
     """Yield every document with the line on which it begins. Blank lines are none.
 
     Of a document longer than `most_bytes` the first `most_bytes` + 1 are yielded and the rest is passed over.
+    Raises DamagedInput when the file is no text at all: a recording, or a packed file under another name, would
+    else come out as thousands of documents that nobody can use.
     """
     source = _Source(file)
+    source.require_text()
     source.skip(_BYTE_ORDER_MARK)
     while first := source.first_byte():
         if first == b"[":
@@ -102,6 +107,13 @@ class _Source:
         """Return some bytes, none at the end."""
         ahead, self._ahead = self._ahead, b""
         return ahead or self._read(_CHUNK_BYTES)
+
+    def require_text(self) -> None:
+        """Raise DamagedInput when a zero byte, which no JSON text holds, is among the first."""
+        first = self.read_chunk()
+        self.put_back(first)
+        if b"\0" in first[:_LOOKED_AT_BYTES]:
+            raise DamagedInput("it is no UTF-8 text (packed, but not named .gz or .zst? UTF-16?)")
 
     def put_back(self, chunk: bytes) -> None:
         """Have `chunk` read again."""

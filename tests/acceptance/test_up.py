@@ -15,7 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+import servers
 
+from roark_ops.sandbox.server import SandboxOptions, background
 from roark_ops.up.embedded import EmbeddedServer
 from roark_producer import operations
 from roark_producer.connection import connect, redis_url
@@ -143,6 +145,20 @@ async def test_made_up_reports_are_delivered_and_a_second_run_goes_on_from_the_f
     assert left.balanced
 
 
+def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: dict[str, str], tmp_path: Path) -> None:
+    with servers.running() as server, connect(server.url) as client:
+        environment |= {"ROARK_INGEST_REDIS_URL": server.url}
+
+        run = figures(once(environment, tmp_path, "--reports", "20"))
+
+        assert run["complete"]
+        made_up, real = (
+            Ledger(client, prefix=prefix).run(operations.snapshot()) for prefix in ("roark-sandbox", "roark")
+        )
+        assert made_up.total("accepted") == run["taken_in"]
+        assert real.total("accepted") == 0
+
+
 async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in the middle of its work
     environment |= {"ROARK_INGEST_LEASE_SECONDS": "3"}
@@ -245,6 +261,25 @@ def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp
 
         running.process.send_signal(signal.SIGTERM)
         assert running.exit_code() == 0
+
+
+def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[str, str], tmp_path: Path) -> None:
+    # given a Roark that demands its token
+    with background(SandboxOptions(port=0, token="the-token")) as roark:
+        environment |= {"ROARK_API_BEARER_TOKEN": "the-token", "ROARK_BASE_URL": roark}
+        with up(environment, tmp_path, "--no-flower") as running:
+            running.until_it_says("Ctrl-C drains")
+
+            # when a report is handed in
+            enqueue_one(environment, tmp_path)
+            until(lambda: states(tmp_path / "data")["delivered"] == 1)
+
+            # then Roark has it, and nothing else
+            assert f"reports go to Roark at {roark}/v1/vapi/call" in running.said()
+            assert list(httpx.get(f"{roark}/_sandbox/calls", trust_env=False).json()["calls"]) == ["call-1"]
+            assert "the-token" not in running.said()
+            running.process.send_signal(signal.SIGTERM)
+            assert running.exit_code() == 0
 
 
 def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: dict[str, str], tmp_path: Path) -> None:

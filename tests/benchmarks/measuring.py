@@ -77,12 +77,13 @@ def upload(
     seconds: float,
     backlog: int | None = None,
     to_the_end: bool = False,
+    fsync: str = "always",
 ) -> Upload:
     """Run one contender once. `to_the_end` waits for the last report and measures Valkey's memory then."""
     count = backlog or max(300, int(contender.guess * seconds * 1.6))
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        server = stack.enter_context(valkey(folder))
+        server = stack.enter_context(valkey(folder, fsync=fsync))
         upstream = stack.enter_context(stub(folder, latency_ms))
         empty = server.used_memory()
         enqueue = fill(contender, server, pool, count)

@@ -58,7 +58,7 @@ class Stub:
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[Valkey]:
+def valkey(folder: Path, *, fsync: str = "always") -> Iterator[Valkey]:
     """Run a Valkey for as long as the block lasts."""
     port = free_port()
     settings = {
@@ -66,7 +66,7 @@ def valkey(folder: Path) -> Iterator[Valkey]:
         "bind": "127.0.0.1",
         "dir": str(folder),
         "appendonly": "yes",
-        "appendfsync": "always",
+        "appendfsync": fsync,
         "save": "",
         "maxmemory-policy": "noeviction",
     }
@@ -95,6 +95,12 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answers(client: redis.Redis) -> bool:

@@ -1,6 +1,5 @@
 """The commands on a real Valkey: what they print, how they end, what they change."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from commands import PHONE, TRANSCRIPT, CommandLine, report
 from servers import Server
 
 from roark_producer import operations
-from roark_producer.packing import unpack
 
 
 @pytest.fixture
@@ -34,7 +32,9 @@ def test_status_of_an_empty_ledger_has_every_key_and_ends_with_0(line: CommandLi
         ("ready", "uploading", "waiting", "delivered", "dead", "discarded", "erased"), 0
     )
     assert found["totals"] | {"accepted": 0, "duplicates": 0, "rejected": 0, "revisions": 0} == found["totals"]
-    assert found["lane"] == {"state": "open", "reason": None, "by": None, "since": None, "next": None}
+    names = ("state", "reason", "by", "since", "next", "in_flight_limit", "pace_per_second")
+    assert found["lane"] == dict.fromkeys(names) | {"state": "open"}
+    assert found["backlog_gone_seconds"] == 0
     assert found["oldest_ready_seconds"] is None
     assert found["balanced"] is True
     assert found["todo"] == []
@@ -174,144 +174,6 @@ def test_phone_numbers_in_what_roark_says_are_masked_everywhere(line: CommandLin
             assert PHONE not in printed
             assert TRANSCRIPT not in printed
             assert "\x1b" not in printed
-
-
-# dlq
-
-
-def test_dlq_list_pages_from_the_oldest_on(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2", "c-3")
-    assert [letter["call_id"] for letter in line.run("dlq", "list", "--json").documents] == ["c-1", "c-2", "c-3"]
-    (second,) = line.run("dlq", "list", "--json", "--limit", "1", "--offset", "1").documents
-    assert (second["call_id"], second["reason"], second["status"], second["attempts"]) == ("c-2", "http_422", 422, 1)
-    assert "2 to 2 of 3. The next: --offset 2" in line.run("dlq", "list", "--limit", "1", "--offset", "1").stdout
-
-
-def test_dlq_list_of_nothing_says_so(line: CommandLine) -> None:
-    assert line.run("dlq", "list").stdout == "No dead reports.\n"
-    assert line.run("dlq", "list", "--json").stdout == ""
-    assert line.run("dlq", "groups").stdout == "No dead letters.\n"
-
-
-def test_dlq_groups_folds_ids_and_numbers(line: CommandLine) -> None:
-    line.bury_all("c-1", message="call 01a19b7d-46d4 took 812.5 s")
-    line.bury_all("c-2", message="call 77fe0b7d-9a41 took 40 s")
-    line.bury_all("c-3", reason="http_400", status=400, message="other")
-    first, second = line.run("dlq", "groups", "--json").documents
-    assert (first["count"], first["reason"], first["message"], first["example"]) == (
-        2,
-        "http_422",
-        "call # took # s",
-        "c-2",
-    )
-    assert (second["count"], second["reason"], second["first"]) == (1, "http_400", second["last"])
-    assert first["explanation"]["side"] == "this report"
-
-
-def test_dlq_show_prints_the_payload_only_when_it_is_asked_for(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    assert TRANSCRIPT not in line.run("dlq", "show", "c-1").stdout
-    assert line.run("dlq", "show", "c-1", "--payload").stdout.encode() == report("c-1") + b"\n"
-    found = line.run("dlq", "show", "c-1", "--payload", "--json").document
-    assert (found["state"], found["payload"]["transcript"]) == ("dead", TRANSCRIPT)
-
-
-def test_dlq_show_of_a_live_report_points_to_why(line: CommandLine) -> None:
-    line.accept("c-1")
-    ended = line.run("dlq", "show", "c-1")
-    assert ended.exit_code == 1
-    assert "c-1 is no dead letter, it is ready" in ended.stderr
-
-
-def test_dlq_replay_sends_again_and_wakes_a_worker(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    line.ledger.client.delete("roark")
-    ended = line.run("dlq", "replay", "c-1", "--as", "ada", "--json")
-    assert (ended.exit_code, ended.documents) == (0, [{"call_id": "c-1", "result": "replayed"}])
-    assert (line.state("c-1"), line.state("c-2")) == ("ready", "dead")
-    assert line.ledger.client.llen("roark") == 1
-    assert line.entry("c-1").history[-1].detail == {"by": "ada"}
-
-
-def test_dlq_replay_of_what_is_not_dead_says_what_it_is_and_ends_with_1(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    line.run("dlq", "replay", "c-1")
-    ended = line.run("dlq", "replay", "c-1", "c-0")
-    assert ended.exit_code == 1
-    assert "call c-1 was not replayed: it is ready." in ended.stderr
-    assert "call c-0 was not replayed: it was never seen." in ended.stderr
-
-
-def test_dlq_replay_all_asks_and_without_a_terminal_wants_yes(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    ended = line.run("dlq", "replay", "--all")
-    assert ended.exit_code == 2
-    assert "Replay 2 dead letters? Nobody can be asked here: add --yes." in ended.stderr
-    assert line.snapshot().states["dead"] == 2
-    assert line.run("dlq", "replay", "--all", "--yes").stdout == "2 reports replayed.\n"
-    assert line.snapshot().states["dead"] == 0
-    assert line.run("dlq", "replay", "--all", "--yes").exit_code == 0
-
-
-@pytest.mark.parametrize("arguments", [[], ["c-1", "--all"]])
-def test_dlq_replay_wants_calls_or_all(line: CommandLine, arguments: list[str]) -> None:
-    assert line.run("dlq", "replay", *arguments).exit_code == 2
-
-
-def test_dlq_discard_asks_and_restore_brings_back(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    assert line.run("dlq", "discard", "c-1").exit_code == 2
-    assert line.run("dlq", "discard", "c-1", "--yes").exit_code == 0
-    assert [letter["call_id"] for letter in line.run("dlq", "list", "--discarded", "--json").documents] == ["c-1"]
-    assert line.run("dlq", "replay", "c-1").exit_code == 1
-    assert line.run("dlq", "restore", "c-1").stdout == "1 report restored.\n"
-    assert line.state("c-1") == "dead"
-
-
-@pytest.mark.parametrize("name", ["dead.ndjson", "dead.ndjson.gz", "dead.ndjson.zst"])
-def test_dead_letters_travel_to_another_ledger_byte_for_byte(
-    line: CommandLine, valkey: Server, tmp_path: Path, name: str
-) -> None:
-    properties = b'{"tenant":"acme","big":123456789012345678901234567890}'
-    line.accept("c-1", properties=properties, odd="\u2028")
-    line.bury("c-1", message="bad")
-    line.bury_all("c-2")
-    exported = line.run("dlq", "export", name, "--json").document
-    assert (exported["exported"], exported["left_out"]) == (2, 0)
-    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-    there = CommandLine(valkey.url, f"{line.environment['ROARK_INGEST_PREFIX']}-there", tmp_path)
-    assert [one["result"] for one in there.run("dlq", "import", name, "--json").documents] == ["accepted"] * 2
-    assert unpack(there.entry("c-1").packed) == unpack(line.entry("c-1").packed)
-    assert unpack(there.entry("c-1").packed).properties == properties
-    assert [one["result"] for one in there.run("dlq", "import", name, "--json").documents] == ["duplicate"] * 2
-    assert line.run("dlq", "import", name).exit_code == 0
-    assert line.state("c-1") == "dead"
-    there.ledger.close()
-
-
-def test_dlq_export_replaces_no_file_unless_it_is_forced(line: CommandLine, tmp_path: Path) -> None:
-    line.bury_all("c-1")
-    (tmp_path / "dead.ndjson").write_text("mine")
-    assert line.run("dlq", "export", "dead.ndjson").exit_code == 2
-    assert (tmp_path / "dead.ndjson").read_text() == "mine"
-    assert line.run("dlq", "export", "dead.ndjson", "--force").exit_code == 0
-    assert json.loads((tmp_path / "dead.ndjson").read_bytes())["payload"] == json.loads(report("c-1"))
-    assert [path.name for path in tmp_path.iterdir()] == ["dead.ndjson"]
-
-
-def test_dlq_export_to_standard_output_holds_nothing_but_letters(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    ended = line.run("dlq", "export", "-", "--json")
-    assert ended.document["call_id"] == "c-1"
-
-
-def test_dlq_import_of_something_else_is_told_by_line(line: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "wrong.ndjson").write_bytes(report("c-1") + b"\nnonsense\n")
-    ended = line.run("dlq", "import", "wrong.ndjson")
-    assert ended.exit_code == 3
-    assert "wrong.ndjson:1: rejected: not an exported dead letter: payload: is missing" in ended.stderr
-    assert "wrong.ndjson:2: rejected" in ended.stderr
-    assert line.snapshot().rejected_kept == 0
 
 
 # erase

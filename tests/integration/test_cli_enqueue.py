@@ -3,10 +3,8 @@
 import gzip
 import json
 import os
-import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +160,14 @@ def test_a_packed_file_that_was_cut_short_gives_what_is_there_and_ends_with_1(li
     assert 100 < accepted(line) < 501
 
 
+def test_a_recording_that_was_named_by_mistake_does_not_fill_the_rejected_bin(line: CommandLine) -> None:
+    (line.folder / "call.mp3").write_bytes(b"ID3\x04\x00\x00" + b"noise\n" * 5000)
+    ended = line.run("enqueue", "call.mp3")
+    assert ended.exit_code == 1
+    assert "call.mp3: it is no UTF-8 text" in ended.stderr
+    assert line.snapshot().rejected_kept == 0
+
+
 def test_a_document_beyond_the_limit_is_rejected_and_the_rest_goes_on(line: CommandLine) -> None:
     long = report("c-1", noise="x" * 5000)
     ended = line.run("enqueue", "--json", stdin=long + b"\n" + report("c-2"), ROARK_INGEST_MAX_REPORT_BYTES="2000")
@@ -239,53 +245,23 @@ def test_ctrl_c_says_what_is_stored(line: CommandLine) -> None:
     assert b"stopped. Of the documents read so far 64 are known to be stored." in stderr
 
 
-def in_a_terminal(line: CommandLine, *arguments: str, columns: int = 80, **environment: str) -> tuple[int, str]:
-    """Run a command whose stdin, stdout and stderr are one terminal; return its exit code and all that it showed."""
-    command = [sys.executable, "-m", "roark_ops.cli", *arguments]
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover another process
-        os.chdir(line.folder)
-        whole = os.environ | line.environment | {"TERM": "xterm", "COLUMNS": str(columns)} | environment
-        os.execve(sys.executable, command, whole)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+def peak_memory_mb(line: CommandLine, name: str) -> float:
+    """Hand a file in by a process of its own; return the most memory that it ever had."""
+    process = line.process("enqueue", "--quiet", name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1024
 
 
-# `pty.fork` in a process with threads is what the standard library warns of; the child execs at once.
-in_terminal = pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
-
-
-@in_terminal
-def test_a_terminal_without_input_is_told_so(line: CommandLine) -> None:
-    code, shown = in_a_terminal(line, "enqueue")
-    assert code == 2
-    assert "no FILE was named and standard input is a terminal" in shown
-
-
-@in_terminal
-def test_a_terminal_shows_a_progress_bar(line: CommandLine) -> None:
-    (line.folder / "many.ndjson").write_bytes(b"".join(report(f"c-{n}", noise="x" * 2000) + b"\n" for n in range(1000)))
-    code, shown = in_a_terminal(line, "enqueue", "many.ndjson", columns=100)
-    assert code == 0
-    assert " read, " in shown
-    assert "1000  accepted" in shown
-
-
-@in_terminal
-def test_a_narrow_terminal_loses_no_part_of_an_id(line: CommandLine) -> None:
-    call_id = "c-" + "0123456789" * 6
-    line.bury_all(call_id, message="[bold]very[/bold] bad")
-    for columns in (30, 60, 200):
-        _, shown = in_a_terminal(line, "dlq", "list", columns=columns, NO_COLOR="1")
-        assert call_id in shown
-        assert "\x1b[3" not in shown
-    assert "[bold]very[/bold] bad" in shown
+@pytest.mark.parametrize(("before", "between", "behind"), [(b"", b"\n", b"\n"), (b"[", b",", b"]")])
+def test_a_large_file_takes_no_more_memory_than_a_small_one(
+    line: CommandLine, before: bytes, between: bytes, behind: bytes
+) -> None:
+    reports = [report(f"c-{n}", noise="x" * 60_000) for n in range(700)]
+    (line.folder / "small").write_bytes(before + between.join(reports[:70]) + behind)
+    (line.folder / "large").write_bytes(before + between.join(reports) + behind)
+    assert (line.folder / "large").stat().st_size > 40_000_000
+    small = peak_memory_mb(line, "small")
+    assert peak_memory_mb(line, "large") < small + 10
+    assert accepted(line) == 700

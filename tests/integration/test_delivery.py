@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from clocks import Clock
-from delivering import TOKEN, Bench, report, reports, until, worker_settings
+from delivering import TOKEN, Bench, drained_by, report, reports, until, worker_settings
 from pydantic import SecretStr
 from servers import Server, running
 
@@ -148,7 +148,7 @@ class TestDrain:
         gate = Gate()
         bench.submit(reports(50))
 
-        async with bench.delivery(handler=gate, max_in_flight=20, claim_batch=8) as delivery:  # type: ignore[arg-type]
+        async with bench.delivery(handler=gate, max_in_flight=20, claim_batch=8) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: len(gate.requests) == 20, "twenty uploads")
             gate.opened.set()
@@ -161,7 +161,7 @@ class TestDrain:
         gate = Gate()
         bench.submit(reports(30))
 
-        async with bench.delivery(handler=gate, max_in_flight=10, drain_seconds=0.1) as delivery:  # type: ignore[arg-type]
+        async with bench.delivery(handler=gate, max_in_flight=10, drain_seconds=0.1) as delivery:
             summary = await delivery.drain()
             assert summary.ended == "budget"
             assert summary.more
@@ -184,7 +184,7 @@ class TestDrain:
             await bench.settle_all(delivery)
             summary = await drain
 
-        assert summary.counted == {"delivered": 4}
+        assert summary.claimed == 4
 
     async def test_what_it_did_is_said_in_one_line(self, bench: Bench) -> None:
         def handler(request: httpx.Request) -> httpx.Response:
@@ -256,27 +256,39 @@ class TestOutcomes:
     async def test_an_upload_that_crashes_lets_its_lease_run_out_and_another_attempt_follows(
         self, timeless: Bench, clock: Clock
     ) -> None:
+        # given a fault of ours in the first upload that ends, and another upload that goes on
+        gate = Gate()
+
+        async def handler(request: httpx.Request) -> httpx.Response:
+            return await gate(request) if b'"call-1"' in request.content else httpx.Response(200, json={})
+
         draws = iter([None, 0.5, 0.5])
 
         def chance() -> float:
-            drawn = next(draws)
-            if drawn is None:
+            if (drawn := next(draws)) is None:
                 raise RuntimeError("a fault of ours")
             return drawn
 
         timeless.submit(reports(2))
 
-        async with timeless.delivery(handler=answer(200), chance=chance, max_in_flight=1) as delivery:
+        async with timeless.delivery(handler=handler, chance=chance, lease_seconds=1) as delivery:
             drain = asyncio.create_task(delivery.drain())
-            await until(lambda: timeless.count(State.DELIVERED), "the other report's delivery")
-            assert timeless.count(State.UPLOADING) == 1
+            await until(lambda: gate.requests, "the other upload")
 
-            clock.advance(LEASE_MS + 1)
+            # when the leases are prolonged, and then the time of the first ones is over
+            clock.advance(500)
+            before = timeless.look("call-1").score_ms
+            await until(lambda: timeless.look("call-1").score_ms > before, "a prolonged lease")
+            clock.advance(900)
             assert timeless.reap() == 1
+
+            # then the report whose upload crashed is delivered after all
+            gate.opened.set()
             await timeless.settle_all(delivery)
             await drain
 
         assert timeless.count(State.DELIVERED) == 2
+        assert timeless.events("call-0") == ["reclaimed", "delivered"]
         assert timeless.snapshot().balanced
 
 
@@ -339,7 +351,7 @@ class TestLease:
         gate = Gate()
         timeless.submit(reports(1))
 
-        async with timeless.delivery(handler=gate) as delivery:  # type: ignore[arg-type]
+        async with timeless.delivery(handler=gate) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: gate.requests, "the upload")
 
@@ -361,7 +373,7 @@ class TestLease:
         gate = Gate()
         timeless.submit(reports(1))
 
-        async with timeless.delivery(handler=gate, lease_seconds=1) as delivery:  # type: ignore[arg-type]
+        async with timeless.delivery(handler=gate, lease_seconds=1) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: gate.requests, "the upload")
             clock.advance(1001)
@@ -419,24 +431,26 @@ class TestHold:
         assert bench.count(State.DEAD) == 0
 
     async def test_while_the_lane_is_held_one_report_at_a_time_finds_out(self, bench: Bench) -> None:
-        requests = 0
+        at_once: list[int] = []
+        now = 0
 
-        def handler(_request: httpx.Request) -> httpx.Response:
-            nonlocal requests
-            requests += 1
+        async def out_of_credits(_request: httpx.Request) -> httpx.Response:
+            nonlocal now
+            now += 1
+            at_once.append(now)
+            await asyncio.sleep(0.02)
+            now -= 1
             return httpx.Response(402, json={"message": "Out of credits"})
 
         bench.submit(reports(20))
-        async with bench.delivery(
-            handler=handler, max_in_flight=20, probe_seconds=0.05, probe_max_seconds=0.05
-        ) as delivery:
-            await delivery.drain()
-            first = requests
-            for probes in range(1, 4):
-                await until(lambda: bench.snapshot().lane.next_ms <= bench.snapshot().now_ms, "the time of a probe")
-                await delivery.drain()
-                assert requests == first + probes
+        async with (
+            bench.delivery(handler=out_of_credits, probe_seconds=0.05, probe_max_seconds=0.05) as delivery,
+            drained_by(delivery),
+        ):
+            await until(lambda: len(at_once) >= 20 + 3, "the first refusals and three probes")
 
+        assert at_once[:20] == list(range(1, 21))
+        assert set(at_once[20:]) == {1}
         assert bench.count(State.READY) == 20
         assert bench.snapshot().total("holds") == 1
 
@@ -446,7 +460,7 @@ class TestStop:
         gate = Gate()
         bench.submit(reports(30))
 
-        async with bench.delivery(handler=gate, max_in_flight=10) as delivery:  # type: ignore[arg-type]
+        async with bench.delivery(handler=gate, max_in_flight=10) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: len(gate.requests) == 10, "ten uploads")
             stop = asyncio.create_task(delivery.stop(20))
@@ -464,7 +478,7 @@ class TestStop:
         gate = Gate()
         bench.submit(reports(30))
 
-        async with bench.delivery(handler=gate, max_in_flight=10) as delivery:  # type: ignore[arg-type]
+        async with bench.delivery(handler=gate, max_in_flight=10) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: len(gate.requests) == 10, "ten uploads")
             await delivery.stop(0.05)

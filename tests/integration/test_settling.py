@@ -14,6 +14,7 @@ from servers import Server, running
 from roark_producer.lifecycle import State
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
+from roark_producer.scripts import script
 from roark_worker.settlement import Release
 from roark_worker.settling import Settling
 
@@ -108,7 +109,10 @@ async def test_when_there_is_nothing_to_record_nothing_is_waited_for(bench: Benc
 async def test_the_lane_is_held_before_the_refused_report_is_back_in_its_queue(bench: Bench) -> None:
     one, other = held(bench, 2)
     async with desk(bench) as at:
-        await at.record(Release(one, "http_401 bad token"), Release(other, "http_401 bad token"))
+        with bench.ledger.client.monitor() as monitor:
+            await at.record(Release(one, "http_401 bad token"), Release(other, "http_401 bad token"))
+            order = list(scripts_in(monitor, until="release"))
+    assert order == ["hold", "hold", "release"]
 
     # then nobody can have claimed it in between
     lane = bench.snapshot().lane
@@ -218,6 +222,16 @@ async def test_an_unknown_call_is_lost_and_nothing_more(bench: Bench) -> None:
         await at.record(deliver(Held(CallId("never-seen"), LeaseToken(1))))
 
         assert at.settling.counted == {"delivered": 0, "lost": 1}
+
+
+def scripts_in(monitor: Any, until: str) -> Iterator[str]:
+    """The scripts that the server ran, up to and with the one named."""
+    names = {script(name).sha: name for name in ("hold", "release")}
+    for heard in monitor.listen():
+        if name := next((name for sha, name in names.items() if f"EVALSHA {sha}" in heard["command"]), None):
+            yield name
+            if name == until:
+                return
 
 
 def commands(bench: Bench) -> int:

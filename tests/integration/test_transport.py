@@ -73,6 +73,12 @@ def repeating(head: bytes, part: bytes, pause: float = 0) -> Way:
     return way
 
 
+async def answer_everything(reader: Reader, writer: Writer) -> None:
+    while True:
+        await read_request(reader)
+        writer.write(OK + b"content-length: 2\r\n\r\n{}")
+
+
 async def close_at_once(_reader: Reader, _writer: Writer) -> None:
     return
 
@@ -143,6 +149,7 @@ async def serving(way: Way) -> AsyncIterator[int]:
     """Serve in a way that fails; yield the port."""
 
     connections: set[asyncio.Task[None]] = set()
+    writers: list[Writer] = []
 
     async def serve(reader: Reader, writer: Writer) -> None:
         try:
@@ -152,6 +159,7 @@ async def serving(way: Way) -> AsyncIterator[int]:
             writer.close()
 
     def connected(reader: Reader, writer: Writer) -> None:
+        writers.append(writer)
         connection = asyncio.create_task(serve(reader, writer))
         connections.add(connection)
         connection.add_done_callback(connections.discard)
@@ -164,6 +172,9 @@ async def serving(way: Way) -> AsyncIterator[int]:
             for connection in left:
                 connection.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            for writer in writers:
+                writer.transport.abort()
+            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -339,14 +350,15 @@ class TestLeaks:
             pytest.param(answering(OK, b"content-length: 30\r\n\r\n{"), "http", LONG, id="half a body"),
             pytest.param(answering(b"garbage\r\n\r\n"), "http", LONG, id="another protocol"),
             pytest.param(repeating(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 9000), "http", LONG, id="a page without end"),
-            pytest.param(never_answer, "http", 0.1, id="never answers"),
+            pytest.param(never_answer, "http", SOON, id="never answers"),
             pytest.param(answer_plainly, "https", LONG, id="no TLS"),
         ],
     )
     async def test_nothing_is_left_open(self, transport: str, way: Way, scheme: str, seconds: float) -> None:
+        url = f"{scheme}://127.0.0.1:%d"
         async with (
             serving(way) as port,
-            door_to(f"{scheme}://127.0.0.1:{port}", transport, upload_seconds=seconds) as door,
+            door_to(url % port, transport, upload_seconds=seconds, connect_seconds=seconds / 2) as door,
         ):
             await many_failures(door, 50)
             before = await lowest_count_of_open_files()
@@ -368,16 +380,41 @@ class TestLeaks:
 
     async def test_uploads_that_are_given_up_leave_nothing_open_beyond_their_time(self, transport: str) -> None:
         # reqwest does not hear of it when a task is cancelled: its own limit ends the upload
+        begun = asyncio.Semaphore(0)
+
+        async def take_and_never_answer(reader: Reader, _writer: Writer) -> None:
+            await read_request(reader)
+            begun.release()
+            await until_the_client_leaves(reader)
+
         async with (
-            serving(never_answer) as port,
-            door_to(f"http://127.0.0.1:{port}", transport, upload_seconds=1) as door,
+            serving(take_and_never_answer) as port,
+            door_to(f"http://127.0.0.1:{port}", transport, upload_seconds=2) as door,
         ):
-            await many_given_up(door, 20)
             before = await lowest_count_of_open_files()
 
-            await many_given_up(door, 200)
+            for _ in range(10):
+                await give_up_twenty(door, begun)
 
             await no_more_open_files_than(before + 3)
+
+    async def test_uploads_that_are_given_up_before_they_are_connected_use_up_no_slot(self, transport: str) -> None:
+        # httpcore 1.0 keeps the place of such a connection for good (encode/httpcore, issue 1093)
+        async with (
+            serving(answer_everything) as port,
+            door_to(f"http://127.0.0.1:{port}", transport, max_in_flight=4, upload_seconds=LONG) as door,
+        ):
+            for _ in range(5):
+                uploads = [asyncio.create_task(verdict_of(door)) for _ in range(8)]
+                await asyncio.sleep(0)
+                for upload in uploads:
+                    upload.cancel()
+                await asyncio.gather(*uploads, return_exceptions=True)
+
+            verdict, seconds = await seconds_for(verdict_of(door))
+
+        assert verdict == Delivered(200)
+        assert seconds < LONG / 2
 
 
 async def many_failures(door: Roark, number: int) -> None:
@@ -391,13 +428,13 @@ async def many_failures(door: Roark, number: int) -> None:
     assert all(isinstance(verdict, Passing) for verdict in verdicts)
 
 
-async def many_given_up(door: Roark, number: int) -> None:
-    for _ in range(number // 20):
-        uploads = [asyncio.create_task(verdict_of(door)) for _ in range(20)]
-        await asyncio.wait(uploads, timeout=0.05)
-        for upload in uploads:
-            upload.cancel()
-        await asyncio.gather(*uploads, return_exceptions=True)
+async def give_up_twenty(door: Roark, begun: asyncio.Semaphore) -> None:
+    uploads = [asyncio.create_task(verdict_of(door)) for _ in range(20)]
+    for _ in uploads:
+        await begun.acquire()
+    for upload in uploads:
+        upload.cancel()
+    await asyncio.gather(*uploads, return_exceptions=True)
 
 
 def open_files() -> int:

@@ -1,6 +1,6 @@
 """What a simulated run came to, in the figures by which the lane is judged, and the table of them."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +13,12 @@ from roark_producer.lifecycle import State
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One row of the table. Times in seconds, `recovery` counted from the end of the fault."""
+    """One row of the table. Times in virtual seconds.
+
+    `wasted` is the share of the attempts that delivered nothing. The levels are the lowest and the highest that the
+    lane allowed itself while it was watched; `per_second` is the most attempts begun in any sliding second;
+    `recovery` is how long it took from the end of the fault until deliveries were as many as they should be.
+    """
 
     scenario: str
     reports: int
@@ -22,51 +27,48 @@ class Figures:
     attempts_mean: float
     attempts_max: int
     wasted: float
-    """Share of the attempts that delivered nothing."""
-    in_flight_max: int
-    level: str
-    """Lowest and highest level of uploads in flight that the lane allowed itself, once it had settled."""
-    per_second_max: int
-    """Most attempts begun in any sliding second."""
+    in_flight: int
+    level_min: float
+    level_max: float
+    per_second: int
     recovery: float | None
     took: float
 
     def line(self) -> str:
-        return "".join(_cell(getattr(self, one.name), first=one.name == "scenario") for one in fields(self))
+        """Return the row."""
+        return "".join(_cell(one.name, getattr(self, one.name)) for one in fields(self))
 
 
 def table(rows: Sequence[Figures]) -> list[str]:
     """Return the lines of the table."""
-    head = "".join(_cell(one.name.replace("_", " "), first=one.name == "scenario") for one in fields(Figures))
+    head = "".join(_cell(one.name, one.name.replace("_", " ")) for one in fields(Figures))
     return [head, *(row.line() for row in rows)]
 
 
-def _cell(value: object, *, first: bool) -> str:
-    text = "-" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return text.ljust(44) if first else text.rjust(15)
+def _cell(name: str, value: object) -> str:
+    if isinstance(value, float):
+        value = f"{value:.2%}" if name == "wasted" else f"{value:.3f}" if name == "attempts_mean" else f"{value:.1f}"
+    text = "-" if value is None else str(value)
+    return text.ljust(42) if name == "scenario" else text.rjust(max(len(name), 6) + 2)
 
 
 def figures(
     scenario: str,
     world: World,
     *,
-    settled_after: float = 0.0,
-    settled_until: float | None = None,
+    watched_from: float = 0.0,
+    watched_to: float = float("inf"),
     fault_ended: float | None = None,
-    back_at_per_second: float = 0.0,
+    back_at_per_second: float = 1.0,
 ) -> Figures:
-    """Count a run that is over.
-
-    It has recovered when for one second it delivered `back_at_per_second`; the level is watched from
-    `settled_after` to `settled_until` seconds.
-    """
+    """Count a run that is over."""
     attempts = world.roark.attempts
     per_call = Counter(attempt.call_id for attempt in attempts)
-    snapshot = world.snapshot_at_end
+    snapshot = world.at_end
     good = sum(1 for attempt in attempts if attempt.status == 200)
-    end = settled_until or max((attempt.ended for attempt in attempts), default=0.0)
-    levels = [one.snapshot.lane.limit for one in world.watched if settled_after <= one.seconds <= end]
-    recovery = None if fault_ended is None else seconds_to(attempts, fault_ended, back_at_per_second)
+    last = max((attempt.ended for attempt in attempts), default=0.0)
+    watched = [one.snapshot.lane.limit for one in world.watched if watched_from <= one.seconds <= min(watched_to, last)]
+    levels = [level for level in watched if level]
     return Figures(
         scenario=scenario,
         reports=len(world.accepted),
@@ -75,11 +77,12 @@ def figures(
         attempts_mean=len(attempts) / max(1, len(per_call)),
         attempts_max=max(per_call.values(), default=0),
         wasted=1 - good / max(1, len(attempts)),
-        in_flight_max=max((attempt.in_flight for attempt in attempts), default=0),
-        level=f"{min(levels, default=0):.0f}..{max(levels, default=0):.0f}",
-        per_second_max=most_in_any(1.0, [attempt.began for attempt in attempts]),
-        recovery=recovery,
-        took=max((attempt.ended for attempt in attempts), default=0.0),
+        in_flight=max((attempt.in_flight for attempt in attempts), default=0),
+        level_min=min(levels, default=0.0),
+        level_max=max(levels, default=0.0),
+        per_second=most_in_any(1.0, [attempt.began for attempt in attempts]),
+        recovery=None if fault_ended is None else seconds_to(attempts, fault_ended, back_at_per_second),
+        took=last,
     )
 
 
@@ -96,19 +99,24 @@ def most_in_any(seconds: float, times: Sequence[float]) -> int:
 
 
 def seconds_to(attempts: Sequence[Attempt], since: float, per_second: float) -> float | None:
-    """Return after how long a second began in which so many were delivered, None if none did."""
+    """Return how long after `since` a second began in which so many were delivered, None if none did."""
     ends = sorted(attempt.ended for attempt in attempts if attempt.status == 200 and attempt.ended >= since)
     for place, began in enumerate(ends):
-        if bisect_right(ends, began + 1) - place >= max(1.0, per_second):
+        if bisect_left(ends, began + 1) - place >= per_second:
             return began - since
     return None
 
 
-def delays(world: World, *, arrived_from: float, arrived_to: float) -> list[float]:
-    """Return how long each report that arrived in this time took to be delivered, in ascending order."""
+def delays(world: World, *, arrived_from: float = 0.0, arrived_to: float = float("inf")) -> list[float]:
+    """Return how long each report that arrived in this time took to be delivered, the longest last."""
     delivered = {attempt.call_id: attempt.ended for attempt in world.roark.attempts if attempt.status == 200}
     return sorted(
         delivered[call_id] - at
         for call_id, at in world.accepted.items()
         if arrived_from <= at < arrived_to and call_id in delivered
     )
+
+
+def began_between(world: World, first: float, last: float) -> list[Attempt]:
+    """Return the attempts that began in this time."""
+    return [attempt for attempt in world.roark.attempts if first <= attempt.began < last]

@@ -92,12 +92,12 @@ class Worker:
         self._in_hand: deque[bool] = deque()
         self._woken = asyncio.Event()
         self._draining = False
-        self._alive = True
+        self.is_alive = True
         self._tasks = [asyncio.create_task(self._consume()), asyncio.create_task(self._tick_on())]
 
     @property
     def has_room(self) -> bool:
-        return self._alive and len(self._in_hand) < 1
+        return self.is_alive and len(self._in_hand) < 1
 
     def take(self) -> None:
         self._in_hand.append(True)
@@ -122,13 +122,18 @@ class Worker:
             await asyncio.sleep(self._settings.tick_seconds * self._chance.uniform(0.8, 1.2))
             self._tick.once()
 
+    @property
+    def uploads(self) -> int:
+        """How many are under way."""
+        return self._delivery._uploading
+
     async def stop(self) -> None:
         await self._end_own()
         await self._delivery.stop(60)
 
     async def die(self) -> None:
         """End as by `kill -9`: nothing more reaches the ledger, and its uploads break off."""
-        self._alive = False
+        self.is_alive = False
         self._ledger.dead = True
         await self._end_own()
         tasks = [one.task for one in self._delivery._in_hand.values() if one.task]
@@ -162,6 +167,8 @@ class World:
     options: dict[str, Any] = field(default_factory=dict)
     watched: list[Watched] = field(default_factory=list)
     accepted: dict[str, float] = field(default_factory=dict)
+    """When each call was accepted, in virtual seconds."""
+    replayed: int = 0
 
     def __post_init__(self) -> None:
         self.settings = WorkerSettings(**{"roark_api_bearer_token": "token", **self.options})
@@ -191,8 +198,9 @@ class World:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         for worker in self.staff:
-            await worker.stop()
-        self.snapshot_at_end = self.snapshot()
+            if worker.is_alive:
+                await worker.stop()
+        self.at_end = self.snapshot()
 
     async def until(self, condition: Callable[[], bool], most_seconds: float) -> None:
         """Look each tenth of a second; go on after `most_seconds` of virtual time whatever is the case."""
@@ -217,7 +225,9 @@ class World:
         for first in range(0, number, 500):
             self.accept(min(500, number - first))
 
-    async def arrive(self, per_second: float, seconds: float, *, after: float = 0.0) -> None:
+    async def arrive(
+        self, per_second: float, seconds: float, *, after: float = 0.0, every: float = _ARRIVAL_SECONDS
+    ) -> None:
         """Accept reports evenly, for some time."""
         await asyncio.sleep(after)
         began, done = self.seconds, 0
@@ -226,7 +236,7 @@ class World:
             if due > 0:
                 self.accept(due)
                 done += due
-            await asyncio.sleep(max(_ARRIVAL_SECONDS, 1 / per_second))
+            await asyncio.sleep(max(every, 1 / per_second))
         self.accept(int(seconds * per_second) - done)
 
     def accept(self, number: int) -> None:

@@ -229,6 +229,14 @@ def test_a_file_is_packed_and_unpacked_by_its_name(name: str) -> None:
         assert unpacked.read() == content
 
 
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b'{"a":1}\n', mtime=0), '{"a":1}'.encode("utf-16"), b"ID3\x04\x00\x00 a recording"]
+)
+def test_a_file_that_is_no_text_is_not_taken_for_lines(content: bytes) -> None:
+    with pytest.raises(DamagedInput, match="no UTF-8 text"):
+        list(read_documents(io.BytesIO(content)))
+
+
 @pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
 def test_a_packed_file_of_several_parts_is_read_whole(name: str, pack: "type[bytes]") -> None:
     with decompressed(io.BytesIO(pack(b'{"a":1}\n') + pack(b'{"b":2}\n')), name) as unpacked:

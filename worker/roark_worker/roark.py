@@ -19,9 +19,11 @@ reqwest hear of it when a task is cancelled: it goes on with that upload until i
 """
 
 import asyncio
+import functools
 import logging
 import os
 import re
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +47,7 @@ _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
 _WHILE_CONNECTING = "client error (Connect)"
 _MOST_DETAIL = 200
 
+_Carrier = httpx.AsyncClient | httpx.AsyncBaseTransport
 Reason = Literal["timeout", "connect", "network", "transport"]
 
 
@@ -109,9 +112,13 @@ class Roark:
         # Parsed once: httpx would do it again for each request, at a tenth of its time.
         self._url = httpx.URL(settings.upload_url)
         self._token = token
+        self._sent_token = ""
+        self._headers = _headers(settings)
+        self._extensions = _extensions(settings)
         self._upload_seconds = settings.upload_seconds
         self._connect_seconds = settings.connect_seconds
-        self._client = client or _client(settings)
+        self._carrier = client or _carrier(settings)
+        self._send = _sender(self._carrier)
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_DROPPED),
             stop=stop_after_attempt(1 + settings.quick_tries),
@@ -128,7 +135,10 @@ class Roark:
         started = loop.time()
         try:
             async with asyncio.timeout(self._upload_seconds):
-                return await self._retrying(self._post, body)
+                try:
+                    return await self._post(body)
+                except _DROPPED as error:
+                    return await self._post_again(body, error)
         # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UploadFailed("timeout", self._what_was_late(error, loop.time() - started)) from None
@@ -145,9 +155,22 @@ class Roark:
             return f"no connection within {self._connect_seconds:g} s"
         return f"no answer within {self._upload_seconds:g} s"
 
+    async def _post_again(self, body: bytes, error: Exception) -> Answer:
+        # tenacity starts from the failure of the first try: around every upload it would cost a tenth of it.
+        failed = [error]
+
+        async def next_try() -> Answer:
+            if failed:
+                raise failed.pop()
+            return await self._post(body)
+
+        return await self._retrying(next_try)
+
     async def _post(self, body: bytes) -> Answer:
-        headers = {"authorization": f"Bearer {self._token.current()}", "content-type": "application/json"}
-        async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+        self._use_current_token()
+        request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
+        response = await self._send(request)
+        try:
             received = bytearray()
             async for chunk in response.aiter_bytes():
                 received += chunk
@@ -155,10 +178,18 @@ class Roark:
                     break
             read, cut = bytes(received[:_MOST_ANSWER_BYTES]), len(received) > _MOST_ANSWER_BYTES
             return Answer(response.status_code, dict(response.headers), read, cut)
+        finally:
+            await response.aclose()
+
+    def _use_current_token(self) -> None:
+        token = self._token.current()
+        if token != self._sent_token:
+            self._headers["authorization"] = f"Bearer {token}"
+            self._sent_token = token
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._carrier.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,18 +218,34 @@ def _causes(error: httpx.RequestError) -> list[str]:
     return [str(cause["message"]) for cause in details.get("causes") or ()]
 
 
-def _client(settings: WorkerSettings) -> httpx.AsyncClient:
-    headers = {"accept": "application/json", "user-agent": "roark-ingest"}
+def _headers(settings: WorkerSettings) -> httpx.Headers:
+    headers = {"accept": "application/json", "user-agent": "roark-ingest", "content-type": "application/json"}
     if settings.roark_project_id:
         headers["x-roark-project-id"] = settings.roark_project_id
+    return httpx.Headers(headers)
+
+
+def _extensions(settings: WorkerSettings) -> dict[str, object]:
     if settings.transport == "pyreqwest":
         # The transport keeps the time itself; httpx's four timeouts would be added up there.
-        return httpx.AsyncClient(transport=_rust_transport(settings), headers=headers, timeout=None)  # noqa: S113
-    return httpx.AsyncClient(
-        headers=headers,
-        timeout=httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None),
-        limits=httpx.Limits(max_connections=settings.max_in_flight, max_keepalive_connections=settings.max_in_flight),
-    )
+        return {}
+    return {"timeout": httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None).as_dict()}
+
+
+def _sender(carrier: _Carrier) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    if isinstance(carrier, httpx.AsyncClient):
+        return functools.partial(carrier.send, stream=True)
+    # A client would look for authentication, redirects, cookies and hooks, of which there are none.
+    return carrier.handle_async_request
+
+
+def _carrier(settings: WorkerSettings) -> _Carrier:
+    if settings.transport == "pyreqwest":
+        return _rust_transport(settings)
+    # No limit to connections: the slots are one, and httpcore 1.0 never gets back the place of an upload that was
+    # given up before it was connected (encode/httpcore, issue 1093).
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_in_flight)
+    return httpx.AsyncClient(limits=limits)
 
 
 def _rust_transport(settings: WorkerSettings) -> httpx.AsyncBaseTransport:

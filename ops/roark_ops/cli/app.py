@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import dlq, dlq_files, dlq_moves
+from roark_ops.cli import dlq, dlq_files, dlq_moves, rejected
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -117,3 +117,12 @@ _add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")
 _add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
 _add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")
+
+unusable = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(
+    unusable, name="rejected", rich_help_panel=_ACT, help="Look at what could not be used, hand it in again, remove it."
+)
+_add(unusable, rejected.list_, "roark-ingest rejected list --json | jq -r .problem | sort | uniq -c", name="list")
+_add(unusable, rejected.show, "roark-ingest rejected show 5f3a | jq .")
+_add(unusable, rejected.retry, "roark-ingest rejected retry --all")
+_add(unusable, rejected.discard, "roark-ingest rejected discard 5f3a --yes")

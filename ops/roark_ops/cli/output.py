@@ -4,6 +4,7 @@ In a terminal tables are Rich's; where that is too narrow for them, each row is 
 id is ever cut. In a pipe they are plain columns of whatever width they need, for `grep` and `awk`.
 """
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,13 @@ from typing import Any
 Row = Sequence[str]
 _GAP = 3
 _LEAST_LAST = 20
+
+
+def take_any_text() -> None:
+    """Have what a terminal's encoding lacks shown as `?` rather than end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def print_json(document: Any) -> None:

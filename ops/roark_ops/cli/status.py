@@ -24,11 +24,14 @@ def status(*, as_json: AsJson = False, watch: Watch = False) -> None:
     """
     from roark_ops.access import Access
     from roark_ops.cli.status_view import show_status
+    from roark_producer.spool import pending
 
     with Access.from_env() as access:
+        folder = access.settings.spool_folder
         if watch:
-            _watch(lambda: show_status(access.ledger, as_json=as_json), clear=not as_json and sys.stdout.isatty())
-        elif show_status(access.ledger, as_json=as_json):
+            clear = not as_json and sys.stdout.isatty()
+            _watch(lambda: show_status(access.ledger, pending(folder), as_json=as_json), clear=clear)
+        elif show_status(access.ledger, pending(folder), as_json=as_json):
             raise typer.Exit(TO_ACT_ON)
 
 

@@ -9,22 +9,23 @@ from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
+from roark_producer.spool import Pending
 
 _TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
 _FORECAST_SECONDS = 86_400
 
 
-def show_status(ledger: Ledger, *, as_json: bool) -> bool:
+def show_status(ledger: Ledger, spool: Pending, *, as_json: bool) -> bool:
     """Print the status; return whether there is something to act on."""
     snapshot = ledger.run(operations.snapshot())
     if as_json:
-        print_json(document(snapshot))
+        print_json(document(snapshot, spool))
     else:
-        print_status(snapshot)
+        print_status(snapshot, spool)
     return bool(todos(snapshot))
 
 
-def document(snapshot: Snapshot) -> dict[str, Any]:
+def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
     """Return the status as `--json` prints it. Ages in seconds, times in ISO 8601, null where there is none."""
     now, lane = snapshot.now_ms, snapshot.lane
     due = snapshot.earliest_due_ms
@@ -39,7 +40,10 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
             "by": shown(lane.by) or None,
             "since": iso(lane.since_ms),
             "next": iso(lane.next_ms),
+            "in_flight_limit": round(lane.limit, 1) or None,
+            "pace_per_second": round(lane.pace, 1) or None,
         },
+        "backlog_gone_seconds": snapshot.forecast.seconds,
         "oldest_ready_seconds": seconds_since(snapshot.oldest_ready_ms, now),
         "next_due_seconds": round((due - now) / 1000, 3) if due else None,
         "oldest_dead_seconds": seconds_since(snapshot.oldest_dead_ms, now),
@@ -56,11 +60,13 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
             "revisions": snapshot.revisions_kept,
             "rejected": snapshot.rejected_kept,
         },
+        "spool": {"reports": spool.reports, "bytes": spool.bytes},
+        "audit": _audit_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
 
-def print_status(snapshot: Snapshot) -> None:
+def print_status(snapshot: Snapshot, spool: Pending) -> None:
     """Print the status for a person."""
     rows = [(state.value, str(number), _beside(snapshot, state)) for state, number in snapshot.states.items()]
     print_table(("state", "reports", ""), rows, right=frozenset({1}))
@@ -75,6 +81,8 @@ def print_status(snapshot: Snapshot) -> None:
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
+            ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
+            ("audit", _audit(snapshot)),
             *_forecast(snapshot),
         )
     )
@@ -99,10 +107,35 @@ def _beside(snapshot: Snapshot, state: State) -> str:
 
 
 def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
+    told = []
+    backlog = snapshot.forecast
+    if backlog.seconds:
+        told.append(("backlog", f"gone in {span(backlog.seconds)} if all goes on like this"))
+    elif backlog.reason:
+        told.append(("backlog", f"when it will be gone cannot be told: {backlog.reason}"))
     seconds = snapshot.memory.seconds_to_short
-    if seconds is None or seconds > _FORECAST_SECONDS:
-        return []
-    return [("memory", f"at this rate reports are refused in {span(seconds)}")]
+    if seconds is not None and seconds <= _FORECAST_SECONDS:
+        told.append(("memory", f"at this rate reports are refused in {span(seconds)}"))
+    return told
+
+
+def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:
+    if (found := snapshot.audited) is None:
+        return None
+    return {
+        "at": iso(found.at_ms),
+        "holds": found.holds,
+        "difference": found.difference,
+        "broken": found.broken,
+        "seconds": round(found.took_ms / 1000, 3),
+    }
+
+
+def _audit(snapshot: Snapshot) -> str:
+    if (found := snapshot.audited) is None:
+        return "not yet; the workers do it now and then"
+    verdict = "every report accounted for" if found.holds else f"{counted(found.broken, 'call')} BROKEN"
+    return f"{verdict}, {ago(found.at_ms, snapshot.now_ms)}"
 
 
 def _lane(snapshot: Snapshot) -> str:

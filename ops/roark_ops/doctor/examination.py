@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from roark_ops.access import Access
-from roark_ops.cli.words import shown
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, fail
 from roark_producer import operations
@@ -72,4 +71,4 @@ def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check
     except ConfigurationError as error:
         yield fail(name, str(error), "Correct the setting.")
     except LedgerError as error:
-        yield fail(name, shown(error), "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands.")
+        yield fail(name, str(error), "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands.")

@@ -125,7 +125,7 @@ class Pipeline:
         async with aclosing(self._ledger()) as ledger:
             with self._screen.following(self._plan.reports) as following:
                 summary = await Demo(self._plan, ledger, self._credentials(), following.show).run()
-        for line, style in telling.findings(summary, self._plan, self._data_dir):
+        for line, style in telling.findings(summary, self._plan):
             self._screen.say(line, style)
         if self._screen.json:
             self._screen.hand_over(msgspec.json.encode(telling.as_json(summary, self._plan)).decode())

@@ -10,7 +10,7 @@ from typing import Any
 from roark_ops.cli.words import counted
 from roark_ops.up.demo import on_the_way
 from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
-from roark_ops.up.plan import Plan, log_of
+from roark_ops.up.plan import Plan
 from roark_ops.up.summary import Summary
 from roark_producer.records import Snapshot
 
@@ -59,10 +59,10 @@ def places(plan: Plan, data_dir: Path) -> list[str]:
     return lines
 
 
-def findings(summary: Summary, plan: Plan, data_dir: Path) -> list[Line]:
+def findings(summary: Summary, plan: Plan) -> list[Line]:
     """Tell what the demo showed."""
     lines: list[Line] = [("", None), (_headline(summary), "bold green" if summary.is_complete else _LOUD)]
-    lines += [(f"  {line}", None) for line in (*_intake(summary, data_dir), *_way(summary, plan))]
+    lines += [(f"  {line}", None) for line in (*_intake(summary), *_way(summary, plan))]
     for example in summary.examples:
         lines.append((f"    {example.call_id} is {example.roark_call_id} at Roark, {example.latency_ms} ms", None))
     return lines
@@ -119,7 +119,7 @@ def _headline(summary: Summary) -> str:
     return f"{summary.delivered} of {summary.taken_in} calls that were taken in are delivered."
 
 
-def _intake(summary: Summary, data_dir: Path) -> list[str]:
+def _intake(summary: Summary) -> list[str]:
     answers = summary.answers
     told = {
         "accepted": "new calls",
@@ -128,7 +128,7 @@ def _intake(summary: Summary, data_dir: Path) -> list[str]:
         "replaced": "a newer report of a call that was on its way, put in the older one's place",
         "revision": "a newer report of a call that was delivered already, kept beside it",
         "ignored": "messages of other types, answered and counted",
-        "rejected": f"unusable, kept in the rejected bin and told in {short(log_of(data_dir, 'webhook'))}",
+        "rejected": "unusable, kept in the rejected bin: `roark-ingest rejected list`",
         "failed": "not taken in",
     }
     lines = [f"{summary.sent} messages were posted to the webhook:"]

@@ -9,6 +9,9 @@
 
 local RUN_MS = 500
 
+-- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
+local noted = { good = 0, good_began = 0, bad = {}, overload = false, refused = 0, freshly = false }
+
 local function no_hold()
   lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
 end
@@ -79,12 +82,22 @@ local function roll_window(rules)
   lane.good, lane.bad = 0, 0
 end
 
+-- A run is made of attempts that began after its first failure: what was under way before tells about the past,
+-- be it good (slow answers that still come) or bad (a proxy that restarts ends all uploads at the same moment).
+local function count_run()
+  if lane.run_since and noted.good_began >= lane.run_since then lane.run, lane.run_since = nil, nil end
+  if #noted.bad == 0 then return end
+  lane.run_since = lane.run_since or now
+  lane.run = lane.run or 1
+  for _, began in ipairs(noted.bad) do
+    if began >= lane.run_since then lane.run = lane.run + 1 end
+  end
+end
+
 local function many_in_a_row(rules)
   local few = lane.relapse and SLOW_START or rules.least
-  if lane.run < few then return nil end
   local ms = now - lane.run_since
-  -- One dropped connection of a proxy's ends all uploads at the same moment; that is over when it is noticed.
-  if not lane.relapse and ms < RUN_MS then return nil end
+  if lane.run < few or not lane.relapse and ms < RUN_MS then return nil end
   return string.format('%.0f attempts in a row failed, in %.1f s', lane.run, ms / 1000)
 end
 
@@ -96,28 +109,17 @@ local function most_of_them(rules)
   return string.format('%.0f of %.0f attempts failed in %.0f s', failed, total, rules.window / 1000)
 end
 
--- Counts outcomes, and opens the breaker when too many of them are failures of Roark or of the way to it.
-local function watch(rules, good, bad)
+-- Counts what was noted, and opens the breaker when too many are failures of Roark or of the way to it.
+local function watch(rules)
   if rules.least == 0 or lane.breaker_until then return end
   roll_window(rules)
-  lane.good = (lane.good or 0) + good
-  lane.bad = (lane.bad or 0) + bad
-  if good > 0 then
-    lane.run, lane.run_since = nil, nil
-    if lane.good >= rules.least then lane.relapse = nil end
-  end
-  if bad == 0 then return end
-  lane.run = (lane.run or 0) + bad
-  lane.run_since = lane.run_since or now
+  lane.good = (lane.good or 0) + noted.good
+  lane.bad = (lane.bad or 0) + #noted.bad
+  if lane.good >= rules.least then lane.relapse = nil end
+  count_run()
+  if #noted.bad == 0 then return end
   local evidence = many_in_a_row(rules) or most_of_them(rules)
   if evidence then open_breaker(rules, evidence) end
-end
-
--- Roark asked all of us to wait.
-local function pause(ms)
-  if ms <= 0 or (lane.paused_until or 0) >= now + ms then return end
-  if (lane.paused_until or 0) <= now then lane.paused_since = now end
-  lane.paused_until = now + ms
 end
 
 local function is_probe(id, token)
@@ -154,9 +156,14 @@ end
 
 -- What a failed attempt says about Roark (see Signal in operations.py).
 local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
-local noted = { good = 0, bad = 0, overload = false, refused = 0, freshly = false }
+-- Takes note of an attempt that Roark judged, be it for or against the report; its upload began at `began`.
+local function note_good(id, token, began)
+  probe_was_good(id, token)
+  noted.good = noted.good + 1
+  noted.good_began = math.max(noted.good_began, began)
+end
 
--- Takes note of one failed attempt, whose upload began at `began`.
+-- Takes note of one failed attempt.
 local function note(rules, id, token, began, signal)
   local is_fault = signal == FAULT or signal == BOTH
   if signal == UNSENT then
@@ -165,10 +172,9 @@ local function note(rules, id, token, began, signal)
     probe_was_bad(rules, id, token, is_fault)
   else
     -- Roark judged this one report, so the way to it is in order.
-    probe_was_good(id, token)
-    noted.good = noted.good + 1
+    note_good(id, token, began)
   end
-  if is_fault then noted.bad = noted.bad + 1 end
+  if is_fault then noted.bad[#noted.bad + 1] = began end
   if signal == BOTH and began > (lane.cut_at or 0) then noted.overload = true end
   if signal == OVERLOAD then
     noted.refused = noted.refused + 1
@@ -177,6 +183,6 @@ local function note(rules, id, token, began, signal)
 end
 
 local function conclude(rules)
-  watch(rules, noted.good, noted.bad)
+  watch(rules)
   if too_fast(noted.refused, noted.freshly) or noted.overload then went_badly(rules) end
 end

@@ -44,7 +44,7 @@ local function count_started(number)
   local age = now - (lane.second_at or 0)
   if age >= 1000 then
     lane.second_before = age < 2000 and lane.second or 0
-    lane.second_at = now - age % 1000
+    lane.second_at = age < 2000 and lane.second_at + 1000 or now
     lane.second = 0
   end
   lane.second = (lane.second or 0) + number
@@ -65,6 +65,13 @@ local function let_through()
   return math.max(0, lane.second) + math.max(0, lane.second_before or 0) * (1000 - age) / 1000
 end
 
+-- Roark asked all of us to wait.
+local function pause(ms)
+  if ms <= 0 or (lane.paused_until or 0) >= now + ms then return end
+  if (lane.paused_until or 0) <= now then lane.paused_since = now end
+  lane.paused_until = now + ms
+end
+
 -- Roark refused uploads because we are too fast; `freshly`: also some that started after it was last learned.
 -- Returns true where that is news. A pause that Roark asks for is no time in which the pace may rise.
 local function too_fast(refused, freshly)
@@ -77,6 +84,8 @@ local function too_fast(refused, freshly)
   else
     lane.pace = top and top / 2 or 1
   end
+  -- What a burst took of a second that has just begun has to be waited for.
+  if (lane.second_before or 0) <= 0 then pause(lane.second_at + 1000 - now) end
   lane.pace_at = math.max(now, lane.paused_until or 0)
   return true
 end

@@ -17,7 +17,8 @@ for i = 5, #ARGV, 5 do
   local id, token = ARGV[i], ARGV[i + 1]
   local record = read(id)
   if holds(record, token) then
-    time_answer(record.since, tonumber(ARGV[i + 4]))
+    local began = record.since
+    time_answer(began, tonumber(ARGV[i + 4]))
     local told = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     record.attempts = record.attempts + 1
     record.note = ARGV[i + 2]
@@ -25,7 +26,7 @@ for i = 5, #ARGV, 5 do
     if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, id) end
     if told then tell(id, 'delivered', ARGV[i + 3]) end
     take_beside(id, record)
-    probe_was_good(id, token)
+    note_good(id, token, began)
     delivered = delivered + 1
     results[#results + 1] = 1
   else
@@ -33,7 +34,7 @@ for i = 5, #ARGV, 5 do
   end
 end
 pause(tonumber(ARGV[4]))
-watch(rules, delivered, 0)
+conclude(rules)
 went_well(rules, delivered)
 if delivered > 0 then measure_speed() end
 close_lane()

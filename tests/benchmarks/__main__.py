@@ -1,0 +1,58 @@
+"""Runs the suite and writes tables and charts.
+
+    python -m benchmarks [--quick] [--only uploads,ingest,…] [--rounds 3] [--largest 1000000] [--peers FOLDER]
+
+Each part is measured in rounds in which all contenders take turns; the median of the rounds counts. What is done is
+kept in results/figures.json, so a part can be run again by itself.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import parts
+from benchmarks.machine import description
+from benchmarks.parts import Plan
+from benchmarks.reports import write_pool
+from benchmarks.writing import write
+
+RESULTS = Path(__file__).parent / "results"
+FIGURES = RESULTS / "figures.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="fewer contenders, one round, under five minutes")
+    parser.add_argument("--only", default=",".join(parts.ALL), help=f"some of: {','.join(parts.ALL)}")
+    parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0, help="length of each measurement")
+    parser.add_argument("--largest", type=int, default=0, help="largest backlog")
+    parser.add_argument("--peers", type=Path, required=True, help="folder of the peers' virtual environments")
+    told = parser.parse_args()
+    quick: bool = told.quick
+    chosen = told.only.split(",")
+    kept = json.loads(FIGURES.read_text()) if FIGURES.exists() and chosen != list(parts.ALL) else {}
+    figures: dict[str, Any] = kept | {"machine": description(told.peers), "quick": quick}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        pool = Path(folder) / "pool.tsv"
+        sizes = write_pool(pool)
+        figures["machine"]["reports"] = f"median {sizes[len(sizes) // 2] / 1000:.0f} kB, largest {sizes[-1] / 1000:.0f} kB"
+        plan = Plan(
+            pool=pool,
+            peers=told.peers,
+            quick=quick,
+            rounds=told.rounds or (1 if quick else 3),
+            seconds=told.seconds or (3 if quick else 8),
+            largest=told.largest or (10_000 if quick else 1_000_000),
+        )
+        for name in chosen:
+            figures[name] = parts.ALL[name](plan)
+            RESULTS.mkdir(exist_ok=True)
+            FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    print(write(figures, RESULTS))
+
+
+if __name__ == "__main__":
+    main()

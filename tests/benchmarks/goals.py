@@ -1,0 +1,89 @@
+"""The goals as ratios within one run: what is wanted, what was found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the table."""
+
+    what: str
+    wanted: str
+    found: str
+    met: bool
+
+
+def goals(figures: dict[str, Any]) -> list[Goal]:
+    """All goals that there are figures for."""
+    return [
+        *_uploads([row for row in figures.get("uploads", []) if row["latency_ms"] == 100]),
+        *_ingest(figures.get("ingest", [])),
+        *_delay(figures.get("delay", [])),
+        *_flatness(figures.get("flatness", [])),
+        *_startup(figures.get("startup")),
+    ]
+
+
+def _uploads(rows: list[Row]) -> Iterator[Goal]:
+    by_family = {
+        kind: [row for row in rows if row["family"] == kind] for kind in ("ours", "celery", "queue", "bare")
+    }
+    if not all(by_family.values()):
+        return
+    best = {kind: min(row["cpu_ms"] for row in some) for kind, some in by_family.items()}
+    fastest = {kind: max(row["per_second"] for row in some) for kind, some in by_family.items()}
+    yield at_most("CPU per report against the best plain Celery", best["ours"] / best["celery"], 1 / 10)
+    yield at_most("CPU per report against the best other queue", best["ours"] / best["queue"], 1 / 3)
+    yield at_least("reports/s against the best plain Celery", fastest["ours"] / fastest["celery"], 10)
+    yield at_least("reports per CPU second against the bare limit", best["bare"] / best["ours"], 0.7)
+    smallest = min(row["memory_mb"] for row in by_family["ours"])
+    yield at_most("memory of a worker process, MB", smallest, 150, digits=0)
+    by_argument = [row["enqueue_ms"] for row in by_family["celery"] if "argument" in row["name"]]
+    if by_argument:
+        ours = min(row["enqueue_ms"] for row in by_family["ours"])
+        yield at_most("submit_many against apply_async with the report", ours / min(by_argument), 1 / 8)
+
+
+def _ingest(rows: list[Row]) -> Iterator[Goal]:
+    if len(rows) == 3:
+        ours, without_redis, fastapi = (row["per_cpu_second"] for row in rows)
+        yield at_least("accepts per CPU second against FastAPI and apply_async", ours / fastapi, 5)
+        yield at_least("accepts per CPU second against no Redis at all", ours / without_redis, 0.5)
+
+
+def _delay(rows: list[Row]) -> Iterator[Goal]:
+    if rows:
+        yield at_most("accepted to upload started, p50, ms", rows[0]["from_accept_ms"]["p50"], 10, digits=1)
+        yield at_most("accepted to upload started, p99, ms", rows[0]["from_accept_ms"]["p99"], 50, digits=1)
+
+
+def _flatness(rows: list[Row]) -> Iterator[Goal]:
+    if not rows:
+        return
+    costs = [row["cpu_ms"] for row in rows]
+    yield at_most("CPU per report, largest backlog against the smallest", costs[-1] / costs[0], 1.15)
+    waiting = rows[-1]["redis_bytes_waiting"]
+    yield at_most("bytes in Redis for each waiting report", waiting, 1.15 * rows[-1]["zstd_bytes"] + 600, digits=0)
+    delivered = [row["redis_bytes_delivered"] for row in rows if row["redis_bytes_delivered"]]
+    if delivered:
+        yield at_most("bytes in Redis for each delivered report", delivered[-1], 200, digits=0)
+
+
+def _startup(row: Row | None) -> Iterator[Goal]:
+    if row:
+        yield at_most("`roark-ingest --help`, seconds", row["help_seconds"], 0.3)
+        yield at_most("a worker works, seconds", row["worker_seconds"], 3)
+
+
+def at_most(what: str, found: float, wanted: float, *, digits: int = 3) -> Goal:
+    """A goal that is an upper bound."""
+    return Goal(what, f"≤ {wanted:,.{digits}f}", f"{found:,.{digits}f}", found <= wanted)
+
+
+def at_least(what: str, found: float, wanted: float) -> Goal:
+    """A goal that is a lower bound."""
+    return Goal(what, f"≥ {wanted:,.2f}", f"{found:,.2f}", found >= wanted)

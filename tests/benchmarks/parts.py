@@ -1,0 +1,166 @@
+"""The parts of the suite: what is measured with whom."""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import delay, ingest, startup
+from benchmarks.contenders import Contender, everybody, ours
+from benchmarks.measuring import upload
+from benchmarks.reports import endless
+from roark_producer.packing import pack
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How thorough this run is."""
+
+    pool: Path
+    peers: Path
+    quick: bool
+    rounds: int
+    seconds: float
+    largest: int
+
+    @property
+    def contenders(self) -> list[Contender]:
+        return [each for each in everybody(self.peers) if each.quick or not self.quick]
+
+
+def uploads(plan: Plan) -> list[Row]:
+    """Everybody at 100 ms upstream; the full suite has 0 and 300 ms for the fastest of each kind too."""
+    rows = _rounds(
+        plan,
+        plan.contenders,
+        lambda contender: upload(contender, plan.pool, latency_ms=100, seconds=plan.seconds).as_json(),
+    )
+    if plan.quick:
+        return rows
+    fastest = {min((row for row in rows if row["family"] == kind), key=_cpu)["name"] for kind in ("celery", "queue")}
+    some = [each for each in plan.contenders if each.family in {"ours", "bare"} or each.name in fastest]
+    for latency_ms in (0, 300):
+
+        def measured(contender: Contender, latency_ms: int = latency_ms) -> Row:
+            return upload(contender, plan.pool, latency_ms=latency_ms, seconds=plan.seconds).as_json()
+
+        rows += _rounds(plan, some, measured)
+    return rows
+
+
+def taking_in(plan: Plan) -> list[Row]:
+    """The webhook and its peers."""
+    return _rounds(
+        plan, ingest.endpoints(plan.peers), lambda each: ingest.load(each, plan.pool, seconds=plan.seconds)
+    )
+
+
+def light_load(plan: Plan) -> list[Row]:
+    """50 reports/s: how long each one waits."""
+    seconds = 8 if plan.quick else 30
+    plain = next(each for each in everybody(plan.peers) if each.name == "plain Celery, by id, threads 64")
+    taskiq = next(each for each in everybody(plan.peers) if each.name.startswith("taskiq"))
+    some = [(ours("roark-ingest"), "benchmarks.ours:enqueue_singly"), (plain, plain.fill), (taskiq, taskiq.fill)]
+    return _rounds(plan, some, lambda each: delay.delay(each[0], each[1], plan.pool, seconds=seconds))
+
+
+def flatness(plan: Plan) -> list[Row]:
+    """The cost of a report with ever more of them waiting, and what each takes in Redis."""
+    backlogs = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= plan.largest]
+
+    def measured(backlog: int) -> Row:
+        to_the_end = backlog <= 10_000
+        # All sizes are measured over about as many reports; what lies behind them is what differs.
+        row = upload(
+            ours(f"{backlog:,} waiting"),
+            plan.pool,
+            latency_ms=100,
+            seconds=plan.seconds,
+            backlog=backlog,
+            to_the_end=to_the_end,
+        ).as_json()
+        return {**row, "zstd_bytes": _mean_packed(plan.pool)}
+
+    return _rounds(plan, backlogs, measured)
+
+
+def switches(plan: Plan) -> list[Row]:
+    """What each promise costs: the product with one of them switched off."""
+    some = [
+        (ours("as it comes"), "always"),
+        (ours("no line in the log for each delivery", log_level="warning"), "always"),
+        (ours("the disk is synced once a second", durability="memory"), "everysec"),
+    ]
+    return _rounds(
+        plan,
+        some,
+        lambda each: upload(each[0], plan.pool, latency_ms=100, seconds=plan.seconds, fsync=each[1]).as_json(),
+    )
+
+
+def starting(plan: Plan) -> Row:
+    """The command's help and a worker."""
+    times = 5 if plan.quick else 11
+    return {
+        "help_seconds": startup.help_seconds(times),
+        "help_cpu_seconds": startup.help_cpu_seconds(times),
+        "worker_seconds": startup.worker_seconds(min(times, 5)),
+    }
+
+
+ALL: dict[str, Callable[[Plan], Any]] = {
+    "uploads": uploads,
+    "ingest": taking_in,
+    "delay": light_load,
+    "flatness": flatness,
+    "switches": switches,
+    "startup": starting,
+}
+
+
+def _rounds(plan: Plan, contenders: Iterable[Any], measured: Callable[[Any], Row]) -> list[Row]:
+    """Let all take turns, `plan.rounds` times, and return one row of medians for each that got through."""
+    everyone = list(contenders)
+    found: dict[int, list[Row]] = {}
+    for _ in range(plan.rounds):
+        for place, each in enumerate(everyone):
+            try:
+                row = measured(each)
+            except Exception as error:  # noqa: BLE001 one contender that fails must not take the others with it
+                print(f"  failed: {each}: {type(error).__name__}: {str(error)[-800:]}", file=sys.stderr, flush=True)
+                continue
+            print("  " + _short(row), file=sys.stderr, flush=True)
+            found.setdefault(place, []).append(row)
+    return [_median(rows) for _, rows in sorted(found.items())]
+
+
+def _median(rows: list[Row]) -> Row:
+    def median(values: list[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return _median(values)
+        is_number = isinstance(values[0], int | float)
+        return statistics.median(values) if is_number else values[0]
+
+    return {name: median([row[name] for row in rows]) for name in rows[0]}
+
+
+def _short(row: Row) -> str:
+    shown = {name: round(value, 3) for name, value in row.items() if isinstance(value, int | float)}
+    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _cpu(row: Row) -> float:
+    cpu: float = row["cpu_ms"]
+    return cpu
+
+
+def _mean_packed(pool: Path) -> float:
+    def sizes() -> Iterator[int]:
+        for _, (_, report) in zip(range(512), endless(pool), strict=False):
+            yield len(pack(report))
+
+    return statistics.fmean(sizes())

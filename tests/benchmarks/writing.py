@@ -1,0 +1,180 @@
+"""From figures to RESULTS.md and its charts."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.charts import bars
+from benchmarks.goals import goals
+
+Row = dict[str, Any]
+
+
+def write(figures: dict[str, Any], folder: Path) -> str:
+    """Write everything there are figures for; return the text."""
+    parts = [
+        "# Results\n",
+        "Written by `make bench`; do not edit. CPU is user and system time from the operating system. Ratios within one "
+        "run can be relied on; reports per second depend on who else used the machine.\n",
+        _machine(figures),
+        _goals(figures),
+        _uploads(figures.get("uploads", []), folder),
+        _ingest(figures.get("ingest", []), folder),
+        _enqueue(figures.get("uploads", [])),
+        _delay(figures.get("delay", [])),
+        _flatness(figures.get("flatness", [])),
+        _switches(figures.get("switches", [])),
+        _startup(figures.get("startup")),
+    ]
+    text = "\n".join(part for part in parts if part)
+    (folder / "RESULTS.md").write_text(text)
+    return text
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    align = "|---|" + "---:|" * (len(head) - 1)
+    return "\n".join(["| " + " | ".join(head) + " |", align, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def _machine(figures: dict[str, Any]) -> str:
+    rows = [[name, value] for name, value in figures["machine"].items()]
+    rows.append(["run", "quick" if figures["quick"] else "full"])
+    return "## Machine\n\n" + _table(["what", ""], rows).replace("---:|", "---|")
+
+
+def _goals(figures: dict[str, Any]) -> str:
+    rows = [[goal.what, goal.wanted, goal.found, "yes" if goal.met else "**no**"] for goal in goals(figures)]
+    return "## Goals\n\n" + _table(["ratio in this run", "wanted", "found", "met"], rows) if rows else ""
+
+
+def _uploads(rows: list[Row], folder: Path) -> str:
+    text = ""
+    for latency_ms in sorted({row["latency_ms"] for row in rows}):
+        some = sorted((row for row in rows if row["latency_ms"] == latency_ms), key=lambda row: float(row["cpu_ms"]))
+        text += f"## Uploads, upstream answers after {latency_ms} ms\n\n"
+        cpu = [(row["name"], row["family"], row["cpu_ms"]) for row in some]
+        bars(folder / f"cpu-{latency_ms}ms.svg", "CPU per delivered report, workers and Redis", cpu, unit="ms")
+        text += f"![CPU per delivered report](cpu-{latency_ms}ms.svg)\n\n"
+        if latency_ms == 100:
+            each = [(row["name"], row["family"], row["memory_mb"]) for row in some]
+            bars(folder / "memory.svg", "Memory of the workers (PSS)", each, unit="MB", digits=0)
+            text += "![Memory of the workers](memory.svg)\n\n"
+        text += _table(
+            ["", "CPU ms", "worker", "Redis", "stub", "per CPU s", "reports/s", "most in flight", "MB"],
+            [
+                [
+                    row["name"],
+                    f"**{row['cpu_ms']:.2f}**",
+                    f"{row['worker_ms']:.2f}",
+                    f"{row['redis_ms']:.2f}",
+                    f"{row['stub_ms']:.2f}",
+                    f"{1000 / row['cpu_ms']:,.0f}",
+                    f"{row['per_second']:,.0f}",
+                    f"{row['most_in_flight']:.0f}",
+                    f"{row['memory_mb']:.0f}",
+                ]
+                for row in some
+            ],
+        )
+        text += "\n"
+    return text
+
+
+def _ingest(rows: list[Row], folder: Path) -> str:
+    if not rows:
+        return ""
+    families = ["ours", "bare", "celery"]
+    each = [(row["name"], families[place], row["per_cpu_second"]) for place, row in enumerate(rows)]
+    bars(folder / "ingest.svg", "Accepted reports per CPU second, web and Redis", each, unit="/s", digits=0)
+    head = ["", "per CPU s", "web CPU ms", "Redis CPU ms", "accepted/s", "p50 ms", "p99 ms", "failed"]
+    return "## Taking reports in (wrk, 32 connections)\n\n![Accepted per CPU second](ingest.svg)\n\n" + _table(
+        head,
+        [
+            [
+                row["name"],
+                f"**{row['per_cpu_second']:,.0f}**",
+                f"{row['web_ms']:.2f}",
+                f"{row['redis_ms']:.2f}",
+                f"{row['per_second']:,.0f}",
+                f"{row['p50_ms']:.0f}",
+                f"{row['p99_ms']:.0f}",
+                f"{row['failed']:.0f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _enqueue(rows: list[Row]) -> str:
+    seen: dict[str, Row] = {}
+    for row in rows:
+        # One process of ours, and each peer's two ways, are enough: enqueueing does not know who will work.
+        seen.setdefault(_way(row["name"]), row)
+    if not seen:
+        return ""
+    return "## Enqueueing from Python, CPU ms per report\n\n" + _table(
+        ["", "program", "Redis", "bytes in Redis"],
+        [
+            [way, f"**{row['enqueue_ms']:.2f}**", f"{row['enqueue_redis_ms']:.2f}", f"{row['redis_bytes_waiting']:,.0f}"]
+            for way, row in seen.items()
+        ],
+    )
+
+
+def _way(name: str) -> str:
+    if name.startswith("roark"):
+        return "Producer.submit_many"
+    return ", ".join(name.split(", ")[:2]) if name.startswith("plain") else name.split(",")[0]
+
+
+def _delay(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    cells = [
+        [row["name"], *(f"{row[since][cut]:.1f}" for since in ("from_accept_ms", "from_call_ms") for cut in ("p50", "p99"))]
+        for row in rows
+    ]
+    return "## Delay at 50 reports/s, ms until the first byte is upstream\n\n" + _table(
+        ["", "from accepted, p50", "p99", "from handed in, p50", "p99"], cells
+    )
+
+
+def _flatness(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    return "## Cost of a report by how many wait\n\n" + _table(
+        ["", "CPU ms", "worker", "Redis", "Redis bytes each waiting", "zstd bytes", "Redis bytes each delivered"],
+        [
+            [
+                row["name"],
+                f"**{row['cpu_ms']:.2f}**",
+                f"{row['worker_ms']:.2f}",
+                f"{row['redis_ms']:.3f}",
+                f"{row['redis_bytes_waiting']:,.0f}",
+                f"{row['zstd_bytes']:,.0f}",
+                f"{row['redis_bytes_delivered']:,.0f}" if row["redis_bytes_delivered"] else "",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _switches(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    text = "## What each promise costs\n\nEverything above has all of them on.\n\n"
+    return text + _table(
+        ["one switched off", "CPU ms", "worker", "Redis"],
+        [[row["name"], f"{row['cpu_ms']:.2f}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"] for row in rows],
+    )
+
+
+def _startup(row: Row | None) -> str:
+    if not row:
+        return ""
+    return "## Start-up, seconds\n\n" + _table(
+        ["", "wall clock", "CPU"],
+        [
+            ["`roark-ingest --help`", f"{row['help_seconds']:.2f}", f"{row['help_cpu_seconds']:.2f}"],
+            ["a worker works", f"{row['worker_seconds']:.2f}", ""],
+        ],
+    )

@@ -1,0 +1,72 @@
+"""A worker for tests only: it ends like a crash, once, at the place in a report's way that CRASH_AT names."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from roark_producer.operations import Claim, Claimed, LaneState
+from roark_worker import app as worker_app
+from roark_worker.delivery import Delivery
+from roark_worker.engine import Engine
+from roark_worker.settlement import Release, Settlement
+from roark_worker.settling import Settling
+
+_CRASHED = Path("crashed")
+_AT = os.environ["CRASH_AT"]
+
+
+def crash() -> None:
+    """End without a last word, the first time."""
+    if not _CRASHED.exists():
+        _CRASHED.touch()
+        os._exit(137)
+
+
+_drain, _claim, _attempt, _record = Engine.drain, Delivery._claim, Delivery._attempt, Settling._record
+
+
+def drain(self: Engine) -> Any:
+    if _AT == "with the wake-up in hand":
+        crash()
+    return _drain(self)
+
+
+async def claim(self: Delivery, *, listen: bool) -> Claim:
+    # The uploads that it starts have had no turn of the event loop yet.
+    got = await _claim(self, listen=listen)
+    if got.reports and _AT == "after claim":
+        crash()
+    if got.reports and (_AT, got.lane) in {
+        ("with the probe of a held lane", LaneState.PROBING),
+        ("with the breaker's probe", LaneState.HALF_OPEN),
+    }:
+        crash()
+    return got
+
+
+async def attempt(self: Delivery, report: Claimed) -> Any:
+    if _AT == "during the upload":
+        asyncio.get_running_loop().call_later(0.03, crash)
+    verdict = await _attempt(self, report)
+    if _AT == "after the answer":
+        crash()
+    return verdict
+
+
+async def record(self: Settling, batch: Sequence[Settlement]) -> None:
+    released = [one for one in batch if isinstance(one, Release)]
+    if released and _AT == "between hold and release" and (holds := self._holds(released)):
+        await self._ledger.run_all([operation for _, operation in holds])
+        crash()
+    await _record(self, batch)
+    if _AT == "after settle":
+        crash()
+
+
+Engine.drain = drain  # type: ignore[method-assign]
+Delivery._claim = claim  # type: ignore[method-assign]
+Delivery._attempt = attempt  # type: ignore[method-assign]
+Settling._record = record  # type: ignore[method-assign]
+app = worker_app.app

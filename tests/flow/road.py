@@ -1,0 +1,99 @@
+"""The way to Roark with rules, a clock to turn and uploads to end one by one, so that a test reads as what happens.
+
+    road = Road(ledger, clock, FlowRules(ceiling=4))
+    one, two = road.start(2)
+    road.fail(one)
+    road.deliver(two, took_ms=120)
+"""
+
+from collections.abc import Iterable
+
+from clocks import Clock
+
+from roark_producer import operations
+from roark_producer.flow import FlowRules
+from roark_producer.ledger import Ledger
+from roark_producer.operations import Acceptable, Bury, Claim, Defer, Deliver, Held, Signal
+from roark_producer.records import Lane, Snapshot
+from roark_producer.report import CallId
+
+LEASE_MS = 15_000
+_PLENTY = 10**9
+
+
+class Road:
+    """Uploads on one ledger. Its counters say how many reports were accepted and which uploads are out."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, rules: FlowRules) -> None:
+        self.run = ledger.run
+        self.clock = clock
+        self.rules = rules
+        self.accepted = 0
+        self.out: list[Held] = []
+
+    def accept(self, number: int = 1) -> None:
+        ids = [CallId(f"call {self.accepted + place}") for place in range(number)]
+        self.accepted += number
+        reports = [Acceptable(one, "print", b"packed") for one in ids]
+        self.run(operations.accept(reports, revisions="record", per_wakeup=64))
+
+    def claim(self, wanted: int = 100, *, listen_ms: int = 0) -> Claim:
+        found = self.run(
+            operations.claim(
+                wanted=wanted, lease_ms=LEASE_MS, listen_ms=listen_ms, most_bytes=_PLENTY, rules=self.rules
+            )
+        )
+        self.out += [Held(one.call_id, one.token) for one in found.reports]
+        return found
+
+    def start(self, wanted: int = 1) -> list[Held]:
+        """Claim exactly so many."""
+        found = self.claim(wanted)
+        assert len(found.reports) == wanted, found
+        return self.out[-wanted:]
+
+    def deliver(self, *held: Held, took_ms: int = 100, pause_ms: int = 0) -> None:
+        outcomes = [Deliver(one, "", b"{}", took_ms, pause_ms) for one in held]
+        self._ended(held, self.run(operations.deliver(outcomes, keep_payloads=False, rules=self.rules)))
+
+    def fail(self, *held: Held, signal: Signal = Signal.FAULT, pause_ms: int = 0) -> None:
+        outcomes = [Defer(one, 60_000, "reason", b"{}", signal, pause_ms) for one in held]
+        self._ended(held, self.run(operations.defer(outcomes, rules=self.rules)))
+
+    def bury(self, *held: Held, signal: Signal = Signal.NONE) -> None:
+        self._ended(held, self.run(operations.bury([Bury(one, "reason", b"{}", signal) for one in held], rules=self.rules)))
+
+    def release(self, *held: Held) -> None:
+        self._ended(held, self.run(operations.release(held)))
+
+    def refuse(self, held: Held, *, gap_ms: int = 10_000, longest_gap_ms: int = 300_000) -> None:
+        """Roark refuses all of us: what a worker does with a 401."""
+        self.run(
+            operations.hold(
+                by="roark", reason="http_401", gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=held
+            )
+        )
+        self.release(held)
+
+    def _ended(self, held: Iterable[Held], recorded: list[bool]) -> None:
+        assert all(recorded)
+        for one in held:
+            self.out.remove(one)
+
+    def break_open(self) -> None:
+        """Fail until the breaker is open."""
+        for _ in range(100):
+            if self.lane.state != "open":
+                break
+            self.accept(10)
+            self.fail(*self.start(min(10, max(1, len(self.claim(10).reports)))))
+            self.clock.advance(100)
+        assert self.lane.state == "breaker-open"
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.run(operations.snapshot())
+
+    @property
+    def lane(self) -> Lane:
+        return self.snapshot.lane

@@ -1,0 +1,109 @@
+"""The commands at a terminal and in pipes: progress, questions, narrow windows, readers that leave, Ctrl-C."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import CommandLine, report
+from servers import Server
+from terminals import in_a_terminal
+
+DEADLINE_SECONDS = 30.0
+
+# The standard library warns of a fork in a process with threads; this child execs at once.
+pytestmark = pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture
+def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    made = CommandLine(valkey.url, prefix, tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_a_terminal_without_input_is_told_so(line: CommandLine) -> None:
+    code, shown = in_a_terminal(line, "enqueue")
+    assert code == 2
+    assert "no FILE was named and standard input is a terminal" in shown
+
+
+def test_a_terminal_shows_a_progress_bar(line: CommandLine) -> None:
+    (line.folder / "many.ndjson").write_bytes(b"".join(report(f"c-{n}", noise="x" * 2000) + b"\n" for n in range(1000)))
+    code, shown = in_a_terminal(line, "enqueue", "many.ndjson", columns=100)
+    assert code == 0
+    assert " read, " in shown
+    assert "1000  accepted" in shown
+
+
+def test_a_narrow_terminal_loses_no_part_of_an_id(line: CommandLine) -> None:
+    call_id = "c-" + "0123456789" * 6
+    line.bury_all(call_id, message="[bold]very[/bold] bad")
+    for columns in (30, 60, 200):
+        _, shown = in_a_terminal(line, "dlq", "list", columns=columns, NO_COLOR="1")
+        assert call_id in shown
+        assert "\x1b[3" not in shown
+    assert "[bold]very[/bold] bad" in shown
+
+
+@pytest.mark.parametrize(("typed", "code", "dead"), [(b"y\n", 0, 0), (b"n\n", 1, 2)])
+def test_a_person_is_asked_before_all_are_replayed(line: CommandLine, typed: bytes, code: int, dead: int) -> None:
+    line.bury_all("c-1", "c-2")
+    ended, shown = in_a_terminal(line, "dlq", "replay", "--all", typed=typed)
+    assert "Replay 2 dead letters? [y/N]" in shown
+    assert (ended, line.snapshot().states["dead"]) == (code, dead)
+
+
+def test_status_watches_until_ctrl_c(line: CommandLine) -> None:
+    process = line.process("status", "--watch", "--json")
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["states"]["ready"] == 0
+    line.accept("c-1")
+    assert json.loads(process.stdout.readline())["states"]["ready"] == 1
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [["dlq", "list", "--json"], ["dlq", "list"], ["--help"], ["why", "c-1"]])
+def test_a_reader_that_has_had_enough_gets_no_traceback(line: CommandLine, arguments: list[str]) -> None:
+    line.bury_all(*(f"c-{number}" for number in range(50)), message="x" * 250)
+    process = line.process(*arguments)
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(DEADLINE_SECONDS) in {0, 1}
+
+
+def test_a_terminal_that_lacks_a_character_shows_something_else_instead(line: CommandLine) -> None:
+    line.bury_all("c-1", message="caf\u00e9 \u2026")
+    process = line.process("dlq", "show", "c-1", env={"PYTHONIOENCODING": "ascii"})
+    stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, stderr) == (0, b"")
+    assert b"caf? ?" in stdout
+
+
+def test_colors_are_for_terminals_and_for_those_who_want_them(line: CommandLine) -> None:
+    line.bury_all("c-1")
+    _, colored = in_a_terminal(line, "status")
+    _, plain = in_a_terminal(line, "status", NO_COLOR="1")
+    assert "\x1b[1;33m" in colored
+    assert "\x1b[1;33m" not in plain
+    assert "\x1b" not in line.run("status").stdout
+
+
+def test_commands_follow_each_other_in_a_pipe(line: CommandLine) -> None:
+    making = line.process("sample", "--count", "20", "--odd", "0", "--dup", "0")
+    taking = line.process("enqueue", "--json", stdin=making.stdout)
+    assert making.stdout
+    making.stdout.close()
+    stdout, _ = taking.communicate(timeout=DEADLINE_SECONDS)
+    assert [json.loads(told)["result"] for told in stdout.splitlines()] == ["accepted"] * 20
+    assert making.wait(DEADLINE_SECONDS) == 0
+    assert making.stderr
+    making.stderr.close()
