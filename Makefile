@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-bench
 ARGS   ?=
 
 .DEFAULT_GOAL := help
@@ -32,6 +33,12 @@ chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 fuzz: $(READY) ## a million bodies through the report parser, a hundred thousand through the webhook
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
+bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks --peers $(PEERS) $(ARGS)
+
+bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in under five minutes
+	PYTHONPATH=tests $(BIN)/python -m benchmarks --quick --peers $(PEERS) $(ARGS)
+
 lint: $(READY) ## ruff, import-linter and mypy
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
@@ -49,9 +56,16 @@ env-example: $(READY) ## write .env.example from the settings
 	$(BIN)/python -m roark_ops.env_example > .env.example
 
 clean: ## remove what is made here, the data of `up` excepted
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt ops/bootstrap.py
 	@$(PYTHON) ops/bootstrap.py $(VENV)
+	@touch $@
+
+$(PEERS)/.ready: tests/benchmarks/requirements-peers.txt tests/benchmarks/requirements-arq.txt
+	$(PYTHON) -m venv $(PEERS)/main
+	$(PYTHON) -m venv $(PEERS)/arq
+	$(PEERS)/main/bin/pip install -q --disable-pip-version-check -r tests/benchmarks/requirements-peers.txt
+	$(PEERS)/arq/bin/pip install -q --disable-pip-version-check -r tests/benchmarks/requirements-arq.txt
 	@touch $@

@@ -8,6 +8,8 @@ kept in results/figures.json, so a part can be run again by itself.
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ FIGURES = RESULTS / "figures.json"
 
 
 def main() -> None:
+    # What was started has to end with this process: the blocks that end it run when an exception passes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="fewer contenders, one round, under five minutes")
     parser.add_argument("--only", default=",".join(parts.ALL), help=f"some of: {','.join(parts.ALL)}")
@@ -38,7 +42,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         pool = Path(folder) / "pool.tsv"
         sizes = write_pool(pool)
-        figures["machine"]["reports"] = f"median {sizes[len(sizes) // 2] / 1000:.0f} kB, largest {sizes[-1] / 1000:.0f} kB"
+        figures["machine"]["reports"] = (
+            f"median {sizes[len(sizes) // 2] / 1000:.0f} kB, largest {sizes[-1] / 1000:.0f} kB"
+        )
         plan = Plan(
             pool=pool,
             peers=told.peers,

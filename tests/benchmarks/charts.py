@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 _ROW, _LEFT, _WIDTH, _RIGHT, _TOP = 26, 330, 380, 120, 46
+_SVG = 'xmlns="http://www.w3.org/2000/svg"'
 _COLOURS = {"ours": "#2f7d5b", "bare": "#9aa0a6", "celery": "#b5651d", "queue": "#4a6fa5"}
 
 
@@ -13,8 +14,7 @@ def bars(path: Path, title: str, rows: list[tuple[str, str, float]], *, unit: st
     height = _TOP + _ROW * len(rows) + 12
     width = _LEFT + _WIDTH + _RIGHT
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui, sans-serif" font-size="13">',
+        f'<svg {_SVG} width="{width}" height="{height}" font-family="sans-serif" font-size="13">',
         f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
         f'<text x="16" y="26" font-size="15" font-weight="600" fill="#202124">{escape(title)}</text>',
     ]

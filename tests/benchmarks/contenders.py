@@ -47,10 +47,12 @@ class Contender:
 OUR_WORKER = ("-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "--without-gossip", "--without-mingle")
 
 
-def ours(name: str, *, processes: int = 1, quick: bool = True, guess: int = 2000, **settings: str) -> Contender:
+def ours(name: str, *, processes: int = 1, quick: bool = True, guess: int = 1600, **settings: str) -> Contender:
     """The product with some of its settings."""
     variables = {f"ROARK_INGEST_{key.upper()}": value for key, value in settings.items()}
-    return Contender(name, "ours", "benchmarks.ours:enqueue", OUR_WORKER, guess, processes, OUR_PYTHON, variables, quick)
+    return Contender(
+        name, "ours", "benchmarks.ours:enqueue", OUR_WORKER, guess, processes, OUR_PYTHON, variables, quick
+    )
 
 
 def everybody(peers: Path) -> list[Contender]:
@@ -60,7 +62,7 @@ def everybody(peers: Path) -> list[Contender]:
         ours("roark-ingest, 1 process"),
         ours("roark-ingest, 1 process, 512 in flight", max_in_flight="512"),
         ours("roark-ingest, 2 processes", processes=2),
-        Contender("bare loop, 512 in flight", "bare", "benchmarks.bare:enqueue", ("-m", "benchmarks.bare"), 2500),
+        Contender("bare loop, 512 in flight", "bare", "benchmarks.bare:enqueue", ("-m", "benchmarks.bare"), 1800),
         *_plain_celery(main),
         *_other_queues(main, arq),
     ]
@@ -99,7 +101,7 @@ def _other_queues(main: str, arq: str) -> list[Contender]:
             900,
         ),
         queue(
-            "dramatiq, 2 × 32 threads",
+            "dramatiq, 2 processes of 32 threads",
             "dramatiq_tasks",
             "enqueue",
             "-m dramatiq -p 2 -t 32 --skip-logging benchmarks.peers.dramatiq_tasks",
@@ -128,5 +130,3 @@ def _other_queues(main: str, arq: str) -> list[Contender]:
             300,
         ),
     ]
-
-

@@ -1,6 +1,6 @@
 """Makes a contender's backlog by its own means, and prints what that cost in this process: JSON.
 
-    python -m benchmarks.fill benchmarks.peers.celery_tasks:enqueue_by_id --count 1000 --pool FILE
+python -m benchmarks.fill benchmarks.peers.celery_tasks:enqueue_by_id --count 1000 --pool FILE
 """
 
 import argparse

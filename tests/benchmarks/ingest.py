@@ -79,9 +79,9 @@ def load(endpoint: Endpoint, pool: Path, *, seconds: float, connections: int = C
 
 
 def _wrk(url: str, pool: Path, seconds: float, connections: int) -> dict[str, Any]:
+    options = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"]
     done = subprocess.run(
-        ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--latency"]
-        + ["--timeout", "20s", "--script", str(HERE / "wrk.lua"), url, "--", str(pool)],
+        [*options, "--latency", "--timeout", "20s", "--script", str(HERE / "wrk.lua"), url, "--", str(pool)],
         capture_output=True,
         text=True,
         check=False,

@@ -54,9 +54,7 @@ def uploads(plan: Plan) -> list[Row]:
 
 def taking_in(plan: Plan) -> list[Row]:
     """The webhook and its peers."""
-    return _rounds(
-        plan, ingest.endpoints(plan.peers), lambda each: ingest.load(each, plan.pool, seconds=plan.seconds)
-    )
+    return _rounds(plan, ingest.endpoints(plan.peers), lambda each: ingest.load(each, plan.pool, seconds=plan.seconds))
 
 
 def light_load(plan: Plan) -> list[Row]:
@@ -74,7 +72,6 @@ def flatness(plan: Plan) -> list[Row]:
 
     def measured(backlog: int) -> Row:
         to_the_end = backlog <= 10_000
-        # All sizes are measured over about as many reports; what lies behind them is what differs.
         row = upload(
             ours(f"{backlog:,} waiting"),
             plan.pool,

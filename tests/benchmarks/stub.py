@@ -107,9 +107,7 @@ class Connection(asyncio.Protocol):
 
 
 async def _serve(upstream: Upstream) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(upstream), "127.0.0.1", 0, backlog=4096
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(upstream), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

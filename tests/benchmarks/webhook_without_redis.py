@@ -1,6 +1,6 @@
 """The product's webhook with one part taken out: it answers without storing anything. Only a bound to measure against.
 
-    python -m benchmarks.webhook_without_redis
+python -m benchmarks.webhook_without_redis
 """
 
 from typing import Any

@@ -7,14 +7,16 @@ from benchmarks.charts import bars
 from benchmarks.goals import goals
 
 Row = dict[str, Any]
+_PREFACE = """Written by `make bench`; do not edit. CPU is user and system time from the operating system. Ratios within
+one run can be relied on; reports per second depend on who else used the machine.
+"""
 
 
 def write(figures: dict[str, Any], folder: Path) -> str:
     """Write everything there are figures for; return the text."""
     parts = [
         "# Results\n",
-        "Written by `make bench`; do not edit. CPU is user and system time from the operating system. Ratios within one "
-        "run can be relied on; reports per second depend on who else used the machine.\n",
+        _PREFACE,
         _machine(figures),
         _goals(figures),
         _uploads(figures.get("uploads", []), folder),
@@ -114,7 +116,12 @@ def _enqueue(rows: list[Row]) -> str:
     return "## Enqueueing from Python, CPU ms per report\n\n" + _table(
         ["", "program", "Redis", "bytes in Redis"],
         [
-            [way, f"**{row['enqueue_ms']:.2f}**", f"{row['enqueue_redis_ms']:.2f}", f"{row['redis_bytes_waiting']:,.0f}"]
+            [
+                way,
+                f"**{row['enqueue_ms']:.2f}**",
+                f"{row['enqueue_redis_ms']:.2f}",
+                f"{row['redis_bytes_waiting']:,.0f}",
+            ]
             for way, row in seen.items()
         ],
     )
@@ -123,14 +130,17 @@ def _enqueue(rows: list[Row]) -> str:
 def _way(name: str) -> str:
     if name.startswith("roark"):
         return "Producer.submit_many"
-    return ", ".join(name.split(", ")[:2]) if name.startswith("plain") else name.split(",")[0]
+    return ", ".join(name.split(", ")[:2]) if name.startswith("plain") else name.split(",", maxsplit=1)[0]
 
 
 def _delay(rows: list[Row]) -> str:
     if not rows:
         return ""
     cells = [
-        [row["name"], *(f"{row[since][cut]:.1f}" for since in ("from_accept_ms", "from_call_ms") for cut in ("p50", "p99"))]
+        [
+            row["name"],
+            *(f"{row[since][cut]:.1f}" for since in ("from_accept_ms", "from_call_ms") for cut in ("p50", "p99")),
+        ]
         for row in rows
     ]
     return "## Delay at 50 reports/s, ms until the first byte is upstream\n\n" + _table(
@@ -161,7 +171,8 @@ def _flatness(rows: list[Row]) -> str:
 def _switches(rows: list[Row]) -> str:
     if not rows:
         return ""
-    text = "## What each promise costs\n\nEverything above has all of them on.\n\n"
+    text = "## What each promise costs\n\nEverything above has all of these on. "
+    text += "Celery events for each single report are in no figure.\n\n"
     return text + _table(
         ["one switched off", "CPU ms", "worker", "Redis"],
         [[row["name"], f"{row['cpu_ms']:.2f}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"] for row in rows],

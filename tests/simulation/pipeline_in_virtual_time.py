@@ -171,7 +171,7 @@ class World:
     replayed: int = 0
 
     def __post_init__(self) -> None:
-        self.settings = WorkerSettings(**{"roark_api_bearer_token": "token", **self.options})
+        self.settings = WorkerSettings(**{"_env_file": None, "roark_api_bearer_token": "token", **self.options})
         self.chance = random.Random(self.seed)
         self.clock_is_off_ms = 0
         self.ledger = Ledger(self.client, prefix=self.prefix, clock=self._now_ms)

@@ -5,6 +5,7 @@ too narrow for a lane that lost its way.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -219,8 +220,7 @@ class TestOutages:
         world = simulate(hanging, lease_seconds=15)
 
         async def kill_the_prober() -> None:
-            while not [one for one in world.staff if one.uploads and world.seconds > 16]:
-                await asyncio.sleep(0.1)
+            await world.until(lambda: world.seconds > 16 and any(one.uploads for one in world.staff), 100)
             await next(one for one in world.staff if one.uploads).die()
 
         world.run(world.arrive(per_second=20, seconds=60), kill_the_prober())
@@ -230,7 +230,7 @@ class TestOutages:
         assert row.delivered == row.reports
         assert row.dead == 0
         assert len(probes) >= 2
-        assert all(later - earlier >= 15 for earlier, later in zip(probes, probes[1:], strict=False))
+        assert all(later - earlier >= 15 for earlier, later in itertools.pairwise(probes))
 
 
 class TestRefusals:
@@ -262,7 +262,7 @@ class TestRefusals:
 
         row = count("401 until mended after 190 s", world, fault_ended=200, back_at_per_second=9)
         refused = [one.began for one in world.roark.attempts if one.status == 401]
-        gaps = [later - earlier for earlier, later in zip(refused, refused[1:], strict=False) if later - earlier > 1]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(refused) if later - earlier > 1]
         assert (row.dead, row.delivered) == (0, row.reports)
         assert gaps == sorted(gaps)
         assert gaps[0] == pytest.approx(10, abs=2)

@@ -1,8 +1,8 @@
 """Audits the ledger now and then, one worker at a time: what it finds is shown by `status` and the metrics.
 
-    wait       until the ledger gives this worker the turn (`audit_turn.lua`); a holder that died loses it
-    audit      on a thread of its own, with a small share of Redis's time; the turn is kept meanwhile
-    record     the result in the ledger; what is broken is told in the log, and mended by a person's `audit --repair`
+wait       until the ledger gives this worker the turn (`audit_turn.lua`); a holder that died loses it
+audit      on a thread of its own, with a small share of Redis's time; the turn is kept meanwhile
+record     the result in the ledger; what is broken is told in the log, and mended by a person's `audit --repair`
 """
 
 import logging

@@ -85,12 +85,12 @@ end
 -- A run is made of attempts that began after its first failure: what was under way before tells about the past,
 -- be it good (slow answers that still come) or bad (a proxy that restarts ends all uploads at the same moment).
 local function count_run()
-  if lane.run_since and noted.good_began >= lane.run_since then lane.run, lane.run_since = nil, nil end
+  if lane.run_since and noted.good_began > lane.run_since then lane.run, lane.run_since = nil, nil end
   if #noted.bad == 0 then return end
   lane.run_since = lane.run_since or now
   lane.run = lane.run or 1
   for _, began in ipairs(noted.bad) do
-    if began >= lane.run_since then lane.run = lane.run + 1 end
+    if began > lane.run_since then lane.run = lane.run + 1 end
   end
 end
 

@@ -1,6 +1,8 @@
 """A webhook on a server of its own, for all tests of a module or for one that does it harm."""
 
+import gc
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +51,12 @@ def ledger(valkey: Valkey) -> Iterator[Ledger]:
 @pytest.fixture
 def call_id() -> str:
     return next(ids)
+
+
+@pytest.fixture(autouse=True)
+def _sockets_of_servers_that_hung_up() -> Iterator[None]:
+    """Collect what httpcore leaves of such connections here, not in the middle of some other test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="unclosed <socket", category=ResourceWarning)
+        gc.collect()

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from webhook_process import (
     SECRET,
     Valkey,
@@ -23,6 +24,9 @@ from roark_producer import operations
 from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
+
+# httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 class TestRedisAway:

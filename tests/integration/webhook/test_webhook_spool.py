@@ -21,6 +21,9 @@ from roark_producer.lifecycle import State
 from roark_producer.packing import unpack
 from roark_producer.spool import pending
 
+# httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 SPOOLING = {"spool": "true", "webhook_body_seconds": 20}
 IN_ORDER = 60
 

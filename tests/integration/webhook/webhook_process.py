@@ -142,7 +142,7 @@ def start(folder: Path, redis_url: str, **values: object) -> Webhook:
     log = folder / "webhook.log"
     said = re.fullmatch(r"webhook listening on (http://\S+)\n", line)
     assert said, log.read_text()
-    return Webhook(process, said[1], httpx.Client(timeout=20), log)
+    return Webhook(process, said[1], httpx.Client(timeout=60), log)
 
 
 def eventually(check: Callable[[], object], seconds: float = 10) -> None:
@@ -176,7 +176,7 @@ def total(ledger: Ledger, counter: str) -> int:
 
 def sent_by_hand(address: tuple[str, int], *parts: bytes) -> socket.socket:
     """Open a connection of our own and send these bytes."""
-    connection = socket.create_connection(address, timeout=15)
+    connection = socket.create_connection(address, timeout=60)
     try:
         for part in parts:
             connection.sendall(part)
