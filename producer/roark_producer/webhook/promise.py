@@ -13,11 +13,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from roark_producer import operations
 from roark_producer.connection import translated_errors
 from roark_producer.durability import Kept
 from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerUnavailable
 from roark_producer.ledger import AfterWrite, AsyncLedger
 from roark_producer.logs import event
+from roark_producer.records import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,14 @@ class PromisedLedger:
         except LedgerError as error:
             return str(error)
         return None
+
+    async def snapshot(self) -> Snapshot | None:
+        """Return the ledger at one moment, or None where it does not answer within a second or so."""
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                return await (await self.get()).run(operations.snapshot())
+        except (TimeoutError, LedgerError):
+            return None
 
     async def _check(self) -> None:
         try:
