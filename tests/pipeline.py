@@ -161,6 +161,10 @@ class Sandbox:
         """Change faults, scenario or latency from the next request on."""
         self._client.put("/_sandbox/faults", json=change).raise_for_status()
 
+    def forget(self) -> None:
+        """Count calls and requests anew."""
+        self._client.post("/_sandbox/reset").raise_for_status()
+
     def close(self) -> None:
         self._client.close()
 

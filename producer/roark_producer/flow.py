@@ -19,8 +19,9 @@ class FlowRules:
 
     `per_second` 0 means no rate limit; `burst` is how many uploads may start at once after a pause. `ceiling`
     is the most uploads in flight over all workers; with `adaptive` the level below it is found by itself.
-    The breaker opens when, of at least `least` attempts in `window_ms`, the share `share` failed; it lets a
-    probe through after `cooldown_ms`, a gap that doubles up to `longest_cooldown_ms`. `least` 0: no breaker.
+    The breaker opens when, of at least `least` attempts in `window_ms`, the share `share` failed, or when `least`
+    attempts in a row did that began after the first failure; it lets a probe through after `cooldown_ms`, a gap
+    that doubles up to `longest_cooldown_ms`. `least` 0: no breaker.
     """
 
     per_second: float = 0.0

@@ -219,10 +219,10 @@ class TestTheProbe:
 
 
 class TestComingBack:
-    def test_the_level_starts_at_4_and_doubles_with_each_round(self, road: Road) -> None:
+    def test_the_level_starts_low_and_doubles_with_each_round(self, road: Road) -> None:
         road.break_open()
         road.deliver(road.probe())
-        road.accept(200)
+        road.accept(300)
         rounds = []
         for _ in range(6):
             found = road.claim(200)
@@ -230,7 +230,7 @@ class TestComingBack:
             road.clock.advance(100)
             road.deliver(*road.out)
 
-        assert rounds == [4, 8, 16, 32, 64, 64]
+        assert rounds == [5, 10, 20, 40, 64, 64], "4, and one for the probe itself"
 
     def test_failures_right_after_it_closed_open_it_again_for_twice_as_long(self, road: Road) -> None:
         road.break_open()

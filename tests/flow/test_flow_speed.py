@@ -37,7 +37,7 @@ def test_one_quick_second_does_not_make_a_forecast_of_hope(road: Road) -> None:
 
 
 def test_after_a_long_silence_it_is_measured_anew(road: Road) -> None:
-    road.accept(900)
+    road.accept(3_000)
     play_seconds(road, 30, come=10, go=30)
     road.clock.advance(3_600_000)
     road.deliver(*road.start(1))
@@ -48,4 +48,4 @@ def test_after_a_long_silence_it_is_measured_anew(road: Road) -> None:
     play_seconds(road, 40, come=10, go=20)
 
     assert road.lane.speed is not None
-    assert road.lane.speed.delivered_per_second == pytest.approx(20, rel=0.2)
+    assert road.lane.speed.delivered_per_second == pytest.approx(20, rel=0.1)

@@ -491,12 +491,18 @@ class TestStop:
     async def test_reports_that_a_late_claim_brings_are_not_left_under_a_lease(
         self, bench: Bench, sandbox: Upstream
     ) -> None:
-        # given a claim that the server is slow to answer
-        bench.submit(reports(10))
+        server = bench.ledger.client
+
+        def claim_is_under_way() -> bool:
+            return any(client["cmd"] == "evalsha" and "b" in client["flags"] for client in server.client_list())
+
         async with bench.delivery(roark_base_url=sandbox.url) as delivery:
-            bench.ledger.client.execute_command("CLIENT", "PAUSE", 300)
+            # given a claim that the server is slow to answer
+            await delivery.drain()
+            bench.submit(reports(10))
+            server.execute_command("CLIENT", "PAUSE", 500, "WRITE")
             drain = asyncio.create_task(delivery.drain())
-            await asyncio.sleep(0)
+            await until(claim_is_under_way, "a claim that waits")
 
             # when the worker stops before the answer comes
             await delivery.stop(0)
@@ -581,7 +587,7 @@ class TestEngine:
     ) -> None:
         sandbox.behave(latency_ms=200)
         bench.submit(reports(1))
-        first = threading.Thread(target=engine.drain)
+        first = threading.Thread(target=engine.drain, daemon=True)
         first.start()
         wait_for(lambda: bench.count(State.UPLOADING))
 
@@ -596,7 +602,7 @@ class TestEngine:
         sandbox.behave(latency_ms=200)
         bench.submit(reports(50))
         ended: list[str] = []
-        drain = threading.Thread(target=lambda: ended.append(getattr(engine.drain(), "ended", "")))
+        drain = threading.Thread(target=lambda: ended.append(getattr(engine.drain(), "ended", "")), daemon=True)
         drain.start()
         wait_for(lambda: sandbox.stats()["in_flight"] == 10)
 
@@ -621,7 +627,7 @@ class TestEngine:
 
     def test_drains_and_a_stop_from_many_threads_all_return(self, bench: Bench, engine: Engine) -> None:
         bench.submit(reports(200))
-        drains = [threading.Thread(target=engine.drain) for _ in range(20)]
+        drains = [threading.Thread(target=engine.drain, daemon=True) for _ in range(20)]
         for drain in drains:
             drain.start()
 

@@ -6,9 +6,13 @@ too narrow for a lane that lost its way.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
+import redis
+from fakeredis import FakeStrictRedis
+from fakes import ScriptingFakeServer
 from figures import Figures, began_between, delays, most_in_any
 from pipeline_in_virtual_time import World
 from simulated_roark import (
@@ -23,6 +27,7 @@ from simulated_roark import (
     queueing,
     refusing,
 )
+from virtual_time import NothingLeft, run_virtually
 
 from roark_producer import operations
 from roark_producer.lifecycle import State
@@ -183,7 +188,8 @@ class TestOutages:
         assert most_in_any(1.0, afterwards) <= 120, "no herd"
         backlog_gone = max(one.seconds for one in world.watched if one.snapshot.states[State.READY] > 50)
         assert backlog_gone < 3660 + 75 + 1.4 * 7200 / 98
-        live = delays(world, arrived_from=3740)
+        assert next(one for one in world.watched if one.seconds >= 3700).snapshot.states[State.READY] > 1000
+        live = delays(world, arrived_from=3680, arrived_to=3700)
         assert live[len(live) // 2] < 0.3
         assert live[-1] < 2, "live calls do not queue behind the outage's"
 
@@ -334,3 +340,36 @@ class TestClock:
         # Reports that were waiting then are due by the clock that they were told; the lane itself goes on.
         assert world.at_end.states[State.READY] == 0
         assert delays(world, arrived_from=35)[-1] < 0.5
+
+
+class TestTheSimulationItself:
+    @pytest.fixture
+    def fake_client(self) -> Iterator["redis.Redis"]:
+        with FakeStrictRedis(server=ScriptingFakeServer()) as client:
+            yield client
+
+    def test_the_same_seed_is_the_same_story_on_a_server_and_on_fakeredis(
+        self, quick_client: "redis.Redis", fake_client: "redis.Redis", prefix: str
+    ) -> None:
+        stories = []
+        for name, client in (("first", quick_client), ("again", quick_client), ("fake", fake_client)):
+            roark = SimulatedRoark(lognormal(0.1, sigma=0.5), down(2, 5), over_concurrency(10), over_rate(60))
+            world = World(client, f"simulated-{prefix}-{name}", roark)
+            world.run(world.arrive(per_second=40, seconds=8))
+            stories.append(roark.attempts)
+
+        assert stories[0] == stories[1] == stories[2]
+
+    def test_an_hour_in_which_nothing_happens_takes_no_time(self) -> None:
+        started = time.monotonic()
+
+        assert run_virtually(asyncio.sleep(3_600, "slept")) == "slept"
+
+        assert time.monotonic() - started < 1
+
+    def test_who_waits_for_nobody_is_told_so(self) -> None:
+        async def wait_for_ever() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        with pytest.raises(NothingLeft):
+            run_virtually(wait_for_ever())

@@ -156,7 +156,7 @@ class Roark:
         return f"no answer within {self._upload_seconds:g} s"
 
     async def _post_again(self, body: bytes, error: Exception) -> Answer:
-        # tenacity starts from the failure of the first try: around every upload it would cost a tenth of it.
+        # tenacity starts from the failure of the first try: around every upload it would cost some 8 % of it.
         failed = [error]
 
         async def next_try() -> Answer:

@@ -91,8 +91,7 @@ end
 
 -- Uploads that came back well.
 local function went_well(rules, number)
-  -- A probe that has just opened the lane says nothing about how much more it takes.
-  if number == 0 or lane.resumed == now then return end
+  if number == 0 then return end
   if not rules.adaptive then
     -- A fixed level has only the slow start after a breaker to come back from.
     if lane.limit then lane.limit = lane.limit + number end
