@@ -197,28 +197,37 @@ class Bury:
     signal: Signal = Signal.NONE
 
 
-def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
-    """Record deliveries; False marks a lost lease."""
+class Recorded(list[bool]):
+    """Whether each outcome was recorded; False marks a lost lease.
+
+    `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_open`.
+    """
+
+    news: tuple[tuple[str, str], ...] = ()
+
+
+def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record deliveries."""
     args: list[Argument] = [int(keep_payloads), rules.text(), _longest_pause(outcomes)]
     for outcome in outcomes:
         args += (*_pair(outcome.held), outcome.roark_call_id or "-", outcome.detail, outcome.took_ms)
-    return Operation("deliver", tuple(args), _parse_flags)
+    return Operation("deliver", tuple(args), _parse_recorded)
 
 
-def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
-    """Record failed attempts that will be repeated; False marks a lost lease."""
+def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record failed attempts that will be repeated."""
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
     for outcome in outcomes:
         args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal))
-    return Operation("defer", tuple(args), _parse_flags)
+    return Operation("defer", tuple(args), _parse_recorded)
 
 
-def bury(outcomes: Iterable[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[list[bool]]:
-    """Record reports as dead letters; False marks a lost lease."""
+def bury(outcomes: Iterable[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record reports as dead letters."""
     args: list[Argument] = [rules.text()]
     for outcome in outcomes:
         args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal))
-    return Operation("bury", tuple(args), _parse_flags)
+    return Operation("bury", tuple(args), _parse_recorded)
 
 
 def release(held: Iterable[Held]) -> Operation[list[bool]]:
@@ -245,6 +254,12 @@ def _pairs(held: Iterable[Held]) -> tuple[Argument, ...]:
 
 def _parse_flags(reply: list[int]) -> list[bool]:
     return [flag == 1 for flag in reply]
+
+
+def _parse_recorded(reply: list[Any]) -> Recorded:
+    recorded = Recorded(flag == 1 for flag in reply if isinstance(flag, int))
+    recorded.news = tuple((what.decode(), why.decode()) for what, why in reply[len(recorded) :])
+    return recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,8 +302,10 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     state, reason, since, following = "open", "", 0, 0
     if fields.get("state") == "held":
         state, reason = "held", fields.get("reason", "")
-        since, following = number("since"), number("probe_at")
-    elif until := number("breaker_until"):
+        probe_at = number("probe_at")
+        since, following = number("since"), max(probe_at, number("paused_until")) if probe_at else 0
+    elif "breaker_until" in fields:
+        until = max(number("breaker_until"), number("paused_until"))
         state = "breaker-open" if until > now_ms else "half-open"
         reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
     elif (until := number("paused_until")) > now_ms:

@@ -36,9 +36,11 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, required=True, help="folder of the peers' virtual environments")
     told = parser.parse_args()
     quick: bool = told.quick
+    # Workers run in folders of their own, so a relative path would lead nowhere.
+    peers: Path = told.peers.absolute()
     chosen = told.only.split(",")
     kept = json.loads(FIGURES.read_text()) if FIGURES.exists() and chosen != list(parts.ALL) else {}
-    figures: dict[str, Any] = kept | {"machine": description(told.peers), "quick": quick}
+    figures: dict[str, Any] = kept | {"machine": description(peers), "quick": quick}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         pool = Path(folder) / "pool.tsv"
         sizes = write_pool(pool)
@@ -47,7 +49,7 @@ def main() -> None:
         )
         plan = Plan(
             pool=pool,
-            peers=told.peers,
+            peers=peers,
             quick=quick,
             rounds=told.rounds or (1 if quick else 3),
             seconds=told.seconds or (3 if quick else 8),
@@ -57,7 +59,11 @@ def main() -> None:
             figures[name] = parts.ALL[name](plan)
             RESULTS.mkdir(exist_ok=True)
             FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    figures["failed"] = parts.FAILED
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     print(write(figures, RESULTS))
+    if parts.FAILED:
+        sys.exit(f"{len(parts.FAILED)} measurements failed: the best of those that are left is not the best of all")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from benchmarks.reports import endless
 from roark_producer.packing import pack
 
 Row = dict[str, Any]
+FAILED: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,18 @@ def _rounds(plan: Plan, contenders: Iterable[Any], measured: Callable[[Any], Row
             try:
                 row = measured(each)
             except Exception as error:  # noqa: BLE001 one contender that fails must not take the others with it
-                print(f"  failed: {each}: {type(error).__name__}: {str(error)[-800:]}", file=sys.stderr, flush=True)
+                told = f"{_name(each)}: {type(error).__name__}"
+                FAILED.append(told)
+                print(f"  failed: {told}: {str(error)[-800:]}", file=sys.stderr, flush=True)
                 continue
             print("  " + _short(row), file=sys.stderr, flush=True)
             found.setdefault(place, []).append(row)
     return [_median(rows) for _, rows in sorted(found.items())]
+
+
+def _name(each: Any) -> str:
+    first = each[0] if isinstance(each, tuple) else each
+    return str(getattr(first, "name", first))
 
 
 def _median(rows: list[Row]) -> Row:

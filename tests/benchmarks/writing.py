@@ -18,6 +18,7 @@ def write(figures: dict[str, Any], folder: Path) -> str:
         "# Results\n",
         _PREFACE,
         _machine(figures),
+        _failed(figures.get("failed", [])),
         _goals(figures),
         _uploads(figures.get("uploads", []), folder),
         _ingest(figures.get("ingest", []), folder),
@@ -41,6 +42,15 @@ def _machine(figures: dict[str, Any]) -> str:
     rows = [[name, value] for name, value in figures["machine"].items()]
     rows.append(["run", "quick" if figures["quick"] else "full"])
     return "## Machine\n\n" + _table(["what", ""], rows).replace("---:|", "---|")
+
+
+def _failed(failed: list[str]) -> str:
+    if not failed:
+        return ""
+    lines = "\n".join(f"- {each}" for each in failed)
+    return (
+        f"## Failed\n\nWhat is compared with the best of a kind is not, where one of the kind is missing.\n\n{lines}\n"
+    )
 
 
 def _goals(figures: dict[str, Any]) -> str:

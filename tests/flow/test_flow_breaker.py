@@ -4,7 +4,7 @@ import pytest
 from road import LEASE_MS, Road
 
 from roark_producer import operations
-from roark_producer.operations import LaneState, Signal
+from roark_producer.operations import Defer, Deliver, LaneState, Signal
 
 
 class TestOpening:
@@ -188,6 +188,18 @@ class TestTheProbe:
         road.accept()
         assert len(road.claim().reports) == 1
 
+    def test_it_waits_as_long_as_roark_asked_for(self, road: Road) -> None:
+        road.accept(14)
+        road.fail(*road.start(4), pause_ms=120_000)
+        road.clock.advance(5_000)
+
+        claim = road.claim()
+
+        assert (claim.lane, claim.wait_ms, claim.reports) == (LaneState.BREAKER_OPEN, 115_000, ())
+        assert road.lane.next_ms == road.clock.now_ms + 115_000
+        road.clock.advance(115_000)
+        assert [len(road.claim().reports) for _ in range(2)] == [1, 0]
+
     def test_a_bad_one_doubles_the_cooldown_up_to_the_longest(self, road: Road) -> None:
         road.break_open()
         gaps = []
@@ -216,6 +228,35 @@ class TestTheProbe:
             getattr(road, how)(one)
 
         assert (road.lane.state, road.lane.reason, road.lane.since_ms) == ("open", "", 0)
+
+
+class TestTelling:
+    def test_whoever_records_the_failure_that_opens_it_is_told_the_evidence(self, road: Road) -> None:
+        road.accept(4)
+        failed = [Defer(one, 1_000, "http_500", b"{}", Signal.FAULT) for one in road.start(4)]
+
+        recorded = road.run(operations.defer(failed, rules=road.rules))
+
+        assert recorded == [True] * 4
+        assert recorded.news == (("breaker_opened", "4 of 4 attempts failed in 30 s"),)
+
+    def test_whoever_records_the_good_probe_is_told_that_the_lane_is_open(self, road: Road) -> None:
+        road.break_open()
+        one = road.probe()
+
+        recorded = road.run(operations.deliver([Deliver(one, "", b"{}")], keep_payloads=False, rules=road.rules))
+
+        assert recorded == [True]
+        assert recorded.news == (("lane_open", "a probe was good"),)
+
+    def test_otherwise_there_is_nothing_to_tell(self, road: Road) -> None:
+        road.accept(1)
+
+        recorded = road.run(
+            operations.deliver([Deliver(road.start()[0], "", b"{}")], keep_payloads=False, rules=road.rules)
+        )
+
+        assert recorded.news == ()
 
 
 class TestComingBack:

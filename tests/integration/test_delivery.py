@@ -500,7 +500,7 @@ class TestStop:
             # given a claim that the server is slow to answer
             await delivery.drain()
             bench.submit(reports(10))
-            server.execute_command("CLIENT", "PAUSE", 500, "WRITE")
+            server.execute_command("CLIENT", "PAUSE", 500, "WRITE")  # type: ignore[no-untyped-call] # redis-py's own
             drain = asyncio.create_task(delivery.drain())
             await until(claim_is_under_way, "a claim that waits")
 

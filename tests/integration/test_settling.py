@@ -109,7 +109,7 @@ async def test_when_there_is_nothing_to_record_nothing_is_waited_for(bench: Benc
 async def test_the_lane_is_held_before_the_refused_report_is_back_in_its_queue(bench: Bench) -> None:
     one, other = held(bench, 2)
     async with desk(bench) as at:
-        with bench.ledger.client.monitor() as monitor:
+        with bench.ledger.client.monitor() as monitor:  # type: ignore[no-untyped-call] # redis-py's own
             await at.record(Release(one, "http_401 bad token"), Release(other, "http_401 bad token"))
             order = list(scripts_in(monitor, until="release"))
     assert order == ["hold", "hold", "release"]
@@ -205,13 +205,13 @@ async def test_a_redis_that_is_loading_or_read_only_is_waited_for(prefix: str) -
         (one,) = held(bench, 1)
         async with desk(bench) as at:
             # given a server that has become somebody's replica, as during a failover
-            bench.ledger.client.replicaof("127.0.0.1", "1")  # type: ignore[no-untyped-call] # redis-py's own
+            bench.ledger.client.replicaof("127.0.0.1", "1")
             at.settling.add(deliver(one))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await at.settling.finish()
 
-            bench.ledger.client.replicaof("NO", "ONE")  # type: ignore[no-untyped-call] # redis-py's own
+            bench.ledger.client.replicaof("NO", "ONE")
             await until(lambda: bool(at.done), "the outcome recorded")
         assert bench.count(State.DELIVERED) == 1
         bench.close()

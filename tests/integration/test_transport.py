@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,8 @@ LARGE = upload_body(
     revision=False,
 )
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
 Way = Callable[[Reader, Writer], Awaitable[None]]
 
 
@@ -178,7 +180,7 @@ async def serving(way: Way) -> AsyncIterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def door_to(url: str, transport: str, **values: object) -> AsyncIterator[Roark]:
+async def door_to(url: str, transport: str, **values: Any) -> AsyncIterator[Roark]:
     chosen = {"roark_base_url": url, "transport": transport, "quick_tries": 0, "max_in_flight": 64, **values}
     settings = WorkerSettings(_env_file=None, **chosen)
     async with Roark(settings, Token(SecretStr(TOKEN))) as door:

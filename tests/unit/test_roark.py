@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,23 +29,22 @@ OK = httpx.Response(200, json={"data": {"callId": "roark-1"}})
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def settings(**values: object) -> WorkerSettings:
-    return WorkerSettings(
-        _env_file=None, **{"roark_api_bearer_token": TOKEN, "roark_base_url": "http://localhost", **values}
-    )
+def settings(**values: Any) -> WorkerSettings:
+    chosen: dict[str, Any] = {"roark_api_bearer_token": TOKEN, "roark_base_url": "http://localhost", **values}
+    return WorkerSettings(_env_file=None, **chosen)
 
 
-def roark(handler: Handler, **values: object) -> Roark:
+def roark(handler: Handler, **values: Any) -> Roark:
     chosen = settings(**values)
     return Roark(chosen, Token(SecretStr(TOKEN)), httpx.AsyncClient(transport=httpx.MockTransport(handler)))
 
 
-async def answer_of(handler: Handler, **values: object) -> Answer:
+async def answer_of(handler: Handler, **values: Any) -> Answer:
     async with roark(handler, **values) as door:
         return await door.upload(b"{}")
 
 
-async def failure_of(handler: Handler, **values: object) -> UploadFailed:
+async def failure_of(handler: Handler, **values: Any) -> UploadFailed:
     async with roark(handler, **values) as door:
         with pytest.raises(UploadFailed) as failed:
             await door.upload(b"{}")

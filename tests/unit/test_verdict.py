@@ -53,7 +53,7 @@ HEADERS = st.dictionaries(
 )
 
 
-def judged(status: int, body: bytes = ERROR, **headers: str) -> Verdict:
+def judged(status: int, body: bytes = ERROR, **headers: Any) -> Verdict:
     return judge(Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body), NOW)
 
 
@@ -179,7 +179,7 @@ def test_a_duplicates_id_at_roark_is_kept() -> None:
     ],
 )
 def test_the_wait_that_roark_asks_for_comes_with_a_passing_failure(
-    headers: dict[str, str], retry_after: float | None
+    headers: dict[str, Any], retry_after: float | None
 ) -> None:
     verdict = judged(503, **headers)
 

@@ -131,6 +131,8 @@ class Settling:
             if reply:
                 event(logger, "lane_held", level=logging.ERROR, reason=name)
             return
+        for what, why in getattr(reply, "news", ()):
+            event(logger, what, level=logging.ERROR if what == "breaker_opened" else logging.WARNING, why=why)
         recorded = sum(reply)
         self.counted[name] += recorded
         if lost := len(reply) - recorded:

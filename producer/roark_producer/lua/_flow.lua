@@ -10,7 +10,7 @@
 local RUN_MS = 500
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
-local noted = { good = 0, good_began = 0, bad = {}, overload = false, refused = 0, freshly = false }
+local noted = { good = 0, good_began = 0, bad = {}, overload = false, refused = 0, freshly = false, news = {} }
 
 local function no_hold()
   lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
@@ -32,20 +32,22 @@ local function probe_lease()
 end
 
 -- How many of the wanted uploads may start: number, lane state, ms until asking again makes sense, and whether it
--- is the level that kept the number down.
+-- is the level that kept the number down. A pause that Roark asked for is a pause for probes, too.
 local function gate(rules, wanted)
+  local paused = math.max(0, (lane.paused_until or 0) - now)
   if lane.state == 'held' then
     if not lane.probe_at then return 0, 'held', 0 end
-    local wait = math.max(lane.probe_at - now, probe_lease())
+    local wait = math.max(lane.probe_at - now, paused, probe_lease())
     if wait > 0 then return 0, 'held', wait end
     return 1, 'probing', 0
   end
   if lane.breaker_until then
-    if lane.breaker_until > now then return 0, 'breaker-open', lane.breaker_until - now end
+    local shut = math.max(lane.breaker_until - now, paused)
+    if shut > 0 then return 0, 'breaker-open', shut end
     local wait = probe_lease()
     return wait > 0 and 0 or 1, 'half-open', wait
   end
-  if (lane.paused_until or 0) > now then return 0, 'throttled', lane.paused_until - now end
+  if paused > 0 then return 0, 'throttled', paused end
   local allowed, wait = by_rate(rules)
   if allowed < 1 then return 0, 'throttled', wait end
   local free = math.max(0, math.floor(level(rules)) - redis.call('ZCARD', KEY.uploading))
@@ -71,6 +73,7 @@ local function open_breaker(rules, evidence)
   lane.relapse = nil
   if lane.state ~= 'held' then lane.probe = nil end
   count('breaker_opened', 1)
+  noted.news[#noted.news + 1] = { 'breaker_opened', evidence }
 end
 
 local function roll_window(rules)
@@ -137,6 +140,7 @@ local function probe_was_good(id, token)
   end
   lane.resumed = now
   start_slowly()
+  if lane.state ~= 'held' then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
 end
 
 -- The probe failed for a passing reason. After a failure the breaker stays open for twice as long as the last time;
@@ -156,6 +160,7 @@ end
 
 -- What a failed attempt says about Roark (see Signal in operations.py).
 local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
+
 -- Takes note of an attempt that Roark judged, be it for or against the report; its upload began at `began`.
 local function note_good(id, token, began)
   probe_was_good(id, token)
@@ -185,4 +190,10 @@ end
 local function conclude(rules)
   watch(rules)
   if too_fast(noted.refused, noted.freshly) or noted.overload then went_badly(rules) end
+end
+
+-- What the lane came to, behind the results of a script: who recorded it tells it.
+local function with_news(results)
+  for _, one in ipairs(noted.news) do results[#results + 1] = one end
+  return results
 end

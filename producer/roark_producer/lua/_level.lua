@@ -3,8 +3,9 @@
 -- 1. While the level is what holds us back, it rises: by one with each delivery (doubling with each round) up to
 --    `threshold`; above it by one with each round or 40 deliveries, and the faster, the longer ago the last cut is.
 --    So a low level is not cut each few deliveries, and what was too much an hour ago is tried again soon.
--- 2. Overload (503, 504, timeouts, and what teaches a pace) cuts it by 30 %, which is the new threshold. An upload that had started before
---    the last cut tells nothing new, so one overload makes one cut, however many answers it comes in.
+-- 2. Overload (503, 504, timeouts, and what teaches a pace) cuts it by 30 %, which is the new threshold. An upload
+--    that had started before the last cut tells nothing new, so one overload makes one cut, however many answers
+--    it comes in.
 -- 3. When answers take more than twice as long as usual, we look whether that is because of us: the level goes down
 --    to a quarter until some uploads that started there have come back. If they were faster, it was us, and we go on
 --    at 80 %. If not, Roark is slower now: that is what is usual from here on, and the level comes back. So slowness

@@ -6,7 +6,7 @@
 --
 -- ARGV  1 now   2 the lane's rules
 --       then for each report: call id, token, reason's code, history line (JSON), signal as in defer.lua
--- Returns for each report 1, or 0 where the lease was lost.
+-- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[2])
 local results = {}
@@ -29,4 +29,4 @@ for i = 3, #ARGV, 5 do
 end
 conclude(rules)
 close_lane()
-return results
+return with_news(results)

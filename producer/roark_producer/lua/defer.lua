@@ -7,7 +7,7 @@
 -- ARGV  1 now   2 the lane's rules   3 pause (ms): how long Roark asked all of us to wait, 0 for not at all
 --       then for each report: call id, token, delay (ms), reason's code, history line (JSON),
 --       signal (see Signal in operations.py)
--- Returns for each report 1, or 0 where the lease was lost.
+-- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[2])
 local results = {}
@@ -32,4 +32,4 @@ end
 pause(tonumber(ARGV[3]))
 conclude(rules)
 close_lane()
-return results
+return with_news(results)

@@ -7,7 +7,7 @@
 -- ARGV  1 now   2 keep: 1 keeps the payload, 0 drops it   3 the lane's rules
 --       4 pause (ms): how long Roark asked all of us to wait, 0 for not at all
 --       then for each report: call id, token, Roark's id or -, history line (JSON), how long it took (ms)
--- Returns for each report 1, or 0 where the lease was lost.
+-- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[3])
 local results = {}
@@ -38,4 +38,4 @@ conclude(rules)
 went_well(rules, delivered)
 if delivered > 0 then measure_speed() end
 close_lane()
-return results
+return with_news(results)

@@ -60,6 +60,7 @@ class GroupCommit:
         self._wake = wake
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
+        self._flying = 0
         self._flights: set[asyncio.Task[None]] = set()
 
     async def accept(self, report: Acceptable) -> Result:
@@ -80,7 +81,8 @@ class GroupCommit:
         waiting = _Waiting(wanted, size, loop.time() + _ANSWER_SECONDS, loop.create_future())
         self._queue.append(waiting)
         self._queued_bytes += size
-        if self._is_flight_due(besides=len(self._flights)):
+        if self._is_flight_due(besides=self._flying):
+            self._flying += 1
             flight = loop.create_task(self._fly())
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
@@ -93,8 +95,13 @@ class GroupCommit:
         return full and besides < _MOST_FLIGHTS
 
     async def _fly(self) -> None:
-        while self._is_flight_due(besides=len(self._flights) - 1):
-            await self._commit(self._take())
+        # A flight counts until the moment it finds nothing to do, not until its task is seen to be done: whoever
+        # arrives in between would wait for a flight that never takes off.
+        try:
+            while self._is_flight_due(besides=self._flying - 1):
+                await self._commit(self._take())
+        finally:
+            self._flying -= 1
 
     def _take(self) -> list[_Waiting]:
         batch = [self._queue.popleft()]
