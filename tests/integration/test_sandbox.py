@@ -480,16 +480,40 @@ async def test_a_scenario_set_at_run_time_begins_at_that_moment() -> None:
 
 
 def test_faults_are_mended_while_it_runs_and_what_is_left_out_stays() -> None:
-    with sandbox(fail=("503:1.0",), scenario="outage:1h@1h", latency_ms=5, jitter_ms=1) as client:
+    with sandbox(fail=("503:1.0",), scenario="outage:1h@1h", latency_ms=5, jitter_ms=1, limit=("100",)) as client:
         assert upload(client, "call-1").status_code == 503
 
         mended = client.put("/_sandbox/faults", json={"fail": []})
 
-        assert mended.json() == {"fail": [], "scenario": "outage:1h@1h", "latency_ms": 5, "jitter_ms": 1}
+        rest = {"latency_ms": 5, "jitter_ms": 1, "limit": ["100"]}
+        assert mended.json() == {"fail": [], "scenario": "outage:1h@1h", **rest}
         assert client.get("/_sandbox/faults").json() == mended.json()
         assert upload(client, "call-1").status_code == 200
-        calm = client.put("/_sandbox/faults", json={"scenario": None, "latency_ms": 0, "jitter_ms": 0})
-        assert calm.json() == {"fail": [], "scenario": None, "latency_ms": 0, "jitter_ms": 0}
+        calm = client.put("/_sandbox/faults", json={"scenario": None, "latency_ms": 0, "jitter_ms": 0, "limit": []})
+        assert calm.json() == {"fail": [], "scenario": None, "latency_ms": 0, "jitter_ms": 0, "limit": []}
+
+
+async def test_what_is_above_a_limit_is_refused_and_may_come_again() -> None:
+    clock = Clock()
+    async with in_process(SandboxOptions(limit=("2/s",)), clock) as client:
+        statuses = []
+        for number, now in enumerate((10.0, 10.0, 10.5, 11.0)):
+            clock.now = now
+            answer = await client.post("/v1/vapi/call", json={REPORT: report(f"call-{number}")})
+            statuses.append((answer.status_code, answer.headers.get("retry-after")))
+
+        assert statuses == [(200, None), (200, None), (429, "1"), (200, None)]
+
+
+async def test_more_uploads_at_once_than_it_can_take_are_refused_at_once() -> None:
+    async with in_process(SandboxOptions(limit=("2",), latency_ms=200), time.monotonic) as client:
+        bodies = [{REPORT: report(f"call-{number}")} for number in range(3)]
+
+        answers = await asyncio.gather(*(client.post("/v1/vapi/call", json=body) for body in bodies))
+
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503]
+        totals = (await client.get("/_sandbox/stats")).json()
+        assert totals["faults"] == {"busy": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 An upload's way is `CallImport`:
 
-1. read the whole body, then wait as long as the latency says;
+1. read the whole body, then wait as long as the latency says; what is above the limits is refused at once;
 2. read the upload, or find the reason to refuse it;
 3. decide whether something goes wrong on purpose;
 4. import or skip the call, unless the fault comes first;
@@ -75,10 +75,12 @@ class CallImport:
             self._traffic.hung_up()
             return
         self._traffic.received(len(body))
-        await asyncio.sleep(self._behaviour.delay_seconds())
+        fault = self._behaviour.above_limits(self._traffic.in_flight)
+        if fault is None:
+            await asyncio.sleep(self._behaviour.delay_seconds())
 
         upload = self._read(Headers(scope=scope), body)
-        fault = self._behaviour.fault_for(upload.call_id)
+        fault = fault or self._behaviour.fault_for(upload.call_id)
         if fault is None:
             answer = self._noted(upload, self._import(upload))
             await answer(scope, receive, send)

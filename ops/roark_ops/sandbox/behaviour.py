@@ -1,6 +1,7 @@
-"""How the sandbox behaves at this moment: its faults, scenario and latency, changeable while it runs.
+"""How the sandbox behaves at this moment: its faults, limits, scenario and latency, changeable while it runs.
 
-The rules are in `faults.py` and `scenario.py`; this is the one place that holds their chance and their clock.
+The rules are in `faults.py`, `limits.py` and `scenario.py`; this is the one place that holds their chance and their
+clock.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET, UnsetType
 
 from roark_ops.sandbox.faults import DOWN, Fault, Refuse, decide, parse_faults
+from roark_ops.sandbox.limits import parse_limit
 from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.scenario import Scenario, extra_delay_seconds, is_down, parse_scenario
 
@@ -29,10 +31,12 @@ class Behaviour:
         self._jitter_chance = random.Random(options.seed)  # noqa: S311 chance, not secrecy
         self._clock_started = clock()
         self.fail = options.fail
+        self.limit = options.limit
         self.scenario = options.scenario
         self.latency_ms = options.latency_ms
         self.jitter_ms = options.jitter_ms
         self._faults = parse_faults(options.fail)
+        self._limits = [parse_limit(spec) for spec in options.limit]
         self._scenario = _parsed(options.scenario)
 
     def change(
@@ -41,6 +45,7 @@ class Behaviour:
         scenario: str | UnsetType | None = UNSET,
         latency_ms: float | UnsetType = UNSET,
         jitter_ms: float | UnsetType = UNSET,
+        limit: Sequence[str] | UnsetType = UNSET,
     ) -> None:
         """Behaves differently from the next request on; what is left out stays as it is.
 
@@ -48,6 +53,7 @@ class Behaviour:
         ValueError for a spec that is wrong, and then nothing changes.
         """
         faults = self._faults if fail is UNSET else parse_faults(fail)
+        limits = self._limits if limit is UNSET else [parse_limit(spec) for spec in limit]
         if scenario is not UNSET:
             self._scenario = _parsed(scenario)
             self.scenario = scenario
@@ -55,8 +61,16 @@ class Behaviour:
         if fail is not UNSET:
             self._faults = faults
             self.fail = tuple(fail)
+        if limit is not UNSET:
+            self._limits = limits
+            self.limit = tuple(limit)
         self.latency_ms = self.latency_ms if latency_ms is UNSET else latency_ms
         self.jitter_ms = self.jitter_ms if jitter_ms is UNSET else jitter_ms
+
+    def above_limits(self, in_flight: int) -> Fault | None:
+        """The refusal of an upload that is more than Roark can take; `in_flight` counts it, too."""
+        refusals = (limit.refuses(in_flight, self._clock()) for limit in self._limits)
+        return next((refusal for refusal in refusals if refusal), None)
 
     def fault_for(self, call_id: str | None) -> Fault | None:
         """What goes wrong with this upload, if anything."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from roark_ops.sandbox.faults import parse_faults
+from roark_ops.sandbox.limits import parse_limit
 from roark_ops.sandbox.options import DEFAULT_MAX_BODY_BYTES, DEFAULT_PATH, DEFAULT_PORT, SandboxOptions
 from roark_ops.sandbox.scenario import parse_scenario
 
@@ -17,6 +18,15 @@ def _checked_faults(fail: list[str]) -> list[str]:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     return fail
+
+
+def _checked_limits(limit: list[str]) -> list[str]:
+    try:
+        for spec in limit:
+            parse_limit(spec)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return limit
 
 
 def _checked_scenario(scenario: str | None) -> str | None:
@@ -49,6 +59,15 @@ Fail = Annotated[
         "message. May be given several times.",
     ),
 ]
+Limit = Annotated[
+    list[str],
+    typer.Option(
+        callback=_checked_limits,
+        metavar="N or N/s",
+        help="What it can take: 40 uploads at once (503 above), 50/s (429 with Retry-After above). "
+        "May be given several times.",
+    ),
+]
 ScenarioOption = Annotated[
     str | None,
     typer.Option(
@@ -72,6 +91,7 @@ def sandbox(
     latency_ms: LatencyMs = 0.0,
     jitter_ms: JitterMs = 0.0,
     fail: Fail = [],  # noqa: B006 Typer copies it
+    limit: Limit = [],  # noqa: B006 Typer copies it
     scenario: ScenarioOption = None,
     token: Token = None,
     seed: Seed = None,
@@ -90,6 +110,7 @@ def sandbox(
         latency_ms=latency_ms,
         jitter_ms=jitter_ms,
         fail=tuple(fail),
+        limit=tuple(limit),
         scenario=scenario,
         seed=seed,
         dedup=not no_dedup,

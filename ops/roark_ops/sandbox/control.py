@@ -37,6 +37,7 @@ class _Change(msgspec.Struct, forbid_unknown_fields=True):
     scenario: str | msgspec.UnsetType | None = msgspec.UNSET
     latency_ms: Milliseconds | msgspec.UnsetType = msgspec.UNSET
     jitter_ms: Milliseconds | msgspec.UnsetType = msgspec.UNSET
+    limit: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Control:
@@ -89,6 +90,7 @@ class Control:
                 "scenario": now.scenario,
                 "latency_ms": now.latency_ms,
                 "jitter_ms": now.jitter_ms,
+                "limit": now.limit,
             }
         )
 
@@ -99,7 +101,9 @@ class Control:
         except msgspec.DecodeError as error:
             return answers.error(400, str(error), "body")
         try:
-            self._behaviour.change(change.fail, change.scenario, change.latency_ms, change.jitter_ms)
+            self._behaviour.change(
+                change.fail, change.scenario, change.latency_ms, change.jitter_ms, limit=change.limit
+            )
         except ValueError as error:
             return answers.error(400, str(error), "body")
         return await self.faults(request)

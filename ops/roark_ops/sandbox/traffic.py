@@ -24,6 +24,11 @@ class Traffic:
         self._faults: Counter[str] = Counter()
         self._in_flight_max = self._in_flight
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._in_flight
+
     def began(self) -> None:
         """A request's headers have come."""
         self._requests += 1
