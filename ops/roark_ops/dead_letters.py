@@ -10,21 +10,27 @@ report's history; doing it twice does no harm, the second time says in which sta
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
 from roark_producer import operations
+from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.operations import Operation
-from roark_producer.records import DeadLetter, Entry
+from roark_producer.packing import DamagedPayload, unpack
+from roark_producer.records import DeadLetter, DeadPage, Entry
 
-_PAGE = 500
+_PAGE = 250
+_MOVED_AT_ONCE = 500
+_LOOKED_AT_ONCE = 32
+EVERYTHING = Filter()
 _Words = Operation[list[str]]
 
 
@@ -34,6 +40,36 @@ class Moved:
 
     call_id: str
     result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two letters, and the moment whose letters are shown. Times are Unix ms by Redis's clock."""
+
+    now_ms: int
+    youngest_ms: int
+    since_ms: int
+    call_id: str
+
+    def __str__(self) -> str:
+        return f"{self.now_ms}.{self.youngest_ms}.{self.since_ms}.{self.call_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` made.
+
+        Raises ValueError when it is no cursor.
+        """
+        now_ms, youngest_ms, since_ms, call_id = text.split(".", 3)
+        return cls(int(now_ms), int(youngest_ms), int(since_ms), call_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the letters that are meant; `following` leads to the next ones, None where there are no more."""
+
+    letters: tuple[DeadLetter, ...]
+    following: Cursor | None
 
 
 class DeadLetters:
@@ -60,7 +96,7 @@ class DeadLetters:
 
     def groups(self) -> Sequence[Group]:
         """Return what the dead letters died of, the most frequent first."""
-        return group(self.walk())
+        return group(self.find())
 
     def show(self, call_id: str) -> Entry | None:
         """Return everything that is known of a call, payload included; None for one that was never seen."""
@@ -68,34 +104,84 @@ class DeadLetters:
 
     def show_all(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
         """Yield what `show` returns for each id, some at a time."""
-        for batch in _batches(call_ids, 32):
+        for batch in _batches(call_ids, _LOOKED_AT_ONCE):
             yield from self._ledger.run_all([operations.look(call_id) for call_id in batch])
 
-    def freeze(self) -> Sequence[str]:
-        """Return the ids of the dead letters that are there at this moment, oldest first."""
-        return [letter.call_id for letter in self.walk()]
+    def freeze(self, chosen: Filter = EVERYTHING) -> Sequence[str]:
+        """Return the ids of the dead letters that are meant and there at this moment, oldest first."""
+        return [letter.call_id for letter in self.find(chosen)]
 
-    def walk(self, state: State = State.DEAD) -> Iterator[DeadLetter]:
-        """Yield the dead letters (or the discarded) that are there at this moment, oldest first.
+    def find(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Iterator[DeadLetter]:
+        """Yield the dead letters (or the discarded) that are meant and there at this moment, oldest first.
 
-        Those that others take out meanwhile may be among them or not; none is left out because of that.
+        Takes constant memory. What dies meanwhile is not among them; what others take out meanwhile may be or not, and
+        none is left out or told twice because of that.
         """
-        until_ms = self._ledger.run(operations.snapshot()).now_ms
-        seen: set[str] = set()
-        first, last = 0, ""
-        while True:
-            page = self.list(limit=_PAGE, offset=first, state=state)
-            if last and (not page or page[0].call_id != last):
-                # Somebody took out letters in front of here, so that others moved up unseen.
-                first, last = 0, ""
-                continue
-            for letter in page:
-                if letter.since_ms <= until_ms and letter.call_id not in seen:
-                    seen.add(letter.call_id)
-                    yield letter
-            if len(page) < _PAGE:
-                return
-            first, last = first + len(page) - 1, page[-1].call_id
+        return (letter for letter, _ in self._walk(chosen, state, None))
+
+    def page(
+        self,
+        chosen: Filter = EVERYTHING,
+        *,
+        limit: int,
+        behind: "Cursor | None" = None,
+        state: State = State.DEAD,
+    ) -> "Page":
+        """Return the first `limit` letters that are meant, behind those of the page whose `following` is given.
+
+        Pages are as stable as `find`: they show what was there when the first of them was read.
+        """
+        letters: list[DeadLetter] = []
+        cursors: list[Cursor] = []
+        for letter, cursor in self._walk(chosen, state, behind):
+            if len(letters) == limit:
+                return Page(tuple(letters), cursors[-1])
+            letters.append(letter)
+            cursors.append(cursor)
+        return Page(tuple(letters), None)
+
+    def counted(self, state: State = State.DEAD) -> tuple[int, int]:
+        """Return the time (Unix ms, by Redis's clock) and how many letters of that state there are."""
+        snapshot = self._ledger.run(operations.snapshot())
+        return snapshot.now_ms, snapshot.states[state]
+
+    def _walk(self, chosen: Filter, state: State, behind: "Cursor | None") -> Iterator[tuple[DeadLetter, "Cursor"]]:
+        now_ms = behind.now_ms if behind else self._ledger.run(operations.snapshot()).now_ms
+        oldest, youngest = chosen.bounds(now_ms)
+        last = (behind.since_ms, behind.call_id) if behind else None
+        youngest = behind.youngest_ms if behind else youngest
+        more = True
+        while more:
+            page = self._read(chosen, state, oldest, youngest, last)
+            youngest, more = page.youngest_ms, page.more
+            for letter in self._with_assistants(chosen, page.letters):
+                last = (letter.since_ms, letter.call_id)
+                if chosen.matches(letter, now_ms):
+                    yield letter, Cursor(now_ms, youngest, *last)
+
+    def _read(
+        self, chosen: Filter, state: State, oldest: int, youngest: int, behind: tuple[int, str] | None
+    ) -> DeadPage:
+        return self._ledger.run(
+            operations.dead_page(
+                most=_PAGE,
+                state=state.value,
+                oldest_ms=oldest,
+                youngest_ms=youngest,
+                behind=behind,
+                properties=chosen.needs_properties,
+            )
+        )
+
+    def _with_assistants(self, chosen: Filter, letters: Sequence[DeadLetter]) -> Iterator[DeadLetter]:
+        if not chosen.needs_assistant:
+            yield from letters
+            return
+        # A worker that dies with a report cannot note whose call it was.
+        unknown = [letter.call_id for letter in letters if not letter.assistant]
+        found = dict(zip(unknown, map(_assistant, self.show_all(unknown)), strict=True))
+        for letter in letters:
+            yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
 
     def replay(self, call_ids: Iterable[str]) -> Sequence[Moved]:
         """Send dead letters again, with their tries counted anew."""
@@ -112,14 +198,10 @@ class DeadLetters:
         """Bring discarded reports back to the dead letters."""
         return self._move(operations.restore, call_ids)
 
-    def list(self, *, limit: int = 50, offset: int = 0, state: State = State.DEAD) -> Sequence[DeadLetter]:
-        """Return up to `limit` dead letters (or discarded ones) from the oldest on, after passing over `offset`."""
-        return self._ledger.run(operations.dead_page(first=offset, most=limit, state=state.value))
-
     def _move(self, move: Callable[..., _Words], call_ids: Iterable[str]) -> Sequence[Moved]:
         detail = msgspec.json.encode({"by": self._by})
         moved = []
-        for batch in _batches(dict.fromkeys(call_ids), _PAGE):
+        for batch in _batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
             results = self._ledger.run(move(batch, detail=detail))
             moved += [Moved(call_id, result) for call_id, result in zip(batch, results, strict=True)]
         return moved
@@ -135,6 +217,13 @@ class DeadLetters:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _assistant(entry: Entry | None) -> str:
+    try:
+        return assistant_of(unpack(entry.packed).payload) if entry else ""
+    except DamagedPayload:
+        return ""
 
 
 def _batches(call_ids: Iterable[str], size: int) -> Iterator[list[str]]:

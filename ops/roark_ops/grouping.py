@@ -4,15 +4,19 @@ Two letters belong together when reason, status and Roark's message are the same
 message are folded: "call 7f3a… is 812 s long" and "call 91bc… is 40 s long" say one thing.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from roark_producer.records import DeadLetter
 
 # A word with a digit in it is an id, a number or a time.
 _VARIABLE = re.compile(r"\+?[\w-]*\d[\w-]*(?:[.:]\d+)*")
 _FOLDED = "#"
+_NAME_LENGTH = 8
+_KNOWN_DEATHS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,28 @@ class Death:
             last=str(detail.get("reason", "")),
         )
 
+    @property
+    def group(self) -> str:
+        """The name of the group that the letter belongs to: the same for the same cause, everywhere and always."""
+        return _name(self)
+
+    def folded(self) -> "Death":
+        """Return it with the ids and numbers in its texts folded: what a group has in common."""
+        return Death(self.reason, self.status, fold(self.message), fold(self.parameter), self.last)
+
+
+@lru_cache(_KNOWN_DEATHS)
+def _name(death: Death) -> str:
+    folded = death.folded()
+    text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_LENGTH]
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came."""
 
+    name: str
     reason: str
     status: int
     message: str
@@ -57,8 +78,7 @@ def group(letters: Iterable[DeadLetter]) -> list[Group]:
     """Return the groups, the largest first."""
     found: dict[Death, Group] = {}
     for letter in letters:
-        death = Death.of(letter)
-        key = Death(death.reason, death.status, fold(death.message), fold(death.parameter), death.last)
+        key = Death.of(letter).folded()
         found[key] = _with(found.get(key), key, letter)
     return sorted(found.values(), key=lambda group: (-group.count, group.first_ms))
 
@@ -71,6 +91,7 @@ def fold(message: str) -> str:
 def _with(before: Group | None, key: Death, letter: DeadLetter) -> Group:
     newer = before is None or letter.since_ms >= before.last_ms
     return Group(
+        name=key.group,
         reason=key.reason,
         status=key.status,
         message=key.message,

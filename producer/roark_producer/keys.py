@@ -23,6 +23,8 @@ class Keys:
     """HASH call id → `fingerprint expires packed`: a newer report that came while the older one was uploading."""
     revisions: str
     """HASH call id → `fingerprint expires packed`: another report of a call that is already delivered."""
+    originals: str
+    """HASH call id → packed report as it was sent, beside one that a person edited, until that one is delivered."""
     fresh: str
     """ZSET call id by ready-since (ms): reports that were never tried."""
     retry: str
@@ -62,6 +64,7 @@ class Keys:
             histories=base + "histories",
             besides=base + "besides",
             revisions=base + "revisions",
+            originals=base + "originals",
             fresh=base + "ready:fresh",
             retry=base + "ready:retry",
             replay=base + "ready:replay",

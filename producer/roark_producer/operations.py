@@ -15,11 +15,11 @@ from typing import Any, Generic, NewType, TypeVar
 
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.records import (
-    DeadLetter,
+    DeadPage,
     Entry,
     Rejected,
     Snapshot,
-    parse_dead_letter,
+    parse_dead_page,
     parse_entry,
     parse_rejected,
     parse_snapshot,
@@ -337,9 +337,22 @@ def look(call_id: str) -> Operation[Entry | None]:
     return Operation("look", (call_id,), lambda reply: parse_entry(call_id, reply))
 
 
-def dead_page(*, first: int, most: int, state: str = "dead") -> Operation[list[DeadLetter]]:
-    """A page of the dead letters (or of the discarded), oldest first."""
-    return Operation("dead", (state, first, most), lambda rows: [parse_dead_letter(row) for row in rows])
+def dead_page(
+    *,
+    most: int,
+    state: str = "dead",
+    oldest_ms: int = 0,
+    youngest_ms: int = 0,
+    behind: tuple[int, str] | None = None,
+    properties: bool = False,
+) -> Operation[DeadPage]:
+    """A page of the dead letters (or of the discarded), oldest first.
+
+    `behind` is the time and the id of the last letter of the page before, `youngest_ms` what that page said.
+    """
+    since, call_id = behind or ("", "")
+    args = (state, oldest_ms, youngest_ms, since, call_id, most, int(properties))
+    return Operation("dead", args, parse_dead_page)
 
 
 def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[bool]:

@@ -91,18 +91,34 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A report that could not be delivered; `last` is the attempt, or the event, that ended it."""
+    """A report that could not be delivered; `last` is the attempt, or the event, that ended it.
+
+    `assistant` is Vapi's assistant as the worker noted it, "" where it did not. `properties` are their JSON, b"" where
+    there are none or they were not asked for. `edited` says that a person changed the report, and the original is kept.
+    """
 
     call_id: str
     since_ms: int
     record: Record
     history: tuple[Event, ...]
+    assistant: str = ""
+    properties: bytes = b""
+    edited: bool = False
 
     @property
     def last(self) -> Event | None:
         """The event that ended it, None where the history is gone."""
         fatal = [event for event in self.history if event.name in {"buried", "poisoned", "lost"}]
         return fatal[-1] if fatal else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadPage:
+    """Some of the dead letters. `youngest_ms` bounds the pages that follow, `more` says whether any may."""
+
+    youngest_ms: int
+    more: bool
+    letters: tuple[DeadLetter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +273,25 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     )
 
 
-def parse_dead_letter(row: list[Any]) -> DeadLetter:
-    """Read one row of `dead.lua`."""
-    call_id, since, record, history = row
-    return DeadLetter(call_id.decode(), int(since), Record.parse(record), parse_history(history))
+def parse_dead_page(reply: list[Any]) -> DeadPage:
+    """Read the answer of `dead.lua`."""
+    youngest, more, *rows = reply
+    return DeadPage(int(youngest), more == 1, tuple(map(_parse_dead_letter, rows)))
+
+
+def _parse_dead_letter(row: list[Any]) -> DeadLetter:
+    call_id, since, record, lines, edited, properties = row
+    history = parse_history(lines)
+    named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
+    return DeadLetter(
+        call_id=call_id.decode(),
+        since_ms=int(since),
+        record=Record.parse(record),
+        history=history,
+        assistant=next(named, ""),
+        properties=properties,
+        edited=edited == 1,
+    )
 
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:

@@ -1,5 +1,6 @@
 """`roark-ingest dlq` on a real Valkey: look at dead letters, move them, carry them to another ledger."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +23,78 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
     made.ledger.close()
 
 
-def test_dlq_list_pages_from_the_oldest_on(line: CommandLine) -> None:
+def test_dlq_list_goes_on_where_it_was_cut_whatever_comes_or_goes_meanwhile(line: CommandLine) -> None:
     line.bury_all("c-1", "c-2", "c-3")
     assert [letter["call_id"] for letter in line.run("dlq", "list", "--json").documents] == ["c-1", "c-2", "c-3"]
-    (second,) = line.run("dlq", "list", "--json", "--limit", "1", "--offset", "1").documents
-    assert (second["call_id"], second["reason"], second["status"], second["attempts"]) == ("c-2", "http_422", 422, 1)
-    assert "2 to 2 of 3. The next: --offset 2" in line.run("dlq", "list", "--limit", "1", "--offset", "1").stdout
+    first = line.run("dlq", "list", "--limit", "2")
+    assert "The first 2 of 3." in first.stdout
+    cursor = first.stderr.split("--cursor '")[1].split("'")[0]
+    line.run("dlq", "replay", "c-1", "c-2")
+    line.deliver("c-1")
+    line.deliver("c-2")
+    line.bury_all("c-4")
+    rest = line.run("dlq", "list", "--json", "--limit", "2", "--cursor", cursor)
+    (third,) = rest.documents
+    assert (third["call_id"], third["reason"], third["status"], third["attempts"]) == ("c-3", "http_422", 422, 1)
+    assert rest.stderr == ""
+
+
+def test_dlq_list_cut_says_so_in_every_form_and_only_where_it_is(line: CommandLine) -> None:
+    line.bury_all("c-1", "c-2")
+    for form in ((), ("--json",), ("--csv",)):
+        assert "More of them follow." in line.run("dlq", "list", "--limit", "1", *form).stderr
+        assert line.run("dlq", "list", "--limit", "2", *form).stderr == ""
+        assert line.run("dlq", "list", "--all", *form).stderr == ""
+
+
+def test_dlq_list_prints_csv_that_no_spreadsheet_takes_for_a_formula(line: CommandLine) -> None:
+    line.bury_all("c-1", message='=HYPERLINK("x"), "quoted"')
+    head, row = csv.reader(line.run("dlq", "list", "--csv").stdout.splitlines())
+    found = dict(zip(head, row, strict=True))
+    assert (found["call_id"], found["status"], found["edited"]) == ("c-1", "422", "False")
+    assert found["message"] == '\'=HYPERLINK("x"), "quoted"'
+
+
+def test_dlq_list_chooses_by_everything_that_a_filter_knows(line: CommandLine) -> None:
+    line.accept("c-1", properties=b'{"tenant":"acme"}', call={"id": "c-1", "assistantId": "A7"})
+    line.bury("c-1", message="endedAt is before startedAt")
+    line.bury_all("c-2", reason="http_400", status=400, message="other")
+
+    def found(*options: str) -> list[str]:
+        return [letter["call_id"] for letter in line.run("dlq", "list", "--json", *options).documents]
+
+    group = line.run("dlq", "groups", "--json").documents[0]["group"]
+    assert len(found("--group", group[:6])) == 1
+    assert found("--assistant", "A7") == ["c-1"]
+    assert found("--property", "tenant=acme") == found("--property", "tenant") == ["c-1"]
+    assert found("--property", "tenant=other") == []
+    assert found("--reason", "http_4*") == ["c-1", "c-2"]
+    assert found("--reason", "http_400", "--reason", "poison") == ["c-2"]
+    assert found("--status", "4xx", "--since", "1h", "--attempts", "1..", "--audio", "none") == ["c-1", "c-2"]
+    assert found("--until", "1h") == found("--attempts", "2..") == found("--edited") == []
+    assert found("--text", "ENDEDAT") == found("--text", "acme") == ["c-1"]
+    table = line.run("dlq", "list", "--text", "acme").stdout
+    assert "1 of 2 dead reports fits." in table
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--status", "teapot"),
+        ("--since", "yesterday"),
+        ("--until", "25:00"),
+        ("--attempts", "few"),
+        ("--audio", "loud"),
+        ("--audio-ends-within", "soon"),
+        ("--cursor", "nonsense"),
+        ("--json", "--csv"),
+        ("--all", "--limit", "3"),
+    ],
+)
+def test_dlq_list_refuses_what_it_cannot_read(line: CommandLine, arguments: tuple[str, ...]) -> None:
+    ended = line.run("dlq", "list", *arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("roark-ingest: ")
 
 
 def test_dlq_list_of_nothing_says_so(line: CommandLine) -> None:

@@ -53,7 +53,7 @@ def test_a_selection_of_thousands_is_frozen_whole_and_in_order(ledger: Ledger, d
 
 def test_what_dies_while_a_selection_is_made_is_not_in_it(ledger: Ledger, desk: DeadLetters, clock: Clock) -> None:
     bury(ledger, *names(600))
-    walking = desk.walk()
+    walking = desk.find()
     first = next(walking)
     clock.advance(1)
     bury(ledger, *names(10, start=600))
@@ -62,7 +62,7 @@ def test_what_dies_while_a_selection_is_made_is_not_in_it(ledger: Ledger, desk: 
 
 def test_letters_that_others_take_out_meanwhile_hide_no_other(ledger: Ledger, desk: DeadLetters) -> None:
     bury(ledger, *names(1203))
-    walking = desk.walk()
+    walking = desk.find()
     seen = [next(walking).call_id for _ in range(100)]
     desk.replay(names(400))
     seen += [letter.call_id for letter in walking]
@@ -86,7 +86,7 @@ def test_a_replay_is_told_call_by_call_and_wakes_for_what_became_ready(
 def test_every_move_names_who_asked_for_it(ledger: Ledger, desk: DeadLetters) -> None:
     bury(ledger, "c-1")
     assert [one.result for one in desk.discard(["c-1"])] == ["discarded"]
-    assert [letter.call_id for letter in desk.list(state=State.DISCARDED)] == ["c-1"]
+    assert [letter.call_id for letter in desk.find(state=State.DISCARDED)] == ["c-1"]
     assert [one.result for one in desk.restore(["c-1"])] == ["restored"]
     entry = desk.show("c-1")
     assert entry
@@ -100,7 +100,10 @@ def test_groups_and_pages_are_read_from_the_ledger(ledger: Ledger, desk: DeadLet
     bury(ledger, *names(5))
     (group,) = desk.groups()
     assert (group.count, group.reason, group.status, group.message) == (5, "http_422", 422, "no")
-    assert [letter.call_id for letter in desk.list(limit=2, offset=1)] == names(2, start=1)
+    page = desk.page(limit=2)
+    assert [letter.call_id for letter in page.letters] == names(2)
+    rest = desk.page(limit=3, behind=page.following)
+    assert ([letter.call_id for letter in rest.letters], rest.following) == (names(3, start=2), None)
 
 
 def test_a_desk_is_made_from_the_environment(

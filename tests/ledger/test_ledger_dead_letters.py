@@ -1,9 +1,15 @@
 """Dead letters: what a person sees of them, and replaying, discarding and restoring them."""
 
+from typing import Any
+
 import pytest
 from workbench import WHO, Workbench, packed
 
 from roark_producer import operations
+from roark_producer.operations import Acceptable
+from roark_producer.packing import pack
+from roark_producer.records import DeadPage
+from roark_producer.report import CallId
 
 
 class TestReplay:
@@ -94,26 +100,96 @@ class TestManyAtOnce:
 
 
 class TestPages:
+    def pages(self, bench: Workbench, most: int, **more: Any) -> list[list[str]]:
+        """Every page, each behind the one before."""
+        found = [self.page(bench, most, **more)]
+        while found[-1].more:
+            last = found[-1].letters[-1]
+            behind = (last.since_ms, last.call_id)
+            found.append(self.page(bench, most, **more | {"behind": behind, "youngest_ms": found[-1].youngest_ms}))
+        return [[letter.call_id for letter in page.letters] for page in found]
+
+    def page(self, bench: Workbench, most: int = 10, **more: Any) -> DeadPage:
+        return bench.run(operations.dead_page(most=most, **more))
+
     def test_dead_letters_come_oldest_first_by_pages(self, bench: Workbench) -> None:
         for number in range(5):
             bench.bring(f"call-{number}", "dead")
             bench.clock.advance(1_000)
 
-        pages = [bench.run(operations.dead_page(first=first, most=2)) for first in (0, 2, 4, 6)]
+        assert self.pages(bench, 2) == [["call-0", "call-1"], ["call-2", "call-3"], ["call-4"]]
 
-        assert [[letter.call_id for letter in page] for page in pages] == [
-            ["call-0", "call-1"],
-            ["call-2", "call-3"],
-            ["call-4"],
-            [],
+    def test_those_that_died_in_the_same_moment_come_in_the_order_of_their_bytes(self, bench: Workbench) -> None:
+        names = ["A", "B-1", "B-10", "B-2", "Z", "_", "a", "b"]
+        for name in names:
+            bench.bring(name, "dead")
+
+        assert self.pages(bench, 3) == [names[:3], names[3:6], names[6:]]
+
+    @pytest.mark.parametrize("gone", ["A", "B-10", "a"])
+    def test_a_page_goes_on_behind_a_letter_that_was_taken_out_meanwhile(self, bench: Workbench, gone: str) -> None:
+        names = ["A", "B-1", "B-10", "B-2", "Z", "_", "a", "b"]
+        for name in names:
+            bench.bring(name, "dead")
+        first = self.page(bench, names.index(gone) + 1)
+        bench.replay(gone)
+
+        last = first.letters[-1]
+        rest = self.page(bench, behind=(last.since_ms, last.call_id), youngest_ms=first.youngest_ms)
+
+        assert [letter.call_id for letter in rest.letters] == names[names.index(gone) + 1 :]
+
+    def test_what_dies_after_the_first_page_is_on_none_that_follow(self, bench: Workbench) -> None:
+        bench.bring("call-0", "dead")
+        bench.bring("call-1", "dead")
+        first = self.page(bench, 1)
+        bench.clock.advance(1)
+        bench.bring("call-2", "dead")
+
+        rest = self.page(bench, behind=(first.letters[0].since_ms, "call-0"), youngest_ms=first.youngest_ms)
+
+        assert ([letter.call_id for letter in rest.letters], rest.more) == (["call-1"], False)
+
+    def test_letters_from_before_the_clock_was_set_back_are_there(self, bench: Workbench) -> None:
+        bench.bring("call-1", "dead")
+        bench.clock.advance(-3_600_000)
+
+        assert [letter.call_id for letter in self.page(bench).letters] == ["call-1"]
+
+    def test_only_those_of_a_time_are_read_where_that_is_wanted(self, bench: Workbench) -> None:
+        for number in range(5):
+            bench.bring(f"call-{number}", "dead")
+            bench.clock.advance(1_000)
+        start = bench.clock.now_ms - 5_000
+
+        assert self.pages(bench, 2, oldest_ms=start + 1_000, youngest_ms=start + 3_000) == [
+            ["call-1", "call-2"],
+            ["call-3"],
         ]
+
+    def test_properties_come_along_only_where_they_are_wanted(self, bench: Workbench) -> None:
+        properties = b'{"tenant":"acme"}'
+        report = Acceptable(CallId("call-1"), "print", pack(b"{}", properties))
+        bench.run(operations.accept([report], revisions="record", per_wakeup=64))
+        bench.bury(bench.take("call-1"))
+
+        assert self.page(bench).letters[0].properties == b""
+        assert self.page(bench, properties=True).letters[0].properties == properties
+
+    def test_a_page_ends_early_where_its_reports_are_large(self, bench: Workbench) -> None:
+        for name in ("call-1", "call-2", "call-3"):
+            report = Acceptable(CallId(name), "print", b"\0\0\0\0" + bytes(1_500_000))
+            bench.run(operations.accept([report], revisions="record", per_wakeup=64))
+            bench.bury(bench.take(name))
+
+        assert self.pages(bench, 10, properties=True) == [["call-1", "call-2"], ["call-3"]]
 
     def test_a_dead_letter_tells_when_and_why(self, bench: Workbench) -> None:
         bench.bring("call-1", "dead")
         died = bench.clock.now_ms
         bench.clock.advance(9_000)
 
-        (letter,) = bench.run(operations.dead_page(first=0, most=10))
+        (letter,) = self.page(bench).letters
 
         assert letter.since_ms == died
         assert letter.record.note == "status-422"
@@ -124,7 +200,7 @@ class TestPages:
         bench.bring("call-1", "discarded")
         bench.restore("call-1")
 
-        (letter,) = bench.run(operations.dead_page(first=0, most=10))
+        (letter,) = self.page(bench).letters
 
         assert letter.history[-1].name == "restored"
         assert letter.last is not None
@@ -134,7 +210,7 @@ class TestPages:
         bench.bring("call-1", "dead")
         bench.bring("call-2", "discarded")
 
-        (letter,) = bench.run(operations.dead_page(first=0, most=10, state="discarded"))
+        (letter,) = self.page(bench, state="discarded").letters
 
         assert letter.call_id == "call-2"
         assert letter.history[-1].detail == {"by": "ada"}

@@ -221,7 +221,8 @@ class Inventory:
     @classmethod
     def of(cls, ledger: Ledger) -> "Inventory":
         keys = ledger.calls.keys
-        hashes = ("records", "payloads", "histories", "besides", "revisions", "counters", "lane", "rejected")
+        hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
+        hashes += ("counters", "lane", "rejected")
         zsets = (*_ZSETS, "perishable", "rejected_order")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
@@ -269,7 +270,7 @@ class Inventory:
             has_payload = call_id.encode() in self.hashes["payloads"]
             assert has_payload == needs_payload, f"{call_id} is {record.state}, payload kept: {has_payload}"
             assert (record.token > 0) == (record.state == "uploading"), f"{call_id}: {record}"
-        for name in ("payloads", "histories", "besides", "revisions"):
+        for name in ("payloads", "histories", "besides", "revisions", "originals"):
             strangers = {call_id.decode() for call_id in self.hashes[name]} - set(records)
             assert not strangers, f"{name} keeps what no record knows: {strangers}"
         for member, _ in self.zsets["perishable"]:

@@ -37,7 +37,7 @@ def carry_out(access: Access, path: str, *, force: bool, as_json: bool) -> None:
     desk = DeadLetters(access.ledger, by="")
     written, left_out = 0, 0
     with _target(path, force=force) as file:
-        letters = desk.walk()
+        letters = desk.find()
         while batch := list(islice(letters, _BATCH)):
             for letter, entry in zip(batch, desk.show_all(letter.call_id for letter in batch), strict=True):
                 if line := _line(letter, entry):

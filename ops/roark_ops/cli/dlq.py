@@ -1,34 +1,82 @@
 """`roark-ingest dlq`: look at the dead letters. What changes them is in `dlq_moves.py`, files in `dlq_files.py`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roark_ops.cli.filtering import filtered
 from roark_ops.cli.options import AsJson, CallIdArgument
-from roark_ops.cli.running import FAILED, fail
+from roark_ops.cli.running import FAILED, USAGE, fail
 from roark_ops.cli.words import shown
 
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show so many.")]
-Offset = Annotated[int, typer.Option(min=0, help="Pass over so many, from the oldest.")]
+if TYPE_CHECKING:
+    from roark_ops.dead_letters import Cursor
+    from roark_ops.finding import Filter
+
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Show so many; otherwise 50, or all with --json or --csv.", show_default=False
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="Show all, however many there are.")]
+From = Annotated[
+    str, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last list ended.", show_default=False)
+]
 Discarded = Annotated[bool, typer.Option("--discarded", help="The discarded instead of the dead.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a head.")]
 Payload = Annotated[
     bool, typer.Option("--payload", help="Print the report itself, byte for byte: transcript, phone number and all.")
 ]
 
+_SHOWN_TO_PEOPLE = 50
 
-def list_(*, limit: Limit = 50, offset: Offset = 0, discarded: Discarded = False, as_json: AsJson = False) -> None:
-    """The dead letters, oldest first: call, since when, why."""
+
+@filtered
+def list_(
+    *,
+    chosen: "Filter",
+    limit: Limit = None,
+    all_: All = False,
+    cursor: From = "",
+    discarded: Discarded = False,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """The dead letters, oldest first: call, since when, why.
+
+    What is shown is what was there at the beginning: letters that come or go meanwhile shift nothing. Where the list is
+    cut it says so, and how to see the rest.
+    """
     from roark_ops.access import Access
-    from roark_ops.cli.dlq_view import show_letters
+    from roark_ops.cli.dlq_list import show_letters
     from roark_ops.dead_letters import DeadLetters
-    from roark_producer import operations
     from roark_producer.lifecycle import State
 
+    if (as_csv and as_json) or (all_ and limit):
+        fail("say either --csv or --json, and either --all or --limit.", USAGE)
+    if limit is None and not (all_ or as_csv or as_json):
+        limit = _SHOWN_TO_PEOPLE
     state = State.DISCARDED if discarded else State.DEAD
     with Access.from_env() as access:
-        letters = DeadLetters(access.ledger, by="").list(limit=limit, offset=offset, state=state)
-        snapshot = access.ledger.run(operations.snapshot())
-    show_letters(letters, snapshot, state, offset=offset, as_json=as_json)
+        desk = DeadLetters(access.ledger, by="")
+        show_letters(
+            desk,
+            chosen,
+            state,
+            limit=limit,
+            behind=_cursor(cursor),
+            form="csv" if as_csv else "json" if as_json else "",
+        )
+
+
+def _cursor(text: str) -> "Cursor | None":
+    from roark_ops.dead_letters import Cursor
+
+    try:
+        return Cursor.parse(text) if text else None
+    except ValueError:
+        fail(f"--cursor {shown(text)}: that is no cursor; it is told where a list is cut.", USAGE)
 
 
 def groups(*, as_json: AsJson = False) -> None:
