@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from roark_producer import operations
 from roark_producer.ledger import Ledger
+from roark_producer.logbook import Action, doer
 from roark_producer.packing import unpack
 from roark_producer.producer import Producer, Receipt
 from roark_producer.records import Rejected
@@ -25,10 +26,11 @@ class Retried:
 
 
 class RejectedBin:
-    """Reads and empties the rejected bin."""
+    """Reads and empties the rejected bin. `by` is who acts, for the logbook."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, by: str = "") -> None:
         self._ledger = ledger
+        self._who = doer(by)
 
     def entries(self) -> Iterator[Rejected]:
         """Yield all entries, oldest first."""
@@ -53,11 +55,13 @@ class RejectedBin:
             if entry is None:
                 yield Retried(digest, None)
                 continue
+            intent = operations.log_deed(Action.REJECTED_RETRY, who=self._who, calls=[entry.digest])
+            self._ledger.run(intent)
             receipt = producer.submit(self.body(entry))
             if receipt.result != "rejected":
-                self._ledger.run(operations.unreject([entry.digest], counter="rejected_retried"))
+                self._ledger.run(operations.unreject([entry.digest], action=Action.REJECTED_RETRY, who=self._who))
             yield Retried(entry.digest, receipt)
 
     def discard(self, digests: Iterable[str]) -> int:
         """Remove entries for good; return how many were there."""
-        return self._ledger.run(operations.unreject(list(digests), counter="rejected_discarded"))
+        return self._ledger.run(operations.unreject(list(digests), action=Action.REJECTED_DISCARD, who=self._who))

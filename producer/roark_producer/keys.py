@@ -53,6 +53,8 @@ class Keys:
     """HASH digest → `meta-length meta body`: what came in and could not be used."""
     rejected_order: str
     """ZSET digest by time of rejection (ms)."""
+    logbook: str
+    """STREAM of what operators did: at, action, who, count, calls (see `logbook.py`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -79,6 +81,7 @@ class Keys:
             perishable=base + "perishable",
             rejected=base + "rejected",
             rejected_order=base + "rejected:order",
+            logbook=base + "logbook",
         )
 
     def in_order(self) -> tuple[str, ...]:

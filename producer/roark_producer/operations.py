@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
 from roark_producer.flow import NO_LIMITS, FlowRules
+from roark_producer.logbook import Action, Deed, doer, parse_deed
 from roark_producer.records import (
     DeadPage,
     Entry,
@@ -295,12 +296,12 @@ def hold(
 ) -> Operation[bool]:
     """Stop the lane, by a person's name or by "roark"; return whether it was open before."""
     named = f"{witness.call_id} {witness.token}" if witness else ""
-    return Operation("hold", (by, reason, gap_ms, longest_gap_ms, named), bool)
+    return Operation("hold", (by, reason, gap_ms, longest_gap_ms, named, doer(by, reason)), bool)
 
 
-def resume() -> Operation[bool]:
+def resume(*, by: str, reason: str = "") -> Operation[bool]:
     """Open the lane; return whether it was held."""
-    return Operation("resume", (), bool)
+    return Operation("resume", (doer(by, reason),), bool)
 
 
 def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
@@ -365,12 +366,35 @@ def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
     return Operation("rejected", (first, most), lambda rows: [parse_rejected(row) for row in rows])
 
 
-def unreject(digests: Iterable[str], *, counter: str) -> Operation[int]:
-    """Take entries out of the rejected bin; return how many were there.
+_UNREJECTED = {
+    Action.REJECTED_RETRY: "rejected_retried",
+    Action.REJECTED_DISCARD: "rejected_discarded",
+    Action.REJECTED_ERASE: "rejected_erased",
+}
 
-    `counter` is `rejected_retried` or `rejected_discarded`.
+
+def unreject(digests: Iterable[str], *, action: Action, who: bytes) -> Operation[int]:
+    """Take entries out of the rejected bin; return how many were there. `who` is made by `logbook.doer`."""
+    return Operation("unreject", (_UNREJECTED[action], action.value, who, *digests), int)
+
+
+def log_deed(action: Action, *, who: bytes, count: int = 0, calls: Iterable[str] = ()) -> Operation[str]:
+    """Write what somebody is about to do into the logbook; return the line's id. `who` is made by `logbook.doer`.
+
+    For what takes more than one script: those that act write their own line.
     """
-    return Operation("unreject", (counter, *digests), int)
+    return Operation("log_deed", (action.value, who, count, *calls), lambda reply: str(reply.decode()))
+
+
+def deeds_page(*, most: int, after: str = "", newest_first: bool = False) -> Operation[list[Deed]]:
+    """A page of the logbook, behind the line with the id `after`."""
+    order = "newest" if newest_first else "oldest"
+    return Operation("deeds", (order, after, most), lambda rows: [parse_deed(row) for row in rows])
+
+
+def trim_deeds(*, before_ms: int, most: int, who: bytes) -> Operation[int]:
+    """Remove up to `most` (of at most 5000) of the logbook's lines from before a time; return how many are gone."""
+    return Operation("trim_deeds", (before_ms, most, who), int)
 
 
 def tally(amounts: dict[str, int]) -> Operation[int]:

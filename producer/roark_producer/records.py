@@ -195,6 +195,7 @@ class Snapshot:
     besides: int
     revisions_kept: int
     rejected_kept: int
+    logbook_lines: int = 0
     audited: Audited | None = None
 
     def total(self, counter: str) -> int:
@@ -300,7 +301,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
-    oldest_ready, earliest_due, oldest_dead, besides, revisions, rejected = (int(fact) for fact in facts)
+    oldest_ready, earliest_due, oldest_dead, besides, revisions, rejected, logged = (int(fact) for fact in facts)
     return Snapshot(
         now_ms=int(now),
         queues=queues,
@@ -322,6 +323,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         besides=besides,
         revisions_kept=revisions,
         rejected_kept=rejected,
+        logbook_lines=logged,
         audited=_parse_audited(lane_fields),
     )
 

@@ -300,7 +300,7 @@ class TestComingBack:
     def test_resuming_by_hand_lets_the_probe_through_at_once(self, road: Road) -> None:
         road.break_open()
 
-        road.run(operations.resume())
+        road.run(operations.resume(by="ada"))
 
         road.accept(10)
         assert [len(road.claim().reports) for _ in range(3)] == [1, 0, 0]
@@ -309,7 +309,7 @@ class TestComingBack:
         road.break_open()
         one = road.probe()
 
-        road.run(operations.resume())
+        road.run(operations.resume(by="ada"))
 
         road.accept(10)
         assert road.claim().reports == ()
@@ -353,7 +353,7 @@ class TestBesideAHold:
         road.deliver(one)
 
         assert (road.lane.state, road.lane.by) == ("held", "ada")
-        road.run(operations.resume())
+        road.run(operations.resume(by="ada"))
         assert road.lane.state == "open", "the breaker's probe was good meanwhile"
 
     def test_resuming_by_hand_leaves_the_breakers_probe_to_find_out(self, road: Road) -> None:
@@ -361,7 +361,7 @@ class TestBesideAHold:
         one = road.probe()
         road.run(operations.hold(by="ada", reason="Roark is being moved"))
 
-        road.run(operations.resume())
+        road.run(operations.resume(by="ada"))
 
         road.accept(10)
         assert road.lane.state == "half-open"

@@ -203,6 +203,6 @@ class TestAfterAHold:
     def test_so_does_a_person(self, adaptive: Road) -> None:
         adaptive.accept(1_000)
         adaptive.run(operations.hold(by="ada", reason="Roark is being moved"))
-        adaptive.run(operations.resume())
+        adaptive.run(operations.resume(by="ada"))
 
         assert len(adaptive.claim(1_000).reports) == 4

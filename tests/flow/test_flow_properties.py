@@ -178,7 +178,7 @@ class Teller:
                 road.run(operations.reap(most=100, deaths=10**6))
                 self.forget_lost()
             case "resume":
-                road.run(operations.resume())
+                road.run(operations.resume(by="ada"))
             case "hold":
                 road.run(operations.hold(by="ada", reason="a reason"))
             case _ if mine:
@@ -258,7 +258,7 @@ def test_and_in_the_end_the_lane_opens_again_when_roark_is_well(rules: FlowRules
         teller = Teller(road)
         for step in story:
             teller.step(*step)
-        road.run(operations.resume())
+        road.run(operations.resume(by="ada"))
         road.accept(3)
         for _ in range(40):
             road.clock.advance(max(1_000, road.claim(1).wait_ms))

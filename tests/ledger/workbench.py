@@ -123,7 +123,7 @@ class Workbench:
         )
 
     def resume(self) -> bool:
-        return self.run(operations.resume())
+        return self.run(operations.resume(by="ada"))
 
     def pulse(self, quiet_ms: int = 1_000) -> bool:
         return self.run(operations.pulse(quiet_ms=quiet_ms))
@@ -217,6 +217,7 @@ class Inventory:
     zsets: dict[str, list[tuple[bytes, float]]]
     delivered: list[bytes]
     erased: set[bytes]
+    logbook: list[Any]
 
     @classmethod
     def of(cls, ledger: Ledger) -> "Inventory":
@@ -231,6 +232,7 @@ class Inventory:
             pipeline.zrange(getattr(keys, name), 0, -1, withscores=True)
         pipeline.lrange(keys.delivered, 0, -1)
         pipeline.smembers(keys.erased)
+        pipeline.xrange(keys.logbook)
         found: list[Any] = pipeline.execute()
         rows = found[len(hashes) : len(hashes) + len(zsets)]
         by_name: dict[str, dict[bytes, bytes]] = dict(zip(hashes, found, strict=False))
@@ -238,8 +240,9 @@ class Inventory:
         return cls(
             hashes=by_name,
             zsets={name: [(member, score) for member, score in queue] for name, queue in zip(zsets, rows, strict=True)},
-            delivered=found[-2],
-            erased=set(found[-1]),
+            delivered=found[-3],
+            erased=set(found[-2]),
+            logbook=found[-1],
         )
 
     def records(self) -> dict[str, Record]:
@@ -279,7 +282,7 @@ class Inventory:
             assert records[name].state == "uploading", f"the report beside {name} was forgotten"
 
     def mentions(self, text: str) -> list[str]:
-        """The keys under which `text` still stands somewhere."""
+        """The keys under which `text` still stands somewhere. The logbook is none of them: what was done was done."""
         wanted = text.encode()
         found = [
             name

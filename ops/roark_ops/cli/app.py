@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import dlq, dlq_files, dlq_moves, rejected
+from roark_ops.cli import dlq, dlq_files, dlq_moves, log, rejected
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -117,6 +117,12 @@ _add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")
 _add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
 _add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")
+
+deeds = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="Who did what: every operator's action.")
+_add(deeds, log.list_, "roark-ingest log list --since 7d --by ada", "roark-ingest log list --csv", name="list")
+_add(deeds, log.export, "roark-ingest log export log.ndjson.zst", "roark-ingest log export --csv > log.csv")
+_add(deeds, log.trim, "roark-ingest log trim --before 2026-01-01 --yes")
 
 unusable = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(

@@ -4,22 +4,26 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli.options import AsJson
+from roark_ops.cli.options import As, AsJson, actor
 from roark_ops.cli.running import TO_ACT_ON
 
 Repair = Annotated[bool, typer.Option("--repair", help="Put calls that are in no place, or in two, where they belong.")]
 
 
-def audit(*, repair: Repair = False, as_json: AsJson = False) -> None:
+def audit(*, repair: Repair = False, by: As = None, as_json: AsJson = False) -> None:
     """Account for every report that was ever accepted, and look at each place of each of them.
 
     Takes no more than a fifth of Redis's time. Ends with 3 when something is not as it should be.
     """
     from roark_ops.access import Access
     from roark_ops.cli.audit_view import show_verdict
+    from roark_producer import operations
+    from roark_producer.logbook import Action, doer
     from roark_worker.audit import audit as run
 
     with Access.from_env() as access:
+        if repair:
+            access.ledger.run(operations.log_deed(Action.REPAIR, who=doer(actor(by))))
         verdict = run(access.ledger, repair=repair)
     show_verdict(verdict, as_json=as_json)
     if not verdict.holds:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -18,9 +18,11 @@ from roark_ops.cli.sources import STDIN, Source
 from roark_ops.cli.words import counted, shown
 from roark_ops.dead_letters import DeadLetters
 from roark_ops.portable import export_line, read_line
+from roark_producer import operations
 from roark_producer.compression import compressing
-from roark_producer.errors import InvalidReport
+from roark_producer.errors import InvalidReport, LedgerError
 from roark_producer.lifecycle import State
+from roark_producer.logbook import Action, doer
 from roark_producer.operations import Acceptable
 from roark_producer.packing import DamagedPayload
 from roark_producer.producer import Producer, Receipt
@@ -89,11 +91,13 @@ def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def carry_in(sources: Sequence[Source], *, as_json: bool) -> int:
+def carry_in(sources: Sequence[Source], *, by: str, as_json: bool) -> int:
     """Hand in what was exported, and return the exit code."""
     settings = IngestSettings()
     fed = Fed()
     with Producer.from_settings(settings, source="import") as producer, progress(sources, quiet=False) as screen:
+        files = " ".join(source.name for source in sources)
+        producer.ledger.run(operations.log_deed(Action.IMPORT, who=doer(by, step="begun", file=files)))
         feeder = Feeder(
             submit=lambda lines: _submit(producer, lines),
             tell=json_line if as_json else complainer(screen),
@@ -104,6 +108,9 @@ def carry_in(sources: Sequence[Source], *, as_json: bool) -> int:
             patience=_PATIENCE_SECONDS,
         )
         code = feed(feeder, sources, fed, screen)
+        ended = doer(by, step="ended", file=files, stored=fed.stored, rejected=fed.results["rejected"])
+        with suppress(LedgerError):
+            producer.ledger.run(operations.log_deed(Action.IMPORT, who=ended, count=fed.stored))
     if not as_json:
         sum_up(fed)
     return code

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli.options import AsJson
+from roark_ops.cli.options import As, AsJson, actor
 
 Target = Annotated[str, typer.Argument(metavar="FILE", help="Packed where it ends in .gz or .zst; -: standard output.")]
 Origin = Annotated[str, typer.Argument(metavar="FILE", help="What `dlq export` wrote; -: standard input.")]
@@ -23,7 +23,7 @@ def export(file: Target, *, force: Force = False, as_json: AsJson = False) -> No
         carry_out(access, file, force=force, as_json=as_json)
 
 
-def import_(file: Origin, *, as_json: AsJson = False) -> None:
+def import_(file: Origin, *, by: As = None, as_json: AsJson = False) -> None:
     """Hand in the reports of an exported file, with their properties, as `enqueue` would.
 
     May be repeated: what the ledger has already is a duplicate. A dead letter is not replayed by it.
@@ -31,5 +31,5 @@ def import_(file: Origin, *, as_json: AsJson = False) -> None:
     from roark_ops.cli.carrying import carry_in
     from roark_ops.cli.sources import chosen
 
-    if code := carry_in(chosen([file]), as_json=as_json):
+    if code := carry_in(chosen([file]), by=actor(by), as_json=as_json):
         raise typer.Exit(code)

@@ -29,14 +29,14 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
         print_line(f"The lane was on hold already; it is now held by {who}, until: roark-ingest resume")
 
 
-def resume(*, as_json: AsJson = False) -> None:
+def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
     """Upload again, whoever stopped it; what was held back goes out at once."""
     from roark_ops.access import Access
     from roark_producer import operations
     from roark_producer.lifecycle import State
 
     with Access.from_env() as access:
-        was_held = access.ledger.run(operations.resume())
+        was_held = access.ledger.run(operations.resume(by=actor(by), reason=reason))
         ready = access.ledger.run(operations.snapshot()).states[State.READY]
         if ready:
             access.wake(ready)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.options import AsJson, Yes
+from roark_ops.cli.options import As, AsJson, Yes, actor
 from roark_ops.cli.output import print_json, print_line, print_table
 from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
 from roark_ops.cli.words import ago, counted, iso, shown
@@ -75,14 +75,14 @@ def show(entry: Entry) -> None:
         sys.stdout.buffer.flush()
 
 
-def retry(entries: Entries = None, *, all_: All = False, as_json: AsJson = False) -> None:
+def retry(entries: Entries = None, *, all_: All = False, by: As = None, as_json: AsJson = False) -> None:
     """Hand entries in again; what can be used now leaves the bin, the rest stays."""
     from roark_ops.access import Access
     from roark_ops.rejected import RejectedBin
     from roark_producer.producer import Producer
 
     with Access.from_env() as access, Producer.from_settings(access.settings, source="retry") as producer:
-        rejected = RejectedBin(access.ledger)
+        rejected = RejectedBin(access.ledger, by=actor(by))
         retried = list(rejected.retry(producer, _chosen(rejected, entries, all_=all_)))
     left = 0
     for one in retried:
@@ -107,13 +107,15 @@ def retry(entries: Entries = None, *, all_: All = False, as_json: AsJson = False
         raise typer.Exit(FAILED)
 
 
-def discard(entries: Entries = None, *, all_: All = False, yes: Yes = False, as_json: AsJson = False) -> None:
+def discard(
+    entries: Entries = None, *, all_: All = False, yes: Yes = False, by: As = None, as_json: AsJson = False
+) -> None:
     """Remove entries for good. Cannot be undone."""
     from roark_ops.access import Access
     from roark_ops.rejected import RejectedBin
 
     with Access.from_env() as access:
-        rejected = RejectedBin(access.ledger)
+        rejected = RejectedBin(access.ledger, by=actor(by))
         chosen = _chosen(rejected, entries, all_=all_)
         found = {name: rejected.find(name) for name in chosen}
         digests = [entry.digest for entry in found.values() if entry]

@@ -59,6 +59,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "newer_reports": snapshot.besides,
             "revisions": snapshot.revisions_kept,
             "rejected": snapshot.rejected_kept,
+            "log_lines": snapshot.logbook_lines,
         },
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "audit": _audit_document(snapshot),
@@ -83,6 +84,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("lane", _lane(snapshot)),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
+            ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),
             *_forecast(snapshot),
         )
     )

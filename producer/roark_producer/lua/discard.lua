@@ -4,7 +4,7 @@
 -- ARGV  1 now   2 who (JSON)   then the call ids
 -- Returns for each id `discarded`, or the state that it is in instead, or `unknown`.
 
-local results = {}
+local results, changed = {}, {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   local record = read(id)
@@ -12,8 +12,10 @@ for i = 3, #ARGV do
   if move(id, record, 'discard', now) then
     tell(id, 'discarded', ARGV[2])
     results[#results + 1] = 'discarded'
+    changed[#changed + 1] = id
   else
     results[#results + 1] = was
   end
 end
+if #changed > 0 then log_deed('discard', ARGV[2], #changed, changed) end
 return results

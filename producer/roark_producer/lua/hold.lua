@@ -6,7 +6,7 @@
 --
 -- ARGV  1 now   2 by: `roark` or who did it   3 reason
 --       4 first probe after (ms), by hand 0   5 longest gap between probes (ms)
---       6 `call id token` of the upload that Roark refused, by hand empty
+--       6 `call id token` of the upload that Roark refused, by hand empty   7 who (JSON), for the logbook
 -- Returns 1 when the lane was open before, else 0. A hold by hand is not weakened by Roark's answers.
 
 local by, reason, first_gap, longest_gap, witness = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -19,6 +19,7 @@ local function probe_in(gap)
 end
 
 if by ~= 'roark' then
+  log_deed('hold', ARGV[7], held and 0 or 1, {})
   -- A probe that is out to find out about a breaker goes on doing so; it will not end this hold.
   if not lane.breaker_until then lane.probe = nil end
   lane.probe_at, lane.probe_gap = nil, nil

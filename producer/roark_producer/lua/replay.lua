@@ -4,7 +4,7 @@
 -- ARGV  1 now   2 who (JSON)   then the call ids
 -- Returns for each id `replayed`, or the state that it is in instead, or `unknown`.
 
-local results = {}
+local results, changed = {}, {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   local record = read(id)
@@ -17,8 +17,10 @@ for i = 3, #ARGV do
     tell(id, 'replayed', ARGV[2])
     count('replayed', 1)
     results[#results + 1] = 'replayed'
+    changed[#changed + 1] = id
   else
     results[#results + 1] = was
   end
 end
+if #changed > 0 then log_deed('replay', ARGV[2], #changed, changed) end
 return results

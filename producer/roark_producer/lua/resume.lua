@@ -3,11 +3,12 @@
 --
 -- needs _flow.lua
 --
--- ARGV  1 now
+-- ARGV  1 now   2 who (JSON)
 -- Returns 1 when the lane was held, else 0.
 
 open_lane()
 local held = lane.state == 'held'
+log_deed('resume', ARGV[2], held and 1 or 0, {})
 no_hold()
 if lane.breaker_until then
   lane.breaker_until = math.min(lane.breaker_until, now)

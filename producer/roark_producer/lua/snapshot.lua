@@ -3,7 +3,8 @@
 --
 -- ARGV  1 now
 -- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
---           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected } };
+--           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
+--             lines of the logbook } };
 -- a time is 0 where there is none.
 
 local function first(key)
@@ -27,5 +28,6 @@ return {
   {
     oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
     redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),
+    redis.call('XLEN', KEY.logbook),
   },
 }
