@@ -7,9 +7,9 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from roark_ops.explain import Explanation, explain, explain_hold
 from roark_producer.lifecycle import State
 from roark_producer.records import Entry, Event, Lane, Record
+from roark_worker.explain import Explanation, explain, explain_hold
 
 _ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
 _EVENTS = {

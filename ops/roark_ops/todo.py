@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from roark_ops.explain import explain_hold
 from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
+from roark_worker.explain import explain_hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,15 +265,17 @@ def _parse_recorded(reply: list[Any]) -> Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """How many reports came back from workers that died, and how many of them were taken for poison."""
+    """How many reports came back from workers that died, and the calls whose reports were taken for poison instead."""
 
     reclaimed: int
-    poisoned: int
+    poisoned: tuple[CallId, ...] = ()
 
 
 def reap(*, most: int, deaths: int) -> Operation[Reaped]:
     """Take back reports whose lease ran out."""
-    return Operation("reap", (most, deaths), lambda reply: Reaped(int(reply[0]), int(reply[1])))
+    return Operation(
+        "reap", (most, deaths), lambda reply: Reaped(reply[0], tuple(CallId(one.decode()) for one in reply[1:]))
+    )
 
 
 def promote(*, most: int) -> Operation[int]:

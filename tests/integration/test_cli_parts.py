@@ -115,6 +115,13 @@ def test_flower_for_everybody_needs_a_password(line: CommandLine) -> None:
     assert "FLOWER_BASIC_AUTH" in refused(line, "flower", "--host", "0.0.0.0", FLOWER_BASIC_AUTH="")
 
 
+@pytest.mark.parametrize("malformed", ["ada", "ada:", ":secret-1"])
+def test_flower_wants_a_user_and_a_password(line: CommandLine, malformed: str) -> None:
+    said = refused(line, "flower", FLOWER_BASIC_AUTH=malformed)
+    assert "USER:PASSWORD" in said
+    assert "secret-1" not in said
+
+
 def test_flower_starts_asks_for_the_password_and_shows_it_to_nobody(line: CommandLine) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/"

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from roark_ops.sandbox.server import background
 from roark_producer.lifecycle import State
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
+from roark_worker.event_sender import EventSender
+from roark_worker.report_events import ReportEvent
 from roark_worker.roark import Roark, Token
 
 LEASE_MS = 15_000
@@ -76,6 +78,19 @@ def timeless(valkey: Server, prefix: str, clock: Clock) -> Iterator[Bench]:
     bench = Bench(valkey.url, prefix, clock)
     yield bench
     bench.close()
+
+
+class Watcher:
+    """Keeps the events of reports."""
+
+    def __init__(self) -> None:
+        self.seen: list[ReportEvent] = []
+
+    def publish(self, events: Sequence[ReportEvent]) -> None:
+        self.seen += events
+
+    def close(self) -> None:
+        pass
 
 
 class Gate:
@@ -197,7 +212,7 @@ class TestDrain:
             summary = await delivery.drain()
 
         assert summary.in_words().startswith("3 claimed: 1 buried, 2 delivered; ")
-        assert summary.in_words().endswith("; ended: idle")
+        assert summary.in_words().endswith(" s: nothing more is ready")
 
 
 class TestOutcomes:
@@ -392,8 +407,10 @@ class TestLease:
     async def test_an_upload_that_takes_longer_than_its_lease_keeps_it(self, bench: Bench, sandbox: Upstream) -> None:
         sandbox.behave(latency_ms=1700)
         bench.submit(reports(5))
+        watcher = Watcher()
+        events = EventSender(lambda: watcher, successes_per_second=100)
 
-        async with bench.delivery(roark_base_url=sandbox.url, lease_seconds=1) as delivery:
+        async with bench.delivery(roark_base_url=sandbox.url, lease_seconds=1, events=events) as delivery:
             drain = asyncio.create_task(delivery.drain())
             await until(lambda: bench.reap() or not bench.is_unsettled(), "the deliveries")
             delivery.begin_stop()
@@ -402,6 +419,9 @@ class TestLease:
         assert bench.count(State.DELIVERED) == 5
         assert bench.snapshot().total("leases_expired") == 0
         assert all(call["received"] == 1 for call in sandbox.calls().values())
+        # and whoever watches has seen that it takes long
+        events.send_all()
+        assert Counter(event.type for event in watcher.seen) == {"task-started": 5, "task-succeeded": 5}
 
 
 class TestHold:

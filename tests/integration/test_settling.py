@@ -15,7 +15,7 @@ from roark_producer.lifecycle import State
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
 from roark_producer.scripts import script
-from roark_worker.settlement import Release
+from roark_worker.settlement import Release, Settlement
 from roark_worker.settling import Settling
 
 
@@ -29,9 +29,10 @@ def bench(valkey: Server, prefix: str) -> Iterator[Bench]:
 class Desk:
     """A `Settling` that runs, and what it has said to be done."""
 
-    def __init__(self, settling: Settling, done: list[Held]) -> None:
+    def __init__(self, settling: Settling, done: list[Held], recorded: list[Settlement]) -> None:
         self.settling = settling
         self.done = done
+        self.recorded = recorded
 
     async def record(self, *settlements: Deliver | Defer | Bury | Release) -> None:
         for settlement in settlements:
@@ -44,10 +45,11 @@ class Desk:
 async def desk(bench: Bench, **values: Any) -> AsyncIterator[Desk]:
     ledger = bench.async_ledger()
     done: list[Held] = []
-    settling = Settling(ledger, worker_settings(**values), done.append)
+    recorded: list[Settlement] = []
+    settling = Settling(ledger, worker_settings(**values), done.append, recorded.extend)
     running = asyncio.create_task(settling.run())
     try:
-        yield Desk(settling, done)
+        yield Desk(settling, done, recorded)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -83,6 +85,7 @@ async def test_outcomes_of_every_kind_are_recorded_together(bench: Bench) -> Non
 
         assert at.settling.counted == {"delivered": 1, "deferred": 1, "buried": 1, "released": 1}
         assert at.done == [first, second, third, fourth]
+        assert at.recorded == [deliver(first), defer(second), bury(third), Release(fourth)]
 
     states = bench.snapshot().states
     assert [states[state] for state in (State.DELIVERED, State.WAITING, State.DEAD, State.READY)] == [1, 1, 1, 1]
@@ -143,6 +146,7 @@ async def test_an_outcome_without_a_lease_is_not_recorded_and_is_counted_as_lost
 
         assert at.settling.counted == {"delivered": 1, "buried": 0, "lost": 2}
         assert at.done == [old, kept, new]
+        assert at.recorded == [deliver(new)]
 
     assert bench.count(State.DEAD) == 0
     bench.close()

@@ -26,6 +26,7 @@ class Watch:
         self.draining = False
         self.woken = 0
         self.given_up = 0
+        self.poisoned: list[str] = []
         self.problems: list[Exception] = []
         self.tick = Tick(
             bench.ledger,
@@ -33,6 +34,7 @@ class Watch:
             wake=self.wake,
             is_draining=lambda: self.draining,
             give_up=self.give_up,
+            tell_poisoned=self.poisoned.extend,
         )
 
     def give_up(self) -> None:
@@ -106,6 +108,7 @@ class TestOnce:
             watched.tick.once()
 
         assert bench.count(State.DEAD) == 1
+        assert watched.poisoned == ["call-0"]
 
     def test_old_deliveries_are_forgotten(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))

@@ -54,14 +54,14 @@ class TestReap:
         bench.bring("call-1", "uploading")
         bench.clock.advance(LEASE_MS - 1)
 
-        assert bench.reap() == Reaped(reclaimed=0, poisoned=0)
+        assert bench.reap() == Reaped(reclaimed=0)
         assert bench.state() == "uploading"
 
     def test_a_report_whose_worker_died_comes_back_without_an_attempt_counted(self, bench: Workbench) -> None:
         bench.bring("call-1", "uploading")
         bench.clock.advance(LEASE_MS)
 
-        assert bench.reap() == Reaped(reclaimed=1, poisoned=0)
+        assert bench.reap() == Reaped(reclaimed=1)
 
         assert bench.state() == "ready"
         assert bench.record().priority == "retry"
@@ -78,7 +78,7 @@ class TestReap:
             bench.clock.advance(LEASE_MS)
             reaped.append(bench.reap(deaths=3))
 
-        assert reaped == [Reaped(1, 0), Reaped(1, 0), Reaped(0, 1)]
+        assert reaped == [Reaped(1), Reaped(1), Reaped(0, ("call-1",))]
         assert bench.state() == "dead"
         assert bench.record().note == "poison"
         assert bench.count("poisoned") == 1
@@ -90,7 +90,7 @@ class TestReap:
         for _ in range(4):
             bench.take()
             bench.clock.advance(LEASE_MS)
-            assert bench.reap(deaths=2) == Reaped(1, 0)
+            assert bench.reap(deaths=2) == Reaped(1)
             bench.defer(bench.take(), 0)
             bench.promote()
 
@@ -122,7 +122,7 @@ def test_what_would_be_poison_at_the_next_death_comes_back_one_after_the_other(b
     for _ in range(2):
         assert len(bench.claim().reports) == 3
         bench.clock.advance(LEASE_MS)
-        assert bench.reap(deaths=3) == Reaped(3, 0)
+        assert bench.reap(deaths=3) == Reaped(3)
 
     came = []
     for _ in range(3):

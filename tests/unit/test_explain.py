@@ -12,7 +12,7 @@ from typer.main import get_group
 
 import roark_worker
 from roark_ops.cli.app import app
-from roark_ops.explain import Replay, Side, explain, explain_hold, is_known, status_of
+from roark_worker.explain import Replay, Side, explain, explain_hold, is_known, status_of
 from roark_worker.roark import Reason
 from roark_worker.settlement import EXHAUSTED
 from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge

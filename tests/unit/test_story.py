@@ -2,10 +2,10 @@
 
 import pytest
 
-from roark_ops.explain import Side
 from roark_ops.story import Story, tell
 from roark_producer.lifecycle import State
 from roark_producer.records import Entry, Event, Lane, Record
+from roark_worker.explain import Side
 
 NOW = 1_000_000
 OPEN = Lane("open", "", "", 0, 0, 0)

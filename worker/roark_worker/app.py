@@ -32,8 +32,10 @@ from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
 from roark_worker.auditing import Auditor
+from roark_worker.celery_events import CeleryEvents
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
+from roark_worker.event_sender import EventSender
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 from roark_worker.tick import Tick
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 EX_SOFTWARE = 70
 EX_CONFIG = 78
 _FORCE_AFTER_SECONDS = 15.0
+_worker_name = ""
 
 
 @cache
@@ -74,10 +77,26 @@ def wake_ups() -> WakeUps:
     return WakeUps(broker_url())
 
 
+def event_sender() -> EventSender | None:
+    """Return what tells Flower of reports; None where nobody wants that."""
+    return _event_sender_of(os.getpid()) if worker_settings().flower_events else None
+
+
+@cache
+def _event_sender_of(_pid: int) -> EventSender:
+    # One for each process: prefork's children cannot use the thread of their parent.
+    sender = EventSender(
+        lambda: CeleryEvents(app, _worker_name),
+        successes_per_second=worker_settings().flower_successes_per_second,
+    )
+    sender.start()
+    return sender
+
+
 def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
-    return Delivery(ledger, Roark(settings, Token.of(settings)), settings)
+    return Delivery(ledger, Roark(settings, Token.of(settings)), settings, events=event_sender())
 
 
 engine = Engine(_make_delivery)
@@ -100,12 +119,14 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         except ConfigurationError as error:
             event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
             sys.exit(EX_CONFIG)
+        events = event_sender()
         self.tick = Tick(
             ledger,
             worker_settings(),
             wake=wake_ups().publish,
             is_draining=lambda: engine.is_draining,
             give_up=_start_anew,
+            tell_poisoned=events.tell_poisoned if events else None,
         )
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
@@ -117,9 +138,15 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             self.auditor.stop()
         if self.tick:
             self.tick.stop()
-            engine.stop(worker_settings().shutdown_seconds)
+            _stop_engine()
 
     terminate = stop
+
+
+def _stop_engine() -> None:
+    engine.stop(worker_settings().shutdown_seconds)
+    if events := event_sender():
+        events.stop()
 
 
 def _check(ledger: Ledger) -> None:
@@ -189,7 +216,9 @@ def _log_our_way(**_: Any) -> None:
 
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator] # Celery has no types
-def _be_quiet_about_root(**_: Any) -> None:
+def _begin(sender: str, **_: Any) -> None:
+    global _worker_name  # noqa: PLW0603 Celery says it here and, to prefork's children, nowhere else
+    _worker_name = sender
     # What root endangers is a worker that takes pickles from its broker. This one takes JSON without arguments.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
@@ -223,4 +252,4 @@ def _end_by_force_if_late() -> None:
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator] # Celery has no types
 def _stop_child(**_: Any) -> None:
     # Only prefork's children get here; with threads the tick's step stops the engine.
-    engine.stop(worker_settings().shutdown_seconds)
+    _stop_engine()

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
 from roark_producer.packing import DamagedPayload, unpack
+from roark_worker.event_sender import EventSender
+from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
@@ -43,6 +46,14 @@ _LISTEN_MS = 400
 _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 0.25
 _RECORD_SECONDS = 5
+
+_ENDED = {
+    "idle": "nothing more is ready",
+    "budget": "its time is used up, the next one goes on",
+    "stopping": "the worker stops",
+    "redis": "Redis is away",
+    "held": "the lane is on hold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +78,18 @@ class Summary:
     def in_words(self) -> str:
         """Return the line that Flower shows for the drain."""
         parts = [f"{count} {name}" for name, count in sorted(self.counted.items()) if count]
-        done = ", ".join(parts) or "nothing to record"
-        return f"{self.claimed} claimed: {done}; {self.seconds:.1f} s; ended: {self.ended}"
+        done = ", ".join(parts) or "nothing recorded"
+        going_on = f" ({self.in_flight} still under way)" if self.in_flight else ""
+        ended = _ENDED.get(self.ended, f"the lane is {self.ended}")
+        return f"{self.claimed} claimed: {done}{going_on}; ended after {self.seconds:.1f} s: {ended}"
 
 
 @dataclass(slots=True)
 class _InHand:
     held: Held
+    began: float
+    revision: bool
+    told: bool = False
     task: "asyncio.Task[None] | None" = None
 
 
@@ -86,6 +102,7 @@ class Delivery:
         roark: Roark,
         settings: WorkerSettings,
         chance: Callable[[], float] = random.random,
+        events: EventSender | None = None,
     ) -> None:
         self._ledger = ledger
         self._roark = roark
@@ -94,7 +111,8 @@ class Delivery:
         self._schedule = schedule_of(settings)
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
-        self._settling = Settling(ledger, settings, self._let_go)
+        self._events = events
+        self._settling = Settling(ledger, settings, self._let_go, events.tell if events else None)
         self._in_hand: dict[Held, _InHand] = {}
         self._uploading = 0
         self._progress = asyncio.Event()
@@ -169,7 +187,7 @@ class Delivery:
         return claim
 
     def _start(self, report: Claimed) -> None:
-        in_hand = _InHand(Held(report.call_id, report.token))
+        in_hand = _InHand(Held(report.call_id, report.token), time.time(), report.revision)
         self._in_hand[in_hand.held] = in_hand
         self._uploading += 1
         in_hand.task = asyncio.create_task(self._deliver(report))
@@ -238,6 +256,7 @@ class Delivery:
             in_hand = list(self._in_hand)
             if not in_hand:
                 continue
+            self._tell_what_takes_long()
             try:
                 kept = await self._ledger.run(operations.renew(in_hand, lease_ms=lease_ms))
             except Exception as error:  # noqa: BLE001 if this loop ended, every long upload would be done twice
@@ -249,6 +268,15 @@ class Delivery:
             failed = False
             for held in (held for held, mine in zip(in_hand, kept, strict=True) if not mine):
                 self._give_up(held)
+
+    def _tell_what_takes_long(self) -> None:
+        if not self._events:
+            return
+        long_ago = time.time() - self._settings.lease_seconds / 6
+        slow = [one for one in self._in_hand.values() if not one.told and one.began < long_ago]
+        for one in slow:
+            one.told = True
+        self._events.tell_started([started(one.held, one.began, revision=one.revision) for one in slow])
 
     def _give_up(self, held: Held) -> None:
         # Somebody else has it by now: an upload that goes on would only be the second one.

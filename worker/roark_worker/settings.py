@@ -71,6 +71,10 @@ class WorkerSettings(FromEnvironment):
     probe_max_seconds: float = Field(300, gt=0, description="longest gap between probes of a held lane")
     keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
     audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
+    flower_events: bool = Field(True, description="tell Flower what becomes of each report: on, off")
+    flower_successes_per_second: float = Field(
+        100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"
+    )
     remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
 
     @field_validator("roark_base_url")

@@ -84,6 +84,8 @@ def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
     for name in ("status", "reason", "message", "parameter", "retry_after", "already_there"):
         if value := getattr(verdict, name, None):
             detail[name] = value
+    if attempt.claimed.revision:
+        detail["revision"] = True
     if delay is not None:
         detail["next_seconds"] = round(delay, 3)
     return msgspec.json.encode(detail)

@@ -28,11 +28,18 @@ _PAUSE_SECONDS = 0.25
 class Settling:
     """Takes settlements one by one and records them together. Belongs to one event loop."""
 
-    def __init__(self, ledger: AsyncLedger, settings: WorkerSettings, done: Callable[[Held], None]) -> None:
+    def __init__(
+        self,
+        ledger: AsyncLedger,
+        settings: WorkerSettings,
+        done: Callable[[Held], None],
+        recorded: Callable[[Sequence[Settlement]], None] | None = None,
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
         self._done = done
+        self._recorded = recorded
         self._pending: list[Settlement] = []
         self._redis_away = False
         self._more = asyncio.Event()
@@ -111,6 +118,10 @@ class Settling:
         replies = await self._ledger.run_all([operation for _, operation in steps])
         for (name, _), reply in zip(steps, replies, strict=True):
             self._count(name, reply)
+        if self._recorded:
+            flags = [flag for reply in replies if not isinstance(reply, bool) for flag in reply]
+            outcomes: list[Settlement] = [*delivered, *deferred, *buried, *released]
+            self._recorded([one for one, flag in zip(outcomes, flags, strict=True) if flag])
 
     def _holds(self, released: Sequence[Release]) -> list[tuple[str, Operation[Any]]]:
         gap_ms = round(self._settings.probe_seconds * 1000)

@@ -17,12 +17,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from roark_producer import operations
 from roark_producer.errors import LedgerFault, LedgerUnavailable
 from roark_producer.ledger import Ledger
 from roark_producer.logs import event
+from roark_producer.report import CallId
 from roark_worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Tick:
         wake: Callable[[], bool],
         is_draining: Callable[[], bool],
         give_up: Callable[[], None],
+        tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -50,6 +52,7 @@ class Tick:
         self._wake = wake
         self._is_draining = is_draining
         self._give_up = give_up
+        self._tell_poisoned = tell_poisoned
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
@@ -111,7 +114,10 @@ class Tick:
     def _reap(self) -> None:
         reaped = self._ledger.run(operations.reap(most=_AT_ONCE, deaths=self._settings.max_deaths))
         if reaped.reclaimed or reaped.poisoned:
-            event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=reaped.poisoned)
+            poisoned = len(reaped.poisoned)
+            event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=poisoned)
+            if self._tell_poisoned:
+                self._tell_poisoned(reaped.poisoned)
 
     def _watch_for_a_stall(self) -> None:
         if self._is_draining():

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.why_view import document, explanation_document
 from roark_ops.cli.words import counted, iso, moment, shown
-from roark_ops.explain import Explanation, explain
 from roark_ops.grouping import Group
 from roark_ops.story import Story
 from roark_producer.packing import unpack
 from roark_producer.records import Entry
+from roark_worker.explain import Explanation, explain
 
 
 def show_groups(groups: Sequence[Group], *, as_json: bool) -> None:

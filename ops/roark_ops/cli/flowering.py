@@ -5,19 +5,22 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+# What a FLOWER_* variable changes. Read-only: a task that Flower stopped would be a drain, and its reports go on.
+_DEFAULTS = {
+    "FLOWER_PERSISTENT": "true",
+    "FLOWER_STATE_SAVE_INTERVAL": "60000",
+    "FLOWER_MAX_TASKS": "20000",
+    "FLOWER_TASKS_COLUMNS": "name,args,state,result,exception,retries,started,runtime,worker",
+    "FLOWER_PURGE_OFFLINE_WORKERS": "3600",
+    "FLOWER_READ_ONLY": "true",
+}
+
 
 def become_flower(host: str, port: int, database: Path, basic_auth: str | None) -> NoReturn:
     """Replace this process by Flower."""
-    options = {
-        "address": host,
-        "port": port,
-        "db": database,
-        "persistent": True,
-        "auto_refresh": True,
-    }
     command = [sys.executable, "-m", "celery", "-A", "roark_ops.flower_app", "flower"]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    environment = dict(os.environ)
+    command += [f"--address={host}", f"--port={port}"]
+    environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ
     if basic_auth:
         # Not on the command line, where everybody on this machine can read it.
         environment["FLOWER_BASIC_AUTH"] = basic_auth

@@ -93,6 +93,8 @@ def flower(
             f"Flower would listen on {host} for everybody, and whoever sees it can stop workers. Set "
             "FLOWER_BASIC_AUTH=USER:PASSWORD, or listen on 127.0.0.1."
         )
+    if basic_auth and not all(all(each.partition(":")[::2]) for each in basic_auth.split(",")):
+        fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them parted by commas.")
     with Access.from_env() as access:
         data_dir = access.settings.data_dir
     data_dir.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@ from typing import Any
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.running import say
 from roark_ops.cli.words import ago, iso, moment, shown
-from roark_ops.explain import Explanation
 from roark_ops.story import Step, Story
+from roark_worker.explain import Explanation
 from roark_worker.settings import WorkerSettings
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from roark_ops.doctor.check import Check, fail, ok, warn
-from roark_ops.explain import explain_hold
 from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
+from roark_worker.explain import explain_hold
 
 _WAITED_SECONDS = 30
 

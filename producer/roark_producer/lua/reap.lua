@@ -9,7 +9,7 @@
 -- its worker, if it lives, renews it long before.
 --
 -- ARGV  1 now   2 most reports at once   3 deaths that make poison
--- Returns { reclaimed, poisoned }.
+-- Returns { reclaimed, poisoned call id … }.
 
 local APART_MS = 250
 
@@ -25,7 +25,7 @@ local function rewind()
 end
 
 rewind()
-local reclaimed, poisoned, suspects = 0, 0, 0
+local reclaimed, suspects, poisoned = 0, 0, {}
 local limit = tonumber(ARGV[3])
 local expired = redis.call('ZRANGEBYSCORE', KEY.uploading, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(expired) do
@@ -35,7 +35,7 @@ for _, id in ipairs(expired) do
     record.note = 'poison'
     move(id, record, 'poison', now)
     tell(id, 'poisoned', '{"deaths":' .. record.deaths .. '}')
-    poisoned = poisoned + 1
+    poisoned[#poisoned + 1] = id
   else
     if record.deaths == limit - 1 then suspects = suspects + 1 end
     if record.deaths == limit - 1 and suspects > 1 then
@@ -49,5 +49,5 @@ for _, id in ipairs(expired) do
   take_beside(id, record)
 end
 count('leases_expired', #expired)
-count('poisoned', poisoned)
-return { reclaimed, poisoned }
+count('poisoned', #poisoned)
+return { reclaimed, unpack(poisoned) }

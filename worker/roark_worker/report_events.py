@@ -1,0 +1,128 @@
+"""What Flower is told of a report: one Celery task event for each attempt. Pure: outcomes in, events out.
+
+    delivered            task-succeeded   SUCCESS   on which attempt, what Roark answered, Roark's id of the call
+    deferred             task-retried     RETRY     the reason in plain words, when the next attempt follows
+    released by a hold   task-retried     RETRY     why the lane is on hold
+    buried, poisoned     task-failed      FAILURE   the reason in plain words, what to do and what to type
+    long under way       task-started     STARTED
+
+Flower shows a task from any single event that carries all its fields, so none is announced before it ends, unless
+it takes long. The uuid is derived from the call alone: all attempts of a call are one row in Flower, whichever
+worker made them, and where the call id is a UUID, as Vapi's are, the row's page is /task/CALL_ID. A revision of a
+delivered call has a row of its own, for Celery's states do not go back from SUCCESS.
+
+An event's words are ours: Roark's own message may quote the report, and is for `roark-ingest why` alone.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from roark_producer.operations import Bury, Defer, Deliver, Held
+from roark_producer.report import CallId
+from roark_worker.explain import Explanation, explain, explain_hold
+from roark_worker.settlement import Release, Settlement
+
+REPORT_TASK = "roark.report"
+_CALLS = uuid.UUID("0f6c0a3e-5d0b-5f0e-9a55-3f1c8d1f2f3b")
+_IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What Roark names as the wrong field is shown only where it looks like one.
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvent:
+    """One Celery event: its type, and the fields beside those that every event of a worker has."""
+
+    type: str
+    fields: Mapping[str, Any]
+
+
+class _Detail(msgspec.Struct):
+    attempt: int = 0
+    ms: int = 0
+    status: int = 0
+    reason: str = ""
+    parameter: str = ""
+    already_there: bool = False
+    revision: bool = False
+
+
+def task_uuid(call_id: str, *, revision: bool = False) -> str:
+    """Return the uuid of a call's row in Flower, the same in all processes."""
+    if revision:
+        return str(uuid.uuid5(_CALLS, f"{call_id} revision"))
+    return call_id if _IS_UUID.fullmatch(call_id) else str(uuid.uuid5(_CALLS, call_id))
+
+
+def event_of(settlement: Settlement, at: float) -> ReportEvent | None:
+    """Return what Flower is told of an outcome that was recorded `at` this Unix time; None for what is no news."""
+    match settlement:
+        case Deliver(held, roark_call_id, packed):
+            detail = _detail(packed)
+            return _event("task-succeeded", held, detail, at, result=_delivered(detail, roark_call_id), exception=None)
+        case Defer(held, delay_ms, reason, packed):
+            detail = _detail(packed)
+            again = f"Attempt {detail.attempt + 1} follows in {delay_ms / 1000:.1f} s."
+            return _event("task-retried", held, detail, at, exception=f"{_cause(held, reason, detail).what} {again}")
+        case Bury(held, reason, packed):
+            detail = _detail(packed)
+            return _event("task-failed", held, detail, at, exception=_in_words(_cause(held, reason, detail)))
+        case Release(held, hold_reason) if hold_reason:
+            why = explain_hold(hold_reason, "roark")
+            return _event("task-retried", held, _Detail(), at, exception=f"The lane is on hold. {_in_words(why)}")
+        case Release():
+            return None
+
+
+def started(held: Held, at: float, *, revision: bool) -> ReportEvent:
+    """Return what Flower is told of an upload that began `at` this Unix time and takes long."""
+    return _event("task-started", held, _Detail(revision=revision), at)
+
+
+def poisoned(call_id: CallId, at: float) -> ReportEvent:
+    """Return what Flower is told of a report that was given up `at` this time because its workers died with it."""
+    why = explain("poison", call_id=call_id)
+    return ReportEvent("task-failed", _fields(call_id, at) | {"exception": _in_words(why), "timestamp": at})
+
+
+def _event(kind: str, held: Held, detail: _Detail, at: float, **more: object) -> ReportEvent:
+    seconds = detail.ms / 1000
+    fields = _fields(held.call_id, at - seconds, revision=detail.revision)
+    if detail.attempt:
+        fields |= {"retries": detail.attempt - 1, "runtime": seconds}
+    return ReportEvent(kind, fields | more | {"timestamp": at})
+
+
+def _fields(call_id: str, began: float, *, revision: bool = False) -> dict[str, Any]:
+    return {
+        "uuid": task_uuid(call_id, revision=revision),
+        "name": REPORT_TASK,
+        "args": call_id,
+        "kwargs": "{}",
+        "received": began,
+        "started": began,
+    }
+
+
+def _detail(packed: bytes) -> _Detail:
+    return msgspec.json.decode(packed, type=_Detail)
+
+
+def _delivered(detail: _Detail, roark_call_id: str) -> str:
+    what = "Roark had it already" if detail.already_there else "delivered"
+    named = f"; Roark's id {roark_call_id}" if roark_call_id else ""
+    return f"{what} on attempt {detail.attempt}: {detail.status} in {detail.ms} ms{named}"
+
+
+def _cause(held: Held, reason: str, detail: _Detail) -> Explanation:
+    field = detail.parameter if _FIELD.fullmatch(detail.parameter) else ""
+    return explain(reason, call_id=held.call_id, status=detail.status, last=detail.reason, parameter=field)
+
+
+def _in_words(why: Explanation) -> str:
+    return f"{why.what} {why.todo} To do: {why.command}"
