@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 import redis
+import tables
 from clocks import Clock
 from fakeredis import FakeAsyncRedis, FakeStrictRedis
 from fakes import ScriptingFakeServer
@@ -26,6 +27,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 REAL = ("valkey", "redis7")
 EVERY = ("fakeredis", *REAL)
 _prefixes = (f"test-{number}" for number in count())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> None:
+    tables.hand_over(item)
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import tables
 from chaos_load import ByProducer, Load, OverHttp, Sent, reports
-from chaos_table import ROWS, Row
+from chaos_table import Row
 from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
 from servers import Server
 
@@ -256,7 +258,7 @@ class Line:
         duplicated = sum(call["imported"] - 1 for call in arrived.values())
         allowed = self.in_flight if duplicates_at_most is None else duplicates_at_most
         row = Row(self.name, len(answered), len(lost), duplicated, allowed, self.recovered_seconds)
-        ROWS.append(row)
+        tables.note("faults", asdict(row))
         assert not lost, f"lost: {sorted(lost)[:20]}\n{self._state()}"
         assert not changed, f"changed: {changed[:20]}"
         assert arrived.keys() <= self.load.tried

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,20 +20,17 @@ class Row:
     seconds: float
 
 
-ROWS: list[Row] = []
-
-
-def lines() -> list[str]:
+def lines(measured: Iterable[Row]) -> list[str]:
     """The table in Markdown."""
     head = ["fault", "reports", "lost", "twice at Roark (in flight)", "seconds to recover"]
     rows = [
         [row.fault, str(row.reports), str(row.lost), f"{row.duplicated} ({row.in_flight})", f"{row.seconds:.1f}"]
-        for row in ROWS
+        for row in measured
     ]
     return [" | ".join(("", *cells, "")).strip() for cells in (head, ["---", *["---:"] * 4], *rows)]
 
 
-def write(path: Path) -> None:
+def write(path: Path, measured: Iterable[Row]) -> None:
     """Write the table with what it was measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     about = (
@@ -44,4 +42,4 @@ def write(path: Path) -> None:
         "*Recover* is the time from the end of the "
         "fault until all that was accepted by then was delivered."
     )
-    path.write_text("\n".join(["# Measured faults", "", about, "", *lines(), ""]), encoding="utf-8")
+    path.write_text("\n".join(["# Measured faults", "", about, "", *lines(measured), ""]), encoding="utf-8")

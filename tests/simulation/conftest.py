@@ -6,17 +6,17 @@ virtual as it would be there.
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import pytest
 import redis
+import tables
 from figures import Figures, figures, table
 from pipeline_in_virtual_time import World
 from servers import running
 from simulated_roark import SimulatedRoark
 
 from roark_producer.connection import connect
-
-_rows = pytest.StashKey[list[Figures]]()
 
 
 @pytest.fixture(scope="session")
@@ -42,20 +42,20 @@ def simulate(quick_client: "redis.Redis", prefix: str) -> Callable[..., World]:
 
 
 @pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[..., Figures]:
+def count() -> Callable[..., Figures]:
     """Count a run that is over, print its row, and keep it for the table."""
 
     def counted(scenario: str, world: World, **options: float) -> Figures:
         row = figures(scenario, world, **options)
         print("\n".join(table([row])))
-        request.config.stash.setdefault(_rows, []).append(row)
+        tables.note("simulated", asdict(row))
         return row
 
     return counted
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(_rows, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = [Figures(**row) for row in tables.rows(terminalreporter, "simulated")]
     if rows:
         terminalreporter.section("simulated Roark, virtual seconds")
         terminalreporter.write_line("\n".join(table(rows)))
