@@ -42,9 +42,9 @@ class Keys:
     delivered: str
     """LIST of call ids, oldest delivery first: the order in which their records are forgotten."""
     erased: str
-    """SET of salted hashes of the erased calls' ids."""
+    """SET of keyed hashes of the erased calls' ids (see `tombstones.py`)."""
     counters: str
-    """HASH name → count since the ledger was made; also the last lease token and the salt."""
+    """HASH name → count since the ledger was made; also the last lease token and the key of the tombstones."""
     lane: str
     """HASH about the way to Roark: hold, reason, probe, who is listening, last claim."""
     perishable: str

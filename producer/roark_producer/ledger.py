@@ -150,6 +150,25 @@ class Ledger:
                 if found:
                     yield [bytes(call_id).decode() for call_id, _ in found]
 
+    def packed_page(self, key: str, *, cursor: int, page: int) -> tuple[int, dict[str, bytes]]:
+        """Return about `page` fields of a hash of packed reports, and the cursor behind them: 0 behind the last.
+
+        A walk begins with the cursor 0 and may go on from any other as long as the server was not started anew.
+        """
+        with translated_errors():
+            found: Any = self.client.hscan(key, cursor, count=page)
+        return int(found[0]), {call_id.decode(): text for call_id, text in found[1].items()}
+
+    def hash_size(self, key: str) -> int:
+        """Return how many fields a hash has."""
+        with translated_errors():
+            return int(self.client.hlen(key))
+
+    def server_run(self) -> str:
+        """Return what names this run of the server; another one after each start."""
+        with translated_errors():
+            return str(self.client.info("server")["run_id"])
+
     def close(self) -> None:
         """Close the connections."""
         self.client.close()

@@ -26,6 +26,7 @@ from roark_producer.records import (
     parse_snapshot,
 )
 from roark_producer.report import CallId
+from roark_producer.tombstones import pads
 
 T = TypeVar("T")
 Argument = bytes | str | int
@@ -321,9 +322,28 @@ def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     return Operation("restore", (detail, *call_ids), _parse_words)
 
 
-def erase(call_id: str, *, salt: str) -> Operation[str]:
-    """Remove all that is known of a call; return the state it was in, `unknown` or `erased`."""
-    return Operation("erase", (salt, call_id), lambda reply: str(reply.decode()))
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed of a call. `state` is the one it was in, `unknown` or `erased`; `tombstone` is what is left."""
+
+    state: str
+    tombstone: str
+    removed: tuple[str, ...]
+
+
+def erase(call_id: str, *, key: bytes, who: bytes) -> Operation[Erased]:
+    """Remove all that is known of a call. `key`, of 32 random bytes, is for a ledger that has erased nothing yet."""
+
+    def parse(reply: list[bytes]) -> Erased:
+        state, tombstone, *removed = _parse_words(reply)
+        return Erased(state, tombstone, tuple(removed))
+
+    return Operation("erase", (*pads(key), who, call_id), parse)
+
+
+def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operation[list[str]]:
+    """Remove entries of the rejected bin for good and refuse their content later; return their tombstones."""
+    return Operation("erase_rejected", (*pads(key), who, *digests), _parse_words)
 
 
 def _parse_words(reply: list[bytes]) -> list[str]:
@@ -371,7 +391,6 @@ def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
 _UNREJECTED = {
     Action.REJECTED_RETRY: "rejected_retried",
     Action.REJECTED_DISCARD: "rejected_discarded",
-    Action.REJECTED_ERASE: "rejected_erased",
 }
 
 

@@ -26,7 +26,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -169,6 +169,66 @@ class Spool:
                 os.ftruncate(self._file, self._size)
             except OSError:
                 self.seal()
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What was taken out of a spool: requests, from so many files.
+
+    `busy` files are still written by a living webhook and were not looked at; `unread_bytes` were damaged.
+    """
+
+    requests: int
+    files: int
+    busy: int
+    unread_bytes: int
+
+
+def purge(folder: Path, unwanted: Callable[[Spooled], bool], *, only_look: bool = False) -> Purged:
+    """Take requests out of the files that nobody writes any more, and out of those that are kept as damaged.
+
+    A file is replaced by one without them in one step; a crash before that leaves it as it was. What is damaged
+    stays as it is. `only_look` counts and changes nothing. Raises OSError when the disk refuses.
+    """
+    requests = files = busy = unread = 0
+    for left_over in folder.glob("*.fresh"):
+        left_over.unlink(missing_ok=True)
+    for path in [*_segments(folder), *sorted(folder.glob("*.damaged"))]:
+        file = _locked(path)
+        if file is None:
+            busy += path.exists()
+            continue
+        with file:
+            kept, taken, damaged = _without(file.read(), _salt(path), unwanted)
+            if taken and not only_look:
+                _replace(path, kept)
+        requests, files, unread = requests + taken, files + bool(taken), unread + damaged
+    return Purged(requests, files, busy, unread)
+
+
+def _without(content: bytes, salt: int, unwanted: Callable[[Spooled], bool]) -> tuple[bytes, int, int]:
+    packed, damaged = _frames(content, salt)
+    taken = 0
+    for frame in packed:
+        if unwanted(_unpacked(frame)):
+            whole = _HEAD.pack(_MARK, len(frame), zlib.crc32(frame, salt)) + frame
+            content, taken = content.replace(whole, b"", 1), taken + 1
+    return content, taken, damaged
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if not content:
+        path.unlink(missing_ok=True)
+    else:
+        fresh = path.with_suffix(".fresh")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write_all(handle, content)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        fresh.replace(path)
+    _sync_folder(path.parent)
 
 
 def pending(folder: Path) -> Pending:

@@ -183,7 +183,7 @@ class TestTheProbe:
         road.break_open()
         one = road.probe()
 
-        road.run(operations.erase(one.call_id, salt="salt"))
+        road.run(operations.erase(one.call_id, key=b"key", who=b"{}"))
 
         road.accept()
         assert len(road.claim().reports) == 1

@@ -183,7 +183,8 @@ def test_erase_asks_removes_and_refuses_what_comes_later(line: CommandLine) -> N
     line.bury_all("c-1")
     assert line.run("erase", "c-1").exit_code == 2
     ended = line.run("erase", "c-1", "--yes", "--json")
-    assert ended.document == {"call_id": "c-1", "result": "erased", "state_before": "dead"}
+    (call,) = ended.document["calls"]
+    assert (call["state_before"], "payloads" in call["removed"]) == ("dead", True)
     assert line.run("enqueue", "-", "--json", stdin=report("c-1")).document["result"] == "erased"
     assert "was erased before" in line.run("erase", "c-1", "--yes").stdout
     assert "never seen" in line.run("erase", "c-0", "--yes").stdout

@@ -119,7 +119,7 @@ class TestSubmit:
         assert producer.submit(body(transcript="AI: Goodbye")) == Receipt("call-1", "replaced")
 
     def test_an_erased_call_is_refused(self, producer: Producer) -> None:
-        producer.ledger.run(operations.erase("call-1", salt="salt"))
+        producer.ledger.run(operations.erase("call-1", key=b"key", who=b"{}"))
 
         assert producer.submit(body()) == Receipt("call-1", "erased")
 

@@ -1,10 +1,14 @@
 """Erasing a call on demand, and forgetting deliveries that are older than the window."""
 
 import hashlib
+import hmac
 
 import pytest
-from workbench import DELAY_MS, LEASE_MS, Workbench, held
+from workbench import DELAY_MS, LEASE_MS, WHO, Workbench, held
 
+from roark_producer import operations
+
+META = b'{"field":"body","problem":"is odd","source":"webhook","bytes":1}'
 WINDOW_MS = 30 * 86_400_000
 
 
@@ -61,20 +65,23 @@ class TestErase:
         assert [bench.state(f"call-{state}") for state in others] == others
         bench.inventory().check()
 
-    def test_what_is_left_is_a_salted_hash(self, bench: Workbench) -> None:
+    @pytest.mark.parametrize("key", [b"pepper", bytes(range(256))[::8], bytes(32)])
+    def test_what_is_left_is_a_keyed_hash(self, bench: Workbench, key: bytes) -> None:
         bench.bring("call-1", "delivered")
 
-        bench.erase("call-1", salt="pepper")
+        erased = bench.run(operations.erase("call-1", key=key, who=WHO))
 
         (tombstone,) = bench.inventory().erased
-        assert tombstone == hashlib.sha1(b"peppercall-1").hexdigest().encode()
+        assert tombstone.decode() == erased.tombstone == hmac.new(key, b"call-1", "sha1").hexdigest()
 
-    def test_the_first_salt_stays(self, bench: Workbench) -> None:
-        bench.erase("call-1", salt="first")
+    def test_the_first_key_stays(self, bench: Workbench) -> None:
+        bench.erase("call-1", key=b"first")
 
-        bench.erase("call-2", salt="second")
+        bench.erase("call-2", key=b"second")
 
-        assert bench.inventory().hashes["counters"][b"salt"] == b"first"
+        assert bench.inventory().erased == {
+            hmac.new(b"first", name, "sha1").hexdigest().encode() for name in (b"call-1", b"call-2")
+        }
         assert bench.accept_all("call-1", "call-2", "call-3").results == ("erased", "erased", "accepted")
 
     def test_a_call_that_was_never_seen_is_barred_and_not_counted(self, bench: Workbench) -> None:
@@ -96,6 +103,77 @@ class TestErase:
         bench.promote()
 
         assert bench.inventory() == before
+
+    def test_it_tells_what_was_removed(self, bench: Workbench) -> None:
+        bench.bring("call-1", "delivered")
+        bench.accept("call-1", "b")
+
+        erased = bench.run(operations.erase("call-1", key=b"key", who=WHO))
+
+        assert erased.removed == ("place: delivered", "records", "histories", "revisions")
+        assert bench.run(operations.erase("call-1", key=b"key", who=WHO)).removed == ()
+
+    def test_the_logbook_knows_the_call_by_its_tombstone_only(self, bench: Workbench) -> None:
+        erased = bench.run(operations.erase("call-1", key=b"key", who=WHO))
+
+        (deed,) = bench.run(operations.deeds_page(most=9))
+        assert (deed.action, deed.by, deed.calls) == ("erase", "ada", (erased.tombstone,))
+
+
+class TestTombstonesFromBeforeKeys:
+    """A ledger of an earlier version holds SHA-1 of a salt and the id."""
+
+    def old(self, bench: Workbench, call_id: str) -> bytes:
+        keys = bench.ledger.calls.keys
+        bench.ledger.client.hset(keys.counters, "salt", "pepper")
+        old = hashlib.sha1(b"pepper" + call_id.encode()).hexdigest()
+        bench.ledger.client.sadd(keys.erased, old)
+        return old.encode()
+
+    def test_still_bar_their_calls(self, bench: Workbench) -> None:
+        old = self.old(bench, "call-1")
+
+        assert bench.accept_all("call-1", "call-2").results == ("erased", "accepted")
+        assert bench.state("call-1") == "erased"
+        assert bench.erase("call-1") == "erased"
+        assert old not in bench.inventory().erased
+
+    def test_are_written_anew_when_their_call_comes_again(self, bench: Workbench) -> None:
+        old = self.old(bench, "call-1")
+        bench.erase("call-2", key=b"key")
+        assert bench.state("call-1") == "erased"
+        assert old in bench.inventory().erased, "who only looks changes nothing"
+
+        assert bench.accept("call-1") == "erased"
+
+        new = {hmac.new(b"key", name, "sha1").hexdigest().encode() for name in (b"call-1", b"call-2")}
+        assert bench.inventory().erased == new
+        assert bench.accept("call-1") == "erased"
+
+
+class TestErasingWhatWasRejected:
+    def reject(self, bench: Workbench, digest: str) -> bool:
+        return bench.run(operations.reject(digest=digest, meta=META, packed=b"x", most=10))
+
+    def test_removes_it_and_refuses_it_when_it_comes_again(self, bench: Workbench) -> None:
+        self.reject(bench, "d1")
+        self.reject(bench, "d2")
+
+        (tombstone,) = bench.run(operations.erase_rejected(["d1", "d3"], key=b"key", who=WHO))
+
+        assert tombstone == hmac.new(b"key", b"rejected:d1", "sha1").hexdigest()
+        assert not self.reject(bench, "d1")
+        assert self.reject(bench, "d3"), "what was not there may come"
+        assert [one.digest for one in bench.run(operations.rejected_page(first=0, most=9))] == ["d2", "d3"]
+        assert bench.count("refused_erased") == 1
+
+    def test_is_in_the_logbook(self, bench: Workbench) -> None:
+        self.reject(bench, "d1")
+
+        tombstones = bench.run(operations.erase_rejected(["d1"], key=b"key", who=WHO))
+
+        (deed,) = bench.run(operations.deeds_page(most=9))
+        assert (deed.action, deed.count, list(deed.calls)) == ("rejected-erase", 1, tombstones)
 
 
 class TestForget:

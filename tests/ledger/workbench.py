@@ -109,8 +109,9 @@ class Workbench:
     def restore(self, *call_ids: str) -> list[str]:
         return self.run(operations.restore(call_ids, detail=WHO))
 
-    def erase(self, call_id: str = "call-1", *, salt: str = "salt") -> str:
-        return self.run(operations.erase(call_id, salt=salt))
+    def erase(self, call_id: str = "call-1", *, key: bytes = b"key") -> str:
+        """Return the state that the call was in."""
+        return self.run(operations.erase(call_id, key=key, who=WHO)).state
 
     def hold_by_hand(self, reason: str = "Roark is being moved") -> bool:
         return self.run(operations.hold(by="ada", reason=reason))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roark_producer import spool as spool_module
-from roark_producer.spool import Pending, Spool, Spooled, SpoolFull, pending
+from roark_producer.spool import Pending, Purged, Spool, Spooled, SpoolFull, pending, purge
 
 PLENTY = 10**9
 # Two processes of this file's own: one writes until it is killed, one holds a segment.
@@ -400,3 +400,68 @@ def test_pending_counts_without_reading_the_reports(spool: Spool, folder: Path) 
         torn.write(b"RIS1\0\0\1\0....")
 
     assert pending(folder).reports == 7
+
+
+class TestPurge:
+    """Requests are taken out of files that nobody writes any more, for somebody who is to be forgotten."""
+
+    def fill(self, folder: Path, *bodies: bytes) -> Path:
+        spool = Spool(folder, most_bytes=10**9)
+        spool.append([Spooled(body, {"tenant": "t"}, 7) for body in bodies])
+        spool.seal()
+        return folder
+
+    def bodies(self, folder: Path) -> list[bytes]:
+        found = []
+        for segment in Spool(folder, most_bytes=10**9).waiting():
+            found += [request.body for request in segment.requests()]
+            segment.close()
+        return found
+
+    def test_only_what_is_unwanted_goes_and_the_order_stays(self, tmp_path: Path) -> None:
+        self.fill(tmp_path, b"1", b"2", b"1", b"3")
+        self.fill(tmp_path, b"4")
+
+        purged = purge(tmp_path, lambda request: request.body == b"1")
+
+        assert purged == Purged(requests=2, files=1, busy=0, unread_bytes=0)
+        assert self.bodies(tmp_path) == [b"2", b"3", b"4"]
+
+    def test_a_file_of_which_nothing_is_left_is_removed(self, tmp_path: Path) -> None:
+        self.fill(tmp_path, b"1", b"1")
+
+        purge(tmp_path, lambda _: True)
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_look_changes_nothing(self, tmp_path: Path) -> None:
+        self.fill(tmp_path, b"1")
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+        assert purge(tmp_path, lambda _: True, only_look=True).requests == 1
+
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+    def test_files_kept_as_damaged_are_purged_too_and_what_is_damaged_stays_and_is_told(self, tmp_path: Path) -> None:
+        self.fill(tmp_path, b"first" * 20, b"second" * 20, b"third" * 20)
+        (path,) = tmp_path.iterdir()
+        content = bytearray(path.read_bytes())
+        content[20] ^= 0xFF
+        kept = path.with_suffix(".damaged")
+        kept.write_bytes(content)
+        path.unlink()
+
+        purged = purge(tmp_path, lambda request: request.body == b"second" * 20)
+
+        assert (purged.requests, purged.unread_bytes > 0) == (1, True)
+        assert kept.read_bytes()[: purged.unread_bytes] == content[: purged.unread_bytes]
+        assert len(kept.read_bytes()) < len(content)
+
+    def test_what_a_crash_of_an_earlier_purge_left_is_removed(self, tmp_path: Path) -> None:
+        self.fill(tmp_path, b"1")
+        (tmp_path / "left-over.fresh").write_bytes(b"half of it")
+
+        purge(tmp_path, lambda _: False)
+
+        assert self.bodies(tmp_path) == [b"1"]
+        assert not list(tmp_path.glob("*.fresh"))

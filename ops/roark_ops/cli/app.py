@@ -98,7 +98,14 @@ _add(
 )
 _add(app, hold, 'roark-ingest hold --reason "Roark maintenance until 4 pm"', panel=_ACT)
 _add(app, resume, panel=_ACT)
-_add(app, erase, "roark-ingest erase 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162 --yes", panel=_ACT)
+_add(
+    app,
+    erase,
+    "roark-ingest erase 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162 --yes --json > certificate.json",
+    "roark-ingest erase --phone +15550101234 --dry-run",
+    "roark-ingest erase --phone +15550101234 --spool .roark-ingest/spool --reason 'ticket 4711'",
+    panel=_ACT,
+)
 
 letters = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(

@@ -159,6 +159,57 @@ local function holds(record, token)
   return record.state == 'uploading' and record.token == tonumber(token)
 end
 
+-- Removes what lies under a call's id, its place aside; returns the names of what was there.
+local BELONGINGS = { 'records', 'payloads', 'histories', 'besides', 'revisions', 'originals' }
+local function drop(id)
+  local gone = {}
+  for _, name in ipairs(BELONGINGS) do
+    if redis.call('HDEL', KEY[name], id) == 1 then gone[#gone + 1] = name end
+  end
+  return gone
+end
+
+-- Tombstones of erased calls: HMAC-SHA-1 of the id (see tombstones.py). Ledgers from before that hold SHA-1 of a salt
+-- and the id; such a one is written anew when its call is seen.
+local function unhex(text)
+  return (string.gsub(text, '%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local erase_keys
+local function erase_key()
+  if not erase_keys then
+    local found = redis.call('HMGET', KEY.counters, 'erase_inner', 'erase_outer', 'salt')
+    erase_keys = { inner = found[1] and unhex(found[1]), outer = found[2] and unhex(found[2]), old_salt = found[3] }
+  end
+  return erase_keys
+end
+
+local function make_erase_key(inner, outer)
+  if redis.call('HSETNX', KEY.counters, 'erase_inner', inner) == 1 then
+    redis.call('HSET', KEY.counters, 'erase_outer', outer)
+  end
+  erase_keys = nil
+end
+
+local function tombstone(id)
+  local key = erase_key()
+  return redis.sha1hex(key.outer .. unhex(redis.sha1hex(key.inner .. id)))
+end
+
+-- Scripts that write nothing only look, and leave an old tombstone as it is.
+local function is_erased(id, only_look)
+  local key = erase_key()
+  if key.inner and redis.call('SISMEMBER', KEY.erased, tombstone(id)) == 1 then return true end
+  if not key.old_salt then return false end
+  local old = redis.sha1hex(key.old_salt .. id)
+  if redis.call('SISMEMBER', KEY.erased, old) == 0 then return false end
+  if key.inner and not only_look then
+    redis.call('SREM', KEY.erased, old)
+    redis.call('SADD', KEY.erased, tombstone(id))
+  end
+  return true
+end
+
 -- Writes a line into the operators' logbook, in the script that does what it tells: nobody acts unseen. `who` is JSON
 -- of logbook.py, `calls` are ids. A line's id is its time, or later where the clock was set back.
 local function log_deed(action, who, number, calls)

@@ -35,7 +35,6 @@ if memory_is_short() then return redis.error_reply('OOM memory runs short: what 
 local per_wakeup = tonumber(ARGV[3])
 local before = ready_count()
 local any_erased = redis.call('SCARD', KEY.erased) > 0
-local salt = any_erased and redis.call('HGET', KEY.counters, 'salt') or ''
 local results = { 0 }
 
 local function same_as(kept, fingerprint)
@@ -43,7 +42,7 @@ local function same_as(kept, fingerprint)
 end
 
 local function accept(id, fingerprint, expires, packed)
-  if any_erased and redis.call('SISMEMBER', KEY.erased, redis.sha1hex(salt .. id)) == 1 then
+  if any_erased and is_erased(id) then
     count('refused_erased', 1)
     return 'erased'
   end

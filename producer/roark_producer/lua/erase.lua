@@ -1,25 +1,29 @@
 #!lua flags=allow-oom
--- Removes everything that the ledger knows of a call and leaves a salted hash of its id, so that a late
--- report of it is refused.
+-- Removes everything that the ledger knows of a call and leaves a keyed hash of its id, so that a late report of it
+-- is refused. The logbook tells of it by that hash.
 --
--- ARGV  1 now   2 salt to use if the ledger has none yet   3 call id
--- Returns the state that the call was in, `unknown` for one never seen, `erased` for one erased before.
+-- ARGV  1 now   2, 3 pads of the key to use if the ledger has none yet (see tombstones.py)   4 who (JSON)   5 call id
+-- Returns { state, tombstone, what was removed … }: the state that the call was in, `unknown` for one never seen,
+-- `erased` for one erased before.
 
-local id = ARGV[3]
-redis.call('HSETNX', KEY.counters, 'salt', ARGV[2])
-local tombstone = redis.sha1hex(redis.call('HGET', KEY.counters, 'salt') .. id)
+local id = ARGV[5]
+make_erase_key(ARGV[2], ARGV[3])
+local was_erased = is_erased(id)
 local record = read(id)
+local removed = {}
 if record.state ~= 'unknown' then
   local from = place(record)
   if from then redis.call('ZREM', from, id) else no_longer_delivered(id) end
+  removed[1] = 'place: ' .. record.state
   redis.call('ZREM', KEY.perishable, id)
-  for _, key in ipairs({ KEY.records, KEY.payloads, KEY.histories, KEY.besides, KEY.revisions }) do
-    redis.call('HDEL', key, id)
-  end
+  for _, name in ipairs(drop(id)) do removed[#removed + 1] = name end
   local probe = redis.call('HGET', KEY.lane, 'probe')
   if probe and probe == id .. ' ' .. record.token then redis.call('HDEL', KEY.lane, 'probe') end
   count('erased', 1)
 end
-local is_new = redis.call('SADD', KEY.erased, tombstone) == 1
-if record.state == 'unknown' and not is_new then return 'erased' end
-return record.state
+local hash = tombstone(id)
+redis.call('SADD', KEY.erased, hash)
+log_deed('erase', ARGV[4], #removed > 0 and 1 or 0, { hash })
+local state = record.state
+if state == 'unknown' and was_erased then state = 'erased' end
+return { state, hash, unpack(removed) }

@@ -13,9 +13,7 @@ for _ = 1, tonumber(ARGV[3]) do
   -- The list holds delivered calls only; should it ever hold another, that one does not block the rest.
   if record.state == 'delivered' then
     if record.since > now - tonumber(ARGV[2]) then break end
-    for _, key in ipairs({ KEY.records, KEY.payloads, KEY.histories, KEY.revisions }) do
-      redis.call('HDEL', key, id)
-    end
+    drop(id)
     forgotten = forgotten + 1
   end
   redis.call('LPOP', KEY.delivered)

@@ -10,9 +10,8 @@ local text = redis.call('HGET', KEY.records, id)
 local record = parse(text)
 local score = 0
 if text and place(record) then score = redis.call('ZSCORE', place(record), id) or 0 end
-local salt = redis.call('HGET', KEY.counters, 'salt') or ''
 return {
-  now, text or '', redis.call('SISMEMBER', KEY.erased, redis.sha1hex(salt .. id)), tostring(score),
+  now, text or '', is_erased(id, true) and 1 or 0, tostring(score),
   redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
   redis.call('HGET', KEY.besides, id) or '', redis.call('HGET', KEY.revisions, id) or '',
 }

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes entries out of the rejected bin, and counts what for: they were mended and accepted, or discarded.
 --
--- ARGV  1 now   2 counter: `rejected_retried`, `rejected_discarded` or `rejected_erased`   3 action for the logbook
+-- ARGV  1 now   2 counter: `rejected_retried` or `rejected_discarded`   3 action for the logbook
 --       4 who (JSON)   then the digests
 -- Returns how many were there.
 

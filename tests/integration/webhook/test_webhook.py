@@ -69,7 +69,7 @@ class TestReports:
         self, webhook: Webhook, ledger: Ledger, call_id: str
     ) -> None:
         webhook.post(report(call_id))
-        ledger.run(operations.erase(call_id, salt="salt"))
+        ledger.run(operations.erase(call_id, key=b"key", who=b"{}"))
         answer = webhook.post(report(call_id))
         assert (answer.status_code, answer.json()["result"]) == (200, "erased")
         entry = ledger.run(operations.look(call_id))

@@ -1,0 +1,14 @@
+"""Tombstones: what is left of an erased call, HMAC-SHA-1 of its id under a key that each ledger makes for itself.
+
+SHA-1, because that is what a Lua script in Redis has; as an HMAC it is not weakened by what is known of it
+(RFC 6194). The key lies in the ledger: every producer of any version and on any machine must be able to refuse an
+erased call, and a key that is lost with a setting would let it in again.
+"""
+
+BLOCK_BYTES = 64
+
+
+def pads(key: bytes) -> tuple[str, str]:
+    """Return the key's inner and outer pad (RFC 2104) in hex, as the scripts keep it. At most 64 bytes."""
+    whole = key.ljust(BLOCK_BYTES, b"\0")
+    return bytes(byte ^ 0x36 for byte in whole).hex(), bytes(byte ^ 0x5C for byte in whole).hex()
