@@ -485,12 +485,26 @@ def test_faults_are_mended_while_it_runs_and_what_is_left_out_stays() -> None:
 
         mended = client.put("/_sandbox/faults", json={"fail": []})
 
-        rest = {"latency_ms": 5, "jitter_ms": 1, "limit": ["100"]}
+        rest = {"latency_ms": 5, "jitter_ms": 1, "limit": ["100"], "refuse": []}
         assert mended.json() == {"fail": [], "scenario": "outage:1h@1h", **rest}
         assert client.get("/_sandbox/faults").json() == mended.json()
         assert upload(client, "call-1").status_code == 200
         calm = client.put("/_sandbox/faults", json={"scenario": None, "latency_ms": 0, "jitter_ms": 0, "limit": []})
-        assert calm.json() == {"fail": [], "scenario": None, "latency_ms": 0, "jitter_ms": 0, "limit": []}
+        assert calm.json() == {"fail": [], "scenario": None, "latency_ms": 0, "jitter_ms": 0, "limit": [], "refuse": []}
+
+
+async def test_a_value_that_it_does_not_accept_is_refused_by_name_until_that_is_mended() -> None:
+    async with in_process(SandboxOptions(refuse=("call.kind=odd", "cost=1")), time.monotonic) as client:
+        odd = {REPORT: report("call-1") | {"call": {"id": "call-1", "kind": "odd"}}}
+
+        answer = await client.post("/v1/vapi/call", json=odd)
+        others = [await client.post("/v1/vapi/call", json={REPORT: report(f"call-{x}", cost=x)}) for x in (1, "1", 2)]
+        await client.put("/_sandbox/faults", json={"refuse": []})
+        mended = await client.post("/v1/vapi/call", json=odd)
+
+        assert (answer.status_code, answer.json()["parameter"]) == (400, f"{REPORT}.call.kind")
+        assert [other.status_code for other in others] == [400, 400, 200]
+        assert mended.status_code == 200
 
 
 async def test_what_is_above_a_limit_is_refused_and_may_come_again() -> None:

@@ -32,7 +32,7 @@ from roark_ops.sandbox.memory import Memory
 from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.service import Service, is_authorised
 from roark_ops.sandbox.traffic import Traffic
-from roark_ops.sandbox.upload import Refusal, Upload, read_upload
+from roark_ops.sandbox.upload import REPORT, Refusal, Upload, read_upload
 
 
 def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette:
@@ -95,6 +95,8 @@ class CallImport:
         upload = read_upload(headers.get("content-type", ""), body)
         if upload.call_id is not None:
             self._memory.receive(upload.call_id)
+        if isinstance(upload, Upload) and (broken := self._behaviour.broken_demand(upload.payload)):
+            return Refusal(400, f"{broken.field} is not valid", f"{REPORT}.{broken.field}", upload.call_id)
         return upload
 
     def _import(self, upload: Upload | Refusal) -> Response:

@@ -1,7 +1,7 @@
-"""How the sandbox behaves at this moment: its faults, limits, scenario and latency, changeable while it runs.
+"""How the sandbox behaves at this moment: its faults, limits, demands, scenario and latency, changeable while it runs.
 
-The rules are in `faults.py`, `limits.py` and `scenario.py`; this is the one place that holds their chance and their
-clock.
+The rules are in `faults.py`, `limits.py`, `demands.py` and `scenario.py`; this is the one place that holds their chance
+and their clock.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
+from roark_ops.sandbox.demands import Demand, broken_by, parse_demand
 from roark_ops.sandbox.faults import DOWN, Fault, Refuse, decide, parse_faults
 from roark_ops.sandbox.limits import parse_limit
 from roark_ops.sandbox.options import SandboxOptions
@@ -32,20 +33,24 @@ class Behaviour:
         self._clock_started = clock()
         self.fail = options.fail
         self.limit = options.limit
+        self.refuse = options.refuse
         self.scenario = options.scenario
         self.latency_ms = options.latency_ms
         self.jitter_ms = options.jitter_ms
         self._faults = parse_faults(options.fail)
         self._limits = [parse_limit(spec) for spec in options.limit]
+        self._demands = tuple(parse_demand(spec) for spec in options.refuse)
         self._scenario = _parsed(options.scenario)
 
     def change(
         self,
+        *,
         fail: Sequence[str] | UnsetType = UNSET,
         scenario: str | UnsetType | None = UNSET,
         latency_ms: float | UnsetType = UNSET,
         jitter_ms: float | UnsetType = UNSET,
         limit: Sequence[str] | UnsetType = UNSET,
+        refuse: Sequence[str] | UnsetType = UNSET,
     ) -> None:
         """Behaves differently from the next request on; what is left out stays as it is.
 
@@ -54,6 +59,7 @@ class Behaviour:
         """
         faults = self._faults if fail is UNSET else parse_faults(fail)
         limits = self._limits if limit is UNSET else [parse_limit(spec) for spec in limit]
+        demands = self._demands if refuse is UNSET else tuple(parse_demand(spec) for spec in refuse)
         if scenario is not UNSET:
             self._scenario = _parsed(scenario)
             self.scenario = scenario
@@ -64,6 +70,9 @@ class Behaviour:
         if limit is not UNSET:
             self._limits = limits
             self.limit = tuple(limit)
+        if refuse is not UNSET:
+            self._demands = demands
+            self.refuse = tuple(refuse)
         self.latency_ms = self.latency_ms if latency_ms is UNSET else latency_ms
         self.jitter_ms = self.jitter_ms if jitter_ms is UNSET else jitter_ms
 
@@ -71,6 +80,10 @@ class Behaviour:
         """The refusal of an upload that is more than Roark can take; `in_flight` counts it, too."""
         refusals = (limit.refuses(in_flight, self._clock()) for limit in self._limits)
         return next((refusal for refusal in refusals if refusal), None)
+
+    def broken_demand(self, payload: Raw) -> Demand | None:
+        """What Roark does not accept in this report, if anything."""
+        return broken_by(self._demands, payload)
 
     def fault_for(self, call_id: str | None) -> Fault | None:
         """What goes wrong with this upload, if anything."""

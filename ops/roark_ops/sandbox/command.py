@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from roark_ops.sandbox.demands import parse_demand
 from roark_ops.sandbox.faults import parse_faults
 from roark_ops.sandbox.limits import parse_limit
 from roark_ops.sandbox.options import DEFAULT_MAX_BODY_BYTES, DEFAULT_PATH, DEFAULT_PORT, SandboxOptions
@@ -20,13 +22,16 @@ def _checked_faults(fail: list[str]) -> list[str]:
     return fail
 
 
-def _checked_limits(limit: list[str]) -> list[str]:
-    try:
-        for spec in limit:
-            parse_limit(spec)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return limit
+def _checked_by(parse: Callable[[str], object]) -> Callable[[list[str]], list[str]]:
+    def checked(specs: list[str]) -> list[str]:
+        try:
+            for spec in specs:
+                parse(spec)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        return specs
+
+    return checked
 
 
 def _checked_scenario(scenario: str | None) -> str | None:
@@ -62,10 +67,19 @@ Fail = Annotated[
 Limit = Annotated[
     list[str],
     typer.Option(
-        callback=_checked_limits,
+        callback=_checked_by(parse_limit),
         metavar="N or N/s",
         help="What it can take: 40 uploads at once (503 above), 50/s (429 with Retry-After above). "
         "May be given several times.",
+    ),
+]
+RefuseOption = Annotated[
+    list[str],
+    typer.Option(
+        "--refuse",
+        callback=_checked_by(parse_demand),
+        metavar="PATH=VALUE",
+        help="Refuse (400) reports that have this value there, as endedReason=unknown. May be given several times.",
     ),
 ]
 ScenarioOption = Annotated[
@@ -92,6 +106,7 @@ def sandbox(
     jitter_ms: JitterMs = 0.0,
     fail: Fail = [],  # noqa: B006 Typer copies it
     limit: Limit = [],  # noqa: B006 Typer copies it
+    refuse: RefuseOption = [],  # noqa: B006 Typer copies it
     scenario: ScenarioOption = None,
     token: Token = None,
     seed: Seed = None,
@@ -111,6 +126,7 @@ def sandbox(
         jitter_ms=jitter_ms,
         fail=tuple(fail),
         limit=tuple(limit),
+        refuse=tuple(refuse),
         scenario=scenario,
         seed=seed,
         dedup=not no_dedup,

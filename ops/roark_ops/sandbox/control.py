@@ -38,6 +38,7 @@ class _Change(msgspec.Struct, forbid_unknown_fields=True):
     latency_ms: Milliseconds | msgspec.UnsetType = msgspec.UNSET
     jitter_ms: Milliseconds | msgspec.UnsetType = msgspec.UNSET
     limit: list[str] | msgspec.UnsetType = msgspec.UNSET
+    refuse: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Control:
@@ -91,6 +92,7 @@ class Control:
                 "latency_ms": now.latency_ms,
                 "jitter_ms": now.jitter_ms,
                 "limit": now.limit,
+                "refuse": now.refuse,
             }
         )
 
@@ -102,7 +104,12 @@ class Control:
             return answers.error(400, str(error), "body")
         try:
             self._behaviour.change(
-                change.fail, change.scenario, change.latency_ms, change.jitter_ms, limit=change.limit
+                fail=change.fail,
+                scenario=change.scenario,
+                latency_ms=change.latency_ms,
+                jitter_ms=change.jitter_ms,
+                limit=change.limit,
+                refuse=change.refuse,
             )
         except ValueError as error:
             return answers.error(400, str(error), "body")

@@ -13,9 +13,9 @@ DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024
 class SandboxOptions:
     """Settings of one sandbox.
 
-    `port` 0 picks a free one. Without a `token` every caller is let in. `fail`, `limit` and `scenario` are written
-    as in `faults.py`, `limits.py` and `scenario.py`. With `dedup` off a call counts as imported each time it is
-    accepted, so that what `skipAlreadyImported` would hide is seen.
+    `port` 0 picks a free one. Without a `token` every caller is let in. `fail`, `limit`, `refuse` and
+    `scenario` are written as in `faults.py`, `limits.py`, `demands.py` and `scenario.py`. With `dedup` off a call
+    counts as imported each time it is accepted, so that what `skipAlreadyImported` would hide is seen.
     """
 
     host: str = "127.0.0.1"
@@ -26,6 +26,7 @@ class SandboxOptions:
     jitter_ms: float = 0.0
     fail: tuple[str, ...] = ()
     limit: tuple[str, ...] = ()
+    refuse: tuple[str, ...] = ()
     scenario: str | None = None
     seed: int | None = None
     dedup: bool = True
