@@ -74,13 +74,13 @@ def test_the_list_is_filtered_and_ends_with_the_newest(line: CommandLine) -> Non
 
 def test_csv_and_the_table_tell_the_same(line: CommandLine) -> None:
     line.bury_all("c-1")
-    line.run("hold", "--as", "ada", "--reason", 'a "quoted", one')
+    line.run("hold", "--as", "=ada", "--reason", 'a "quoted", one')
     line.run("dlq", "discard", "c-1", "--yes", "--as", "ada")
 
     head, hold, discard = csv.reader(io.StringIO(line.run("log", "list", "--csv").stdout))
 
     assert head == ["at", "by", "action", "count", "reason", "calls", "about"]
-    assert hold[1:5] == ["ada", "hold", "1", 'a "quoted", one']
+    assert hold[1:5] == ["'=ada", "hold", "1", 'a "quoted", one']
     assert discard[5] == "c-1"
     assert 'a "quoted", one' in line.run("log", "list").stdout
 

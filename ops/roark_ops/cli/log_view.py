@@ -84,15 +84,10 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
 
 def _cells(deed: Deed) -> Sequence[str]:
     found = document(deed)
-    return (
-        str(found["at"]),
-        found["by"],
-        deed.action,
-        str(deed.count),
-        found["reason"] or "",
-        " ".join(deed.calls),
-        json.dumps(found["about"]) if deed.about else "",
-    )
+    about = json.dumps(found["about"]) if deed.about else ""
+    cells = (found["at"], found["by"], deed.action, str(deed.count), found["reason"] or "", " ".join(deed.calls), about)
+    # A spreadsheet takes a cell that begins so for a formula.
+    return tuple(f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells)
 
 
 def _told(deed: Deed) -> str:
