@@ -596,6 +596,13 @@ def test_the_command_says_where_it_listens_and_ends_well_when_told(stop: signal.
         assert (started.returncode, out, err) == (0, "", "")
 
 
+def test_the_command_says_where_it_listens_as_json_too() -> None:
+    with process("--port", "0", "--json") as started:
+        assert started.stdout is not None
+        url = json.loads(started.stdout.readline())["listening"]
+        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+
+
 def test_the_command_ends_at_once_though_a_request_is_never_answered() -> None:
     with process("--port", "0", "--fail", "timeout:1.0") as started:
         assert started.stdout is not None

@@ -308,6 +308,12 @@ class TestCommand:
             r"n=3[01] min=\d+ (p\d\d=\d+ ){7}max=\d+ mean=\d+ gzip6_mean=\d+ ratio=\d+\.\d\n", result.stderr
         )
 
+    def test_stats_are_told_as_json_too(self, app: typer.Typer) -> None:
+        result = CliRunner().invoke(app, ["--count", "30", "--stats", "--json"])
+        sizes = json.loads(result.stdout)
+        assert sizes["n"] == 30
+        assert sizes["min"] <= sizes["p50"] <= sizes["max"]
+
     def test_stats_of_nothing_are_no_error(self, app: typer.Typer) -> None:
         assert CliRunner().invoke(app, ["--count", "0", "--stats"]).stderr == "n=0\n"
 

@@ -30,6 +30,9 @@ def sample(
         typer.Option(help="Write what each line is to this file.", encoding="utf-8", lazy=False),
     ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Print only the sizes of the reports, to stderr.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print --stats as JSON, to stdout. Reports are JSON in any case.")
+    ] = False,
 ) -> None:
     """Print made-up Vapi end-of-call reports, one JSON document a line."""
     from roark_ops.sample_reports.stream import sample_reports
@@ -42,7 +45,11 @@ def sample(
     if labels:
         lines = _labelled(lines, labels)
     if stats:
-        typer.echo(_size_summary(lines), err=True)
+        sizes = _sizes(lines)
+        if as_json:
+            typer.echo(json.dumps(sizes))
+        else:
+            typer.echo(" ".join(f"{name}={value}" for name, value in sizes.items()), err=True)
     else:
         _print(body for _, body in lines)
 
@@ -73,21 +80,26 @@ def _labelled(lines: "Iterable[tuple[Sample, bytes]]", file: TextIO) -> "Iterato
         yield each, body
 
 
-def _size_summary(lines: "Iterable[tuple[Sample, bytes]]") -> str:
-    """One line: how large the reports are, and how far gzip takes them down."""
+def _sizes(lines: "Iterable[tuple[Sample, bytes]]") -> dict[str, float]:
+    """How large the reports are, in bytes, and how far gzip takes them down."""
     sizes, gzipped_bytes = [], 0
     for each, body in lines:
         if each.label != "other":
             sizes.append(len(body))
             gzipped_bytes += len(gzip.compress(body, 6))
     if not sizes:
-        return "n=0"
+        return {"n": 0}
     sizes.sort()
     count, total = len(sizes), sum(sizes)
-    quantiles = " ".join(
-        f"p{percent}={sizes[min(count - 1, int(percent / 100 * count))]}" for percent in (10, 25, 50, 75, 90, 95, 99)
-    )
-    return (
-        f"n={count} min={sizes[0]} {quantiles} max={sizes[-1]} mean={total // count} "
-        f"gzip6_mean={gzipped_bytes // count} ratio={total / gzipped_bytes:.1f}"
-    )
+    quantiles = {
+        f"p{percent}": sizes[min(count - 1, int(percent / 100 * count))] for percent in (10, 25, 50, 75, 90, 95, 99)
+    }
+    return {
+        "n": count,
+        "min": sizes[0],
+        **quantiles,
+        "max": sizes[-1],
+        "mean": total // count,
+        "gzip6_mean": gzipped_bytes // count,
+        "ratio": round(total / gzipped_bytes, 1),
+    }

@@ -94,6 +94,7 @@ Token = Annotated[str | None, typer.Option(help="Bearer token to demand; without
 Seed = Annotated[int | None, typer.Option(help="Makes the same requests fail in each run.")]
 NoDedup = Annotated[bool, typer.Option("--no-dedup", help="Count every accepted upload as imported.")]
 MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes; above it, 413.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")]
 KeepPayloads = Annotated[bool, typer.Option("--keep-payloads", help="Keep each call's last payload.")]
 
 
@@ -113,6 +114,7 @@ def sandbox(
     no_dedup: NoDedup = False,
     max_body: MaxBody = DEFAULT_MAX_BODY_BYTES,
     keep_payloads: KeepPayloads = False,
+    as_json: AsJson = False,
 ) -> None:
     """A local Roark that fails on demand and remembers what it received."""
     from roark_ops.sandbox.server import run
@@ -134,7 +136,7 @@ def sandbox(
         keep_payloads=keep_payloads,
     )
     try:
-        run(options)
+        run(options, as_json=as_json)
     except OSError as error:
         typer.echo(f"sandbox cannot listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
         raise typer.Exit(1) from None

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import threading
@@ -27,14 +28,18 @@ __all__ = ["SandboxOptions", "background", "run"]
 _START_SECONDS = 10
 
 
-def run(options: SandboxOptions) -> None:
+def run(options: SandboxOptions, *, as_json: bool = False) -> None:
     """Serves until SIGINT or SIGTERM and then returns. Prints `sandbox listening on http://HOST:PORT` once it does.
+
+    As JSON that line is `{"listening": "http://HOST:PORT"}`.
 
     Raises ValueError for a wrong fault or scenario, and OSError when the address cannot be bound. To be called
     from the main thread; elsewhere `background` is the way.
     """
     with _bound(options) as listener:
-        server = _Server(options, lambda: print(f"sandbox listening on {_url(listener)}", flush=True))  # noqa: T201 others wait for this line
+        url = _url(listener)
+        line = json.dumps({"listening": url}) if as_json else f"sandbox listening on {url}"
+        server = _Server(options, lambda: print(line, flush=True))  # noqa: T201 others wait for this line
         # uvicorn raises the signal again when it is done; a sandbox that was told to end has not failed.
         signal.signal(signal.SIGTERM, _ended_as_told)
         with contextlib.suppress(KeyboardInterrupt):
