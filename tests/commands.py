@@ -69,6 +69,7 @@ class CommandLine:
             "ROARK_INGEST_REDIS_URL": url,
             "ROARK_INGEST_PREFIX": prefix,
             "ROARK_INGEST_DATA_DIR": str(folder / "data"),
+            "ROARK_INGEST_METRICS_PORT": "0",
         }
 
     def run(self, *arguments: str, stdin: bytes = b"", **environment: str) -> Ended:

@@ -108,7 +108,7 @@ class Bench:
         settings = worker_settings(**values)
         client = httpx.AsyncClient(transport=httpx.MockTransport(handler)) if handler else None  # type: ignore[arg-type]
         door = Roark(settings, token or Token(SecretStr(TOKEN)), client)
-        delivery = Delivery(self.async_ledger(), door, settings, chance, events)
+        delivery = Delivery(self.async_ledger(), door, settings, chance, events=events)
         try:
             yield delivery
         finally:

@@ -98,7 +98,10 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """One report under a lease. `attempts` are those before this one, `age_ms` is since it was accepted."""
+    """One report under a lease. `attempts` are those before this one.
+
+    `age_ms` is since it was accepted, `late_ms` since it was due: accepted, or due again.
+    """
 
     call_id: CallId
     token: LeaseToken
@@ -107,6 +110,7 @@ class Claimed:
     revision: bool
     priority: str
     packed: bytes = field(repr=False)
+    late_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def claim(
 
 
 def _parse_claimed(row: list[Any]) -> Claimed:
-    call_id, token, attempts, age_ms, revision, priority, packed = row
+    call_id, token, attempts, age_ms, revision, priority, packed, late_ms = row
     return Claimed(
         call_id=CallId(call_id.decode()),
         token=LeaseToken(token),
@@ -139,6 +143,7 @@ def _parse_claimed(row: list[Any]) -> Claimed:
         revision=revision == 1,
         priority=priority.decode(),
         packed=packed,
+        late_ms=late_ms,
     )
 
 
@@ -165,13 +170,17 @@ class Signal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say."""
+    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say.
+
+    `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.
+    """
 
     held: Held
     roark_call_id: str
     detail: bytes
     took_ms: int = 0
     pause_ms: int = 0
+    age_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ SHORT_SHARE = 0.85
 
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PACE_LASTS_MS = 120_000
+_GROWTH_LASTS_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The server's memory as the last accept saw it, in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`."""
+    """The server's memory in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`, which `short` tells.
+
+    The growth is the mean over the last accepts, and 0 when there was none for a minute.
+    """
 
     used: int
     most: int
@@ -197,6 +201,20 @@ class Snapshot:
     rejected_kept: int
     logbook_lines: int = 0
     audited: Audited | None = None
+    earliest_lease_end_ms: int = 0
+    audio_ending: int = 0
+    """Ready reports whose audio links end within five minutes."""
+    last_tick_ms: int = 0
+    """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
+
+    @property
+    def past_due_seconds(self) -> float:
+        """For how long the most overdue report could have been on its way to Roark and was not; 0: none is.
+
+        Ready reports are due since they are ready, waiting ones at their time, uploading ones when their lease ends.
+        """
+        due = (self.oldest_ready_ms, self.earliest_due_ms, self.earliest_lease_end_ms)
+        return max((self.now_ms - since for since in due if 0 < since < self.now_ms), default=0) / 1000
 
     def total(self, counter: str) -> int:
         """Return a counter's value, 0 where nothing was counted yet."""
@@ -301,7 +319,8 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
-    oldest_ready, earliest_due, oldest_dead, besides, revisions, rejected, logged = (int(fact) for fact in facts)
+    oldest_ready, earliest_due, oldest_dead, besides, revisions, rejected, logged, *more = map(int, facts)
+    lease_end, audio_ending, *memory = more
     return Snapshot(
         now_ms=int(now),
         queues=queues,
@@ -316,7 +335,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         },
         counters=counted,
         lane=_parse_lane(lane_fields, int(now)),
-        memory=_parse_memory(lane_fields),
+        memory=_parse_memory(lane_fields, *memory, now_ms=int(now)),
         oldest_ready_ms=oldest_ready,
         earliest_due_ms=earliest_due,
         oldest_dead_ms=oldest_dead,
@@ -325,6 +344,9 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         rejected_kept=rejected,
         logbook_lines=logged,
         audited=_parse_audited(lane_fields),
+        earliest_lease_end_ms=lease_end,
+        audio_ending=audio_ending,
+        last_tick_ms=int(lane_fields.get("promoted_at", 0)),
     )
 
 
@@ -376,11 +398,12 @@ def _parse_audited(fields: dict[str, str]) -> Audited | None:
     )
 
 
-def _parse_memory(fields: dict[str, str]) -> Memory:
+def _parse_memory(fields: dict[str, str], used: int, most: int, *, now_ms: int) -> Memory:
+    is_fresh = now_ms - int(fields.get("memory_at", 0)) < _GROWTH_LASTS_MS
     return Memory(
-        used=int(fields.get("memory_used", 0)),
-        most=int(fields.get("memory_most", 0)),
-        growth_per_second=float(fields.get("memory_rate", 0)),
+        used=used or int(fields.get("memory_used", 0)),
+        most=most or int(fields.get("memory_most", 0)),
+        growth_per_second=float(fields.get("memory_rate", 0)) if is_fresh else 0.0,
         short=fields.get("memory_short") == "1",
     )
 

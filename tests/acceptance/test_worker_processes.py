@@ -391,9 +391,10 @@ REFUSALS: dict[str, tuple[dict[str, str], str]] = {
 }
 SUPERVISED = """
 import sys
+from roark_ops.access import Access
 from roark_worker.settings import WorkerSettings
 from roark_worker.supervisor import Supervisor
-sys.exit(Supervisor(WorkerSettings()).run())
+sys.exit(Supervisor(WorkerSettings(), Access.from_env().ledger).run())
 """
 
 

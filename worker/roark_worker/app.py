@@ -9,13 +9,17 @@ The pool is `threads` with one slot: a drain keeps hundreds of uploads in flight
 by processes (`roark-ingest worker`), and further wake-ups stay in the queue for the others.
 """
 
+import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from celery import Celery, bootsteps, signals
@@ -33,9 +37,11 @@ from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
 from roark_worker.auditing import Auditor
 from roark_worker.celery_events import CeleryEvents
+from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 from roark_worker.tick import Tick
@@ -77,6 +83,28 @@ def wake_ups() -> WakeUps:
     return WakeUps(broker_url())
 
 
+@cache
+def metrics_folder() -> Path:
+    """Return where this worker counts: the supervisor's folder, or one of its own, which `TickStep` removes."""
+    return worker_settings().metrics_folder or Path(tempfile.mkdtemp(prefix="roark-metrics-"))
+
+
+def counts() -> Counts:
+    """Return what this process counts."""
+    return _counts_of(os.getpid())
+
+
+@cache
+def _counts_of(_pid: int) -> Counts:
+    # One for each process: prefork's children must not go on in their parent's numbers.
+    try:
+        return Counts.shared(metrics_folder(), slots=worker_settings().max_in_flight)
+    except OSError as error:
+        # No place to count in: reports are delivered all the same.
+        event(logger, "metrics_unshared", level=logging.ERROR, error=str(error))
+        return Counts.unshared()
+
+
 def event_sender() -> EventSender | None:
     """Return what tells Flower of reports; None where nobody wants that."""
     return _event_sender_of(os.getpid()) if worker_settings().flower_events else None
@@ -96,20 +124,24 @@ def _event_sender_of(_pid: int) -> EventSender:
 def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
-    return Delivery(ledger, Roark(settings, Token.of(settings)), settings, events=event_sender())
+    return Delivery(ledger, Roark(settings, Token.of(settings)), settings, events=event_sender(), counts=counts())
 
 
 engine = Engine(_make_delivery)
 
 
 class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """Checks the promise and the token, then ticks and audits as long as the worker lives."""
+    """Checks the promise and the token, then ticks, audits and serves metrics as long as the worker lives."""
 
     requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **options: Any) -> None:
         self.tick: Tick | None = None
         self.auditor: Auditor | None = None
+        self.page: MetricsPage | None = None
+        # Before the pool starts: prefork's children count in the same folder.
+        with contextlib.suppress(ConfigurationError, OSError):
+            metrics_folder()
 
     def start(self, worker: Any) -> None:
         """Refuse to start on a setting that cannot work; else begin to tick."""
@@ -131,6 +163,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
+        self.page = _start_metrics_page(ledger)
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
@@ -139,6 +172,10 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         if self.tick:
             self.tick.stop()
             _stop_engine()
+        if self.page:
+            self.page.stop()
+            if not worker_settings().metrics_folder:
+                shutil.rmtree(metrics_folder(), ignore_errors=True)
 
     terminate = stop
 
@@ -147,6 +184,17 @@ def _stop_engine() -> None:
     engine.stop(worker_settings().shutdown_seconds)
     if events := event_sender():
         events.stop()
+
+
+def _start_metrics_page(ledger: Ledger) -> MetricsPage | None:
+    settings = worker_settings()
+    if not counts().is_shared:
+        return None
+    page = MetricsPage(
+        WorkerCollector(metrics_folder(), ledger, settings, wanted=1), settings.metrics_host, settings.metrics_port
+    )
+    page.start()
+    return page
 
 
 def _check(ledger: Ledger) -> None:

@@ -27,6 +27,7 @@ from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
 from roark_producer.packing import DamagedPayload, unpack
+from roark_worker.counting import Counts
 from roark_worker.event_sender import EventSender
 from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
@@ -102,9 +103,12 @@ class Delivery:
         roark: Roark,
         settings: WorkerSettings,
         chance: Callable[[], float] = random.random,
+        *,
         events: EventSender | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._ledger = ledger
+        self._counts = counts or Counts.unshared()
         self._roark = roark
         self._settings = settings
         self._chance = chance
@@ -112,7 +116,7 @@ class Delivery:
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
         self._events = events
-        self._settling = Settling(ledger, settings, self._let_go, events.tell if events else None)
+        self._settling = Settling(ledger, settings, self._let_go, events.tell if events else None, self._counts)
         self._in_hand: dict[Held, _InHand] = {}
         self._uploading = 0
         self._progress = asyncio.Event()
@@ -158,6 +162,7 @@ class Delivery:
             await self._pause(claim, idle=loop.time() - last_work)
         if self._stopping:
             ended = "stopping"
+        self._counts.drained(ended)
         counted = dict(self._settling.counted - before)
         return Summary(claimed, counted, loop.time() - started, ended, len(self._in_hand))
 
@@ -173,6 +178,7 @@ class Delivery:
         wanted = min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
+        asked = asyncio.get_running_loop().time()
         claim = await self._ledger.run(
             operations.claim(
                 wanted=wanted,
@@ -182,8 +188,10 @@ class Delivery:
                 rules=self._rules,
             )
         )
+        self._counts.claimed(claim, asyncio.get_running_loop().time() - asked)
         for report in claim.reports:
             self._start(report)
+        self._counts.in_flight(self._uploading)
         return claim
 
     def _start(self, report: Claimed) -> None:
@@ -195,6 +203,8 @@ class Delivery:
 
     def _check(self, held: Held, task: "asyncio.Task[None]") -> None:
         self._uploading -= 1
+        if not self._uploading:
+            self._counts.in_flight(0)
         if self._settings.max_in_flight - self._uploading >= self._batch:
             self._progress.set()
         if task.cancelled():
@@ -229,6 +239,7 @@ class Delivery:
         started = loop.time()
         verdict = await self._attempt(report)
         duration = loop.time() - started
+        self._counts.attempted(verdict, duration)
         attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
         settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
         _tell(attempt, type(settlement).__name__.lower())

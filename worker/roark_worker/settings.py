@@ -6,6 +6,7 @@ Read like the producer's (see `roark_producer.settings`): `ROARK_INGEST_X`, and 
 
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -76,6 +77,12 @@ class WorkerSettings(FromEnvironment):
         100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"
     )
     remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
+
+    metrics_host: str = Field("127.0.0.1", description="address of the worker's /metrics")
+    metrics_port: int = Field(8788, ge=0, le=65535, description="port of the worker's /metrics; 0: none")
+    metrics_folder: Path | None = Field(
+        None, description="where plain Celery workers of one machine count together; none: each by itself"
+    )
 
     @field_validator("roark_base_url")
     @classmethod

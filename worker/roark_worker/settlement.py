@@ -40,7 +40,8 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
     match attempt.verdict:
         case Delivered() as delivered:
             pause_ms = _pause_ms(delivered.lane_pause, schedule)
-            return Deliver(held, delivered.roark_call_id, _detail(attempt), attempt.duration_ms, pause_ms)
+            age_ms = round(attempt.age_seconds * 1000)
+            return Deliver(held, delivered.roark_call_id, _detail(attempt), attempt.duration_ms, pause_ms, age_ms)
         case OurFault() as fault:
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:

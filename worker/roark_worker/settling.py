@@ -16,6 +16,7 @@ from roark_producer.errors import LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
+from roark_worker.counting import Counts
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import Release, Settlement
 
@@ -34,12 +35,14 @@ class Settling:
         settings: WorkerSettings,
         done: Callable[[Held], None],
         recorded: Callable[[Sequence[Settlement]], None] | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
         self._done = done
         self._recorded = recorded
+        self._counts = counts or Counts.unshared()
         self._pending: list[Settlement] = []
         self._redis_away = False
         self._more = asyncio.Event()
@@ -115,9 +118,14 @@ class Settling:
             steps.append(("buried", operations.bury(buried, rules=self._rules)))
         if released:
             steps.append(("released", operations.release([one.held for one in released])))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         replies = await self._ledger.run_all([operation for _, operation in steps])
+        self._counts.recorded(loop.time() - started)
         for (name, _), reply in zip(steps, replies, strict=True):
             self._count(name, reply)
+            if name == "delivered":
+                self._counts.delivered(one for one, recorded in zip(delivered, reply, strict=True) if recorded)
         if self._recorded:
             flags = [flag for reply in replies if not isinstance(reply, bool) for flag in reply]
             outcomes: list[Settlement] = [*delivered, *deferred, *buried, *released]
@@ -146,6 +154,8 @@ class Settling:
             event(logger, what, level=logging.ERROR if what == "breaker_opened" else logging.WARNING, why=why)
         recorded = sum(reply)
         self.counted[name] += recorded
+        self._counts.settled(name, recorded)
         if lost := len(reply) - recorded:
             self.counted["lost"] += lost
+            self._counts.settled("lost", lost)
             event(logger, "lease_lost", level=logging.WARNING, reports=lost)

@@ -2,21 +2,28 @@
 
 A child that ends by itself is started again, after a pause that grows while it keeps dying and without a limit
 on how often. SIGTERM and SIGINT reach every child; who has not ended after the drain's bound is killed, and
-its reports come back by their leases. A child that refuses its settings is not started again. If the supervisor
+its reports come back by their leases. What the children count they count in one folder, and the supervisor serves
+the sums as Prometheus' metrics. A child that refuses its settings is not started again. If the supervisor
 itself is killed, its children die with it: unsupervised workers beside a new supervisor's would be too many.
 """
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from roark_producer.ledger import Ledger
 from roark_producer.logs import event
+from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.orphans import bound_to_this_process
 from roark_worker.settings import WorkerSettings
 
@@ -42,22 +49,46 @@ class _Child:
 class Supervisor:
     """Runs the worker processes of one machine until told to stop."""
 
-    def __init__(self, settings: WorkerSettings, *, celery_arguments: tuple[str, ...] = ()) -> None:
+    def __init__(self, settings: WorkerSettings, ledger: Ledger, *, celery_arguments: tuple[str, ...] = ()) -> None:
         self._settings = settings
+        self._ledger = ledger
         self._arguments = celery_arguments
         self._children = [_Child(number) for number in range(1, settings.process_count + 1)]
         self._stop = threading.Event()
         self._exit_code = 0
+        self._restarts = 0
+        self._environment = dict(os.environ)
 
     def run(self) -> int:
         """Keep the children alive until SIGTERM or SIGINT; return the exit code."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: self._stop.set())
-        while not self._stop.wait(_LOOK_SECONDS):
-            for child in self._children:
-                self._look_after(child)
-        self._end_all()
+        with self._metrics():
+            while not self._stop.wait(_LOOK_SECONDS):
+                for child in self._children:
+                    self._look_after(child)
+            self._end_all()
         return self._exit_code
+
+    @contextlib.contextmanager
+    def _metrics(self) -> Iterator[None]:
+        self._environment["ROARK_INGEST_METRICS_PORT"] = "0"
+        try:
+            made = tempfile.TemporaryDirectory(prefix="roark-metrics-", ignore_cleanup_errors=True)
+        except OSError as error:
+            # No place to count in: reports are delivered all the same.
+            event(logger, "metrics_off", level=logging.ERROR, error=str(error))
+            yield
+            return
+        with made as folder:
+            self._environment["ROARK_INGEST_METRICS_FOLDER"] = folder
+            collector = WorkerCollector(
+                Path(folder), self._ledger, self._settings, wanted=len(self._children), restarts=lambda: self._restarts
+            )
+            page = MetricsPage(collector, self._settings.metrics_host, self._settings.metrics_port)
+            page.start()
+            yield
+            page.stop()
 
     def _look_after(self, child: _Child) -> None:
         if child.process is None:
@@ -73,6 +104,7 @@ class Supervisor:
             return
         lived = time.monotonic() - child.started
         pause = _FIRST_PAUSE_SECONDS if lived > _HEALTHY_SECONDS else child.pause
+        self._restarts += 1
         child.process = None
         child.start_at = time.monotonic() + pause
         child.pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -91,7 +123,8 @@ class Supervisor:
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
         command += ["--without-gossip", "--without-mingle", *self._arguments]
         # A session of its own: Ctrl-C in the terminal must reach the children once, from here.
-        child.process = subprocess.Popen(bound_to_this_process(command), start_new_session=True)  # noqa: S603 our own
+        command = bound_to_this_process(command)
+        child.process = subprocess.Popen(command, env=self._environment, start_new_session=True)  # noqa: S603 our own
         child.started = time.monotonic()
         event(logger, "worker_starting", worker=child.number, pid=child.process.pid)
 

@@ -12,6 +12,7 @@ from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
 from roark_ops.cli.erase import erase
 from roark_ops.cli.lane import hold, resume
+from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
 from roark_ops.cli.running import Commands
 from roark_ops.cli.schedule import schedule
@@ -86,6 +87,13 @@ _add(app, status, "roark-ingest status --watch", "roark-ingest status --json | j
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
 _add(app, doctor, "roark-ingest doctor", panel=_LOOK)
+_add(
+    app,
+    metrics,
+    "roark-ingest metrics | grep past_due",
+    "roark-ingest metrics --json | jq .roark_ingest_reports.samples",
+    panel=_LOOK,
+)
 _add(app, schedule, "ROARK_INGEST_MAX_ATTEMPTS=8 roark-ingest schedule", panel=_LOOK)
 
 _add(

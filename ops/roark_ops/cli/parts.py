@@ -46,7 +46,10 @@ def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) 
 
 
 def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, log_json: LogJson = False) -> None:
-    """Deliver reports to Roark: one Celery worker process per core, kept alive. Ctrl-C lets uploads end."""
+    """Deliver reports to Roark: one Celery worker process per core, kept alive. Ctrl-C lets uploads end.
+
+    Metrics of all processes together: http://127.0.0.1:8788/metrics (ROARK_INGEST_METRICS_HOST and _PORT).
+    """
     _log_as(log_json)
     # The children read their settings from the environment, as everything else does.
     _export("ROARK_INGEST_PROCESSES", processes)
@@ -60,8 +63,8 @@ def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, lo
     settings.require_token()
     with Access.from_env() as access:
         set_up_logging(access.settings.log_format, access.settings.log_level)
-    if Supervisor(settings).run():
-        raise typer.Exit(FAILED)
+        if Supervisor(settings, access.ledger).run():
+            raise typer.Exit(FAILED)
 
 
 FlowerHost = Annotated[str, typer.Option(help="Address to listen on.")]

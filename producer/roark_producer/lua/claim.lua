@@ -16,7 +16,7 @@
 --       5 largest sum of packed bytes wanted; the first report may be larger than that   6 the lane's rules
 -- Returns { lane, wait, report … }: lane is open, held, probing, breaker-open, half-open or throttled; wait is
 -- ms until asking again makes sense, 0 for now; a report is
--- { call id, token, attempts, age (ms), revision, priority, packed }.
+-- { call id, token, attempts, age (ms), revision, priority, packed, late (ms): how long it has been due }.
 
 local PERISHABLE_WITHIN = 300000
 local LATE_MS, OLDEST_EACH = 30000, 8
@@ -137,6 +137,7 @@ if #ids > 0 then
       if record.expires > 0 then perishing[#perishing + 1] = id end
       answer[#answer + 1] = {
         id, token, record.attempts, now - record.accepted, tonumber(record.revision), record.priority, packed,
+        math.max(0, now - tonumber(scores[i])),
       }
     end
   end

@@ -45,5 +45,5 @@ local due = redis.call('ZRANGEBYSCORE', KEY.waiting, '-inf', now, 'WITHSCORES', 
 for i = 1, #due, 2 do
   move(due[i], read(due[i]), 'promote', due[i + 1], 'r')
 end
-redis.call('ZREMRANGEBYSCORE', KEY.perishable, '-inf', now)
+count('audio_expired', redis.call('ZREMRANGEBYSCORE', KEY.perishable, '-inf', now))
 return #due / 2

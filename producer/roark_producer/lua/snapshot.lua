@@ -4,12 +4,22 @@
 -- ARGV  1 now
 -- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
---             lines of the logbook } };
--- a time is 0 where there is none.
+--             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
+--             memory used, maxmemory } };
+-- a time is 0 where there is none, and memory where the server does not tell.
+
+local AUDIO_WITHIN_MS = 300000
 
 local function first(key)
   local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   return tonumber(head[2] or 0)
+end
+
+-- As it is now: what the last accept saw stands still while nothing comes in.
+local function memory()
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then return 0, 0 end
+  return tonumber(string.match(info, 'used_memory:(%d+)') or 0), tonumber(string.match(info, 'maxmemory:(%d+)') or 0)
 end
 
 local oldest = 0
@@ -23,11 +33,13 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dea
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
 local counters = redis.call('HGETALL', KEY.counters)
+local used, most = memory()
 return {
   now, sizes, counters, redis.call('HGETALL', KEY.lane),
   {
     oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
     redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),
     redis.call('XLEN', KEY.logbook),
+    first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
 }

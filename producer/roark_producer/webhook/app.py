@@ -39,7 +39,6 @@ from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import Answer
 from roark_producer.webhook.authentication import Gate, Inbound, Refused, header
 from roark_producer.webhook.body import Bodies, Trouble
-from roark_producer.webhook.ledger_metrics import ledger_text
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.spooling import Spooling
@@ -221,7 +220,7 @@ class _Service:
 
     async def metrics(self, _request: Request) -> Response:
         """All metrics in Prometheus' text format."""
-        text = self._metrics.text() + ledger_text(await self._ledger.snapshot())
+        text = self._metrics.text(await self._ledger.snapshot())
         return Response(text, media_type=self._metrics.content_type)
 
 

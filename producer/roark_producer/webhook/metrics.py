@@ -2,24 +2,29 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+from roark_producer.ledger_metrics import ledger_families
+from roark_producer.metrics import CONTENT_TYPE, SECONDS, Families, build_info, text_of
+from roark_producer.records import Snapshot
 from roark_producer.spool import Pending
 from roark_producer.webhook.answers import Label
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000)
+
+# A second series for each counter, which says when this process first counted: nobody reads it.
+disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client's own
 
 
 class WebhookMetrics:
     """Counts what the webhook answers. Every label exists from the start, so that a rate can be taken of each."""
 
-    content_type = CONTENT_TYPE_LATEST
+    content_type = CONTENT_TYPE
 
-    def __init__(self, spool: Callable[[], Pending] | None = None) -> None:
+    def __init__(self, spool: Callable[[], Pending] | None = None, *, spool_max_bytes: int = 0) -> None:
         self._spool = spool
         self._registry = CollectorRegistry()
+        self._registry.register(Families([build_info()]))
         requests = Counter(
             "roark_ingest_webhook_requests_total",
             "Requests to the webhook's path, by how they ended",
@@ -29,8 +34,8 @@ class WebhookMetrics:
         self._requests = {label: requests.labels(label.value) for label in Label}
         self._seconds = Histogram(
             "roark_ingest_webhook_accept_seconds",
-            "From a report that is read until it is durable",
-            buckets=_SECONDS,
+            "From a report that is read until it is durable and may be answered with yes",
+            buckets=SECONDS,
             registry=self._registry,
         )
         self._bytes = Histogram(
@@ -39,13 +44,21 @@ class WebhookMetrics:
             buckets=_BYTES,
             registry=self._registry,
         )
-
         self._spool_reports = Gauge(
-            "roark_ingest_spool_reports", "Reports that wait in this machine's spool", registry=self._registry
+            "roark_ingest_webhook_spool_reports",
+            "Reports on this webhook's disk that are not in the ledger yet",
+            registry=self._registry,
         )
         self._spool_bytes = Gauge(
-            "roark_ingest_spool_bytes", "Bytes that wait in this machine's spool", registry=self._registry
+            "roark_ingest_webhook_spool_bytes",
+            "Bytes of the reports on this webhook's disk that are not in the ledger yet",
+            registry=self._registry,
         )
+        Gauge(
+            "roark_ingest_webhook_spool_limit_bytes",
+            "From so many spooled bytes on this webhook refuses reports (503); 0: it spools nothing",
+            registry=self._registry,
+        ).set(spool_max_bytes)
 
     def ended(self, label: Label) -> None:
         """Count a request."""
@@ -59,10 +72,10 @@ class WebhookMetrics:
         """Count how long it took to store a report."""
         self._seconds.observe(seconds)
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
+    def text(self, snapshot: Snapshot | None) -> bytes:
+        """Return all metrics, and the ledger's, in Prometheus' text format. A snapshot of None is no answer."""
         if self._spool:
             waiting = self._spool()
             self._spool_reports.set(waiting.reports)
             self._spool_bytes.set(waiting.bytes)
-        return generate_latest(self._registry)
+        return generate_latest(self._registry) + text_of(ledger_families(snapshot))

@@ -75,7 +75,10 @@ async def _serve(
             ledger=parts.ledger,
             commit=parts.commit,
             tally=parts.tally,
-            metrics=WebhookMetrics(lambda: pending(ingest.spool_folder)),
+            metrics=WebhookMetrics(
+                lambda: pending(ingest.spool_folder),
+                spool_max_bytes=webhook.spool_max_bytes if webhook.spool else 0,
+            ),
             spooling=parts.spooling,
         )
         address = f"{_address(listener)}{webhook.webhook_path}"

@@ -74,7 +74,7 @@ def test_what_comes_while_redis_is_away_is_kept_and_handed_in_in_order(
     assert time.monotonic() - began < 20, "only the first one waits for the ledger"
     assert webhook.post(b"not json").status_code == 422
     assert pending(folder(tmp_path)).reports == IN_ORDER + 1
-    assert webhook.metric("roark_ingest_spool_reports") == IN_ORDER + 1
+    assert webhook.metric("roark_ingest_webhook_spool_reports") == IN_ORDER + 1
     ready = webhook.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "spooling")
 
@@ -85,7 +85,7 @@ def test_what_comes_while_redis_is_away_is_kept_and_handed_in_in_order(
         b"call-%02d" % number for number in range(IN_ORDER)
     ]
     assert ledger.run(operations.snapshot()).rejected_kept == 1
-    assert webhook.metric("roark_ingest_spool_reports") == 0
+    assert webhook.metric("roark_ingest_webhook_spool_reports") == 0
 
 
 def test_what_comes_while_redis_is_full_is_kept_and_handed_in_when_there_is_room(

@@ -1,0 +1,176 @@
+"""What the ledger tells to Prometheus: one snapshot as gauges and counters. Labels are closed sets.
+
+Every webhook, every worker and `roark-ingest metrics` export the same figures, because they are the ledger's. So take
+`max(…)` over instances, never `sum(…)`. What a process counts by itself has `webhook` or `worker` in its name, and is
+to be summed.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from roark_producer.records import Snapshot
+
+EVENTS = (
+    "accepted",
+    "duplicates",
+    "replaced",
+    "revisions",
+    "rejected",
+    "rejected_overflow",
+    "rejected_retried",
+    "rejected_discarded",
+    "rejected_erased",
+    "ignored",
+    "refused_erased",
+    "forgotten",
+    "leases_expired",
+    "poisoned",
+    "replayed",
+    "audio_expired",
+    "mended",
+    "holds",
+    "breaker_opened",
+)
+LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
+HOLDERS = ("roark", "person")
+_NEVER = float("inf")
+
+
+def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
+    """Yield the metrics of a snapshot; of None, only that the ledger did not answer."""
+    yield _gauge("ledger_up", "Whether the ledger answered this scrape (1) or not (0)", int(snapshot is not None))
+    if snapshot:
+        yield from _reports(snapshot)
+        yield from _ages(snapshot)
+        yield from _lane(snapshot)
+        yield from _memory(snapshot)
+        yield from _audit(snapshot)
+
+
+def _reports(snapshot: Snapshot) -> Iterator[Metric]:
+    states = {state.value: number for state, number in snapshot.states.items()}
+    yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
+    queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
+    yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
+    events = CounterMetricFamily(
+        "roark_ingest_events",
+        "What happened to reports and to the lane, counted by the ledger since it was made",
+        labels=["event"],
+    )
+    for name in EVENTS:
+        events.add_metric([name], snapshot.total(name))
+    yield events
+    yield _gauge("newer_reports_kept", "Newer reports of calls that are being uploaded right now", snapshot.besides)
+    yield _gauge("revisions_kept", "Reports kept beside a delivered one and not uploaded", snapshot.revisions_kept)
+    yield _gauge("rejected_kept", "Entries in the rejected bin: what came in and was unusable", snapshot.rejected_kept)
+    yield _gauge(
+        "audio_ending_reports",
+        "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
+        snapshot.audio_ending,
+    )
+
+
+def _ages(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _gauge(
+        "past_due_seconds",
+        "For how long the most overdue report could have been on its way to Roark and was not; 0: none is overdue. "
+        "A report that waits for its next try is not overdue before that time",
+        snapshot.past_due_seconds,
+    )
+    yield _gauge(
+        "oldest_ready_seconds",
+        "How long the oldest ready report has been ready; 0: none is",
+        _age(snapshot, snapshot.oldest_ready_ms, never=0.0),
+    )
+    yield _gauge(
+        "oldest_dead_seconds",
+        "How long the oldest dead letter has been one; 0: there is none",
+        _age(snapshot, snapshot.oldest_dead_ms, never=0.0),
+    )
+    yield _gauge(
+        "tick_age_seconds",
+        "Time since a worker last ticked, up to ten seconds too much; +Inf: no worker ever did",
+        _age(snapshot, snapshot.last_tick_ms),
+    )
+    yield _gauge(
+        "claim_age_seconds",
+        "Time since reports were last claimed by any worker; +Inf: never",
+        _age(snapshot, snapshot.lane.last_claim_ms),
+    )
+
+
+def _lane(snapshot: Snapshot) -> Iterator[Metric]:
+    lane = snapshot.lane
+    yield _by_label(
+        "lane",
+        "1 for the state that the way to Roark is in, 0 for the others",
+        "state",
+        {name: int(lane.state == name) for name in LANE_STATES},
+    )
+    holder = None if lane.state != "held" else "roark" if lane.by == "roark" else "person"
+    yield _by_label(
+        "lane_held",
+        "1 for who holds the lane: Roark's answers (token, credits, URL) or a person; 0 for both while it is not held",
+        "by",
+        {name: int(holder == name) for name in HOLDERS},
+    )
+    yield _gauge(
+        "concurrency_limit",
+        "Uploads in flight that adaptive concurrency allows over all workers; 0: not found yet, or a fixed number",
+        lane.limit,
+    )
+    yield _gauge(
+        "pace_per_second",
+        "Uploads per second that Roark let through when it last said that we are too fast; 0: not lately",
+        lane.pace,
+    )
+
+
+def _memory(snapshot: Snapshot) -> Iterator[Metric]:
+    memory = snapshot.memory
+    yield _gauge("redis_memory_bytes", "Memory that the ledger's server uses", memory.used)
+    yield _gauge("redis_memory_limit_bytes", "The server's maxmemory; 0: it has none", memory.most)
+    yield _gauge("redis_memory_short", "1 while reports are refused because memory runs short", int(memory.short))
+    short = memory.seconds_to_short
+    yield _gauge(
+        "redis_memory_short_in_seconds",
+        "In how long reports will be refused if memory goes on growing as it does; +Inf: it does not grow, or no limit",
+        _NEVER if short is None else short,
+    )
+
+
+def _audit(snapshot: Snapshot) -> Iterator[Metric]:
+    unaccounted = snapshot.total("accepted") - sum(snapshot.states.values())
+    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", unaccounted)
+    audited = snapshot.audited
+    yield _gauge(
+        "audit_age_seconds",
+        "Time since the last audit of the ledger ended; +Inf: there was none yet",
+        _age(snapshot, audited.at_ms if audited else 0),
+    )
+    yield _gauge(
+        "audit_broken_calls",
+        "Calls that the last audit found not to be in exactly one place",
+        audited.broken if audited else 0,
+    )
+    yield _gauge(
+        "audit_difference_reports",
+        "Reports that were in no state, by the last audit",
+        audited.difference if audited else 0,
+    )
+
+
+def _age(snapshot: Snapshot, since_ms: int, *, never: float = _NEVER) -> float:
+    return max(0, snapshot.now_ms - since_ms) / 1000 if since_ms else never
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"roark_ingest_{name}", meaning, value=value)
+
+
+def _by_label(name: str, meaning: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"roark_ingest_{name}", meaning, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
