@@ -9,9 +9,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .venv-bench
 ARGS   ?=
+DOCKER ?= /tmp/roark-ingest-docker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos fuzz lock env-example clean
+.PHONY: help demo up test quick lint format chaos fuzz docker-test lock env-example clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +26,7 @@ up: $(READY) ## the whole pipeline against the real Roark (needs ROARK_API_BEARE
 test: lint quick ## everything that CI runs: ruff, import-linter, mypy, and all tests but the long ones
 
 quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
-	$(BIN)/python -m pytest -m "not chaos" -q -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not chaos and not docker" -q -n 2 --dist worksteal $(ARGS)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
@@ -38,6 +39,11 @@ bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, u
 
 bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in under five minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --quick --peers $(PEERS) $(ARGS)
+
+docker-test: $(READY) ## docker-compose.yml in a real engine, parts of it killed (makes engine and images if need be)
+	tests/docker/prepare.sh $(DOCKER)
+	set -a; . $(DOCKER)/environment; set +a; $(BIN)/python -m pytest tests/docker -m docker -q -s $(ARGS); \
+	status=$$?; [ ! -e $(DOCKER)/dockerd.pid ] || kill $$(cat $(DOCKER)/dockerd.pid); exit $$status
 
 lint: $(READY) ## ruff, import-linter and mypy
 	$(BIN)/python -m ruff check .

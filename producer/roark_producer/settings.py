@@ -29,16 +29,8 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         """Return the file's content, or None where no such variable is set."""
-        name = variable_of(self.settings_cls, field_name)
-        path = os.environ.get(f"{name}_FILE")
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text("utf-8").strip(), field_name, False
-        except OSError as error:
-            raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"{name}_FILE names {path}, which is not UTF-8 text") from None
+        found = secret_in_file(variable_of(self.settings_cls, field_name))
+        return found, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """Return every secret that has a file."""
@@ -47,6 +39,19 @@ class SecretFiles(PydanticBaseSettingsSource):
         }
         found = {name: self.get_field_value(None, name)[0] for name in secrets}
         return {alias_or(self.settings_cls, k): v for k, v in found.items() if v is not None}
+
+
+def secret_in_file(name: str) -> str | None:
+    """Return what stands in the file that the variable `name` with `_FILE` behind it names, or None without one."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE names {path}, which is not UTF-8 text") from None
 
 
 def alias_or(model: type[BaseSettings], name: str) -> str:

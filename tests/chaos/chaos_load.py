@@ -96,9 +96,9 @@ class Load:
 class OverHttp:
     """Posts as Vapi does; whatever is not 200 has to be sent again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **headers: str) -> None:
         self._url = url
-        self._client = httpx.Client(timeout=20, trust_env=False)
+        self._client = httpx.Client(timeout=20, trust_env=False, headers=headers)
 
     def __call__(self, one: Sent) -> bool:
         try:

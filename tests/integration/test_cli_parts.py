@@ -113,6 +113,8 @@ def test_the_webhook_listens_where_it_was_told_to(line: CommandLine) -> None:
 
 def test_flower_for_everybody_needs_a_password(line: CommandLine) -> None:
     assert "FLOWER_BASIC_AUTH" in refused(line, "flower", "--host", "0.0.0.0", FLOWER_BASIC_AUTH="")
+    missing = {"FLOWER_BASIC_AUTH": "", "FLOWER_BASIC_AUTH_FILE": "/nowhere/flower_basic_auth"}
+    assert "/nowhere/flower_basic_auth" in refused(line, "flower", "--host", "0.0.0.0", **missing)
 
 
 @pytest.mark.parametrize("malformed", ["ada", "ada:", ":secret-1"])

@@ -1,6 +1,9 @@
 """docker-compose.yml: what must be true of it for the promises to hold in containers too."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from roark_worker.supervisor import GRACE_SECONDS
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = [name for name in SERVICES if name != "valkey"]
+OURS = [name for name in SERVICES if name != "redis"]
 
 
 def seconds(duration: str) -> int:
@@ -26,7 +29,7 @@ def option(command: list[str], name: str) -> str:
 
 
 def test_the_server_keeps_what_the_default_promise_needs() -> None:
-    command = SERVICES["valkey"]["command"]
+    command = SERVICES["redis"]["command"]
 
     assert option(command, "--appendonly") == "yes"
     assert option(command, "--appendfsync") == "always"
@@ -34,11 +37,11 @@ def test_the_server_keeps_what_the_default_promise_needs() -> None:
 
 
 def test_what_was_promised_to_be_on_disk_outlives_its_container() -> None:
-    assert SERVICES["valkey"]["volumes"] == ["valkey-data:/data"]
+    assert SERVICES["redis"]["volumes"] == ["redis-data:/data"]
     assert SERVICES["webhook"]["volumes"] == [
         f"webhook-data:{SERVICES['webhook']['environment']['ROARK_INGEST_DATA_DIR']}"
     ]
-    assert {"valkey-data", "webhook-data"} <= set(COMPOSE["volumes"])
+    assert {"redis-data", "webhook-data"} <= set(COMPOSE["volumes"])
 
 
 def test_nobody_outside_this_machine_reaches_a_port_without_a_proxy() -> None:
@@ -46,7 +49,7 @@ def test_nobody_outside_this_machine_reaches_a_port_without_a_proxy() -> None:
 
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
-    assert "ports" not in SERVICES["valkey"]
+    assert "ports" not in SERVICES["redis"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -61,7 +64,18 @@ def test_our_parts_run_without_rights_and_with_an_init(name: str) -> None:
     assert part["init"] is True
     assert part["read_only"] is True
     assert part["cap_drop"] == ["ALL"]
-    assert part["build"]["dockerfile"] == "ops/docker/Dockerfile"
+    assert part["image"] == SERVICES["webhook"]["image"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_part_can_take_all_of_the_machine(name: str) -> None:
+    assert SERVICES[name]["deploy"]["resources"]["limits"].keys() == {"memory", "pids"}
+    assert SERVICES[name]["logging"]["options"]["max-size"]
+
+
+def test_the_image_is_built_once() -> None:
+    assert SERVICES["webhook"]["build"]["dockerfile"] == "ops/docker/Dockerfile"
+    assert [name for name in SERVICES if "build" in SERVICES[name]] == ["webhook"]
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "worker"])
@@ -76,16 +90,39 @@ def test_the_webhook_counts_as_healthy_only_when_it_can_store_reports() -> None:
 def test_secrets_come_from_files_and_only_to_who_needs_them() -> None:
     assert SERVICES["worker"]["environment"]["ROARK_API_BEARER_TOKEN_FILE"] == "/run/secrets/roark_api_bearer_token"
     assert SERVICES["webhook"]["environment"]["ROARK_INGEST_VAPI_SECRET_FILE"] == "/run/secrets/vapi_secret"
+    assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH_FILE"] == "/run/secrets/flower_basic_auth"
     assert {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service} == {
-        "worker": ["roark_api_bearer_token"],
-        "webhook": ["vapi_secret"],
+        "redis": ["redis_conf"],
+        "worker": ["redis_url", "roark_api_bearer_token"],
+        "webhook": ["redis_url", "vapi_secret"],
+        "flower": ["redis_url", "flower_basic_auth"],
     }
     for service in SERVICES.values():
         assert not {"ROARK_API_BEARER_TOKEN", "ROARK_INGEST_VAPI_SECRET"} & set(service.get("environment", {}))
 
 
-def test_flower_does_not_start_without_a_password() -> None:
-    assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
+def test_the_script_makes_every_secret_once_and_keeps_it(tmp_path: Path) -> None:
+    # given a copy of the script, as it would lie in a clone
+    (tmp_path / "ops" / "docker").mkdir(parents=True)
+    script = shutil.copy(ROOT / "ops" / "docker" / "secrets.sh", tmp_path / "ops" / "docker")
+
+    def made() -> dict[str, str]:
+        subprocess.run(["sh", script], env=os.environ | {"ROARK_API_BEARER_TOKEN": "token"}, check=True)
+        return {each.name: each.read_text("utf-8") for each in (tmp_path / "secrets").iterdir()}
+
+    # when it runs twice
+    first = made()
+
+    # then it has made what the file mounts, and the second time nothing
+    assert first.keys() == {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert made() == first
+    # and nobody else on the machine can read it, while the containers' user can
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert all(each.stat().st_mode & 0o777 == 0o444 for each in (tmp_path / "secrets").iterdir())
+    # and the server's password is the one that is in the URL
+    password = first["redis_conf"].split()[1]
+    assert len(password) == 48
+    assert first["redis_url"] == f"redis://:{password}@redis:6379/0"
 
 
 def test_a_worker_is_given_the_time_that_its_drain_may_take() -> None:
@@ -116,7 +153,7 @@ def test_the_image_is_not_run_by_root() -> None:
     dockerfile = (ROOT / "ops" / "docker" / "Dockerfile").read_text("utf-8")
 
     stages = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)
-    assert re.search(r"^USER 10001$", stages[-1], re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", stages[-1], re.MULTILINE)
     assert "constraints.txt" in dockerfile
 
 

@@ -74,7 +74,7 @@ BasicAuth = Annotated[
     typer.Option(
         envvar="FLOWER_BASIC_AUTH",
         metavar="USER:PASSWORD",
-        help="Who may look; the variable keeps it out of the process list.",
+        help="Who may look; the variable keeps it out of the process list, FLOWER_BASIC_AUTH_FILE names a file.",
         show_default=False,
     ),
 ]
@@ -89,12 +89,14 @@ def flower(
     """
     _log_as(log_json)
     from roark_ops.access import Access
+    from roark_producer.settings import secret_in_file
     from roark_producer.webhook.gate import is_loopback
 
+    basic_auth = basic_auth or secret_in_file("FLOWER_BASIC_AUTH")
     if not is_loopback(host) and not basic_auth:
         fail(
             f"Flower would listen on {host} for everybody, and whoever sees it can stop workers. Set "
-            "FLOWER_BASIC_AUTH=USER:PASSWORD, or listen on 127.0.0.1."
+            "FLOWER_BASIC_AUTH=USER:PASSWORD or FLOWER_BASIC_AUTH_FILE, or listen on 127.0.0.1."
         )
     if basic_auth and not all(all(each.partition(":")[::2]) for each in basic_auth.split(",")):
         fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them parted by commas.")

@@ -1,0 +1,204 @@
+"""docker-compose.yml in a real engine: it builds, is healthy, delivers, and loses nothing when parts are killed.
+
+`make docker-test` gets the engine and the images; without an engine these tests are skipped.
+"""
+
+import random
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from chaos.chaos_load import Load, OverHttp, reports
+from stack import Stack
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+
+IMAGE = "roark-ingest:0.1.0"
+PER_SECOND = 60
+KILL_WHAT_INIT_RUNS = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
+OURS = ("webhook", "worker", "flower", "sandbox")
+# What this project's own layers may weigh: its packages and their compiled byte code.
+OWN_BYTES_AT_MOST = 120_000_000
+
+
+def engine_answers() -> bool:
+    try:
+        return subprocess.run(["docker", "compose", "ls"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if not engine_answers():
+        pytest.skip("no Docker engine with the compose plugin answers: see `make docker-test`")
+    with Stack(tmp_path_factory.mktemp("compose")) as stack:
+        stack.up("--build")
+        yield stack
+
+
+@pytest.fixture
+def sending(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Load]:
+    """Reports that come steadily while the test does its worst, and the proof at its end."""
+    before = set(stack.sandbox("/_sandbox/calls")["calls"])
+    wanted = list(reports(random.Random(request.node.name), 600))
+    post = OverHttp(stack.url("WEBHOOK_PORT", "/vapi"), **{"x-vapi-secret": stack.secrets["vapi_secret"]})
+    load = Load(wanted, post, per_second=PER_SECOND)
+    yield load
+    stack.wait_until(lambda: load.is_over, "every report was answered with yes")
+    load.stop()
+    prove_all_arrived(stack, load, before)
+
+
+def prove_all_arrived(stack: Stack, load: Load, before: set[str]) -> None:
+    """Ids and bytes at the sandbox are those that were answered with yes, and the audit holds."""
+
+    def settled() -> bool:
+        states = stack.ingest("status")["states"]
+        return not (states["ready"] + states["uploading"] + states["waiting"])
+
+    stack.wait_until(settled, "nothing is on its way any more")
+    calls = stack.sandbox("/_sandbox/calls")["calls"]
+    arrived = {call_id: set(call["sha256"]) for call_id, call in calls.items() if call["imported"]}
+    assert arrived.keys() - before == load.answered.keys()
+    assert all(arrived[call_id] == {sha256} for call_id, sha256 in load.answered.items())
+    audit = stack.ingest("audit")
+    assert audit["holds"], audit
+    assert all(calls[call_id]["imported"] == 1 for call_id in load.answered)
+    again = sum(calls[call_id]["skipped"] for call_id in load.answered)
+    new = len(arrived.keys() - before)
+    print(f"\n{len(load.answered)} answered with yes are the {new} new ones at the sandbox, bytes equal, none imported")
+    print(f"twice ({again} uploaded again and skipped); the audit holds over {audit['accepted']} accepted")
+
+
+def test_the_image_is_small_and_not_run_by_root(stack: Stack) -> None:
+    base, ours = (
+        int(stack.run("docker", "image", "inspect", "-f", "{{.Size}}", name)) for name in ("python:3.11-slim", IMAGE)
+    )
+    print(f"image {ours / 1e6:.0f} MB: base {base / 1e6:.0f} MB, ours {(ours - base) / 1e6:.0f} MB")
+
+    assert ours - base < OWN_BYTES_AT_MOST
+    assert stack.run("docker", "image", "inspect", "-f", "{{.Config.User}}", IMAGE).strip() == "10001:10001"
+
+
+@pytest.mark.parametrize("service", ["redis", *OURS])
+def test_every_part_runs_without_rights_and_within_limits(stack: Stack, service: str) -> None:
+    (container,) = stack.containers(service)
+
+    assert container["State"]["Running"]
+    assert container["HostConfig"]["ReadonlyRootfs"]
+    assert container["HostConfig"]["Memory"] > 0
+    assert container["HostConfig"]["PidsLimit"] > 0
+    assert container["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    user, groups = stack.compose("exec", "-T", service, "sh", "-c", "id -u; id -G").split("\n", 1)
+    assert int(user) > 0
+    assert "0" not in groups.split()
+    status = stack.compose("exec", "-T", service, "sh", "-c", "cat /proc/1/status")
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+
+
+def test_no_secret_is_in_an_image_an_environment_or_a_log(stack: Stack) -> None:
+    seen = stack.run("docker", "history", "--no-trunc", IMAGE) + stack.compose("logs", "--no-color")
+    for service in OURS:
+        seen += str(stack.containers(service))
+
+    for name, secret in stack.secrets.items():
+        assert secret
+        assert secret not in seen, f"{name} can be seen"
+
+
+def test_reports_posted_with_the_secret_reach_the_sandbox(stack: Stack, sending: Load) -> None:
+    # given reports that come steadily; then they are proven to be there
+    assert sending
+
+
+def test_a_stranger_is_turned_away(stack: Stack) -> None:
+    assert httpx.post(stack.url("WEBHOOK_PORT", "/vapi"), content=b"{}").status_code == 401
+
+
+def test_flower_asks_for_the_password_in_the_secret(stack: Stack) -> None:
+    user, _, password = stack.secrets["flower_basic_auth"].partition(":")
+    workers = stack.url("FLOWER_PORT", "/workers")
+
+    assert httpx.get(workers).status_code == 401
+    assert httpx.get(workers, auth=(user, password)).status_code == 200
+
+
+def test_killing_the_worker_loses_nothing(stack: Stack, sending: Load) -> None:
+    # given a worker with uploads in its hands
+    stack.sandbox("/_sandbox/faults", method="PUT", body='{"latency_ms": 400}')
+    stack.wait_until(lambda: stack.ingest("status")["states"]["uploading"] >= 5, "uploads are under way")
+
+    # when it is killed, and started again some reports later
+    stack.compose("kill", "-s", "KILL", "worker")
+    (dead,) = stack.containers("worker")
+    assert not dead["State"]["Running"]
+    accepted = len(sending.answered)
+    stack.wait_until(lambda: len(sending.answered) > accepted + 30, "reports go on being taken in")
+    stack.up("worker")
+
+    # then nothing is lost
+    stack.sandbox("/_sandbox/faults", method="PUT", body='{"latency_ms": 50}')
+
+
+def test_killing_redis_loses_nothing(stack: Stack, sending: Load) -> None:
+    stack.wait_until(lambda: len(sending.answered) > 100, "reports are coming")
+
+    stack.compose("kill", "-s", "KILL", "redis")
+    accepted = len(sending.answered)
+    stack.wait_until(lambda: len(sending.answered) > accepted + 30, "the webhook takes them in on its own disk")
+    stack.up("redis")
+
+
+def test_killing_both_at_once_loses_nothing(stack: Stack, sending: Load) -> None:
+    stack.wait_until(lambda: len(sending.answered) > 100, "reports are coming")
+
+    stack.compose("kill", "-s", "KILL", "redis", "worker")
+    accepted = len(sending.answered)
+    stack.wait_until(lambda: len(sending.answered) > accepted + 30, "the webhook takes them in on its own disk")
+    stack.up("redis", "worker")
+
+
+@pytest.mark.parametrize("service", ["webhook", "worker"])
+def test_what_dies_by_itself_is_started_again(stack: Stack, sending: Load, service: str) -> None:
+    (before,) = stack.containers(service)
+
+    # when the process below the container's init dies
+    stack.compose("exec", "-T", service, "python", "-c", KILL_WHAT_INIT_RUNS, check=False)
+
+    # then the engine starts the container again
+    stack.wait_until(
+        lambda: stack.containers(service)[0]["RestartCount"] == before["RestartCount"] + 1,
+        f"{service} was started again",
+    )
+    stack.up(service)
+
+
+def test_a_worker_that_is_stopped_drains(stack: Stack, sending: Load) -> None:
+    # given uploads under way
+    stack.sandbox("/_sandbox/faults", method="PUT", body='{"latency_ms": 400}')
+    stack.wait_until(lambda: stack.ingest("status")["states"]["uploading"] >= 5, "uploads are under way")
+
+    # when the worker is asked to stop
+    stack.compose("stop", "worker")
+
+    # then it has ended by itself, with nothing left in its hands
+    (worker,) = stack.containers("worker")
+    assert worker["State"]["ExitCode"] == 0, worker["State"]
+    assert stack.ingest("status")["states"]["uploading"] == 0
+    stack.up("worker")
+    stack.sandbox("/_sandbox/faults", method="PUT", body='{"latency_ms": 50}')
+
+
+def test_what_was_taken_in_outlives_its_containers(stack: Stack) -> None:
+    before = stack.ingest("status")
+
+    stack.compose("down")
+    stack.up()
+
+    after = stack.ingest("status")
+    assert after["states"] == before["states"]
+    assert after["totals"]["accepted"] == before["totals"]["accepted"]
+    assert stack.ingest("audit")["holds"]
