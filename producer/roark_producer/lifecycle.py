@@ -13,6 +13,8 @@ is, a dead one becomes ready, a discarded one stays discarded (a person decided 
 report is uploading the newer one is kept *beside* it, and takes its place when the attempt is over: by `revise`
 after a delivery, by `replace` after anything else.
 
+`edit` puts a report that a person changed in the place of a dead one, which stays dead.
+
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
 
@@ -51,6 +53,7 @@ class Move(StrEnum):
     POISON = "poison"
     PROMOTE = "promote"
     REVISE = "revise"
+    EDIT = "edit"
     REPLAY = "replay"
     DISCARD = "discard"
     RESTORE = "restore"
@@ -79,6 +82,7 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.POISON: {State.UPLOADING: State.DEAD},
         Move.PROMOTE: {State.WAITING: State.READY},
         Move.REVISE: {State.DELIVERED: State.READY},
+        Move.EDIT: {State.DEAD: State.DEAD},
         Move.REPLAY: {State.DEAD: State.READY},
         Move.DISCARD: {State.DEAD: State.DISCARDED},
         Move.RESTORE: {State.DISCARDED: State.DEAD},

@@ -8,6 +8,7 @@
 The scripts' headers say what each one guarantees. All durations are in ms, as the scripts take them.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -321,6 +322,24 @@ def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     return Operation("replay", (detail, *call_ids), _parse_words)
 
 
+def edit(call_id: str, *, packed: bytes, expires_ms: int, edited_from: bytes, detail: bytes) -> Operation[str]:
+    """Put an edited report in a dead letter's place.
+
+    `edited_from` is the packed report that was edited. Returns `edited`, `changed` where another one lies there by now,
+    or the state that the call is in instead.
+    """
+    return Operation("edit", (call_id, _sha1(edited_from), expires_ms, detail, packed), _parse_word)
+
+
+def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Operation[str]:
+    """Put the report as it was sent back.
+
+    `seen` is the packed report that is there. Returns `unedited`, `unchanged` where nobody edited it, `changed` where
+    another report lies there by now, or the state that the call is in instead.
+    """
+    return Operation("unedit", (call_id, _sha1(seen), expires_ms, detail), _parse_word)
+
+
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Put dead letters aside; return `discarded` or the state each call is in instead."""
     return Operation("discard", (detail, *call_ids), _parse_words)
@@ -353,6 +372,14 @@ def erase(call_id: str, *, key: bytes, who: bytes) -> Operation[Erased]:
 def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operation[list[str]]:
     """Remove entries of the rejected bin for good and refuse their content later; return their tombstones."""
     return Operation("erase_rejected", (*pads(key), who, *digests), _parse_words)
+
+
+def _sha1(packed: bytes) -> str:
+    return hashlib.sha1(packed, usedforsecurity=False).hexdigest()
+
+
+def _parse_word(reply: bytes) -> str:
+    return reply.decode()
 
 
 def _parse_words(reply: list[bytes]) -> list[str]:

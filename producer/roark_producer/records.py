@@ -77,7 +77,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Everything that is known of one call. `record` is None for an erased one; `score_ms` orders it in its place."""
+    """Everything that is known of one call. `record` is None for an erased one; `score_ms` orders it in its place.
+
+    `packed` is the report that is to be uploaded, or was; `original` the one that was sent, where a person edited it.
+    """
 
     call_id: str
     asked_ms: int
@@ -88,6 +91,7 @@ class Entry:
     packed: bytes = field_(repr=False)
     has_newer: bool
     has_revision: bool
+    original: bytes = field_(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +280,7 @@ def parse_history(text: bytes) -> tuple[Event, ...]:
 
 def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     """Read the answer of `look.lua`; None for a call that was never seen."""
-    now, record, erased, score, history, packed, beside, revision = reply
+    now, record, erased, score, history, packed, beside, revision, original = reply
     if not record and erased == 0:
         return None
     return Entry(
@@ -289,6 +293,7 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
         packed=packed,
         has_newer=bool(beside),
         has_revision=bool(revision),
+        original=original,
     )
 
 

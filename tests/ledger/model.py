@@ -37,6 +37,7 @@ class Call:
     revision: bool = False
     since: int = 0
     payload: bool = True
+    edited: str = ""
     beside: Version | None = None
     recorded: Version | None = None
     # Ready reports whose audio links end; `promote` tidies away those that have ended.
@@ -75,7 +76,7 @@ class Model:
         call.state, call.score, call.token, call.since, call.perishable = state, score, 0, self.now, False
 
     def _adopt(self, call: Call, version: Version) -> None:
-        call.version, call.attempts, call.deaths, call.payload = version, 0, 0, True
+        call.version, call.attempts, call.deaths, call.payload, call.edited = version, 0, 0, True, ""
         if call.state == "ready":
             call.perishable = version.expires > self.now
 
@@ -183,6 +184,7 @@ class Model:
         call.attempts += 1
         call.payload = False
         self._leave(call, "delivered")
+        call.edited = ""
         self.delivered.append(call_id)
         self.counters["delivered"] += 1
         self._take_beside(call_id, call)
@@ -282,6 +284,23 @@ class Model:
         self._ready(call, self.now, "replay")
         self.counters["replayed"] += 1
         return "replayed"
+
+    def edit(self, call_id: str, text: str) -> str:
+        call = self.calls.get(call_id)
+        if call is None or call.state != "dead":
+            return call.state if call else "unknown"
+        call.edited = "" if text == call.version.name else text
+        call.version.expires = 0
+        return "edited"
+
+    def unedit(self, call_id: str) -> str:
+        call = self.calls.get(call_id)
+        if call is None or call.state != "dead":
+            return call.state if call else "unknown"
+        if not call.edited:
+            return "unchanged"
+        call.edited = ""
+        return "unedited"
 
     def discard(self, call_id: str) -> str:
         return self._aside(call_id, "dead", "discarded", "discarded")

@@ -107,7 +107,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sorted(report.call_id for report in claim.reports) == sorted(chosen)
         for report in claim.reports:
             call = self.model.calls[report.call_id]
-            assert report.packed == packed(report.call_id, call.version.name)
+            assert report.packed == packed(report.call_id, call.edited or call.version.name)
             assert (report.token, report.revision) == (call.token, call.revision)
             assert (report.attempts, report.priority) == (call.attempts, PRIORITIES[call.queue])
         leases = all_held(claim.reports)
@@ -189,6 +189,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
         assert answers == [getattr(self.model, verb)(call_id) for call_id in ids]
 
+    @precondition(lambda self: any(call.state == "dead" for call in self.model.calls.values()))
+    @rule(call_id=calls, text=st.sampled_from(["a", "edited", "once more"]))
+    def someone_edits(self, call_id: str, text: str) -> None:
+        assert self.bench.edit(call_id, text) == self.model.edit(call_id, text)
+
+    @precondition(lambda self: any(call.edited for call in self.model.calls.values()))
+    @rule(data=st.data())
+    def someone_thinks_better_of_it(self, data: st.DataObject) -> None:
+        call_id = data.draw(st.sampled_from([name for name, call in self.model.calls.items() if call.edited]))
+
+        assert self.bench.unedit(call_id) == self.model.unedit(call_id)
+
     @rule(call_id=erasable)
     def erase(self, call_id: str) -> None:
         assert self.bench.erase(call_id) == self.model.erase(call_id)
@@ -251,8 +263,10 @@ class LedgerMachine(RuleBasedStateMachine):
             place = call.queue if call.state == "ready" else call.state
             if call.state != "delivered":
                 assert scores[place][call_id] == call.score
-            wanted = packed(call_id, call.version.name) if call.payload else None
+            wanted = packed(call_id, call.edited or call.version.name) if call.payload else None
             assert inventory.hashes["payloads"].get(call_id.encode()) == wanted
+            original = packed(call_id, call.version.name) if call.edited else None
+            assert inventory.hashes["originals"].get(call_id.encode()) == original
         perishable = {call_id: call.version.expires for call_id, call in self.model.calls.items() if call.perishable}
         assert scores["perishable"] == perishable
         assert [call_id.decode() for call_id in inventory.delivered] == self.model.delivered

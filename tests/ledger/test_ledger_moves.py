@@ -41,6 +41,7 @@ ATTEMPTS: dict[Move, Callable[[Workbench, Held], object]] = {
     Move.POISON: lambda bench, _: _reap(bench, deaths=1),
     Move.PROMOTE: _promote,
     Move.REVISE: lambda bench, _: bench.accept(CALL, "b", revisions="upload"),
+    Move.EDIT: lambda bench, _: bench.edit(CALL),
     Move.REPLAY: lambda bench, _: bench.replay(CALL),
     Move.DISCARD: lambda bench, _: bench.discard(CALL),
     Move.RESTORE: lambda bench, _: bench.restore(CALL),

@@ -103,6 +103,20 @@ class Workbench:
     def replay(self, *call_ids: str) -> list[str]:
         return self.run(operations.replay(call_ids, detail=WHO))
 
+    def edit(self, call_id: str = "call-1", text: str = "edited", *, expires_ms: int = 0) -> str:
+        """Put `text` in the place of the report that is there."""
+        found = self.look(call_id)
+        return self.edit_what_was(found.packed if found else b"", call_id, text, expires_ms=expires_ms)
+
+    def edit_what_was(self, seen: bytes, call_id: str = "call-1", text: str = "edited", *, expires_ms: int = 0) -> str:
+        changed = packed(call_id, text)
+        return self.run(operations.edit(call_id, packed=changed, expires_ms=expires_ms, edited_from=seen, detail=WHO))
+
+    def unedit(self, call_id: str = "call-1", *, expires_ms: int = 0) -> str:
+        found = self.look(call_id)
+        seen = found.packed if found else b""
+        return self.run(operations.unedit(call_id, expires_ms=expires_ms, seen=seen, detail=WHO))
+
     def discard(self, *call_ids: str) -> list[str]:
         return self.run(operations.discard(call_ids, detail=WHO))
 
@@ -277,6 +291,8 @@ class Inventory:
         for name in ("payloads", "histories", "besides", "revisions", "originals"):
             strangers = {call_id.decode() for call_id in self.hashes[name]} - set(records)
             assert not strangers, f"{name} keeps what no record knows: {strangers}"
+        for name in map(bytes.decode, self.hashes["originals"]):
+            assert name in lost or name.encode() in self.hashes["payloads"], f"the original of {name} was forgotten"
         for member, _ in self.zsets["perishable"]:
             assert records[member.decode()].state == "ready", f"{member.decode()} perishes on no queue"
         for name in map(bytes.decode, self.hashes["besides"]):

@@ -28,6 +28,7 @@ def test_every_move_is_in_the_table() -> None:
         (State.UPLOADING, Move.RECLAIM, State.READY),
         (State.UPLOADING, Move.POISON, State.DEAD),
         (State.WAITING, Move.PROMOTE, State.READY),
+        (State.DEAD, Move.EDIT, State.DEAD),
         (State.DEAD, Move.REPLAY, State.READY),
         (State.DEAD, Move.DISCARD, State.DISCARDED),
         (State.DISCARDED, Move.RESTORE, State.DEAD),
@@ -45,7 +46,7 @@ def test_each_move_leads_where_it_says(state: str, move: Move, target: State) ->
 def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     pairs = [(state, move) for move in Move for state in STARTS if after(state, move)]
 
-    assert len(pairs) == 18 + len(set(State) - {State.ERASED})
+    assert len(pairs) == 19 + len(set(State) - {State.ERASED})
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.ERASED}))

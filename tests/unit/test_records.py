@@ -72,10 +72,10 @@ class TestHistory:
 
 class TestEntry:
     def test_a_call_that_left_no_trace_was_never_seen(self) -> None:
-        assert parse_entry("call-1", [NOW, b"", 0, b"0", b"", b"", b"", b""]) is None
+        assert parse_entry("call-1", [NOW, b"", 0, b"0", b"", b"", b"", b"", b""]) is None
 
     def test_an_erased_call_has_no_record(self) -> None:
-        entry = parse_entry("call-1", [NOW, b"", 1, b"0", b"", b"", b"", b""])
+        entry = parse_entry("call-1", [NOW, b"", 1, b"0", b"", b"", b"", b"", b""])
 
         assert entry is not None
         assert entry.erased
@@ -83,7 +83,7 @@ class TestEntry:
 
     @pytest.mark.parametrize("score", [b"1760000000250", b"1760000000250.0", b"1.76000000025e+12"])
     def test_a_score_is_read_however_the_server_prints_it(self, score: bytes) -> None:
-        entry = parse_entry("call-1", [NOW, b"r Ab 1 0 0 0 0 f 0 -", 0, score, b"", b"packed", b"", b""])
+        entry = parse_entry("call-1", [NOW, b"r Ab 1 0 0 0 0 f 0 -", 0, score, b"", b"packed", b"", b"", b""])
 
         assert entry is not None
         assert entry.score_ms == NOW + 250

@@ -42,7 +42,7 @@ def test_it_begins_with_its_flags(name: str) -> None:
 def test_only_what_takes_new_things_in_is_refused_when_memory_is_full(name: str) -> None:
     refused = "allow-oom" not in script(name).text.splitlines()[0]
 
-    assert refused == (name in {"accept", "reject"})
+    assert refused == (name in {"accept", "edit", "reject"})
 
 
 @pytest.mark.parametrize("name", ["dead", "look", "pulse", "snapshot"])

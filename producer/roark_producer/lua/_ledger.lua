@@ -127,6 +127,7 @@ local function adopt(id, record, fingerprint, expires, packed)
   record.deaths = 0
   record.note = '-'
   redis.call('HSET', KEY.payloads, id, packed)
+  redis.call('HDEL', KEY.originals, id)
 end
 
 -- When an attempt is over: the newer report that came meanwhile takes its place. A delivered or dead one

@@ -24,7 +24,11 @@ for i = 5, #ARGV, 5 do
     record.note = ARGV[i + 2]
     move(id, record, 'deliver')
     if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, id) end
-    if told then tell(id, 'delivered', ARGV[i + 3]) end
+    if told then
+      -- Only what was dead before can have been edited.
+      if ARGV[2] == '0' then redis.call('HDEL', KEY.originals, id) end
+      tell(id, 'delivered', ARGV[i + 3])
+    end
     take_beside(id, record)
     note_good(id, token, began)
     delivered = delivered + 1

@@ -2,6 +2,7 @@
 -- Mends what `verify` found, where nothing has to be guessed: the record says where a call belongs.
 --
 --   nowhere, also   the call stands in the record's place, and in no other
+--   original        it is removed: the report that was made of it has been delivered
 --   no-payload      the report can never be uploaded: it becomes a dead letter that says so
 --   no-record       a call without a record is taken out of its place; a payload that is left is kept
 --
@@ -18,7 +19,10 @@ local function mend(id)
   for _, key in ipairs(PLACES) do
     if key ~= named and redis.call('ZREM', key, id) == 1 then result = 'mended' end
   end
-  if not named then return result end
+  if not named then
+    local left_over = redis.call('HEXISTS', KEY.payloads, id) == 0 and redis.call('HDEL', KEY.originals, id) == 1
+    return left_over and 'mended' or result
+  end
   if not redis.call('ZSCORE', named, id) then
     redis.call('ZADD', named, now, id)
     result = 'mended'

@@ -7,6 +7,7 @@
 --   nowhere      the record names a place in which the call does not stand
 --   also:PLACE   the call stands in another place as well
 --   no-record    the call stands in a place and has no record
+--   original     what a person edited is gone, and what was sent is still kept beside it
 --   no-payload   the report still has to be uploaded, or may be, and its payload is gone
 
 local PLACES = {
@@ -29,6 +30,9 @@ for i = 2, #ARGV do
   end
   local told = record.note == 'payload_lost'
   if named and not told and redis.call('HEXISTS', KEY.payloads, id) == 0 then faults[#faults + 1] = 'no-payload' end
+  if not named and redis.call('HEXISTS', KEY.originals, id) == 1 and redis.call('HEXISTS', KEY.payloads, id) == 0 then
+    faults[#faults + 1] = 'original'
+  end
   if #faults > 0 then
     table.sort(faults)
     broken[#broken + 1] = { id, record.state, unpack(faults) }
