@@ -17,12 +17,15 @@ from typing import Self
 
 import msgspec
 
+from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
+from roark_ops.patching import Step
 from roark_producer import operations
 from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_producer.lifecycle import Move, State, after
+from roark_producer.logbook import doer
 from roark_producer.operations import Operation
 from roark_producer.packing import DamagedPayload, unpack
 from roark_producer.records import DeadLetter, DeadPage, Entry
@@ -190,6 +193,62 @@ class DeadLetters:
             self._wake(ready)
         return moved
 
+    def edit(
+        self, call_ids: Iterable[str], patch: Sequence[Step], *, reason: str = "", dry_run: bool = False
+    ) -> Iterator[Edited]:
+        """Change reports in the dead letters, each wholly or not at all, and yield what became of each.
+
+        What was sent is kept beside, until the edited report is delivered; `undo` brings it back. A report that was
+        changed meanwhile by somebody else, or is not dead any more, is left alone. With `dry_run` nothing is changed,
+        and `edited` means that it would be. Nothing is sent again by it: that is `replay`.
+        """
+        for batch in _batches(dict.fromkeys(call_ids), _LOOKED_AT_ONCE):
+            entries = self._ledger.run_all([operations.look(call_id) for call_id in batch])
+            planned = [_planned(call_id, entry, patch) for call_id, entry in zip(batch, entries, strict=True)]
+            wanted = [
+                (edit, entry.packed)
+                for edit, entry in zip(planned, entries, strict=True)
+                if isinstance(edit, Edit) and entry and not dry_run
+            ]
+            stored = iter(self._ledger.run_all([self._stores(edit, seen, reason) for edit, seen in wanted]))
+            for one in planned:
+                match one:
+                    case Edited():
+                        yield one
+                    case Edit():
+                        yield Edited(one.call_id, "edited" if dry_run else next(stored), one.changes)
+
+    def store(self, edit: Edit, seen: bytes, *, reason: str = "") -> Edited:
+        """Put an edit that was made elsewhere, of the packed report `seen`, in the dead letter's place."""
+        result = self._ledger.run(self._stores(edit, seen, reason)) if edit.changes else "unchanged"
+        return Edited(edit.call_id, result, edit.changes)
+
+    def _stores(self, edit: Edit, seen: bytes, reason: str) -> Operation[str]:
+        detail = doer(self._by, reason, places=" ".join(edit.places))
+        return operations.edit(
+            edit.call_id, packed=edit.packed, expires_ms=edit.expires_ms, edited_from=seen, detail=detail
+        )
+
+    def undo(self, call_ids: Iterable[str]) -> Sequence[Edited]:
+        """Put reports as they were sent back in the place of those that were edited.
+
+        The result is `unedited`, `unchanged` where nobody edited the report, or what `Edited` says.
+        """
+        ids = list(dict.fromkeys(call_ids))
+        entries = list(self.show_all(ids))
+        undone = self._ledger.run_all(
+            [
+                operations.unedit(
+                    call_id,
+                    expires_ms=expires_ms(entry.original) if entry else 0,
+                    seen=entry.packed if entry else b"",
+                    detail=doer(self._by, undo=1),
+                )
+                for call_id, entry in zip(ids, entries, strict=True)
+            ]
+        )
+        return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
+
     def discard(self, call_ids: Iterable[str]) -> Sequence[Moved]:
         """Put dead letters aside; `restore` brings them back."""
         return self._move(operations.discard, call_ids)
@@ -217,6 +276,18 @@ class DeadLetters:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _planned(call_id: str, entry: Entry | None, patch: Sequence[Step]) -> Edit | Edited:
+    if entry is None or entry.record is None:
+        return Edited(call_id, "unknown" if entry is None else State.ERASED.value)
+    if after(entry.record.state, Move.EDIT) is None:
+        return Edited(call_id, entry.record.state.value)
+    try:
+        edit = edited(call_id, entry.packed, patch)
+    except CannotEdit as error:
+        return Edited(call_id, "unfit", why=str(error))
+    return edit if edit.changes else Edited(call_id, "unchanged")
 
 
 def _assistant(entry: Entry | None) -> str:

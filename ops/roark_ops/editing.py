@@ -4,7 +4,7 @@
     edit.packed, edit.changes
 
 Nothing is parsed and printed again: outside the places that change every byte stays. Places may be named as Vapi's and
-Roark's documents name them, `message.endedAt` or `vapiEndOfCallReportPayload.endedAt`: that is `endedAt` of the payload.
+Roark's documents name them, `message.endedAt` or `vapiEndOfCallReportPayload.endedAt`: both are `endedAt`.
 """
 
 from collections.abc import Sequence
@@ -68,6 +68,20 @@ def _as_json(value: str) -> bytes:
     except InvalidReport:
         return json_text.string_text(value)
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What became of the edit of one call.
+
+    `result` is `edited`, `unchanged` where there was nothing to change, `unfit` where the edit does not fit (`why` says
+    how), `changed` where somebody else was faster, else the state that the call is in, or `unknown`.
+    """
+
+    call_id: str
+    result: str
+    changes: tuple[Change, ...] = ()
+    why: str = ""
 
 
 def edited(call_id: str, packed: bytes, patch: Sequence[Step]) -> Edit:

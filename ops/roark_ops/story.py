@@ -7,6 +7,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
+from roark_ops.editing import CannotEdit, changes_between
+from roark_ops.json_text import pointer
 from roark_producer.lifecycle import State
 from roark_producer.records import Entry, Event, Lane, Record
 from roark_worker.explain import Explanation, explain, explain_hold
@@ -23,6 +25,8 @@ _EVENTS = {
     "revised": "another report of the delivered call followed",
     "revision": "another report of the delivered call came",
     "replayed": "sent again",
+    "edited": "a person changed the report",
+    "unedited": "what was sent was brought back",
     "discarded": "put aside",
     "restored": "brought back to the dead letters",
 }
@@ -55,7 +59,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none."""
+    """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none.
+
+    `edited` names the places in which the report differs from the one that was sent.
+    """
 
     call_id: str
     now_ms: int
@@ -70,6 +77,7 @@ class Story:
     is_revision: bool = False
     newer_waits: bool = False
     revision_kept: bool = False
+    edited: tuple[str, ...] = ()
     steps: tuple[Step, ...] = field(default=())
     explanation: Explanation | None = None
 
@@ -95,9 +103,20 @@ def tell(entry: Entry, lane: Lane) -> Story:
         is_revision=record.revision,
         newer_waits=entry.has_newer,
         revision_kept=entry.has_revision,
+        edited=_edited(entry),
         steps=steps,
         explanation=None if delivered or not record.note else _explanation(entry.call_id, record, steps),
     )
+
+
+def _edited(entry: Entry) -> tuple[str, ...]:
+    if not entry.original:
+        return ()
+    try:
+        changes = changes_between(entry.call_id, entry.original, entry.packed)
+    except CannotEdit:
+        return ("(what was stored cannot be read)",)
+    return tuple(pointer(change.place) for change in changes)
 
 
 def _step(event: Event) -> Step:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import dlq, dlq_files, dlq_moves, log, rejected
+from roark_ops.cli import dlq, dlq_edit, dlq_files, dlq_moves, log, rejected
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -127,6 +127,14 @@ _add(
     dlq_moves.replay,
     "roark-ingest dlq replay CALL_ID",
     "roark-ingest dlq replay --all --yes --as 'night shift'",
+)
+_add(
+    letters,
+    dlq_edit.edit,
+    "roark-ingest dlq edit CALL_ID",
+    "roark-ingest dlq edit --group 3f9a --set analysis.successEvaluation=true --dry-run",
+    "roark-ingest dlq edit --assistant A7 --patch fix.json --yes",
+    "roark-ingest dlq edit CALL_ID --undo",
 )
 _add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")

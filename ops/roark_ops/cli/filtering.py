@@ -35,7 +35,7 @@ def _option(name: str, metavar: str, help_: str) -> Any:
 
 _Group = Annotated[list[str], _option("--group", "NAME", "Of this group, as `dlq groups` names it. May be repeated.")]
 _Reason = Annotated[
-    list[str], _option("--reason", "CODE", "Died of this: http_422, 'http_4*', exhausted, poison, … May be repeated.")
+    list[str], _option("--died-of", "CODE", "Died of this: http_422, 'http_4*', exhausted, poison, … May be repeated.")
 ]
 _Status = Annotated[
     list[str], _option("--status", "STATUS", "Roark's last answer: 422, 4xx, or none. May be repeated.")
@@ -58,7 +58,7 @@ _Edited = Annotated[
     typer.Option("--edited/--not-edited", help="Changed by a person, or not.", rich_help_panel=_PANEL),
 ]
 _Text = Annotated[
-    str, _option("--text", "TEXT", "In its id, reason, Roark's words or properties; case does not matter.")
+    str, _option("--text", "TEXT", "In its id, its code, Roark's words or properties; case does not matter.")
 ]
 
 # Name → type and default, in the order in which help shows them. A list is copied by Typer.

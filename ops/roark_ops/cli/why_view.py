@@ -1,5 +1,6 @@
 """How the story of one call is shown: as one JSON document, or as lines for a person."""
 
+import shlex
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
@@ -8,6 +9,8 @@ from roark_ops.cli.words import ago, iso, moment, shown
 from roark_ops.story import Step, Story
 from roark_worker.explain import Explanation
 from roark_worker.settings import WorkerSettings
+
+_PLACES_SHOWN = 5
 
 
 def show_unknown(call_id: str, *, as_json: bool) -> None:
@@ -43,6 +46,7 @@ def document(story: Story) -> dict[str, Any]:
         "is_revision": story.is_revision,
         "newer_report_waits": story.newer_waits,
         "revision_kept": story.revision_kept,
+        "edited": [shown(place) for place in story.edited] or None,
         "history": [_step_document(step) for step in story.steps],
         "next": {"what": story.next.what, "at": iso(story.next.at_ms), "command": story.next.command or None},
         "explanation": explanation_document(story.explanation) if story.explanation else None,
@@ -91,6 +95,11 @@ def _print(story: Story, asked_by: str) -> None:
         facts.append(("newer", "a newer report of the call waits for the end of this upload"))
     if story.revision_kept:
         facts.append(("revision", "another report of the call is kept and not uploaded"))
+    if story.edited:
+        places = ", ".join(map(shown, story.edited[:_PLACES_SHOWN]))
+        more = f" and {len(story.edited) - _PLACES_SHOWN} more" if len(story.edited) > _PLACES_SHOWN else ""
+        undo = f"roark-ingest dlq edit {shlex.quote(story.call_id)} --undo"
+        facts.append(("edited", f"{places}{more}; what was sent is kept, and comes back by: {undo}"))
     print_facts(facts)
     if story.steps:
         print_line()

@@ -51,6 +51,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def one_line(text: str) -> str:
+    """Return text that a person asked to see, on one line and without what a terminal would obey."""
+    return _CONTROL.sub(" ", text)
+
+
 def shown(text: object) -> str:
     """Return text that came from outside so that it can be shown: on one line, bounded, secrets masked."""
     from roark_producer.logs import masked_text
