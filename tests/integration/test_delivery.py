@@ -421,7 +421,11 @@ class TestLease:
         assert all(call["received"] == 1 for call in sandbox.calls().values())
         # and whoever watches has seen that it takes long
         events.send_all()
-        assert Counter(event.type for event in watcher.seen) == {"task-started": 5, "task-succeeded": 5}
+        assert Counter(event.type for event in watcher.seen) == {
+            "task-started": 5,
+            "task-received": 5,
+            "task-succeeded": 5,
+        }
 
 
 class TestHold:

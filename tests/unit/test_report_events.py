@@ -7,7 +7,7 @@ import pytest
 
 from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
-from roark_worker.report_events import ReportEvent, event_of, poisoned, started, task_uuid
+from roark_worker.report_events import ReportEvent, events_of, poisoned, started, task_uuid
 from roark_worker.settlement import Release, Settlement
 
 CALL = CallId("01a19b7c-f28d-782e-a014-00426f00450b")
@@ -20,8 +20,9 @@ def detail(**facts: object) -> bytes:
 
 
 def told(settlement: Settlement) -> ReportEvent:
-    event = event_of(settlement, AT)
-    assert event
+    received, event = events_of(settlement, AT)
+    assert received.type == "task-received"
+    assert received.fields["uuid"] == event.fields["uuid"]
     return event
 
 
@@ -40,19 +41,23 @@ class TestTheRow:
         revised = told(Deliver(HELD, "", detail(status=200, revision=True)))
         assert plain.fields["uuid"] == CALL
         assert revised.fields["uuid"] == task_uuid(CALL, revision=True) != CALL
-        assert revised.fields["args"] == CALL
+        assert events_of(Deliver(HELD, "", detail(status=200, revision=True)), AT)[0].fields["args"] == CALL
 
 
 class TestTheWords:
     def test_a_delivery_is_a_success_with_what_roark_answered(self) -> None:
-        event = told(Deliver(HELD, "rk_9", detail(status=200)))
-        assert event.type == "task-succeeded"
-        assert event.fields == {
+        received, event = events_of(Deliver(HELD, "rk_9", detail(status=200)), AT)
+        assert received.type == "task-received"
+        assert received.fields == {
             "uuid": CALL,
             "name": "roark.report",
             "args": CALL,
             "kwargs": "{}",
-            "received": AT - 0.13,
+            "timestamp": AT - 0.13,
+        }
+        assert event.type == "task-succeeded"
+        assert event.fields == {
+            "uuid": CALL,
             "started": AT - 0.13,
             "timestamp": AT,
             "runtime": 0.13,
@@ -75,7 +80,7 @@ class TestTheWords:
         assert event.type == "task-failed"
         said = event.fields["exception"]
         assert said.startswith("Roark refused the report as invalid (422). It names the field call.endedReason.")
-        assert said.endswith(f"To do: roark-ingest dlq show {CALL}")
+        assert said.endswith(f"Next: roark-ingest dlq show {CALL}")
 
     def test_an_exhausted_one_says_what_came_last(self) -> None:
         event = told(Bury(HELD, "exhausted", detail(reason="timeout")))
@@ -87,7 +92,7 @@ class TestTheWords:
         assert event.fields["exception"].startswith("The lane is on hold. Roark does not know our token (401).")
 
     def test_a_report_that_a_stopping_worker_gave_back_is_no_news(self) -> None:
-        assert event_of(Release(HELD), AT) is None
+        assert events_of(Release(HELD), AT) == ()
 
     def test_a_poisoned_one_is_a_failure(self) -> None:
         event = poisoned(CALL, AT)
@@ -97,7 +102,7 @@ class TestTheWords:
 
     def test_one_that_takes_long_is_started(self) -> None:
         event = started(HELD, AT, revision=False)
-        assert (event.type, event.fields["uuid"], event.fields["started"]) == ("task-started", CALL, AT)
+        assert (event.type, event.fields["uuid"], event.fields["timestamp"]) == ("task-started", CALL, AT)
         assert "runtime" not in event.fields
 
 

@@ -79,10 +79,10 @@ class Summary:
     def in_words(self) -> str:
         """Return the line that Flower shows for the drain."""
         parts = [f"{count} {name}" for name, count in sorted(self.counted.items()) if count]
-        done = ", ".join(parts) or "nothing recorded"
-        going_on = f" ({self.in_flight} still under way)" if self.in_flight else ""
+        parts += [f"{self.in_flight} under way"] if self.in_flight else []
+        done = f"{self.claimed} claimed: {', '.join(parts)}" if parts else "nothing claimed"
         ended = _ENDED.get(self.ended, f"the lane is {self.ended}")
-        return f"{self.claimed} claimed: {done}{going_on}; ended after {self.seconds:.1f} s: {ended}"
+        return f"{done}; ended after {self.seconds:.1f} s: {ended}"
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Sends report events beside the uploads, in groups, and never in their way.
 
     tell     the event loop hands over what was recorded and goes on; too much of it is dropped, and counted
-    word     the sender's own thread makes events of what gathered in a fifth of a second
+    word     the sender's own thread makes events of what gathered in a fifth of a second or so
     send     all of it in a few messages; what the broker does not take is dropped, and counted
 
 The ledger is the truth and Flower a view of it, so nothing is kept for later and nothing is sent twice. Above a
@@ -19,7 +19,7 @@ from typing import Protocol
 from roark_producer.logs import event
 from roark_producer.operations import Deliver
 from roark_producer.report import CallId
-from roark_worker.report_events import ReportEvent, event_of, poisoned
+from roark_worker.report_events import ReportEvent, events_of, poisoned
 from roark_worker.settlement import Settlement
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ class Publisher(Protocol):
 
     def close(self) -> None:
         """Close the connection; never raises."""
+
+
+_Events = tuple[ReportEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,13 @@ class Sampler:
 class EventSender:
     """Takes outcomes from any thread and sends them as events from its own.
 
-    `counted` has sent, sampled (successes left out) and dropped.
+    `counted` has the outcomes sent, sampled (successes left out) and dropped.
     """
 
     def __init__(self, make: Callable[[], Publisher], *, successes_per_second: float) -> None:
         self._make = make
         self._sampler = Sampler(successes_per_second)
-        self._waiting: deque[_Told | ReportEvent] = deque()
+        self._waiting: deque[_Told | _Events] = deque()
         self._number_waiting = 0
         self._publisher: Publisher | None = None
         self._away = False
@@ -111,14 +114,14 @@ class EventSender:
     def tell_started(self, events: Sequence[ReportEvent]) -> None:
         """Take events about uploads that take long. Returns at once."""
         for one in events:
-            self._keep(one, 1)
+            self._keep((one,), 1)
 
     def tell_poisoned(self, call_ids: Sequence[CallId]) -> None:
         """Take calls whose reports were given up as poison. Returns at once."""
         for call_id in call_ids:
-            self._keep(poisoned(call_id, time.time()), 1)
+            self._keep((poisoned(call_id, time.time()),), 1)
 
-    def _keep(self, one: "_Told | ReportEvent", size: int) -> None:
+    def _keep(self, one: "_Told | _Events", size: int) -> None:
         with self._counting:
             if self._number_waiting + size > _MOST_WAITING:
                 self.counted["dropped"] += size
@@ -138,30 +141,30 @@ class EventSender:
 
     def send_all(self) -> None:
         """Send what is waiting."""
-        events = list(self._worded())
-        for first in range(0, len(events), _GROUP):
-            self._send(events[first : first + _GROUP])
+        outcomes = list(self._worded())
+        for first in range(0, len(outcomes), _GROUP):
+            self._send(outcomes[first : first + _GROUP])
 
-    def _worded(self) -> Iterator[ReportEvent]:
+    def _worded(self) -> Iterator[_Events]:
         while self._waiting:
             one = self._waiting.popleft()
-            made = [one] if isinstance(one, ReportEvent) else [self._word(each, one.at) for each in one.settlements]
+            made = [self._word(each, one.at) for each in one.settlements] if isinstance(one, _Told) else [one]
             with self._counting:
                 self._number_waiting -= len(made)
             yield from (each for each in made if each)
 
-    def _word(self, settlement: Settlement, at: float) -> ReportEvent | None:
+    def _word(self, settlement: Settlement, at: float) -> _Events:
         try:
-            return event_of(settlement, at)
+            return events_of(settlement, at)
         except Exception as error:  # noqa: BLE001 one outcome without words must not silence all others
             event(logger, "event_unworded", level=logging.ERROR, error=type(error).__name__)
             self.counted["dropped"] += 1
-            return None
+            return ()
 
-    def _send(self, group: Sequence[ReportEvent]) -> None:
+    def _send(self, group: Sequence[_Events]) -> None:
         try:
             self._publisher = self._publisher or self._make()
-            self._publisher.publish(group)
+            self._publisher.publish([each for events in group for each in events])
         except Exception as error:  # noqa: BLE001 whatever the broker's client raises: Flower misses some rows, no more
             self._lose(group, error)
             return
@@ -170,7 +173,7 @@ class EventSender:
             self._away = False
             event(logger, "events_resumed", dropped=self.counted["dropped"])
 
-    def _lose(self, group: Sequence[ReportEvent], error: Exception) -> None:
+    def _lose(self, group: Sequence[_Events], error: Exception) -> None:
         self.counted["dropped"] += len(group)
         if self._publisher:
             self._publisher.close()

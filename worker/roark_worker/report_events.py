@@ -1,4 +1,4 @@
-"""What Flower is told of a report: one Celery task event for each attempt. Pure: outcomes in, events out.
+"""What Flower is told of a report: Celery task events, as few as it needs. Pure: outcomes in, events out.
 
     delivered            task-succeeded   SUCCESS   on which attempt, what Roark answered, Roark's id of the call
     deferred             task-retried     RETRY     the reason in plain words, when the next attempt follows
@@ -6,10 +6,12 @@
     buried, poisoned     task-failed      FAILURE   the reason in plain words, what to do and what to type
     long under way       task-started     STARTED
 
-Flower shows a task from any single event that carries all its fields, so none is announced before it ends, unless
-it takes long. The uuid is derived from the call alone: all attempts of a call are one row in Flower, whichever
-worker made them, and where the call id is a UUID, as Vapi's are, the row's page is /task/CALL_ID. A revision of a
-delivered call has a row of its own, for Celery's states do not go back from SUCCESS.
+An attempt is two events that go together when it is over: Flower counts a worker's tasks by task-received, so that
+one comes along. Nothing is announced before, but an upload that takes long.
+
+The uuid is derived from the call alone: all attempts of a call are one row in Flower, whichever worker made them,
+and where the call id is a UUID, as Vapi's are, the row's page is /task/CALL_ID. A revision of a delivered call has a
+row of its own, for Celery's states do not go back from SUCCESS.
 
 An event's words are ours: Roark's own message may quote the report, and is for `roark-ingest why` alone.
 """
@@ -59,54 +61,54 @@ def task_uuid(call_id: str, *, revision: bool = False) -> str:
     return call_id if _IS_UUID.fullmatch(call_id) else str(uuid.uuid5(_CALLS, call_id))
 
 
-def event_of(settlement: Settlement, at: float) -> ReportEvent | None:
-    """Return what Flower is told of an outcome that was recorded `at` this Unix time; None for what is no news."""
+def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
+    """Return what Flower is told of an outcome that was recorded `at` this Unix time; nothing for what is no news."""
     match settlement:
         case Deliver(held, roark_call_id, packed):
             detail = _detail(packed)
-            return _event("task-succeeded", held, detail, at, result=_delivered(detail, roark_call_id), exception=None)
+            said = _delivered(detail, roark_call_id)
+            return _attempt("task-succeeded", held, detail, at, result=said, exception=None)
         case Defer(held, delay_ms, reason, packed):
             detail = _detail(packed)
             again = f"Attempt {detail.attempt + 1} follows in {delay_ms / 1000:.1f} s."
-            return _event("task-retried", held, detail, at, exception=f"{_cause(held, reason, detail).what} {again}")
+            said = f"{_cause(held, reason, detail).what} {again}"
+            return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
             detail = _detail(packed)
-            return _event("task-failed", held, detail, at, exception=_in_words(_cause(held, reason, detail)))
+            said = _in_words(_cause(held, reason, detail))
+            return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Release(held, hold_reason) if hold_reason:
-            why = explain_hold(hold_reason, "roark")
-            return _event("task-retried", held, _Detail(), at, exception=f"The lane is on hold. {_in_words(why)}")
+            said = f"The lane is on hold. {_in_words(explain_hold(hold_reason, 'roark'))}"
+            return _attempt("task-retried", held, _Detail(), at, result=said, exception=said)
         case Release():
-            return None
+            return ()
 
 
 def started(held: Held, at: float, *, revision: bool) -> ReportEvent:
     """Return what Flower is told of an upload that began `at` this Unix time and takes long."""
-    return _event("task-started", held, _Detail(revision=revision), at)
+    row = _row(held.call_id, revision=revision)
+    return ReportEvent("task-started", row | {"received": at, "timestamp": at})
 
 
 def poisoned(call_id: CallId, at: float) -> ReportEvent:
     """Return what Flower is told of a report that was given up `at` this time because its workers died with it."""
-    why = explain("poison", call_id=call_id)
-    return ReportEvent("task-failed", _fields(call_id, at) | {"exception": _in_words(why), "timestamp": at})
+    said = _in_words(explain("poison", call_id=call_id))
+    facts = {"received": at, "timestamp": at, "result": said, "exception": said}
+    return ReportEvent("task-failed", _row(call_id, revision=False) | facts)
 
 
-def _event(kind: str, held: Held, detail: _Detail, at: float, **more: object) -> ReportEvent:
+def _attempt(kind: str, held: Held, detail: _Detail, at: float, **more: object) -> tuple[ReportEvent, ...]:
     seconds = detail.ms / 1000
-    fields = _fields(held.call_id, at - seconds, revision=detail.revision)
+    row = _row(held.call_id, revision=detail.revision)
+    facts: dict[str, Any] = {"uuid": row["uuid"], "timestamp": at, "started": at - seconds}
     if detail.attempt:
-        fields |= {"retries": detail.attempt - 1, "runtime": seconds}
-    return ReportEvent(kind, fields | more | {"timestamp": at})
+        facts |= {"retries": detail.attempt - 1, "runtime": seconds}
+    return ReportEvent("task-received", row | {"timestamp": at - seconds}), ReportEvent(kind, facts | more)
 
 
-def _fields(call_id: str, began: float, *, revision: bool = False) -> dict[str, Any]:
-    return {
-        "uuid": task_uuid(call_id, revision=revision),
-        "name": REPORT_TASK,
-        "args": call_id,
-        "kwargs": "{}",
-        "received": began,
-        "started": began,
-    }
+def _row(call_id: str, *, revision: bool) -> dict[str, Any]:
+    uuid_ = task_uuid(call_id, revision=revision)
+    return {"uuid": uuid_, "name": REPORT_TASK, "args": call_id, "kwargs": "{}"}
 
 
 def _detail(packed: bytes) -> _Detail:
@@ -125,4 +127,4 @@ def _cause(held: Held, reason: str, detail: _Detail) -> Explanation:
 
 
 def _in_words(why: Explanation) -> str:
-    return f"{why.what} {why.todo} To do: {why.command}"
+    return f"{why.what} {why.todo} Next: {why.command}"

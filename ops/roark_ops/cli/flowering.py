@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-# What a FLOWER_* variable changes. Read-only: a task that Flower stopped would be a drain, and its reports go on.
+# What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
+# is a report's call id and the link to its page; by `received` the list is sorted.
 _DEFAULTS = {
     "FLOWER_PERSISTENT": "true",
     "FLOWER_STATE_SAVE_INTERVAL": "60000",
     "FLOWER_MAX_TASKS": "20000",
-    "FLOWER_TASKS_COLUMNS": "name,args,state,result,exception,retries,started,runtime,worker",
+    "FLOWER_TASKS_COLUMNS": "name,uuid,state,result,runtime,received",
     "FLOWER_PURGE_OFFLINE_WORKERS": "3600",
     "FLOWER_READ_ONLY": "true",
 }

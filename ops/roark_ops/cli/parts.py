@@ -85,7 +85,8 @@ def flower(
 ) -> None:
     """Run Flower: look at workers, drains and reports in a browser.
 
-    What it has seen is kept in ROARK_INGEST_DATA_DIR. Other FLOWER_* variables are obeyed as Flower documents them.
+    Search its task list for a call id. What it has seen is kept in ROARK_INGEST_DATA_DIR. It is read-only unless
+    FLOWER_READ_ONLY=false; other FLOWER_* variables are obeyed as Flower documents them.
     """
     _log_as(log_json)
     from roark_ops.access import Access
