@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import redis.asyncio
 import uvloop
-from pyreqwest.client import ClientBuilder
-from pyreqwest.compatibility.httpx import HttpxTransport
 
 from roark_producer.packing import pack, unpack
+from roark_worker.reqwest import Reqwest, Upload
 from roark_worker.roark import upload_body
 
 IN_FLIGHT = 512
@@ -46,10 +45,10 @@ class Bare:
         server = redis.asyncio.Redis.from_url(os.environ["BENCH_REDIS_URL"])
         self._claim = server.register_script(CLAIM)
         self._settle = server.register_script(SETTLE)
-        # Without httpx.AsyncClient around it, and with few collections, as in the product: else it would be no limit.
+        # With few collections, as in the product: else it would be no limit.
         gc.freeze()
         gc.set_threshold(20_000)
-        self._transport = HttpxTransport(ClientBuilder().pool_max_idle_per_host(IN_FLIGHT).build())
+        self._transport = Reqwest.built(connect_seconds=5, upload_seconds=60, in_flight=IN_FLIGHT, most_bytes=65_536)
         self._url = httpx.URL(os.environ["BENCH_UPSTREAM"] + "/v1/vapi/call")
         self._headers = httpx.Headers({"authorization": "Bearer bench-token", "content-type": "application/json"})
         self._in_flight = 0
@@ -73,9 +72,7 @@ class Bare:
 
     async def _upload(self, call_id: bytes, packed: bytes) -> None:
         body = upload_body(unpack(packed), revision=False)
-        request = httpx.Request("POST", self._url, headers=self._headers, content=body)
-        response = await self._transport.handle_async_request(request)
-        await response.aread()
+        response = await self._transport.handle_async_request(Upload(self._url, self._headers, body))
         assert response.status_code == 200, response.status_code
         self._in_flight -= 1
         self._done.append(call_id)

@@ -12,22 +12,19 @@
     transport    anything else; the detail names it
 
 httpx's own pool looks at every connection on each request and collapses above some 60 in flight (70 kB bodies,
-100 ms upstream: 295/s at 32 in flight, 70/s at 128), so httpx rides on reqwest (Rust). Its errors need care: a
+100 ms upstream: 295/s at 32 in flight, 70/s at 128), so httpx rides on reqwest (`reqwest.py`). Its errors need care: a
 connection that is reset after the report was sent is a ConnectError there, an answer that never comes a
 ConnectTimeout, a broken answer a DecodingError. So the class alone does not say what had been sent. Nor does
 reqwest hear of it when a task is cancelled: it goes on with that upload until its own time is up.
 """
 
 import asyncio
-import functools
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self, cast
 
 import httpx
 from pydantic import SecretStr
@@ -35,6 +32,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from roark_producer.logs import event
 from roark_producer.packing import Unpacked
+from roark_worker.reqwest import Reqwest, Upload
 from roark_worker.settings import WorkerSettings, is_usable_token
 from roark_worker.verdict import Answer
 
@@ -47,8 +45,15 @@ _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
 _WHILE_CONNECTING = "client error (Connect)"
 _MOST_DETAIL = 200
 
-_Carrier = httpx.AsyncClient | httpx.AsyncBaseTransport
 Reason = Literal["timeout", "connect", "network", "transport"]
+
+
+class _Carrier(Protocol):
+    """Posts one body and returns the answer; keeps the time of each try; raises httpx's errors."""
+
+    async def post(self, headers: httpx.Headers, body: bytes) -> Answer: ...
+
+    async def aclose(self) -> None: ...
 
 
 class UploadFailed(Exception):
@@ -109,16 +114,12 @@ class Roark:
     """Uploads to Roark. Belongs to one event loop."""
 
     def __init__(self, settings: WorkerSettings, token: Token, client: httpx.AsyncClient | None = None) -> None:
-        # Parsed once: httpx would do it again for each request, at a tenth of its time.
-        self._url = httpx.URL(settings.upload_url)
         self._token = token
         self._sent_token = ""
         self._headers = _headers(settings)
-        self._extensions = _extensions(settings)
         self._upload_seconds = settings.upload_seconds
         self._connect_seconds = settings.connect_seconds
-        self._carrier = client or _carrier(settings)
-        self._send = _sender(self._carrier)
+        self._carrier = _OverHttpx(client, settings) if client else _carrier(settings)
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_DROPPED),
             stop=stop_after_attempt(1 + settings.quick_tries),
@@ -134,10 +135,10 @@ class Roark:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            async with asyncio.timeout(self._upload_seconds):
-                try:
-                    return await self._post(body)
-                except _DROPPED as error:
+            try:
+                return await self._post(body)
+            except _DROPPED as error:
+                async with asyncio.timeout_at(started + self._upload_seconds):
                     return await self._post_again(body, error)
         # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
@@ -167,25 +168,14 @@ class Roark:
         return await self._retrying(next_try)
 
     async def _post(self, body: bytes) -> Answer:
-        self._use_current_token()
-        request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
-        response = await self._send(request)
-        try:
-            received = bytearray()
-            async for chunk in response.aiter_bytes():
-                received += chunk
-                if len(received) > _MOST_ANSWER_BYTES:
-                    break
-            read, cut = bytes(received[:_MOST_ANSWER_BYTES]), len(received) > _MOST_ANSWER_BYTES
-            return Answer(response.status_code, dict(response.headers), read, cut)
-        finally:
-            await response.aclose()
+        return await self._carrier.post(self._current_headers(), body)
 
-    def _use_current_token(self) -> None:
+    def _current_headers(self) -> httpx.Headers:
         token = self._token.current()
         if token != self._sent_token:
-            self._headers["authorization"] = f"Bearer {token}"
+            self._headers = httpx.Headers({**self._headers, "authorization": f"Bearer {token}"})
             self._sent_token = token
+        return self._headers
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -225,39 +215,70 @@ def _headers(settings: WorkerSettings) -> httpx.Headers:
     return httpx.Headers(headers)
 
 
-def _extensions(settings: WorkerSettings) -> dict[str, object]:
-    if settings.transport == "pyreqwest":
-        # The transport keeps the time itself; httpx's four timeouts would be added up there.
-        return {}
-    return {"timeout": httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None).as_dict()}
-
-
-def _sender(carrier: _Carrier) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-    if isinstance(carrier, httpx.AsyncClient):
-        return functools.partial(carrier.send, stream=True)
-    # A client would look for authentication, redirects, cookies and hooks, of which there are none.
-    return carrier.handle_async_request
-
-
 def _carrier(settings: WorkerSettings) -> _Carrier:
     if settings.transport == "pyreqwest":
-        return _rust_transport(settings)
+        return _OverReqwest(settings)
     # No limit to connections: the slots are one, and httpcore 1.0 never gets back the place of an upload that was
     # given up before it was connected (encode/httpcore, issue 1093).
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_in_flight)
-    return httpx.AsyncClient(limits=limits)
+    return _OverHttpx(httpx.AsyncClient(limits=limits), settings)
 
 
-def _rust_transport(settings: WorkerSettings) -> httpx.AsyncBaseTransport:
-    from pyreqwest.client import ClientBuilder
-    from pyreqwest.compatibility.httpx import HttpxTransport
+class _OverReqwest:
+    def __init__(self, settings: WorkerSettings) -> None:
+        # Parsed once: httpx would do it again for each request, at a tenth of its time.
+        self._url = httpx.URL(settings.upload_url)
+        # Without a client around it, which would look for authentication, redirects, cookies and hooks.
+        self._transport = Reqwest.built(
+            connect_seconds=settings.connect_seconds,
+            upload_seconds=settings.upload_seconds,
+            in_flight=settings.max_in_flight,
+            most_bytes=_MOST_ANSWER_BYTES,
+        )
 
-    client = (
-        ClientBuilder()
-        .connect_timeout(timedelta(seconds=settings.connect_seconds))
-        .timeout(timedelta(seconds=settings.upload_seconds))
-        .pool_max_idle_per_host(settings.max_in_flight)
-        .follow_redirects(False)
-        .build()
-    )
-    return HttpxTransport(client)
+    async def post(self, headers: httpx.Headers, body: bytes) -> Answer:
+        response = await self._transport.handle_async_request(Upload(self._url, headers, body))
+        # It is whole and unpacked: httpx's own reading would take half of the whole exchange's time.
+        return _answer(response, b"".join(cast("httpx.ByteStream", response.stream)))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _OverHttpx:
+    def __init__(self, client: httpx.AsyncClient, settings: WorkerSettings) -> None:
+        self._client = client
+        self._url = httpx.URL(settings.upload_url)
+        self._upload_seconds = settings.upload_seconds
+        self._extensions = {
+            "timeout": httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None).as_dict()
+        }
+
+    async def post(self, headers: httpx.Headers, body: bytes) -> Answer:
+        request = httpx.Request("POST", self._url, headers=headers, content=body, extensions=self._extensions)
+        async with asyncio.timeout(self._upload_seconds):
+            response = await self._client.send(request, stream=True)
+            try:
+                received = bytearray()
+                async for chunk in response.aiter_bytes():
+                    received += chunk
+                    if len(received) > _MOST_ANSWER_BYTES:
+                        break
+                return _answer(response, bytes(received))
+            finally:
+                await response.aclose()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    cut = len(body) > _MOST_ANSWER_BYTES
+    return Answer(response.status_code, _by_name(response.headers), body[:_MOST_ANSWER_BYTES], cut)
+
+
+def _by_name(headers: httpx.Headers) -> dict[str, str]:
+    pairs = headers.multi_items()
+    found = dict(pairs)
+    # httpx joins what comes several times, and takes ten times as long for it.
+    return found if len(found) == len(pairs) else dict(headers)

