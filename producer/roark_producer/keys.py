@@ -55,6 +55,18 @@ class Keys:
     """ZSET digest by time of rejection (ms)."""
     logbook: str
     """STREAM of what operators did: at, action, who, count, calls (see `logbook.py`)."""
+    replay_selected: str
+    """ZSET call id by replay job and place: dead letters that a job is to send (see `lua/_replays.lua`)."""
+    replay_sent: str
+    """ZSET call id by replay job and place: reports that a job has sent, without an outcome yet."""
+    replay_open: str
+    """ZSET number by time of creation (ms): the replay jobs that have not ended."""
+    replay_live: str
+    """HASH `number field` → value: what is known of them."""
+    replay_past: str
+    """HASH number → fields and values: replay jobs that have ended."""
+    replay_ended: str
+    """ZSET number by time of the end (ms): the same."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -82,6 +94,12 @@ class Keys:
             rejected=base + "rejected",
             rejected_order=base + "rejected:order",
             logbook=base + "logbook",
+            replay_selected=base + "replay:selected",
+            replay_sent=base + "replay:sent",
+            replay_open=base + "replay:open",
+            replay_live=base + "replay:live",
+            replay_past=base + "replay:past",
+            replay_ended=base + "replay:ended",
         )
 
     def in_order(self) -> tuple[str, ...]:

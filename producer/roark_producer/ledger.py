@@ -140,8 +140,9 @@ class Ledger:
                 yield {call_id.decode(): Record.parse(text).state for call_id, text in found.items()}
 
     def scan_places(self, page: int) -> Iterator[list[str]]:
-        """Yield the calls that stand in any place, by pages of about `page`; see `scan_records`."""
-        for place in self.calls.keys.places():
+        """Yield the calls that stand in any place, or in a replay job, by pages of about `page`; see `scan_records`."""
+        keys = self.calls.keys
+        for place in (*keys.places(), keys.replay_selected, keys.replay_sent):
             cursor: Any = None
             found: Any
             while cursor != 0:

@@ -188,6 +188,19 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True)
+class Replays:
+    """How many replay jobs there are by state, how many letters they are to send, and how many are on their way."""
+
+    collecting: int = 0
+    running: int = 0
+    paused: int = 0
+    cancelled: int = 0
+    ended: int = 0
+    selected: int = 0
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -210,6 +223,7 @@ class Snapshot:
     """Ready reports whose audio links end within five minutes."""
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
+    replays: Replays = Replays()
 
     @property
     def past_due_seconds(self) -> float:
@@ -320,7 +334,7 @@ def _parse_dead_letter(row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts = reply
+    now, sizes, counters, lane, facts, replays = reply
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -352,6 +366,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
+        replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
     )
 
 

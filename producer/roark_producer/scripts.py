@@ -3,8 +3,8 @@
 script = first line of the file, `#!lua flags=…`     what Redis may refuse it for
        + KEY, rendered from keys.py                  which key is which
        + LEGAL, rendered from lifecycle.py           which move is legal
-       + _ledger.lua                                 clock, record, move
-       + the lane's files                            where the script "needs _flow.lua"
+       + _replays.lua, _ledger.lua                   books of replay jobs; clock, record, move
+       + the lane's files, _jobs.lua                 where the script "needs _flow.lua", "needs _jobs.lua"
        + the rest of the file
 """
 
@@ -17,8 +17,11 @@ from roark_producer.keys import Keys
 from roark_producer.lifecycle import LEGAL_MOVES
 
 _FOLDER = resources.files("roark_producer") / "lua"
-_NEEDS_FLOW = "-- needs _flow.lua"
-_FLOW = ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua")
+_ALWAYS = ("_replays.lua", "_ledger.lua")
+_NEEDED = {
+    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
+    "-- needs _jobs.lua": ("_jobs.lua",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class Script:
 def script(name: str) -> Script:
     """Return the script of that name, as it is sent to Redis."""
     flags, _, body = (_FOLDER / f"{name}.lua").read_text("utf-8").partition("\n")
-    shared = ("_ledger.lua", *_FLOW) if _NEEDS_FLOW in body else ("_ledger.lua",)
-    text = "\n".join((flags, _key_table(), _legal_table(), *map(_text, shared), body))
+    needed = (file for need, files in _NEEDED.items() if need in body for file in files)
+    text = "\n".join((flags, _key_table(), _legal_table(), *map(_text, (*_ALWAYS, *needed)), body))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -10,10 +10,11 @@ from clocks import Clock
 from delivering import Bench, reports, worker_settings
 from servers import Server, running
 
-from roark_producer import operations
+from roark_producer import operations, replay_jobs
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.lifecycle import State
-from roark_producer.operations import Defer, Deliver, Held
+from roark_producer.operations import Bury, Defer, Deliver, Held
+from roark_producer.replay_jobs import JobNumber, Plan
 from roark_worker.tick import Tick
 
 DAY_MS = 86_400_000
@@ -298,3 +299,63 @@ def wait_for(condition: Callable[[], object]) -> None:
             return
         pause.wait(0.01)
     raise AssertionError("it never came")
+
+
+class TestReplayJobs:
+    def job(self, bench: Bench, number: int, plan: Plan) -> JobNumber:
+        """Start a job of so many dead letters."""
+        bench.submit(reports(number))
+        bench.ledger.run(operations.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, number)]))
+        letters = bench.ledger.run(operations.dead_page(first=0, most=number))
+        job = bench.ledger.run(replay_jobs.open_job(most_open=1))
+        assert job
+        bench.ledger.run(replay_jobs.select(job, [(letter.call_id, letter.since_ms) for letter in letters]))
+        assert bench.ledger.run(replay_jobs.start(job, plan, delay_ms=0, who=b"{}", spec=b"{}"))
+        return job
+
+    def test_a_tick_sends_some_and_wakes_a_worker(self, bench: Bench) -> None:
+        job = self.job(bench, 1000, Plan(ramp=()))
+        watched = watch(bench)
+
+        watched.tick.once()
+
+        assert bench.snapshot().queues["replay"] == 500
+        assert watched.woken == 1
+        watched.tick.once()
+        found = bench.ledger.run(replay_jobs.job(job))
+        assert found
+        assert (found.sent, found.unsent) == (500, 500)
+
+    def test_a_job_that_stops_by_itself_is_told_in_the_log(
+        self, bench: Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = self.job(bench, 3, Plan())
+        watched = watch(bench)
+        watched.tick.once()
+        bench.ledger.run(operations.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, 1)]))
+
+        with caplog.at_level(logging.ERROR):
+            watched.tick.once()
+
+        found = bench.ledger.run(replay_jobs.job(job))
+        assert found
+        assert found.state == "paused"
+        (told,) = fields_of(caplog, "replay_stopped")
+        assert (told["job"], told["why"][:12]) == (job, "1 of 1 faile")
+
+    def test_ended_jobs_are_removed_when_a_setting_says_so(self, bench: Bench, clock: Clock) -> None:
+        job = self.job(bench, 1, Plan())
+        watched = watch(bench, replay_keep_days=2)
+        watched.tick.once()
+        bench.ledger.run(
+            operations.deliver([Deliver(one, "", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
+        )
+        watched.tick.once()
+        clock.advance(2 * DAY_MS - 1)
+        watched.tick.once()
+        assert bench.ledger.run(replay_jobs.job(job))
+
+        clock.advance(1)
+        watched.tick.once()
+
+        assert bench.ledger.run(replay_jobs.job(job)) is None

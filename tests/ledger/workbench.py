@@ -8,11 +8,11 @@ assert bench.state("call-1") == "delivered"
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from clocks import Clock
 
-from roark_producer import operations
+from roark_producer import operations, replay_jobs
 from roark_producer.ledger import Ledger
 from roark_producer.operations import (
     Acceptable,
@@ -27,6 +27,7 @@ from roark_producer.operations import (
     Signal,
 )
 from roark_producer.records import Entry, Lane, Record, Snapshot
+from roark_producer.replay_jobs import Changed, Job, JobNumber, Plan, Stepped
 from roark_producer.report import CallId
 
 LEASE_MS = 60_000
@@ -34,6 +35,8 @@ DELAY_MS = 5_000
 PLENTY = 10**9
 DETAIL = b'{"status":503}'
 WHO = b'{"by":"ada"}'
+PATIENCE_MS = 10_000
+SILENCE_MS = 30_000
 
 
 def packed(call_id: str, version: str) -> bytes:
@@ -199,6 +202,36 @@ class Workbench:
         assert self.state(call_id) == state
         return one
 
+    def open_job(self, *call_ids: str) -> JobNumber:
+        """Make a job of these dead letters as they are now; it has not started."""
+        job = self.run(replay_jobs.open_job(most_open=32))
+        assert job
+        assert set(self.select(job, *call_ids)) <= {"selected"}
+        return job
+
+    def select(self, job: JobNumber, *call_ids: str) -> list[str]:
+        return self.run(replay_jobs.select(job, [(call_id, self.record(call_id).since_ms) for call_id in call_ids]))
+
+    def start_job(self, *call_ids: str, delay_ms: int = 0, plan: Plan = Plan()) -> JobNumber:  # noqa: B008 frozen
+        job = self.open_job(*call_ids)
+        assert self.run(replay_jobs.start(job, plan, delay_ms=delay_ms, who=WHO, spec=b'{"why":"mended"}'))
+        return job
+
+    def step(self, *, most: int = 100, queue_most: int = 500, keep_ms: int = 0) -> Stepped:
+        return self.run(
+            replay_jobs.step(
+                most=most, queue_most=queue_most, patience_ms=PATIENCE_MS, silence_ms=SILENCE_MS, keep_ms=keep_ms
+            )
+        )
+
+    def change_job(self, job: JobNumber, verb: Literal["pause", "resume", "cancel"], most: int = 500) -> Changed:
+        return self.run(replay_jobs.change(job, verb, by="ada", reason="because", most=most))
+
+    def job(self, number: JobNumber) -> Job:
+        found = self.run(replay_jobs.job(number))
+        assert found is not None
+        return found
+
     def inventory(self) -> "Inventory":
         return Inventory.of(self.ledger)
 
@@ -238,8 +271,8 @@ class Inventory:
     def of(cls, ledger: Ledger) -> "Inventory":
         keys = ledger.calls.keys
         hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
-        hashes += ("counters", "lane", "rejected")
-        zsets = (*_ZSETS, "perishable", "rejected_order")
+        hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
+        zsets = (*_ZSETS, "perishable", "rejected_order", "replay_selected", "replay_sent")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
             pipeline.hgetall(getattr(keys, name))
@@ -295,6 +328,11 @@ class Inventory:
             assert name in lost or name.encode() in self.hashes["payloads"], f"the original of {name} was forgotten"
         for member, _ in self.zsets["perishable"]:
             assert records[member.decode()].state == "ready", f"{member.decode()} perishes on no queue"
+        for member, _ in self.zsets["replay_selected"]:
+            assert records[member.decode()].state == "dead", f"a job is to send {member.decode()}, which is not dead"
+        for member, _ in self.zsets["replay_sent"]:
+            state = records[member.decode()].state
+            assert state in {"ready", "uploading", "waiting"}, f"a job waits for {member.decode()}, which is {state}"
         for name in map(bytes.decode, self.hashes["besides"]):
             assert records[name].state == "uploading", f"the report beside {name} was forgotten"
 

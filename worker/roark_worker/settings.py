@@ -70,6 +70,12 @@ class WorkerSettings(FromEnvironment):
 
     probe_seconds: float = Field(10, gt=0, description="first gap between probes of a held lane")
     probe_max_seconds: float = Field(300, gt=0, description="longest gap between probes of a held lane")
+    replay_patience_seconds: float = Field(
+        60,
+        gt=0,
+        description="a replay job waits so long for reports that are put off; then they count as failed",
+    )
+    replay_keep_days: float = Field(0, ge=0, description="how long an ended replay job is shown; 0: for good")
     keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
     audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
     flower_events: bool = Field(True, description="tell Flower what becomes of each report: on, off")

@@ -3,6 +3,7 @@
     promote   reports that are due again become ready
     reap      reports whose worker died come back
     forget    records of old deliveries are dropped
+    replay    replay jobs send their next letters, stop when too many fail again, and end
     pulse     ready reports that nobody claims: publish a wake-up
 
 Every step is one atomic script, so any number of workers may tick at once and none leads.
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from roark_producer import operations
+from roark_producer import operations, replay_jobs
 from roark_producer.errors import LedgerFault, LedgerUnavailable
 from roark_producer.ledger import Ledger
 from roark_producer.logs import event
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 500
 _MOST_ROUNDS = 20
 _QUIET_MS = 1000
+_REPLAYED_AT_ONCE, _REPLAY_QUEUE = 100, 500
+_REPLAY_SILENCE_MS = 60_000
 
 
 class Tick:
@@ -98,6 +101,7 @@ class Tick:
             self._reap()
         window_ms = round(self._settings.remember_days * 86_400_000)
         self._ledger.run(operations.forget(window_ms=window_ms, most=_AT_ONCE))
+        self._replay()
         # This worker may help with a large backlog, even while others are at it.
         plenty = 0 if self._is_draining() else self._settings.claim_batch
         if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS, rules=self._rules, plenty=plenty)):
@@ -109,6 +113,22 @@ class Tick:
     def _promote(self) -> None:
         for _ in range(_MOST_ROUNDS):
             if self._ledger.run(operations.promote(most=_AT_ONCE)) < _AT_ONCE:
+                return
+
+    def _replay(self) -> None:
+        step = replay_jobs.step(
+            most=_REPLAYED_AT_ONCE,
+            queue_most=_REPLAY_QUEUE,
+            patience_ms=round(self._settings.replay_patience_seconds * 1000),
+            silence_ms=_REPLAY_SILENCE_MS,
+            keep_ms=round(self._settings.replay_keep_days * 86_400_000),
+        )
+        for _ in range(_REPLAY_QUEUE // _REPLAYED_AT_ONCE):
+            done = self._ledger.run(step)
+            for what, job, why in done.news:
+                level = logging.ERROR if what == "stopped" else logging.INFO
+                event(logger, f"replay_{what}", level=level, job=job, why=why or None)
+            if done.sent < _REPLAYED_AT_ONCE:
                 return
 
     def _reap(self) -> None:

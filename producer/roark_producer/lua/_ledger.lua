@@ -86,13 +86,15 @@ local function no_longer_delivered(id)
 end
 
 -- Takes a report from its place to the next one. `score` orders it there: ready since, end of lease, due
--- time, or time of death. Returns false, and changes nothing, where lifecycle.py does not allow the move.
+-- time, or time of death. `record.cause` is the history line of an attempt that ends the report, where there is one,
+-- for the books of replay jobs. Returns false, and changes nothing, where lifecycle.py does not allow the move.
 local function move(id, record, name, score, priority)
   local target = LEGAL[name][record.state]
   if not target then return false end
   local from = place(record)
   if from then redis.call('ZREM', from, id) end
   if record.state == 'delivered' then no_longer_delivered(id) end
+  if record.state == 'dead' then leave_selection(id, name) end
   if record.state == 'ready' and record.expires > 0 then redis.call('ZREM', KEY.perishable, id) end
   record.state = target
   record.since = now
@@ -104,6 +106,9 @@ local function move(id, record, name, score, priority)
   if target == 'delivered' then
     count('delivered', 1)
     redis.call('RPUSH', KEY.delivered, id)
+    replay_ended(id, 'delivered', '', record.cause)
+  elseif target == 'dead' then
+    replay_ended(id, 'failed', word(record.note), record.cause)
   end
   write(id, record)
   return true

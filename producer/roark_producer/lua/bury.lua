@@ -18,6 +18,7 @@ for i = 3, #ARGV, 5 do
     local began = record.since
     record.attempts = record.attempts + 1
     record.note = ARGV[i + 2]
+    record.cause = ARGV[i + 3]
     move(id, record, 'bury', now)
     tell(id, 'buried', ARGV[i + 3])
     take_beside(id, record)

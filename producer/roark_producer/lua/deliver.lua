@@ -22,6 +22,7 @@ for i = 5, #ARGV, 5 do
     local told = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     record.attempts = record.attempts + 1
     record.note = ARGV[i + 2]
+    record.cause = ARGV[i + 3]
     move(id, record, 'deliver')
     if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, id) end
     if told then

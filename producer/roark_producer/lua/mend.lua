@@ -3,6 +3,7 @@
 --
 --   nowhere, also   the call stands in the record's place, and in no other
 --   original        it is removed: the report that was made of it has been delivered
+--   also:selected, also:sent   the replay job does without the call, or takes note of how it ended
 --   no-payload      the report can never be uploaded: it becomes a dead letter that says so
 --   no-record       a call without a record is taken out of its place; a payload that is left is kept
 --
@@ -12,6 +13,17 @@
 local PLACES = { KEY.fresh, KEY.retry, KEY.replay, KEY.uploading, KEY.waiting, KEY.dead, KEY.discarded }
 local results = {}
 
+local ENDED = { delivered = 'delivered', dead = 'failed', discarded = 'failed', unknown = 'erased' }
+
+local function mend_in_job(id, record)
+  local found = record.state ~= 'dead' and leave_selection(id, 'mend')
+  if ENDED[record.state] and redis.call('ZSCORE', KEY.replay_sent, id) then
+    replay_ended(id, ENDED[record.state], record.note)
+    found = true
+  end
+  return found
+end
+
 local function mend(id)
   local record = read(id)
   local named = record.state ~= 'unknown' and place(record) or nil
@@ -19,6 +31,7 @@ local function mend(id)
   for _, key in ipairs(PLACES) do
     if key ~= named and redis.call('ZREM', key, id) == 1 then result = 'mended' end
   end
+  if mend_in_job(id, record) then result = 'mended' end
   if not named then
     local left_over = redis.call('HEXISTS', KEY.payloads, id) == 0 and redis.call('HDEL', KEY.originals, id) == 1
     return left_over and 'mended' or result
@@ -35,6 +48,7 @@ local function mend(id)
     record.token = 0
     record.note = 'payload_lost'
     redis.call('ZADD', KEY.dead, now, id)
+    replay_ended(id, 'failed', record.note)
     write(id, record)
     result = 'mended'
   end

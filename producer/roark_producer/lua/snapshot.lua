@@ -5,7 +5,8 @@
 -- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
---             memory used, maxmemory } };
+--             memory used, maxmemory },
+--           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome } };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -34,6 +35,23 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dea
 end
 local counters = redis.call('HGETALL', KEY.counters)
 local used, most = memory()
+
+local function replays()
+  local states, found = {}, {}
+  for _, job in ipairs(redis.call('ZRANGE', KEY.replay_open, 0, -1)) do
+    local state = redis.call('HGET', KEY.replay_live, job .. ' state') or 'collecting'
+    states[state] = (states[state] or 0) + 1
+  end
+  states.ended = redis.call('ZCARD', KEY.replay_ended)
+  states.selected = redis.call('ZCARD', KEY.replay_selected)
+  states.sent = redis.call('ZCARD', KEY.replay_sent)
+  for state, jobs in pairs(states) do
+    found[#found + 1] = state
+    found[#found + 1] = jobs
+  end
+  return found
+end
+
 return {
   now, sizes, counters, redis.call('HGETALL', KEY.lane),
   {
@@ -42,4 +60,5 @@ return {
     redis.call('XLEN', KEY.logbook),
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
+  replays(),
 }

@@ -8,12 +8,14 @@
 --   also:PLACE   the call stands in another place as well
 --   no-record    the call stands in a place and has no record
 --   original     what a person edited is gone, and what was sent is still kept beside it
+--   also:selected, also:sent   a replay job is to send what is no dead letter, or waits for what has ended
 --   no-payload   the report still has to be uploaded, or may be, and its payload is gone
 
 local PLACES = {
   fresh = KEY.fresh, retry = KEY.retry, replay = KEY.replay, uploading = KEY.uploading,
   waiting = KEY.waiting, dead = KEY.dead, discarded = KEY.discarded,
 }
+local UNDER_WAY = { ready = true, uploading = true, waiting = true }
 local broken = {}
 for i = 2, #ARGV do
   local id = ARGV[i]
@@ -27,6 +29,12 @@ for i = 2, #ARGV do
     elseif not stands and key == named then
       faults[#faults + 1] = 'nowhere'
     end
+  end
+  if redis.call('ZSCORE', KEY.replay_selected, id) and record.state ~= 'dead' then
+    faults[#faults + 1] = 'also:selected'
+  end
+  if redis.call('ZSCORE', KEY.replay_sent, id) and not UNDER_WAY[record.state] then
+    faults[#faults + 1] = 'also:sent'
   end
   local told = record.note == 'payload_lost'
   if named and not told and redis.call('HEXISTS', KEY.payloads, id) == 0 then faults[#faults + 1] = 'no-payload' end
