@@ -17,6 +17,8 @@ from typing import Any, Literal, NewType
 
 import msgspec
 
+from roark_producer.logbook import doer
+from roark_producer.logs import masked_text
 from roark_producer.operations import Argument, Operation
 
 JobNumber = NewType("JobNumber", int)
@@ -134,7 +136,7 @@ def select(job: JobNumber, letters: Iterable[tuple[str, int]]) -> Operation[list
 def start(job: JobNumber, plan: Plan, *, delay_ms: int, who: bytes, spec: bytes) -> Operation[bool]:
     """Let a job begin; False where it has no letters, or is not being made any more.
 
-    `who` is the line in the history of each report that it sends, `spec` is one line of JSON to remember.
+    `who` is a `logbook.doer`, for the logbook and the history of each report, `spec` is one line of JSON to remember.
     """
     gap_ms = 1000 / plan.per_second if plan.per_second else 0
     args = (job, delay_ms, " ".join(map(str, plan.ramp)), f"{gap_ms:.3f}", f"{plan.stop_share:g}", who, spec)
@@ -149,7 +151,8 @@ def change(
     def parse(reply: list[Any]) -> Changed:
         return Changed(reply[0].decode(), int(reply[2]))
 
-    return Operation("replay_change", (job, verb, by, reason, most), parse)
+    by, reason = masked_text(by), masked_text(reason)
+    return Operation("replay_change", (job, verb, by, reason, most, doer(by, reason, job=job)), parse)
 
 
 def step(*, most: int, queue_most: int, patience_ms: int, silence_ms: int, keep_ms: int) -> Operation[Stepped]:

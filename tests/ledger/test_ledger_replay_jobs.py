@@ -4,6 +4,7 @@ import pytest
 from workbench import LEASE_MS, PATIENCE_MS, SILENCE_MS, Workbench, held
 
 from roark_producer import operations, replay_jobs
+from roark_producer.logbook import Action
 from roark_producer.operations import Bury, Claimed
 from roark_producer.records import Replays
 from roark_producer.replay_jobs import Job, JobNumber, Plan
@@ -609,6 +610,27 @@ class TestJobsAsAWhole:
 
         assert bench.step().sent == 0
         assert bench.inventory() == before
+
+
+class TestTheLogbook:
+    def test_what_people_do_to_jobs_is_written_down(self, bench: Workbench) -> None:
+        bury_all(bench, *names(3))
+        job = bench.start_job(*names(3))
+        bench.change_job(job, "pause")
+        bench.change_job(job, "pause")
+        bench.change_job(job, "resume")
+        bench.change_job(job, "cancel")
+        bench.change_job(job, "cancel")
+
+        deeds = bench.run(operations.deeds_page(most=100))
+        assert [(deed.action, deed.by, deed.count) for deed in deeds] == [
+            ("replay", "ada", 3),
+            ("replay-pause", "ada", 3),
+            ("replay-resume", "ada", 3),
+            ("replay-cancel", "ada", 3),
+        ]
+        assert {deed.action for deed in deeds} <= set(Action)
+        assert deeds[-1].about == {"job": job}
 
 
 class TestAudit:

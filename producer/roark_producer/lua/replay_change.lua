@@ -5,6 +5,7 @@
 -- needs _jobs.lua
 --
 -- ARGV  1 now   2 job   3 pause, resume or cancel   4 who   5 why   6 most letters given back at once
+--       7 who (JSON), for the logbook
 -- Returns { state that the job was in, or unknown, or ended; letters given back; letters still to be given back }.
 
 local FROM = { pause = { running = true }, resume = { paused = true } }
@@ -19,7 +20,10 @@ if not FROM[verb][was] then return { was, 0, unsent_of(job) } end
 
 local function plain(text) return (string.gsub(text, '%c', ' ')) end
 
-if was ~= 'cancelled' then set_in(job, 'by', plain(ARGV[4]), 'reason', plain(ARGV[5]), 'changed', now) end
+if was ~= 'cancelled' then
+  set_in(job, 'by', plain(ARGV[4]), 'reason', plain(ARGV[5]), 'changed', now)
+  log_deed('replay-' .. verb, ARGV[7], unsent_of(job), {})
+end
 if verb == 'pause' then set_in(job, 'state', 'paused') end
 if verb == 'resume' then
   if get_in(job, 'stopped') == '1' then

@@ -4,7 +4,8 @@
 -- needs _jobs.lua
 --
 -- ARGV  1 now   2 job   3 delay (ms)   4 sizes of the first steps, parted by blanks   5 ms from one report to the next;
---       0: no rate   6 share of failures that stops it   7 history line of each report that it sends (JSON)
+--       0: no rate   6 share of failures that stops it   7 who (JSON), for the logbook and each report's
+--       history
 --       8 what else is to be remembered (JSON on one line)
 -- Returns 1, or 0 where the job is not being made any more, or has no letters.
 
@@ -19,4 +20,5 @@ set_in(
   'next_at', now, 'stop', ARGV[6], 'who', ARGV[7], 'spec', ARGV[8], 'step', 1, 'step_from', 1, 'step_good', 0,
   'step_bad', 0
 )
+log_deed('replay', ARGV[7], tonumber(get_in(job, 'selected')), {})
 return 1
