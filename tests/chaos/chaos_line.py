@@ -276,9 +276,9 @@ class Line:
     def replay_poison(self) -> None:
         """Send again what died in too many workers' hands: it waits where a person can see it."""
         self.settle()
-        poison = [letter.call_id for letter in self.ledger.run(operations.dead_page(first=0, most=1000))]
+        poison = [letter.call_id for letter in self.ledger.run(operations.dead_page(most=1000)).letters]
         assert all(
-            letter.record.note == "poison" for letter in self.ledger.run(operations.dead_page(first=0, most=1000))
+            letter.record.note == "poison" for letter in self.ledger.run(operations.dead_page(most=1000)).letters
         )
         if poison:
             self.ledger.run(operations.replay(poison, detail=b"{}"))
