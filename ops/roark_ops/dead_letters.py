@@ -21,6 +21,7 @@ from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
 from roark_ops.patching import Step
+from roark_ops.todo import expiring
 from roark_producer import operations
 from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
@@ -142,6 +143,12 @@ class DeadLetters:
             letters.append(letter)
             cursors.append(cursor)
         return Page(tuple(letters), None)
+
+    def retention_notice(self, state: State) -> str:
+        """Return what retention is about to remove of a state, in words; "" where that is nothing."""
+        snapshot = self._ledger.run(operations.snapshot())
+        found = (expiring(kept, snapshot.now_ms) for kept in snapshot.retention if kept.state is state)
+        return next(filter(None, found), "")
 
     def counted(self, state: State = State.DEAD) -> tuple[int, int]:
         """Return the time (Unix ms, by Redis's clock) and how many letters of that state there are."""

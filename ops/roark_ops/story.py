@@ -170,6 +170,8 @@ def _next(  # noqa: PLR0911 one for each state
             return Next(f"Nothing by itself. {found.todo}", command=found.command)
         case State.DISCARDED:
             return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+        case State.EXPIRED:
+            return Next("Nothing: it was removed because of its age.")
         case State.ERASED:
             return _after_erasing()
 

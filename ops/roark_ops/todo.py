@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from roark_ops.cli.words import counted
 from roark_producer.lifecycle import State
-from roark_producer.records import Snapshot
+from roark_producer.records import Retention, Snapshot
 from roark_worker.explain import explain_hold
 
 
@@ -36,4 +37,20 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))
+    found += [
+        Todo(notice, "roark-ingest dlq list" + (" --discarded" if kept.state is State.DISCARDED else ""))
+        for kept in snapshot.retention
+        if (notice := expiring(kept, snapshot.now_ms))
+    ]
     return found
+
+
+def expiring(kept: Retention, now_ms: int) -> str:
+    """Return what retention is about to remove, in words; "" where that is nothing."""
+    if not kept.expiring:
+        return ""
+    what = counted(kept.expiring, "dead letter" if kept.state is State.DEAD else "discarded report")
+    hours = kept.notice_ms / 3_600_000
+    when = f"the first in {max(0, kept.next_ms - now_ms) / 3_600_000:.1f} h"
+    rescue = "replay, discard or export" if kept.state is State.DEAD else "restore or export"
+    return f"{what} will be removed for good within {hours:g} h, {when}: {rescue} what is needed."

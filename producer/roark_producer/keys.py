@@ -67,6 +67,8 @@ class Keys:
     """HASH number → fields and values: replay jobs that have ended."""
     replay_ended: str
     """ZSET number by time of the end (ms): the same."""
+    retention: str
+    """HASH about what is removed by age: for dead and discarded the window, the notice, what was announced when."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -100,6 +102,7 @@ class Keys:
             replay_live=base + "replay:live",
             replay_past=base + "replay:past",
             replay_ended=base + "replay:ended",
+            retention=base + "retention",
         )
 
     def in_order(self) -> tuple[str, ...]:

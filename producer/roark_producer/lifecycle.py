@@ -6,6 +6,7 @@
                  │  └───reclaim───────┤
                  │                    └──bury, poison──▶ dead ──discard──▶ discarded
                  └────────replay, replace──────────────── │ ◀───restore────────┘
+     dead, discarded ──expire──▶ expired
      any ──erase──▶ erased
 
 `replace` puts a newer report of the same call in the older one's place. A ready or waiting report stays where it
@@ -17,6 +18,9 @@ after a delivery, by `replace` after anything else.
 
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
+
+`expire` is retention's: off unless somebody set it, announced before it acts, counted and told in the logbook. Of an
+expired call nothing is kept but the count, so that the ledger takes a later report of it for a new call.
 
 The Lua scripts do not repeat this table: `scripts.py` renders it into the text that every script starts with.
 """
@@ -35,6 +39,7 @@ class State(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"
     DISCARDED = "discarded"
+    EXPIRED = "expired"
     ERASED = "erased"
 
 
@@ -57,6 +62,7 @@ class Move(StrEnum):
     REPLAY = "replay"
     DISCARD = "discard"
     RESTORE = "restore"
+    EXPIRE = "expire"
     ERASE = "erase"
 
 
@@ -86,7 +92,8 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.REPLAY: {State.DEAD: State.READY},
         Move.DISCARD: {State.DEAD: State.DISCARDED},
         Move.RESTORE: {State.DISCARDED: State.DEAD},
-        Move.ERASE: {state: State.ERASED for state in State if state is not State.ERASED},
+        Move.EXPIRE: {State.DEAD: State.EXPIRED, State.DISCARDED: State.EXPIRED},
+        Move.ERASE: {state: State.ERASED for state in State if state not in {State.EXPIRED, State.ERASED}},
     }
 )
 

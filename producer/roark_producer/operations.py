@@ -351,6 +351,21 @@ def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """How many reports retention removed, and how many it announced; those go at `first_ms` at the earliest."""
+
+    removed: int
+    announced: int
+    first_ms: int
+
+
+def expire(*, state: str, window_ms: int, notice_ms: int, most: int) -> Operation[Expired]:
+    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago."""
+    args = (state, window_ms, notice_ms, most, doer("retention", f"{state} for too long", window_ms=window_ms))
+    return Operation("expire", args, lambda reply: Expired(*map(int, reply)))
+
+
+@dataclass(frozen=True, slots=True)
 class Erased:
     """What was removed of a call. `state` is the one it was in, `unknown` or `erased`; `tombstone` is what is left."""
 

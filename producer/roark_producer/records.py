@@ -201,6 +201,20 @@ class Replays:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long reports stay `dead` or `discarded`, by the setting that the workers last had.
+
+    `expiring` is how many go within the notice; the first of them does not before `next_ms` (Unix ms, 0 without one).
+    """
+
+    state: State
+    window_ms: int
+    notice_ms: int
+    expiring: int
+    next_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -217,6 +231,7 @@ class Snapshot:
     revisions_kept: int
     rejected_kept: int
     logbook_lines: int = 0
+    retention: tuple[Retention, ...] = ()
     audited: Audited | None = None
     earliest_lease_end_ms: int = 0
     audio_ending: int = 0
@@ -334,7 +349,7 @@ def _parse_dead_letter(row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays = reply
+    now, sizes, counters, lane, facts, replays, retention = reply
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -350,6 +365,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
             State.DELIVERED: counted.get("delivered", 0),
             State.DEAD: queues["dead"],
             State.DISCARDED: queues["discarded"],
+            State.EXPIRED: counted.get("expired", 0),
             State.ERASED: counted.get("erased", 0),
         },
         counters=counted,
@@ -362,6 +378,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         revisions_kept=revisions,
         rejected_kept=rejected,
         logbook_lines=logged,
+        retention=tuple(Retention(State(state.decode()), *map(int, numbers)) for state, *numbers in retention),
         audited=_parse_audited(lane_fields),
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,

@@ -29,7 +29,7 @@ def test_status_of_an_empty_ledger_has_every_key_and_ends_with_0(line: CommandLi
     found = ended.document
     assert ended.exit_code == 0
     assert found["states"] == dict.fromkeys(
-        ("ready", "uploading", "waiting", "delivered", "dead", "discarded", "erased"), 0
+        ("ready", "uploading", "waiting", "delivered", "dead", "discarded", "expired", "erased"), 0
     )
     assert found["totals"] | {"accepted": 0, "duplicates": 0, "rejected": 0, "revisions": 0} == found["totals"]
     names = ("state", "reason", "by", "since", "next", "in_flight_limit", "pace_per_second")

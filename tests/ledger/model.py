@@ -57,6 +57,15 @@ class Lane:
 
 
 @dataclass
+class Notice:
+    """What retention has announced: reports that came into their state until `to`, at `at`; `cleared` may go."""
+
+    at: int | None = None
+    to: int = 0
+    cleared: float = -math.inf
+
+
+@dataclass
 class Model:
     """All calls, the lane, and the counters."""
 
@@ -67,6 +76,7 @@ class Model:
     lane: Lane = field(default_factory=Lane)
     delivered: list[str] = field(default_factory=list)
     turn: int = 0
+    notices: dict[str, "Notice"] = field(default_factory=lambda: {"dead": Notice(), "discarded": Notice()})
 
     def _ready(self, call: Call, score: int, queue: str) -> None:
         call.state, call.score, call.queue, call.token, call.since = "ready", score, queue, 0, self.now
@@ -336,6 +346,25 @@ class Model:
         self.counters["forgotten"] += forgotten
         return forgotten
 
+    def expire(self, state: str, window_ms: int, notice_ms: int) -> tuple[int, int]:
+        """Return how many reports are removed, and how many are announced."""
+        notice = self.notices[state]
+        if notice.at is not None and self.now - notice.at >= notice_ms:
+            notice.cleared, notice.at = notice.to, None
+        here = [call for call in self.calls.values() if call.state == state]
+        announced = 0
+        if notice.at is None:
+            until = self.now + 2 * notice_ms - window_ms
+            announced = sum(notice.cleared < call.score <= until for call in here)
+            if announced:
+                notice.at, notice.to = self.now, until
+        last = min(self.now - window_ms, notice.cleared)
+        gone = [call_id for call_id, call in self.calls.items() if call.state == state and call.score <= last]
+        for call_id in gone:
+            del self.calls[call_id]
+        self.counters["expired"] += len(gone)
+        return len(gone), announced
+
     def hold_by_hand(self) -> bool:
         was_open = not self.lane.held
         self.lane = Lane(self.lane.most_in_flight, held=True, by_hand=True)
@@ -364,6 +393,7 @@ class Model:
         """How many reports are in each state, of all that were ever accepted."""
         found = Counter(call.state for call in self.calls.values() if call.state != "delivered")
         found["delivered"] = self.counters["delivered"]
+        found["expired"] = self.counters["expired"]
         found["erased"] = self.counters["erased"]
         return found
 

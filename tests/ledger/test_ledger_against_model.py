@@ -32,7 +32,7 @@ from roark_producer.report import CallId
 
 LEASE_MS, DELAY_MS, GAP_MS, LONGEST_GAP_MS, WINDOW_MS = 1_000, 1_000, 300, 1_000, 3_000
 COUNTERS = ["accepted", "duplicates", "replaced", "revisions", "refused_erased", "delivered", "erased"]
-COUNTERS += ["leases_expired", "poisoned", "replayed", "forgotten"]
+COUNTERS += ["leases_expired", "poisoned", "replayed", "forgotten", "expired"]
 PRIORITIES = {"fresh": "f", "retry": "r", "replay": "p"}
 
 CALLS = [f"call-{number}" for number in range(6)]
@@ -200,6 +200,13 @@ class LedgerMachine(RuleBasedStateMachine):
         call_id = data.draw(st.sampled_from([name for name, call in self.model.calls.items() if call.edited]))
 
         assert self.bench.unedit(call_id) == self.model.unedit(call_id)
+
+    @precondition(lambda self: any(call.state in {"dead", "discarded"} for call in self.model.calls.values()))
+    @rule(state=st.sampled_from(["dead", "discarded"]), window_ms=st.sampled_from([0, LEASE_MS, WINDOW_MS]))
+    def retention_acts(self, state: str, window_ms: int) -> None:
+        told = self.bench.expire(state, window_ms, GAP_MS)
+
+        assert (told.removed, told.announced) == self.model.expire(state, window_ms, GAP_MS)
 
     @rule(call_id=erasable)
     def erase(self, call_id: str) -> None:

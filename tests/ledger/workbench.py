@@ -126,6 +126,9 @@ class Workbench:
     def restore(self, *call_ids: str) -> list[str]:
         return self.run(operations.restore(call_ids, detail=WHO))
 
+    def expire(self, state: str, window_ms: int, notice_ms: int, most: int = 100) -> operations.Expired:
+        return self.run(operations.expire(state=state, window_ms=window_ms, notice_ms=notice_ms, most=most))
+
     def erase(self, call_id: str = "call-1", *, key: bytes = b"key") -> str:
         """Return the state that the call was in."""
         return self.run(operations.erase(call_id, key=key, who=WHO)).state

@@ -8,6 +8,7 @@ from roark_producer import lifecycle
 from roark_producer.lifecycle import LEGAL_MOVES, UNKNOWN, Move, State, after
 
 STARTS = [UNKNOWN, *State]
+GONE = {State.EXPIRED, State.ERASED}
 
 
 def test_every_move_is_in_the_table() -> None:
@@ -33,6 +34,8 @@ def test_every_move_is_in_the_table() -> None:
         (State.DEAD, Move.DISCARD, State.DISCARDED),
         (State.DISCARDED, Move.RESTORE, State.DEAD),
         (State.DELIVERED, Move.REVISE, State.READY),
+        (State.DEAD, Move.EXPIRE, State.EXPIRED),
+        (State.DISCARDED, Move.EXPIRE, State.EXPIRED),
         (State.READY, Move.REPLACE, State.READY),
         (State.WAITING, Move.REPLACE, State.WAITING),
         (State.DEAD, Move.REPLACE, State.READY),
@@ -46,17 +49,18 @@ def test_each_move_leads_where_it_says(state: str, move: Move, target: State) ->
 def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     pairs = [(state, move) for move in Move for state in STARTS if after(state, move)]
 
-    assert len(pairs) == 19 + len(set(State) - {State.ERASED})
+    assert len(pairs) == 21 + len(set(State) - GONE)
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - {State.ERASED}))
+@pytest.mark.parametrize("state", sorted(set(State) - GONE))
 def test_any_report_can_be_erased(state: State) -> None:
     assert after(state, Move.ERASE) is State.ERASED
 
 
+@pytest.mark.parametrize("state", sorted(GONE))
 @pytest.mark.parametrize("move", list(Move))
-def test_nothing_comes_back_from_being_erased(move: Move) -> None:
-    assert after(State.ERASED, move) is None
+def test_nothing_comes_back_from_being_erased_or_expired(move: Move, state: State) -> None:
+    assert after(state, move) is None
 
 
 def test_a_delivered_report_is_uploaded_again_only_when_it_is_revised() -> None:
@@ -75,7 +79,7 @@ def test_every_state_can_be_reached_from_a_call_that_was_never_seen() -> None:
     assert reached == set(STARTS)
 
 
-def test_every_state_but_erased_leads_on_to_ready_or_is_delivered_for_good() -> None:
+def test_every_state_but_erased_and_expired_leads_on_to_ready_or_is_delivered_for_good() -> None:
     leads_to_ready = {State.READY}
     while (
         more := {state for move in Move for state, target in LEGAL_MOVES[move].items() if target in leads_to_ready}
@@ -84,7 +88,7 @@ def test_every_state_but_erased_leads_on_to_ready_or_is_delivered_for_good() -> 
     ):
         leads_to_ready |= {State(state) for state in more}
 
-    assert leads_to_ready == set(State) - {State.ERASED}
+    assert leads_to_ready == set(State) - GONE
 
 
 def test_a_move_that_is_not_legal_leads_nowhere() -> None:

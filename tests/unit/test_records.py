@@ -10,7 +10,7 @@ NOW = 1_760_000_000_000
 
 def snapshot_reply(counters: list[bytes] | None = None, lane: list[bytes] | None = None) -> list[object]:
     sizes = [b"fresh", 1, b"retry", 2, b"replay", 3, b"uploading", 4, b"waiting", 5, b"dead", 6, b"discarded", 7]
-    return [NOW, sizes, counters or [], lane or [], [NOW - 3, 0, NOW - 1, 8, 9, 10, 11, 0, 0, 12, 13]]
+    return [NOW, sizes, counters or [], lane or [], [NOW - 3, 0, NOW - 1, 8, 9, 10, 11, 0, 0, 12, 13], [], []]
 
 
 class TestRecord:

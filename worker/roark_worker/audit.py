@@ -133,7 +133,7 @@ def _some(call_ids: list[str]) -> Iterator[list[str]]:
 def _differences(counted: dict[str, int], snapshot: Snapshot) -> list[str]:
     found = []
     for state, expected in snapshot.states.items():
-        if state is State.ERASED:
+        if state in {State.EXPIRED, State.ERASED}:
             continue
         # The records of forgotten deliveries are gone; the counter still has them.
         kept = expected - snapshot.total("forgotten") if state is State.DELIVERED else expected

@@ -82,6 +82,9 @@ class WorkerSettings(FromEnvironment):
     flower_successes_per_second: float = Field(
         100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"
     )
+    dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: for ever")
+    discarded_days: float = Field(0, ge=0, description="how long discarded reports can be restored; 0: for ever")
+    notice_hours: float = Field(24, gt=0, description="removal by age is announced so long before it happens")
     remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
 
     metrics_host: str = Field("127.0.0.1", description="address of the worker's /metrics")

@@ -4,6 +4,7 @@
     reap      reports whose worker died come back
     forget    records of old deliveries are dropped
     replay    replay jobs send their next letters, stop when too many fail again, and end
+    expire    dead letters and discarded reports go at an age that is a setting (default: never), after a notice
     pulse     ready reports that nobody claims: publish a wake-up
 
 Every step is one atomic script, so any number of workers may tick at once and none leads.
@@ -19,6 +20,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from roark_producer import operations, replay_jobs
 from roark_producer.errors import LedgerFault, LedgerUnavailable
@@ -102,6 +104,7 @@ class Tick:
         window_ms = round(self._settings.remember_days * 86_400_000)
         self._ledger.run(operations.forget(window_ms=window_ms, most=_AT_ONCE))
         self._replay()
+        self._expire()
         # This worker may help with a large backlog, even while others are at it.
         plenty = 0 if self._is_draining() else self._settings.claim_batch
         if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS, rules=self._rules, plenty=plenty)):
@@ -138,6 +141,28 @@ class Tick:
             event(logger, "leases_expired", level=logging.WARNING, back=reaped.reclaimed, poison=poisoned)
             if self._tell_poisoned:
                 self._tell_poisoned(reaped.poisoned)
+
+    def _expire(self) -> None:
+        notice_ms = round(self._settings.notice_hours * 3_600_000)
+        for state, days in (("dead", self._settings.dead_days), ("discarded", self._settings.discarded_days)):
+            if not days:
+                continue
+            window_ms = round(days * 86_400_000)
+            expire = operations.expire(state=state, window_ms=window_ms, notice_ms=notice_ms, most=_AT_ONCE)
+            expired = self._ledger.run(expire)
+            if expired.announced:
+                hint = "roark-ingest dlq export keeps them, dlq replay or restore takes them out"
+                event(
+                    logger,
+                    "retention_announced",
+                    level=logging.WARNING,
+                    state=state,
+                    reports=expired.announced,
+                    first=datetime.fromtimestamp(expired.first_ms / 1000, UTC).isoformat(timespec="seconds"),
+                    hint=hint,
+                )
+            if expired.removed:
+                event(logger, "retention_removed", level=logging.WARNING, state=state, reports=expired.removed)
 
     def _watch_for_a_stall(self) -> None:
         if self._is_draining():

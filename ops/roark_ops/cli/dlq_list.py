@@ -32,8 +32,10 @@ def show_letters(
             _print_csv(letter_document(letter, state) for letter in pages.letters())
         case _:
             _print_table(desk, chosen, state, list(pages.letters()), first=behind is None, cut=pages.rest is not None)
+    sys.stdout.flush()
+    if notice := desk.retention_notice(state):
+        say(notice)
     if pages.rest:
-        sys.stdout.flush()
         say(f"More of them follow. The next ones: --cursor '{pages.rest}'; all at once: --all")
 
 

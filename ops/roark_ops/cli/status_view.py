@@ -8,7 +8,7 @@ from roark_ops.todo import todos
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import Snapshot
+from roark_producer.records import Retention, Snapshot
 from roark_producer.spool import Pending
 
 _TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
@@ -62,6 +62,16 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "log_lines": snapshot.logbook_lines,
         },
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
+        "retention": [
+            {
+                "state": kept.state.value,
+                "kept_seconds": round(kept.window_ms / 1000),
+                "notice_seconds": round(kept.notice_ms / 1000),
+                "expiring": kept.expiring,
+                "first": iso(kept.next_ms),
+            }
+            for kept in snapshot.retention
+        ],
         "audit": _audit_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
@@ -84,6 +94,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("lane", _lane(snapshot)),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
+            ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),
             *_forecast(snapshot),
         )
@@ -119,6 +130,20 @@ def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
     if seconds is not None and seconds <= _FORECAST_SECONDS:
         told.append(("memory", f"at this rate reports are refused in {span(seconds)}"))
     return told
+
+
+def _retention(snapshot: Snapshot) -> str:
+    if not snapshot.retention:
+        return "nothing is ever removed by age"
+    return "; ".join(retention_told(kept, snapshot.now_ms) for kept in snapshot.retention)
+
+
+def retention_told(kept: Retention, now_ms: int) -> str:
+    """Return what retention does to reports of one state, and what it is about to do."""
+    rule = f"{kept.state} are removed after {span(kept.window_ms / 1000)}"
+    if not kept.expiring:
+        return rule
+    return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:

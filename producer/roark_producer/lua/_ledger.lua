@@ -8,7 +8,7 @@
 -- worker changes nothing.
 --
 -- A record is one string in the hash KEY.records, fields parted by a blank:
---   1 state        one letter, see LETTER
+--   1 state        one letter, see LETTER; an expired report's record goes with the same script
 --   2 fingerprint  of the report that is to be uploaded, or was
 --   3 accepted     ms
 --   4 since        ms, relative to `accepted`: when the state began
@@ -26,7 +26,7 @@ if now == 0 then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local LETTER = { ready = 'r', uploading = 'u', waiting = 'w', delivered = 'v', dead = 'd', discarded = 'x' }
+local LETTER = { ready = 'r', uploading = 'u', waiting = 'w', delivered = 'v', dead = 'd', discarded = 'x', expired = 'e' }
 local STATE = {}
 for state, letter in pairs(LETTER) do STATE[letter] = state end
 local QUEUE = { f = KEY.fresh, r = KEY.retry, p = KEY.replay }

@@ -6,7 +6,8 @@
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
 --             memory used, maxmemory },
---           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome } };
+--           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
+--           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … } };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -33,6 +34,26 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dea
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
+-- What retention is about to remove, see expire.lua. No worker did lately: the setting is off, or all are down.
+local retention = {}
+local function look_at_retention(state)
+  local seen = redis.call(
+    'HMGET', KEY.retention, state .. '_heard', state .. '_window', state .. '_notice', state .. '_cleared_to',
+    state .. '_announced_to', state .. '_announced_at'
+  )
+  for i = 1, 6 do seen[i] = tonumber(seen[i] or nil) or 0 end
+  local heard, window, notice, cleared_to, announced_to, announced_at = unpack(seen)
+  if heard == 0 or math.abs(now - heard) > 3600000 then return end
+  local expiring = redis.call('ZCOUNT', KEY[state], '-inf', now + notice - window)
+  local oldest = first(KEY[state])
+  local free_at = now + notice
+  if oldest <= cleared_to then free_at = 0 elseif oldest <= announced_to then free_at = announced_at + notice end
+  local following = expiring > 0 and math.max(oldest + window, free_at) or 0
+  retention[#retention + 1] = { state, window, notice, expiring, following }
+end
+look_at_retention('dead')
+look_at_retention('discarded')
+
 local counters = redis.call('HGETALL', KEY.counters)
 local used, most = memory()
 
@@ -61,4 +82,5 @@ return {
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
   replays(),
+  retention,
 }

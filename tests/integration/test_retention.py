@@ -1,0 +1,86 @@
+"""Retention as a person meets it: the tick announces it, `status` and `dlq list` say so, then it acts and is told."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clocks import Clock
+from commands import CommandLine
+from delivering import worker_settings
+from servers import Server
+
+from roark_producer import operations
+from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
+from roark_worker.tick import Tick
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    monkeypatch.chdir(tmp_path)
+    made = CommandLine(valkey.url, prefix, tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def tick(url: str, prefix: str, clock: Clock, **values: Any) -> None:
+    ledger = Ledger(connect(url), prefix=prefix, clock=clock)
+    settings = worker_settings(**values)
+    Tick(ledger, settings, wake=lambda: True, is_draining=lambda: False, give_up=lambda: None).once()
+    ledger.close()
+
+
+def told(caplog: pytest.LogCaptureFixture, action: str) -> list[dict[str, Any]]:
+    return [record.__dict__["fields"] for record in caplog.records if record.getMessage() == action]
+
+
+def test_by_default_nothing_is_ever_removed(line: CommandLine, valkey: Server, prefix: str, clock: Clock) -> None:
+    line.bury_all("c-1")
+    clock.now_ms = line.snapshot().now_ms
+    for _ in range(3):
+        clock.advance(10 * 365 * 24 * HOUR_MS)
+        tick(valkey.url, prefix, clock)
+
+    assert line.state("c-1") == "dead"
+    assert "nothing is ever removed by age" in line.run("status").stdout
+    assert line.run("status", "--json").document["retention"] == []
+
+
+def test_it_is_announced_everywhere_before_it_acts(
+    line: CommandLine, valkey: Server, prefix: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given a discarded report that is older than the setting which somebody makes now
+    line.bury_all("c-1", "c-2")
+    line.run("dlq", "discard", "c-1", "--yes")
+    clock.now_ms = line.snapshot().now_ms
+    rules = {"discarded_days": 0.001 / 86_400, "notice_hours": 0.5}
+
+    # when a worker ticks
+    with caplog.at_level(logging.INFO):
+        tick(valkey.url, prefix, clock, **rules)
+
+    # then it is announced, and nothing is gone
+    (announced,) = told(caplog, "retention_announced")
+    assert (announced["state"], announced["reports"]) == ("discarded", 1)
+    status = line.run("status", "--json")
+    (kept,) = status.document["retention"]
+    assert (kept["state"], kept["expiring"], status.exit_code) == ("discarded", 1, 3)
+    assert "1 discarded report will be removed for good within 0.5 h" in line.run("status").stdout
+    assert "will be removed for good" in line.run("dlq", "list", "--discarded").stderr
+    assert "will be removed" not in line.run("dlq", "list").stderr
+    assert line.state("c-1") == "discarded"
+
+    # and when the notice is over it goes, counted and told
+    clock.advance(HOUR_MS // 2)
+    with caplog.at_level(logging.INFO):
+        tick(valkey.url, prefix, clock, **rules)
+    assert told(caplog, "retention_removed") == [{"state": "discarded", "reports": 1}]
+    assert line.ledger.run(operations.look("c-1")) is None
+    assert line.run("status", "--json").document["states"]["expired"] == 1
+    (deed,) = line.run("log", "list", "--action", "retention", "--json").documents
+    assert (deed["by"], deed["calls"]) == ("retention", ["c-1"])
+    assert line.run("audit").exit_code == 0
