@@ -92,7 +92,7 @@ def edited(call_id: str, packed: bytes, patch: Sequence[Step]) -> Edit:
     """
     stored = _stored(call_id, packed)
     try:
-        after = apply(stored.payload, [_inside(stored.payload, step) for step in patch])
+        after = apply(stored.payload, [_step_inside(stored.payload, step) for step in patch])
     except (PatchFailed, RecursionError) as error:
         raise CannotEdit(f"call {call_id}: {error}") from None
     return _checked(call_id, stored.payload, after, stored.properties)
@@ -124,6 +124,14 @@ def for_editor(call_id: str, packed: bytes) -> bytes:
         raise CannotEdit(f"call {call_id}: its report is nested too deep to be shown") from None
 
 
+def inside(payload: bytes, place: Steps) -> Steps:
+    """Return a place as the payload knows it: without the names of the envelopes that it travels in."""
+    start = json_text.whole(payload).start
+    while len(place) > 1 and place[0] in _ENVELOPES and json_text.child_of(payload, start, place[0]) is None:
+        place = place[1:]
+    return place
+
+
 def changes_between(call_id: str, original: bytes, packed: bytes) -> tuple[Change, ...]:
     """Return how a stored report differs from its original. Raises CannotEdit when one of them is damaged."""
     return tuple(difference(_stored(call_id, original).payload, _stored(call_id, packed).payload))
@@ -145,14 +153,8 @@ def _stored(call_id: str, packed: bytes) -> Unpacked:
         raise CannotEdit(f"call {call_id}: {error}") from None
 
 
-def _inside(payload: bytes, step: Step) -> Step:
-    return replace(step, place=_without_envelope(payload, step.place), origin=_without_envelope(payload, step.origin))
-
-
-def _without_envelope(payload: bytes, place: Steps) -> Steps:
-    is_envelope = len(place) > 1 and place[0] in _ENVELOPES
-    start = json_text.whole(payload).start
-    return place[1:] if is_envelope and json_text.child_of(payload, start, place[0]) is None else place
+def _step_inside(payload: bytes, step: Step) -> Step:
+    return replace(step, place=inside(payload, step.place), origin=inside(payload, step.origin))
 
 
 def _checked(call_id: str, before: bytes, after: bytes, properties: bytes) -> Edit:

@@ -9,9 +9,11 @@ from typing import Any
 
 from roark_ops.editing import CannotEdit, changes_between
 from roark_ops.json_text import pointer
+from roark_ops.offending import value_in_words
 from roark_producer.lifecycle import State
+from roark_producer.packing import DamagedPayload, unpack
 from roark_producer.records import Entry, Event, Lane, Record
-from roark_worker.explain import Explanation, explain, explain_hold
+from roark_worker.explain import Explanation, explain, explain_lane
 
 _ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
 _EVENTS = {
@@ -45,6 +47,7 @@ class Step:
     reason: str = ""
     message: str = ""
     parameter: str = ""
+    over: str = ""
     by: str = ""
 
 
@@ -105,7 +108,7 @@ def tell(entry: Entry, lane: Lane) -> Story:
         revision_kept=entry.has_revision,
         edited=_edited(entry),
         steps=steps,
-        explanation=None if delivered or not record.note else _explanation(entry.call_id, record, steps),
+        explanation=None if delivered or not record.note else _explanation(entry, record, steps),
     )
 
 
@@ -132,6 +135,7 @@ def _step(event: Event) -> Step:
         reason=str(detail.get("reason", "")),
         message=str(detail.get("message", "")),
         parameter=str(detail.get("parameter", "")),
+        over=str(detail.get("over", "")),
         by=str(detail.get("by", "")),
     )
 
@@ -141,11 +145,29 @@ def _number(detail: dict[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _explanation(call_id: str, record: Record, steps: tuple[Step, ...]) -> Explanation:
+def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
     last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
     if last is None:
-        return explain(record.note, call_id=call_id)
-    return explain(record.note, call_id=call_id, status=last.status, last=last.reason, parameter=last.parameter)
+        return explain(record.note, call_id=entry.call_id)
+    return explain(
+        record.note,
+        call_id=entry.call_id,
+        status=last.status,
+        last=last.reason,
+        parameter=last.parameter,
+        value=value_of(entry, last.parameter),
+        over=last.over,
+    )
+
+
+def value_of(entry: Entry, parameter: str) -> str:
+    """Return what stands in the place that Roark named, in words that may be shown; "" where that is not known."""
+    if not (parameter and entry.packed):
+        return ""
+    try:
+        return value_in_words(unpack(entry.packed).payload, parameter)
+    except (DamagedPayload, RecursionError):
+        return ""
 
 
 def _next(  # noqa: PLR0911 one for each state
@@ -166,7 +188,7 @@ def _next(  # noqa: PLR0911 one for each state
             kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
             return Next(f"Nothing: Roark has it.{kept}")
         case State.DEAD:
-            found = _explanation(entry.call_id, record, steps)
+            found = _explanation(entry, record, steps)
             return Next(f"Nothing by itself. {found.todo}", command=found.command)
         case State.DISCARDED:
             return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
@@ -177,16 +199,11 @@ def _next(  # noqa: PLR0911 one for each state
 
 
 def _when_ready(lane: Lane) -> Next:
-    match lane.state:
-        case "held":
-            why = explain_hold(lane.reason, lane.by)
-            return Next(f"It waits, for the lane is on hold: {why.what} {why.todo}", lane.next_ms, why.command)
-        case "breaker-open" | "half-open":
-            return Next("Too many uploads failed: it waits until a probe finds Roark working again.", lane.next_ms)
-        case "throttled":
-            return Next("It waits its turn: Roark asked us to slow down.", lane.next_ms)
-        case _:
-            return Next("A worker uploads it as soon as it is its turn.")
+    why = explain_lane(lane.state, lane.reason, lane.by)
+    if why is None:
+        return Next("A worker uploads it as soon as it is its turn.")
+    shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"
+    return Next(f"It waits, for {shut}: {why.what} {why.todo}", lane.next_ms, why.command)
 
 
 def _after_erasing() -> Next:

@@ -143,7 +143,7 @@ def test_why_works_in_every_state(line: CommandLine) -> None:
 
     line.bury_all("c-4", message="endedAt is before startedAt", parameter="message.endedAt")
     dead = line.run("why", "c-4", "--json").document
-    assert (dead["state"], dead["reason"], dead["explanation"]["replay"]) == ("dead", "http_422", "does not help")
+    assert (dead["state"], dead["reason"], dead["explanation"]["replay"]) == ("dead", "http_422", "no")
     assert "message.endedAt" in dead["explanation"]["what"]
 
     line.run("dlq", "discard", "c-4", "--yes", "--as", "ada")

@@ -1,7 +1,10 @@
 """The plain words: every code that a worker can produce has a rule, and each rule says what to do."""
 
+import ast
+import json
 import re
 import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -10,16 +13,39 @@ from typing import Any, get_args
 import pytest
 from typer.main import get_group
 
+import roark_producer
 import roark_worker
+from roark_ops import explain_rejected
 from roark_ops.cli.app import app
-from roark_worker.explain import Replay, Side, explain, explain_hold, is_known, status_of
+from roark_ops.grouping import Death
+from roark_ops.story import tell
+from roark_producer.lifecycle import State
+from roark_producer.operations import Bury, Claimed, LeaseToken
+from roark_producer.packing import pack
+from roark_producer.records import DeadLetter, Entry, Event, Lane, Record
+from roark_producer.report import CallId
+from roark_worker.explain import (
+    Explanation,
+    Replay,
+    Side,
+    catalogue,
+    explain,
+    explain_hold,
+    explain_lane,
+    is_known,
+    status_of,
+)
 from roark_worker.roark import Reason
-from roark_worker.settlement import EXHAUSTED
+from roark_worker.schedule import Schedule
+from roark_worker.settlement import EXHAUSTED, Attempt, settle
 from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER_STATUSES = [status for status in range(100, 600) if not 200 <= status < 300]
 GROUP = get_group(app)
+ERROR = b'{"message":"endedAt is before startedAt","parameter":"message.endedAt"}'
+PACKED = pack(b'{"type":"end-of-call-report","call":{"id":"c-1","assistantId":"A7"},"endedAt":"2026-01-31T10:00:00Z"}')
+OPEN = Lane("open", "", "", 0, 0, 0)
 WORDS = [{}, {"x-should-retry": "true"}, {"x-should-retry": "false"}]
 
 
@@ -61,18 +87,129 @@ def test_every_code_that_a_worker_can_produce_has_a_rule() -> None:
     assert [code for code in every_code() if not is_known(code)] == []
 
 
-def test_every_rule_says_what_happened_and_what_to_do_in_sentences() -> None:
-    for found in map(explain, every_code()):
-        assert found.what.endswith(".")
-        assert found.todo.endswith(".")
-        assert "{" not in found.what + found.todo + found.command
+def ways_of_dying() -> Iterator[DeadLetter]:
+    """A dead letter for each way in which the worker, the tick and the scripts end a report."""
+    schedule = Schedule(first_delay=5, max_delay=900, max_attempts=20, max_age=86_400, retry_after_max=900)
+    answers = [(status, word) for status in OTHER_STATUSES for word in WORDS]
+    passing = [judge(Answer(status, word, ERROR), NOW) for status, word in answers]
+    passing += [judge(Answer(200, {}, b"<html>"), NOW), *(Passing(reason) for reason in get_args(Reason))]
+    passing += [Refused(code, message="zstd says no") for code in codes_in_the_workers_sources()]
+    for verdict in passing:
+        for attempts, age in [(0, 1.0), (19, 1.0), (3, 90_000.0)]:
+            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, 0, False, "f", PACKED)
+            end = settle(Attempt(claimed, verdict, 5, age), schedule, max_conflicts=3, chance=0.5)
+            if isinstance(end, Bury):
+                yield dead("buried", end.reason, json.loads(end.detail))
+    for code in codes_in_the_scripts():
+        yield dead("poisoned" if code == "poison" else "lost", code, {})
 
 
-def test_every_next_command_exists() -> None:
-    for code in [*every_code(), "brand_new"]:
-        program, *words = shlex.split(explain(code, call_id="c-1").command)
-        assert program == "roark-ingest"
-        assert arguments_behind_the_command(words) in ([], ["c-1"])
+def dead(event: str, note: str, detail: dict[str, Any]) -> DeadLetter:
+    record = Record(State.DEAD, "print", 1, 9, 1, 0, 0, "fresh", False, note)
+    return DeadLetter("c-1", 9, record, (Event(9, event, detail),))
+
+
+def lanes_that_hold() -> Iterator[tuple[str, str]]:
+    for verdict in verdicts():
+        if isinstance(verdict, OurFault):
+            yield f"{verdict.reason} {verdict.message}".strip(), "roark"
+    yield from [("", "ada"), ("maintenance", "ada"), ("", "")]
+
+
+def demand_a_complete(found: Explanation) -> None:
+    for text in (found.what, found.todo, found.replay_in_words):
+        assert re.fullmatch(r"[A-Za-z].*[.]", text), text
+        assert "{" not in text
+        assert "  " not in text
+        assert ".." not in text
+    assert found.side in Side
+    assert bool(found.condition) == (found.replay is not Replay.NEEDLESS)
+    demand_a_command(found.command)
+
+
+def demand_a_command(line: str) -> None:
+    program, *words = shlex.split(line)
+    assert program == "roark-ingest"
+    assert arguments_behind_the_command(words) in ([], ["c-1"], ["CALL_ID"], ["ENTRY"], ["--repair"]), line
+
+
+def test_every_way_of_dying_has_a_complete_explanation() -> None:
+    found = set()
+    for letter in ways_of_dying():
+        entry = Entry("c-1", 9, letter.record, False, 9, letter.history, PACKED, False, False)
+        story = tell(entry, OPEN)
+        assert story.explanation, letter
+        assert is_known(letter.record.note), letter
+        assert "this version does not know" not in story.explanation.what
+        demand_a_complete(story.explanation)
+        assert story.explanation.replay is not Replay.NEEDLESS, letter
+        death = Death.of(letter)
+        demand_a_complete(explain(death.reason, status=death.status, last=death.last, parameter=death.parameter))
+        found.add(letter.record.note)
+    assert {"http_422", "http_409", "http_413", "exhausted", "poison", "damaged", "payload_lost"} <= found
+
+
+def test_whose_tries_are_used_up_and_who_grew_too_old_are_told_apart() -> None:
+    told = {explain("exhausted", last="http_503", over=over).what for over in ("attempts", "age", "")}
+    assert len(told) == 3
+    overs = {letter.history[0].detail.get("over") for letter in ways_of_dying() if letter.record.note == "exhausted"}
+    assert overs == {"attempts", "age"}
+
+
+def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
+    for reason, by in lanes_that_hold():
+        demand_a_complete(explain_hold(reason, by))
+    for state in ("held", "breaker-open", "half-open", "throttled"):
+        found = explain_lane(state, "http_401 no", "roark")
+        assert found
+        demand_a_complete(found)
+    assert explain_lane("open", "", "") is None
+
+
+def rejections() -> Iterator[tuple[str, str]]:
+    """The field and the problem of every rejection in the producer's sources, with 7 for what is filled in."""
+    for path in Path(roark_producer.__path__[0]).rglob("*.py"):
+        if path.name == "phone.py":
+            # It reads what an operator types, and no report.
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InvalidReport":
+                field, problem = (in_full(argument) for argument in node.args)
+                named = ["call.id", "type"] if path.name == "report.py" else ["body", "call"]
+                for one in named if field == "field" else [field]:
+                    yield one, problem
+
+
+def in_full(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(in_full(part) if isinstance(part, ast.Constant) else "7" for part in parts)
+        case _:
+            return ast.unparse(node)
+
+
+def test_every_rejection_has_a_complete_explanation() -> None:
+    found = list(rejections())
+    assert len(found) > 12
+    for field, problem in found:
+        assert explain_rejected.is_known(field, problem), (field, problem)
+        demand_a_complete(explain_rejected.explain_rejected(field, problem))
+
+
+def test_what_no_rule_knows_is_explained_all_the_same() -> None:
+    demand_a_complete(explain_rejected.explain_rejected("strange", "is strange"))
+    demand_a_complete(explain("brand_new"))
+
+
+def test_the_catalogue_is_complete_and_names_each_thing_once() -> None:
+    entries = [*catalogue(), *explain_rejected.catalogue()]
+    for entry in entries:
+        demand_a_complete(entry.explanation)
+    names = [(entry.kind, entry.codes) for entry in entries]
+    assert len(names) == len(set(names))
+    assert {kind for kind, _ in names} == {"dead letter", "hold", "lane", "rejected"}
 
 
 def arguments_behind_the_command(words: list[str]) -> list[str]:
@@ -128,8 +265,11 @@ def test_an_exhausted_report_is_explained_by_its_last_attempt() -> None:
     assert (found.side, found.command) == (Side.NETWORK, "roark-ingest dlq replay c-1")
 
 
-def test_the_field_that_roark_names_is_named() -> None:
-    assert "the field message.endedAt" in explain("http_422", parameter="message.endedAt").what
+def test_the_field_that_roark_names_is_named_with_what_stands_there() -> None:
+    found = explain("http_422", parameter="message.endedAt", value="which is null", call_id="c-1")
+    assert found.what.endswith("It names the field message.endedAt, which is null.")
+    assert (found.field, found.value) == ("message.endedAt", "which is null")
+    assert found.command == "roark-ingest dlq edit c-1"
 
 
 def test_a_call_id_cannot_smuggle_anything_into_the_next_command() -> None:

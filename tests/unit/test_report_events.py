@@ -80,7 +80,7 @@ class TestTheWords:
         assert event.type == "task-failed"
         said = event.fields["exception"]
         assert said.startswith("Roark refused the report as invalid (422). It names the field call.endedReason.")
-        assert said.endswith(f"Next: roark-ingest dlq show {CALL}")
+        assert said.endswith(f"Next: roark-ingest dlq edit {CALL}")
 
     def test_an_exhausted_one_says_what_came_last(self) -> None:
         event = told(Bury(HELD, "exhausted", detail(reason="timeout")))

@@ -1,11 +1,14 @@
 """From a verdict to what is recorded: delivered, deferred, buried, or given back with the lane on hold. Pure."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from roark_producer.assistant import assistant_of
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Signal
+from roark_producer.packing import DamagedPayload, unpack
 from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
@@ -45,11 +48,12 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
         case OurFault() as fault:
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:
-            return Bury(held, refused.reason, _detail(attempt), Signal.NONE if refused.status else Signal.UNSENT)
+            return Bury(held, refused.reason, _last_words(attempt), Signal.NONE if refused.status else Signal.UNSENT)
         case Passing() as passing if passing.status == 409 and tried >= max_conflicts:
-            return Bury(held, passing.reason, _detail(attempt))
+            return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):
-            return Bury(held, EXHAUSTED, _detail(attempt), signal_of(passing))
+            over = "attempts" if tried >= schedule.max_attempts else "age"
+            return Bury(held, EXHAUSTED, _last_words(attempt, over), signal_of(passing))
         case Passing() as passing:
             delay = schedule.delay(tried, chance, passing.retry_after)
             return Defer(
@@ -79,7 +83,25 @@ def signal_of(passing: Passing) -> Signal:
     return Signal.NONE if 400 <= passing.status < 500 else Signal.FAULT
 
 
+def _last_words(attempt: Attempt, over: str = "") -> bytes:
+    """Return what is kept of the attempt that ended a report: with the assistant, by which people look for it."""
+    detail = _facts(attempt)
+    if over:
+        detail["over"] = over
+    with contextlib.suppress(DamagedPayload):
+        if assistant := assistant_of(unpack(attempt.claimed.packed).payload):
+            detail["assistant"] = assistant
+    return msgspec.json.encode(detail)
+
+
 def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
+    detail = _facts(attempt)
+    if delay is not None:
+        detail["next_seconds"] = round(delay, 3)
+    return msgspec.json.encode(detail)
+
+
+def _facts(attempt: Attempt) -> dict[str, Any]:
     verdict = attempt.verdict
     detail: dict[str, Any] = {"attempt": attempt.claimed.attempts + 1, "ms": attempt.duration_ms}
     for name in ("status", "reason", "message", "parameter", "retry_after", "already_there"):
@@ -87,6 +109,4 @@ def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
             detail[name] = value
     if attempt.claimed.revision:
         detail["revision"] = True
-    if delay is not None:
-        detail["next_seconds"] = round(delay, 3)
-    return msgspec.json.encode(detail)
+    return detail

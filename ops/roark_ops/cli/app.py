@@ -11,6 +11,7 @@ from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
 from roark_ops.cli.erase import erase
+from roark_ops.cli.explain import explain
 from roark_ops.cli.lane import hold, resume
 from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
@@ -94,6 +95,7 @@ _add(
     "roark-ingest metrics --json | jq .roark_ingest_reports.samples",
     panel=_LOOK,
 )
+_add(app, explain, "roark-ingest explain http_422", "roark-ingest explain --list", panel=_LOOK)
 _add(app, schedule, "ROARK_INGEST_MAX_ATTEMPTS=8 roark-ingest schedule", panel=_LOOK)
 
 _add(

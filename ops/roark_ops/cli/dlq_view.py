@@ -28,7 +28,7 @@ def show_groups(groups: Sequence[Group], *, as_json: bool) -> None:
         print_line(f"{group.name}  {counted(group.count, 'report')}: {group.reason}{said}", style="bold")
         first, last = moment(group.first_ms), moment(group.last_ms)
         print_line(f"  from {first} to {last}, the last one {group.example}")
-        print_line(f"  {shown(found.what)} On the side of {found.side.value}; a replay {found.replay.value}.")
+        print_line(f"  {shown(found.what)} On the side of {found.side.value}. {found.replay_in_words}")
         print_line(f"  {found.todo}")
         print_line(f"  Next: {found.command}")
         print_line()

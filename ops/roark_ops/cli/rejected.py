@@ -1,6 +1,7 @@
 """`roark-ingest rejected`: what came in and could not be used, kept until a person decides."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ from roark_ops.cli.words import ago, counted, iso, shown
 
 if TYPE_CHECKING:
     from roark_ops.rejected import RejectedBin
+    from roark_producer.records import Rejected
+    from roark_worker.explain import Explanation
 
 Entry = Annotated[str, typer.Argument(metavar="ENTRY", help="What `list` shows, or its beginning.", show_default=False)]
 Entries = Annotated[
@@ -21,8 +24,10 @@ All = Annotated[bool, typer.Option("--all", help="All that lie in the bin at thi
 
 
 def list_(*, as_json: AsJson = False) -> None:
-    """List what was rejected, oldest first: when, why, and by whom it was taken in."""
+    """List what was rejected, oldest first: when, why, by whom it was taken in, and what to do about it."""
     from roark_ops.access import Access
+    from roark_ops.cli.why_view import explanation_document
+    from roark_ops.explain_rejected import explain_rejected
     from roark_ops.rejected import RejectedBin
     from roark_producer import operations
 
@@ -39,6 +44,9 @@ def list_(*, as_json: AsJson = False) -> None:
                     "problem": shown(entry.problem),
                     "source": entry.source,
                     "bytes": entry.size,
+                    "explanation": explanation_document(
+                        explain_rejected(entry.field, entry.problem, entry=entry.digest)
+                    ),
                 }
             )
         return
@@ -55,9 +63,25 @@ def list_(*, as_json: AsJson = False) -> None:
         ]
         print_table(("entry", "rejected", "bytes", "source", "why"), rows, right=frozenset({2}))
         print_line()
+        _print_explanations(entries)
     print_line(f"{counted(len(entries), 'entry') if len(entries) == 1 else f'{len(entries)} entries'} in the bin.")
     if given_up := snapshot.total("rejected_overflow"):
         print_line(f"{given_up} older ones were given up, because the bin was full (ROARK_INGEST_REJECTED_MAX).")
+
+
+def _print_explanations(entries: "Sequence[Rejected]") -> None:
+    from roark_ops.explain_rejected import explain_rejected
+
+    found: dict[str, tuple[int, Explanation]] = {}
+    for entry in entries:
+        why = explain_rejected(entry.field, entry.problem, entry=entry.digest)
+        number, first = found.get(why.what, (0, why))
+        found[why.what] = (number + 1, first)
+    for number, why in found.values():
+        print_line(f"{number} of them: {shown(why.what)}", style="bold")
+        print_line(f"  On the side of {why.side.value}. {why.replay_in_words} {why.todo}")
+        print_line(f"  Next: {why.command}")
+    print_line()
 
 
 def show(entry: Entry) -> None:

@@ -53,12 +53,15 @@ def document(story: Story) -> dict[str, Any]:
     }
 
 
-def explanation_document(found: Explanation) -> dict[str, str]:
+def explanation_document(found: Explanation) -> dict[str, str | None]:
     """Return an explanation as `--json` prints it."""
     return {
         "what": shown(found.what),
         "side": found.side.value,
+        "field": shown(found.field) or None,
+        "value": shown(found.value) or None,
         "replay": found.replay.value,
+        "condition": found.condition or None,
         "todo": found.todo,
         "command": found.command,
     }
@@ -133,4 +136,4 @@ def print_steps(steps: tuple[Step, ...]) -> None:
 def print_explanation(found: Explanation) -> None:
     """Print what a reason means."""
     print_line(shown(found.what), style="bold")
-    print_line(f"The cause is on the side of {found.side.value}. A replay {found.replay.value}.")
+    print_line(f"The cause is on the side of {found.side.value}. {found.replay_in_words}")
