@@ -69,7 +69,7 @@ def _for_kombu(url: str) -> tuple[str, dict[str, Any]]:
     # kombu spells the same servers in its own way.
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        return f"redis+socket://{parts.path}" + (f"?{parts.query}" if parts.query else ""), {}
+        return f"redis+socket://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else ""), {}
     if parts.scheme == "sentinel":
         credentials, _, places = parts.netloc.rpartition("@")
         prefix = f"{credentials}@" if credentials else ""

@@ -25,7 +25,7 @@ from roark_producer import operations
 from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
-from roark_producer.operations import Claim, Claimed, Held, LaneState
+from roark_producer.operations import Claim, Claimed, Defer, Held, LaneState
 from roark_producer.packing import DamagedPayload, unpack
 from roark_worker.counting import Counts
 from roark_worker.event_sender import EventSender
@@ -33,7 +33,7 @@ from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Attempt, Release, settle
+from roark_worker.settlement import Attempt, Release, Settlement, settle
 from roark_worker.settling import Settling
 from roark_worker.verdict import Delivered, Passing, Refused, Verdict, judge
 
@@ -242,7 +242,7 @@ class Delivery:
         self._counts.attempted(verdict, duration)
         attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
         settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
-        _tell(attempt, type(settlement).__name__.lower())
+        _tell(attempt, settlement)
         self._settling.add(settlement)
 
     async def _attempt(self, report: Claimed) -> Verdict:
@@ -346,7 +346,7 @@ def _is_shut(claim: Claim) -> bool:
     return claim.lane is LaneState.HELD or claim.wait_ms > _LINGER_SECONDS * 1000
 
 
-def _tell(attempt: Attempt, settled: str) -> None:
+def _tell(attempt: Attempt, settlement: Settlement) -> None:
     verdict = attempt.verdict
     good = isinstance(verdict, Delivered)
     level = logging.INFO if good else logging.WARNING
@@ -354,7 +354,7 @@ def _tell(attempt: Attempt, settled: str) -> None:
         return
     event(
         logger,
-        settled,
+        type(settlement).__name__.lower(),
         level=level,
         call_id=attempt.claimed.call_id,
         attempt=attempt.claimed.attempts + 1,
@@ -362,4 +362,5 @@ def _tell(attempt: Attempt, settled: str) -> None:
         reason=getattr(verdict, "reason", None),
         duration_ms=attempt.duration_ms,
         age_seconds=round(attempt.age_seconds, 3),
+        **({"next_try_seconds": settlement.delay_ms / 1000} if isinstance(settlement, Defer) else {}),
     )

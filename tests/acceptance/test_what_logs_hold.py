@@ -1,0 +1,132 @@
+"""Logs at debug level, of the webhook, the workers and the command, while everything goes wrong that quotes secrets.
+
+What was planted (tokens, secrets, passwords in URLs, phone numbers, what callers said) must be in none of it.
+"""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from pipeline import Pipeline, Process, wait_until
+from servers import Server
+
+from roark_producer.lifecycle import State
+
+pytestmark = pytest.mark.acceptance
+
+ROARK_TOKEN = "rk-live-PLANTED1-bearer"
+VAPI_SECRET = "vapi-PLANTED2-secret"
+REDIS_PASSWORD = "redis-PLANTED3-password"
+GUESSED_SECRET = "guess-PLANTED4-secret"
+PHONE = "+15550142233"
+SPACED_PHONE = "+1 (555) 014-2233"
+TRANSCRIPT = "my card number is PLANTED5"
+PHONES = (PHONE, "5550142233", SPACED_PHONE, "014-2233")
+PLANTED = (ROARK_TOKEN, VAPI_SECRET, REDIS_PASSWORD, GUESSED_SECRET, TRANSCRIPT, *PHONES)
+REFUSED, GOOD, BROKEN = "call-refused", [f"call-{n}" for n in range(20)], "call-broken"
+
+
+def report(call_id: str, **more: Any) -> bytes:
+    customer = {"number": PHONE, "name": SPACED_PHONE}
+    message = {"type": "end-of-call-report", "call": {"id": call_id, "customer": customer}, "transcript": TRANSCRIPT}
+    return json.dumps({"message": message | more}).encode()
+
+
+@pytest.fixture(scope="module")
+def line() -> Iterator[Pipeline]:
+    with Pipeline(
+        ROARK_INGEST_LOG_LEVEL="debug",
+        ROARK_INGEST_LOG_FORMAT="json",
+        ROARK_API_BEARER_TOKEN=ROARK_TOKEN,
+        ROARK_INGEST_VAPI_SECRET=VAPI_SECRET,
+        ROARK_INGEST_PROPERTIES_FROM_REPORT='{"customer":"call.customer.number"}',
+    ) as line:
+        line.valkey.stop()
+        line.valkey = Server(line.folder, tcp=True)
+        line.valkey.start()
+        line.ledger.client.execute_command("ACL", "SETUSER", "ada", "on", f">{REDIS_PASSWORD}", "~*", "&*", "+@all")
+        line.environment["ROARK_INGEST_REDIS_URL"] = f"redis://ada:{REDIS_PASSWORD}@127.0.0.1:{line.valkey.port}/0"
+        yield line
+
+
+@pytest.fixture(scope="module")
+def logs(line: Pipeline) -> list[Process]:
+    """Processes that have been through all of it, and ended."""
+    message = f"number {PHONE} or {SPACED_PHONE} is unknown, token Bearer {ROARK_TOKEN}"
+    refusal = f"422:calls={REFUSED}:message={message}"
+    roark = line.start_sandbox("--token", ROARK_TOKEN, "--fail", refusal)
+    worker = line.start_worker()
+    webhook = line.start("webhook", "-m", "roark_ops.cli", "webhook", "--port", "0")
+    webhook.wait_for_line("webhook listening on")
+    url = webhook.log.split("webhook listening on ")[1].split()[0].strip('"}')
+
+    def post(body: bytes, secret: str = VAPI_SECRET, **query: str) -> int:
+        headers = {"X-Vapi-Secret": secret, "Authorization": f"Bearer {secret}"}
+        return httpx.post(url, content=body, params=query, headers=headers, trust_env=False).status_code
+
+    # good ones, a duplicate, a refused one, unusable ones, another message, and a stranger
+    assert {post(report(call_id), caller=PHONE) for call_id in [*GOOD, GOOD[0], REFUSED]} == {200}
+    assert post(json.dumps({"message": {"type": "end-of-call-report", "transcript": TRANSCRIPT}}).encode()) == 422
+    assert post(f"no json, but {PHONE} {TRANSCRIPT}".encode()) == 422
+    assert post(json.dumps({"message": {"type": "status-update", "number": PHONE}}).encode()) == 200
+    assert post(report("call-of-a-stranger"), secret=GUESSED_SECRET) == 401
+    line.wait_until_settled()
+
+    # Roark wants to be paid, and the lane is held with its words; then it is gone; then Redis is gone
+    roark.behave(fail=[f"402:1:message={message}"])
+    assert post(report("call-unpaid")) == 200
+    worker.wait_for_line("lane_held")
+    roark.behave(fail=[])
+    line.wait_until_settled()
+    gone = f"http://127.0.0.1:{unused_port()}"
+    lost = line.start_worker(ROARK_BASE_URL=gone, ROARK_INGEST_LOG_FORMAT="console")
+    worker.terminate()
+    assert worker.exit_code() == 0
+    assert post(report(BROKEN)) == 200
+    line.wait_for(State.WAITING, 1)
+    line.valkey.stop()
+    wait_until(lambda: "redis_away" in lost.log, "the worker misses Redis")
+    assert post(report("call-spooled")) == 200
+    for process in (lost, webhook):
+        process.terminate()
+        process.exit_code()
+    line.start("status", "-m", "roark_ops.cli", "status").exit_code()
+    return line.processes
+
+
+def unused_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def test_nothing_that_was_planted_is_in_any_log(logs: list[Process]) -> None:
+    ours = [process for process in logs if not process.name.startswith("sandbox")]
+    found = {(process.name, planted) for process in ours for planted in PLANTED if planted in process.log}
+    assert not found
+
+
+def test_what_happened_is_in_them_all_the_same(logs: list[Process]) -> None:
+    said = "\n".join(process.log for process in logs)
+    for word in ("accept", "deliver", "bury", "defer", "redis_away", "reject", REFUSED, BROKEN, GOOD[7], "http_422"):
+        assert word in said, word
+
+
+def test_each_attempt_is_one_event_with_all_its_facts(logs: list[Process]) -> None:
+    told = [json.loads(text) for process in logs for text in process.log.splitlines() if text.startswith("{")]
+    attempts = [one for one in told if one.get("action") in {"deliver", "bury"}]
+    assert sorted(one["call_id"] for one in attempts if one["action"] == "deliver") == sorted([*GOOD, "call-unpaid"])
+    (buried,) = [one for one in attempts if one["action"] == "bury"]
+    facts = {name: buried[name] for name in ("call_id", "attempt", "status", "reason", "level")}
+    assert facts == {"call_id": REFUSED, "attempt": 1, "status": 422, "reason": "http_422", "level": "warning"}
+    assert buried["duration_ms"] >= 0
+    assert buried["age_seconds"] >= 0
+    deferred = next(text for process in logs for text in process.log.splitlines() if f" defer call_id={BROKEN}" in text)
+    assert re.search(
+        r" attempt=1 status=null reason=connect duration_ms=\d+ age_seconds=\S+ next_try_seconds=", deferred
+    )
