@@ -29,6 +29,7 @@ EVENTS = (
     "replayed",
     "audio_expired",
     "mended",
+    "edited",
     "holds",
     "breaker_opened",
 )
@@ -46,6 +47,16 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
         yield from _lane(snapshot)
         yield from _memory(snapshot)
         yield from _audit(snapshot)
+        yield from _replays(snapshot)
+
+
+def _replays(snapshot: Snapshot) -> Iterator[Metric]:
+    found = snapshot.replays
+    open_jobs = {"collecting": found.collecting, "running": found.running}
+    open_jobs |= {"paused": found.paused, "cancelled": found.cancelled}
+    yield _by_label("replay_jobs", "Replay jobs that have not ended, by state", "state", open_jobs)
+    yield _gauge("replay_unsent", "Dead letters that replay jobs are still to send", found.selected)
+    yield _gauge("replay_outstanding", "Reports that replay jobs have sent and that have no outcome yet", found.sent)
 
 
 def _reports(snapshot: Snapshot) -> Iterator[Metric]:

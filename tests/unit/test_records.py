@@ -10,7 +10,15 @@ NOW = 1_760_000_000_000
 
 def snapshot_reply(counters: list[bytes] | None = None, lane: list[bytes] | None = None) -> list[object]:
     sizes = [b"fresh", 1, b"retry", 2, b"replay", 3, b"uploading", 4, b"waiting", 5, b"dead", 6, b"discarded", 7]
-    return [NOW, sizes, counters or [], lane or [], [NOW - 3, 0, NOW - 1, 8, 9, 10, 11, 0, 0, 12, 13], [], []]
+    return [
+        NOW,
+        sizes,
+        counters or [],
+        lane or [],
+        [NOW - 3, 0, NOW - 1, 8, 9, 10, 11, 0, 0, 12, 13],
+        [b"running", 2, b"sent", 5],
+        [],
+    ]
 
 
 class TestRecord:
@@ -90,6 +98,11 @@ class TestEntry:
 
 
 class TestSnapshot:
+    def test_replay_jobs_are_counted_by_state(self) -> None:
+        replays = parse_snapshot(snapshot_reply()).replays
+
+        assert (replays.running, replays.sent, replays.paused) == (2, 5, 0)
+
     def test_the_three_queues_are_one_state(self) -> None:
         snapshot = parse_snapshot(snapshot_reply([b"accepted", b"28"]))
 
