@@ -12,7 +12,7 @@ ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser fuzz docker-test lock env-example clean
+.PHONY: help demo up test quick lint format chaos browser fuzz docker-test monitoring lock env-example clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ up: $(READY) ## the whole pipeline against the real Roark (needs ROARK_API_BEARE
 test: lint quick ## everything that CI runs: ruff, import-linter, mypy, and all tests but the long ones
 
 quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
-	$(BIN)/python -m pytest -m "not chaos and not docker and not browser" -q -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not chaos and not docker and not browser and not monitoring" -q -n 2 --dist worksteal $(ARGS)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
@@ -36,6 +36,10 @@ browser: $(READY) ## look at Flower in a real Chromium, and keep the pictures (n
 
 fuzz: $(READY) ## a million bodies through the report parser, a hundred thousand through the webhook
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
+monitoring: $(READY) ## alerts and dashboards against a real Prometheus: some 3 minutes (Debian: apt-get install -y prometheus)
+	@command -v promtool prometheus >/dev/null || { echo "promtool and prometheus are missing. Debian, Ubuntu: apt-get install -y prometheus" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/monitoring -q $(ARGS)
 
 bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --peers $(PEERS) $(ARGS)

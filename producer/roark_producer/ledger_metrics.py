@@ -6,36 +6,25 @@ to be summed.
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
+from roark_producer.scripts import counter_names
 
-EVENTS = (
-    "accepted",
-    "duplicates",
-    "replaced",
-    "revisions",
-    "rejected",
-    "rejected_overflow",
-    "rejected_retried",
-    "rejected_discarded",
-    "rejected_erased",
-    "ignored",
-    "refused_erased",
-    "forgotten",
-    "leases_expired",
-    "poisoned",
-    "replayed",
-    "audio_expired",
-    "mended",
-    "edited",
-    "holds",
-    "breaker_opened",
-)
+_NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
 LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
+JOB_STATES = ("collecting", "running", "paused", "cancelled", "ended")
 HOLDERS = ("roark", "person")
 _NEVER = float("inf")
+
+
+@cache
+def events() -> tuple[str, ...]:
+    """Return the names of everything that the scripts count, states left out: the closed set of the label `event`."""
+    return tuple(sorted({*counter_names(), *_NAMED_IN_PARTS} - {state.value for state in State}))
 
 
 def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
@@ -64,14 +53,20 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
     queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
     yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
-    events = CounterMetricFamily(
+    happened = CounterMetricFamily(
         "roark_ingest_events",
         "What happened to reports and to the lane, counted by the ledger since it was made",
         labels=["event"],
     )
-    for name in EVENTS:
-        events.add_metric([name], snapshot.total(name))
-    yield events
+    for name in events():
+        happened.add_metric([name], snapshot.total(name))
+    yield happened
+    replays = snapshot.replays
+    jobs = {state: getattr(replays, state) for state in JOB_STATES}
+    yield _by_label("replay_jobs", "Replay jobs by what they are doing", "state", jobs)
+    letters = {"selected": replays.selected, "sent": replays.sent}
+    meaning = "Dead letters of replay jobs: selected and still to be sent, or sent and without an outcome yet"
+    yield _by_label("replay_reports", meaning, "state", letters)
     yield _gauge("newer_reports_kept", "Newer reports of calls that are being uploaded right now", snapshot.besides)
     yield _gauge("revisions_kept", "Reports kept beside a delivered one and not uploaded", snapshot.revisions_kept)
     yield _gauge("rejected_kept", "Entries in the rejected bin: what came in and was unusable", snapshot.rejected_kept)

@@ -9,6 +9,7 @@ script = first line of the file, `#!lua flags=…`     what Redis may refuse it 
 """
 
 import hashlib
+import re
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
@@ -17,6 +18,7 @@ from roark_producer.keys import Keys
 from roark_producer.lifecycle import LEGAL_MOVES
 
 _FOLDER = resources.files("roark_producer") / "lua"
+_COUNTED = re.compile(r"\bcount\('(\w+)',")
 _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
     "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
@@ -46,6 +48,12 @@ def script_names() -> list[str]:
     """Return the names of all scripts."""
     files = (entry.name for entry in _FOLDER.iterdir())
     return sorted(name.removesuffix(".lua") for name in files if name.endswith(".lua") and name[0] != "_")
+
+
+def counter_names() -> frozenset[str]:
+    """Return the names of the ledger's counters that the scripts themselves know."""
+    texts = (_text(entry.name) for entry in _FOLDER.iterdir() if entry.name.endswith(".lua"))
+    return frozenset(name for text in texts for name in _COUNTED.findall(text))
 
 
 @cache

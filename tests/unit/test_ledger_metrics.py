@@ -1,9 +1,7 @@
 """The ledger's metrics: every state, what is overdue, the lane, the memory's forecast and the audit's verdict."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from clocks import Clock
@@ -13,15 +11,13 @@ from prometheus_client.core import Metric
 
 from roark_producer import operations
 from roark_producer.ledger import Ledger
-from roark_producer.ledger_metrics import EVENTS, ledger_families
+from roark_producer.ledger_metrics import ledger_families
 from roark_producer.lifecycle import State
 from roark_producer.operations import Acceptable, Defer, Held
-from roark_producer.records import Snapshot
+from roark_producer.records import Replays, Snapshot
+from roark_producer.replay_jobs import JobState
 from roark_producer.report import CallId
 
-LUA = Path(__file__).parents[2] / "producer" / "roark_producer" / "lua"
-NOT_EVENTS = {"token", "salt", "delivered", "erased"}
-NAMED_BY_THE_CALLER = {"ignored", "rejected_retried", "rejected_discarded"}
 INFINITE = float("inf")
 
 
@@ -150,12 +146,21 @@ def test_the_forecast_is_when_memory_runs_short(bench: Bench) -> None:
     assert told(replace(snapshot, memory=memory))["redis_memory_short_in_seconds", ""] == 100
 
 
-def test_every_counter_of_the_scripts_is_told_as_an_event() -> None:
-    counted = {
-        name for path in LUA.glob("*.lua") for name in re.findall(r"""count\(["'](\w+)["']""", path.read_text("utf-8"))
+def test_everything_that_the_scripts_count_is_told_from_the_start_but_for_states(bench: Bench) -> None:
+    for name in ("salt", "token", "delivered"):
+        bench.ledger.client.hset(bench.ledger.calls.keys.counters, name, 1)
+    told_events = {label for name, label in bench.told() if name == "events_total"}
+    assert {"accepted", "duplicates", "leases_expired", "poisoned", "ignored", "audio_expired"} <= told_events
+    assert not told_events & {"salt", "token", *State}
+
+
+def test_replay_jobs_are_told_by_state(bench: Bench) -> None:
+    replays = Replays(running=2, paused=1, selected=40, sent=5)
+    found = told(replace(bench.snapshot(), replays=replays))
+    assert {state: found["replay_jobs", state] for state in JobState} == {
+        state: getattr(replays, state.value) for state in JobState
     }
-    told_as_events = set(EVENTS) - NAMED_BY_THE_CALLER
-    assert counted - NOT_EVENTS == told_as_events, "a counter that no metric tells: EVENTS in ledger_metrics.py"
+    assert (found["replay_reports", "selected"], found["replay_reports", "sent"]) == (40, 5)
 
 
 def test_no_call_id_becomes_a_label(bench: Bench) -> None:
