@@ -17,10 +17,12 @@ from typing import Self
 
 import msgspec
 
+from roark_ops.changes import changes
 from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
 from roark_ops.patching import Step
+from roark_ops.story import value_of
 from roark_ops.todo import expiring
 from roark_producer import operations
 from roark_producer.assistant import assistant_of
@@ -30,6 +32,7 @@ from roark_producer.logbook import doer
 from roark_producer.operations import Operation
 from roark_producer.packing import DamagedPayload, unpack
 from roark_producer.records import DeadLetter, DeadPage, Entry
+from roark_worker.explain import Explanation, explain
 
 _PAGE = 250
 _MOVED_AT_ONCE = 500
@@ -98,9 +101,26 @@ class DeadLetters:
         access = Access.from_env()
         return cls(access.ledger, by=by, wake=access.wake)
 
-    def groups(self) -> Sequence[Group]:
-        """Return what the dead letters died of, the most frequent first."""
-        return group(self.find())
+    def groups(self, chosen: Filter = EVERYTHING) -> Sequence[Group]:
+        """Return what the dead letters died of, the most frequent first, with what those of a group have in common."""
+        setups = self._ledger.run(operations.setups())
+        letters = (letter for letter, _ in self._walk(chosen, State.DEAD, None, in_full=True))
+        return group(letters, changes(setups))
+
+    def explain(self, group: Group) -> Explanation:
+        """Return what the letters of a group died of in plain words, with what stands in the field of the example."""
+        entry = self.show(group.example) if group.parameter else None
+        last = entry and next((event for event in reversed(entry.history) if "parameter" in event.detail), None)
+        parameter = str(last.detail["parameter"]) if last else group.parameter
+        return explain(
+            group.reason,
+            call_id=group.example,
+            status=group.status,
+            last=group.last,
+            parameter=parameter,
+            value=value_of(entry, parameter) if entry else "",
+            over=group.over,
+        )
 
     def show(self, call_id: str) -> Entry | None:
         """Return everything that is known of a call, payload included; None for one that was never seen."""
@@ -155,22 +175,24 @@ class DeadLetters:
         snapshot = self._ledger.run(operations.snapshot())
         return snapshot.now_ms, snapshot.states[state]
 
-    def _walk(self, chosen: Filter, state: State, behind: "Cursor | None") -> Iterator[tuple[DeadLetter, "Cursor"]]:
+    def _walk(
+        self, chosen: Filter, state: State, behind: "Cursor | None", *, in_full: bool = False
+    ) -> Iterator[tuple[DeadLetter, "Cursor"]]:
         now_ms = behind.now_ms if behind else self._ledger.run(operations.snapshot()).now_ms
         oldest, youngest = chosen.bounds(now_ms)
         last = (behind.since_ms, behind.call_id) if behind else None
         youngest = behind.youngest_ms if behind else youngest
         more = True
         while more:
-            page = self._read(chosen, state, oldest, youngest, last)
+            page = self._read(state, oldest, youngest, last, properties=in_full or chosen.needs_properties)
             youngest, more = page.youngest_ms, page.more
-            for letter in self._with_assistants(chosen, page.letters):
+            for letter in self._with_assistants(page.letters, wanted=in_full or chosen.needs_assistant):
                 last = (letter.since_ms, letter.call_id)
                 if chosen.matches(letter, now_ms):
                     yield letter, Cursor(now_ms, youngest, *last)
 
     def _read(
-        self, chosen: Filter, state: State, oldest: int, youngest: int, behind: tuple[int, str] | None
+        self, state: State, oldest: int, youngest: int, behind: tuple[int, str] | None, *, properties: bool
     ) -> DeadPage:
         return self._ledger.run(
             operations.dead_page(
@@ -179,12 +201,12 @@ class DeadLetters:
                 oldest_ms=oldest,
                 youngest_ms=youngest,
                 behind=behind,
-                properties=chosen.needs_properties,
+                properties=properties,
             )
         )
 
-    def _with_assistants(self, chosen: Filter, letters: Sequence[DeadLetter]) -> Iterator[DeadLetter]:
-        if not chosen.needs_assistant:
+    def _with_assistants(self, letters: Sequence[DeadLetter], *, wanted: bool) -> Iterator[DeadLetter]:
+        if not wanted:
             yield from letters
             return
         # A worker that dies with a report cannot note whose call it was.

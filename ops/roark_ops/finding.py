@@ -16,10 +16,8 @@ from typing import Self
 
 import msgspec
 
-from roark_ops.grouping import Death
-from roark_producer.errors import InvalidReport
+from roark_ops.grouping import Death, properties_of
 from roark_producer.records import DeadLetter
-from roark_producer.slices import members
 
 _NO_STATUS = "none"
 
@@ -181,23 +179,6 @@ class Filter:
         death = Death.of(letter)
         known = (letter.call_id, death.reason, death.last, death.message, death.parameter, letter.assistant)
         return self.text.casefold() in "\n".join((*known, *properties_of(letter).values())).casefold()
-
-
-def properties_of(letter: DeadLetter) -> dict[str, str]:
-    """Return a letter's properties: a string's own text, any other value as it stands in JSON."""
-    if not letter.properties:
-        return {}
-    try:
-        return {name: _plain(value) for name, value in members(letter.properties, "properties").items()}
-    except InvalidReport:
-        return {}
-
-
-def _plain(value: bytes) -> str:
-    try:
-        return msgspec.json.decode(value, type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return value.decode("utf-8", "replace")
 
 
 def _in_words(value: object) -> str:

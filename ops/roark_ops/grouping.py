@@ -1,33 +1,47 @@
-"""Groups dead letters that died of the same thing. Pure.
+"""Groups dead letters that died of the same thing, and finds what those of a group have in common. Pure.
 
-Two letters belong together when reason, status and Roark's message are the same after ids and numbers in the
+Two letters belong together when reason, status and Roark's message are the same after ids, numbers and times in the
 message are folded: "call 7f3a… is 812 s long" and "call 91bc… is 40 s long" say one thing.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from roark_producer.records import DeadLetter
+import msgspec
 
-# A word with a digit in it is an id, a number or a time.
-_VARIABLE = re.compile(r"\+?[\w-]*\d[\w-]*(?:[.:]\d+)*")
+from roark_ops.changes import SetupChange, before
+from roark_producer.errors import InvalidReport
+from roark_producer.records import DeadLetter
+from roark_producer.slices import members
+
+# A time is one thing however finely it is told; any other word with a digit in it is an id or a number.
+_VARIABLE = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d+)*"
+)
 _FOLDED = "#"
 _NAME_LENGTH = 8
 _KNOWN_DEATHS = 4096
+_MOST_DIFFERENT = 2000
+_MOST_SHARED = 3
+_ALMOST_ALL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What a letter died of. `last` is the code of the last attempt, where `reason` is not that code itself."""
+    """What a letter died of. `last` is the code of the last attempt, where `reason` is not that code itself.
+
+    `over` says why there was no other try: `attempts` or `age`, "" where that was not the reason.
+    """
 
     reason: str
     status: int
     message: str
     parameter: str
     last: str
+    over: str = ""
 
     @classmethod
     def of(cls, letter: DeadLetter) -> "Death":
@@ -39,6 +53,7 @@ class Death:
             message=str(detail.get("message", "")),
             parameter=str(detail.get("parameter", "")),
             last=str(detail.get("reason", "")),
+            over=str(detail.get("over", "")),
         )
 
     @property
@@ -48,19 +63,36 @@ class Death:
 
     def folded(self) -> "Death":
         """Return it with the ids and numbers in its texts folded: what a group has in common."""
-        return Death(self.reason, self.status, fold(self.message), fold(self.parameter), self.last)
+        return Death(self.reason, self.status, fold(self.message), fold(self.parameter), self.last, self.over)
 
 
 @lru_cache(_KNOWN_DEATHS)
 def _name(death: Death) -> str:
     folded = death.folded()
-    text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last))
+    text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last, folded.over))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What most letters of a group have in common: an assistant, or a property's value.
+
+    `what` is `assistant` or `property NAME`; `count` of them have it, the first of those died at `since_ms`.
+    """
+
+    what: str
+    value: str
+    count: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came."""
+    """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came.
+
+    `shared` is what at least four of five have in common, `changed` what changed in the half hour before the first one
+    died. `edited` of them a person has changed.
+    """
 
     name: str
     reason: str
@@ -68,19 +100,28 @@ class Group:
     message: str
     parameter: str
     last: str
+    over: str
     count: int
     first_ms: int
     last_ms: int
     example: str
+    edited: int = 0
+    shared: tuple[Shared, ...] = ()
+    changed: tuple[SetupChange, ...] = ()
 
 
-def group(letters: Iterable[DeadLetter]) -> list[Group]:
-    """Return the groups, the largest first."""
-    found: dict[Death, Group] = {}
+def group(letters: Iterable[DeadLetter], changes: Sequence[SetupChange] = ()) -> list[Group]:
+    """Return the groups, the largest first. `changes` are all that are known."""
+    found: dict[str, _Gathered] = {}
     for letter in letters:
-        key = Death.of(letter).folded()
-        found[key] = _with(found.get(key), key, letter)
-    return sorted(found.values(), key=lambda group: (-group.count, group.first_ms))
+        death = Death.of(letter)
+        name = death.group
+        gathered = found.get(name)
+        if gathered is None:
+            gathered = found[name] = _Gathered(name, death.folded(), letter)
+        gathered.add(letter)
+    groups = [one.group(changes) for one in found.values()]
+    return sorted(groups, key=lambda group: (-group.count, group.first_ms))
 
 
 def fold(message: str) -> str:
@@ -88,17 +129,74 @@ def fold(message: str) -> str:
     return _VARIABLE.sub(_FOLDED, message)
 
 
-def _with(before: Group | None, key: Death, letter: DeadLetter) -> Group:
-    newer = before is None or letter.since_ms >= before.last_ms
-    return Group(
-        name=key.group,
-        reason=key.reason,
-        status=key.status,
-        message=key.message,
-        parameter=key.parameter,
-        last=key.last,
-        count=before.count + 1 if before else 1,
-        first_ms=min(before.first_ms, letter.since_ms) if before else letter.since_ms,
-        last_ms=letter.since_ms if newer or before is None else before.last_ms,
-        example=letter.call_id if newer or before is None else before.example,
-    )
+def properties_of(letter: DeadLetter) -> dict[str, str]:
+    """Return a letter's properties: a string's own text, any other value as it stands in JSON."""
+    if not letter.properties:
+        return {}
+    try:
+        return {name: _plain(value) for name, value in members(letter.properties, "properties").items()}
+    except InvalidReport:
+        return {}
+
+
+def _plain(value: bytes) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return value.decode("utf-8", "replace")
+
+
+class _Gathered:
+    """What is known so far of a group while letters are read; takes bounded memory."""
+
+    def __init__(self, name: str, death: Death, letter: DeadLetter) -> None:
+        self._name = name
+        self._death = death
+        self._count = self._edited = 0
+        self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter.call_id
+        # (what, value) → how many have it, and when the first of them died.
+        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add(self, letter: DeadLetter) -> None:
+        self._count += 1
+        self._edited += letter.edited
+        self._first_ms = min(self._first_ms, letter.since_ms)
+        if letter.since_ms >= self._last_ms:
+            self._last_ms, self._example = letter.since_ms, letter.call_id
+        if letter.assistant:
+            self._note(("assistant", letter.assistant), letter.since_ms)
+        for name, value in properties_of(letter).items():
+            self._note((f"property {name}", value), letter.since_ms)
+
+    def _note(self, what: tuple[str, str], since_ms: int) -> None:
+        count, first_ms = self._seen.get(what, (0, since_ms))
+        # What most have in common comes early; what differs from letter to letter is not worth the memory.
+        if count or len(self._seen) < _MOST_DIFFERENT:
+            self._seen[what] = (count + 1, min(first_ms, since_ms))
+
+    def group(self, changes: Sequence[SetupChange]) -> Group:
+        return Group(
+            name=self._name,
+            reason=self._death.reason,
+            status=self._death.status,
+            message=self._death.message,
+            parameter=self._death.parameter,
+            last=self._death.last,
+            over=self._death.over,
+            count=self._count,
+            first_ms=self._first_ms,
+            last_ms=self._last_ms,
+            example=self._example,
+            edited=self._edited,
+            shared=self._shared(),
+            changed=before(changes, self._first_ms),
+        )
+
+    def _shared(self) -> tuple[Shared, ...]:
+        # What one letter alone has, it has in common with nobody; whose assistant it was is worth knowing all the same.
+        found = [
+            Shared(what, value, count, since_ms)
+            for (what, value), (count, since_ms) in self._seen.items()
+            if count >= self._count * _ALMOST_ALL and (self._count > 1 or what == "assistant")
+        ]
+        return tuple(sorted(found, key=lambda one: (one.what != "assistant", -one.count, one.what))[:_MOST_SHARED])

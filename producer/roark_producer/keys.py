@@ -69,6 +69,8 @@ class Keys:
     """ZSET number by time of the end (ms): the same."""
     retention: str
     """HASH about what is removed by age: for dead and discarded the window, the notice, what was announced when."""
+    setups: str
+    """LIST of `first latest starts JSON`: how the workers were set up, the newest last (see `lua/note_setup.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -103,6 +105,7 @@ class Keys:
             replay_past=base + "replay:past",
             replay_ended=base + "replay:ended",
             retention=base + "retention",
+            setups=base + "setups",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -20,10 +20,12 @@ from roark_producer.records import (
     DeadPage,
     Entry,
     Rejected,
+    Setup,
     Snapshot,
     parse_dead_page,
     parse_entry,
     parse_rejected,
+    parse_setup,
     parse_snapshot,
 )
 from roark_producer.report import CallId
@@ -427,6 +429,16 @@ def dead_page(
     since, call_id = behind or ("", "")
     args = (state, oldest_ms, youngest_ms, since, call_id, most, int(properties))
     return Operation("dead", args, parse_dead_page)
+
+
+def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
+    """Keep how a worker is set up; return whether it is another set-up than the last one."""
+    return Operation("note_setup", (facts, int(started), most), bool)
+
+
+def setups() -> Operation[list[Setup]]:
+    """How the workers were set up, the oldest first."""
+    return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
 def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[bool]:

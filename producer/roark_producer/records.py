@@ -267,6 +267,28 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How workers were set up, and when the first and the latest of them started with it or noticed it (Unix ms).
+
+    `token` is a mark that is another one for another token. `settings` are those that differ from their defaults.
+    """
+
+    first_ms: int
+    latest_ms: int
+    starts: int
+    version: str
+    token: str
+    settings: dict[str, str]
+
+
+def parse_setup(line: bytes) -> Setup:
+    """Read one line of `setups.lua`."""
+    first, latest, starts, facts = line.split(b" ", 3)
+    said = msgspec.json.decode(facts)
+    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"])
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """What came in and could not be used. `digest` names it; `field` and `problem` say why; Unix ms.
 

@@ -1,10 +1,13 @@
 """Dead letters that died of the same thing are one group."""
 
+from dataclasses import replace
+
 import pytest
 
-from roark_ops.grouping import fold, group
+from roark_ops.changes import SetupChange, changes
+from roark_ops.grouping import Death, Shared, fold, group
 from roark_producer.lifecycle import State
-from roark_producer.records import DeadLetter, Event, Record
+from roark_producer.records import DeadLetter, Event, Record, Setup
 
 
 def letter(call_id: str, message: str, *, at_ms: int = 1000, note: str = "http_422", **detail: object) -> DeadLetter:
@@ -50,3 +53,43 @@ def test_letters_without_a_history_are_grouped_by_their_reason() -> None:
     record = Record(State.DEAD, "print", 1, 5, 1, 3, 0, "fresh", False, "poison")
     (found,) = group([DeadLetter("c-1", 5, record, ()), DeadLetter("c-2", 6, record, ())])
     assert (found.count, found.reason, found.status, found.message) == (2, "poison", 0, "")
+
+
+def test_a_group_has_the_same_name_everywhere_and_another_cause_another_one() -> None:
+    one, other = letter("c-1", "line 5"), letter("c-2", "line 77")
+    assert Death.of(one).group == Death.of(other).group == "cf948397"
+    assert Death.of(letter("c-3", "row 5")).group != Death.of(one).group
+
+
+def test_times_are_folded_too() -> None:
+    message = "endedAt 2026-01-31T10:00:00.123Z is before 2026-01-31T10:05:00+00:00 (10:02, 3 pm)"
+    assert fold(message) == "endedAt # is before # (#, # pm)"
+
+
+def test_what_four_of_five_have_in_common_is_told_and_what_one_alone_has_is_not() -> None:
+    letters = [
+        replace(letter(f"c-{n}", "a"), assistant="A7" if n < 8 else f"A{n}", since_ms=1000 + n) for n in range(10)
+    ]
+    letters = [replace(one, properties=b'{"id":"%d","tenant":"acme"}' % n) for n, one in enumerate(letters)]
+    (found,) = group(letters)
+    assert found.shared == (Shared("assistant", "A7", 8, 1000), Shared("property tenant", "acme", 10, 1000))
+
+
+def test_what_changed_in_the_half_hour_before_is_beside_the_group() -> None:
+    died = 10_000_000
+    at = [died - 1_800_001, died - 60_000, died + 60_000, died + 60_001]
+    (found,) = group([letter("c-1", "a", at_ms=died)], [SetupChange(ms, "the token") for ms in at])
+    assert [change.at_ms for change in found.changed] == at[1:3]
+
+
+def test_differences_of_two_setups_are_told_in_words() -> None:
+    old = Setup(1, 5, 2, "0.1.0", "aa", {"ROARK_BASE_URL": "https://a", "ROARK_INGEST_MAX_ATTEMPTS": "3"})
+    new = Setup(9, 9, 1, "0.2.0", "bb", {"ROARK_BASE_URL": "https://b"})
+    assert [(change.at_ms, change.what) for change in changes([old, new])] == [
+        (5, "workers were started"),
+        (9, "the version: 0.1.0 → 0.2.0"),
+        (9, "Roark's token is another one"),
+        (9, "ROARK_BASE_URL: https://a → https://b"),
+        (9, "ROARK_INGEST_MAX_ATTEMPTS: 3 → the default"),
+        (9, "workers were started"),
+    ]

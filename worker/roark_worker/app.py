@@ -44,6 +44,7 @@ from roark_worker.event_sender import EventSender
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
+from roark_worker.setup_notes import SetupNotes
 from roark_worker.tick import Tick
 
 logger = logging.getLogger(__name__)
@@ -159,6 +160,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             is_draining=lambda: engine.is_draining,
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
+            note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
         )
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)

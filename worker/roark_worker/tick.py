@@ -50,6 +50,7 @@ class Tick:
         is_draining: Callable[[], bool],
         give_up: Callable[[], None],
         tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
+        note_setup: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -58,6 +59,7 @@ class Tick:
         self._is_draining = is_draining
         self._give_up = give_up
         self._tell_poisoned = tell_poisoned
+        self._note_setup = note_setup
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
@@ -95,6 +97,7 @@ class Tick:
         Raises LedgerUnavailable when Redis is away.
         """
         self._promote()
+        self._note_setup()
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False

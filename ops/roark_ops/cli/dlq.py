@@ -79,15 +79,20 @@ def _cursor(text: str) -> "Cursor | None":
         fail(f"--cursor {shown(text)}: that is no cursor; it is told where a list is cut.", USAGE)
 
 
-def groups(*, as_json: AsJson = False) -> None:
-    """What the dead letters died of: letters with the same reason and message are one group."""
+@filtered
+def groups(*, chosen: "Filter", as_json: AsJson = False) -> None:
+    """What the dead letters died of: letters with the same reason and message, ids and numbers aside, are one group.
+
+    Each with what its letters have in common (an assistant, a property), what changed just before the first of them
+    died (the workers' version, settings or token), what it means, and what to do.
+    """
     from roark_ops.access import Access
     from roark_ops.cli.dlq_view import show_groups
     from roark_ops.dead_letters import DeadLetters
 
     with Access.from_env() as access:
-        found = DeadLetters(access.ledger, by="").groups()
-    show_groups(found, as_json=as_json)
+        desk = DeadLetters(access.ledger, by="")
+        show_groups(desk, desk.groups(chosen), as_json=as_json)
 
 
 def show(call_id: CallIdArgument, *, payload: Payload = False, as_json: AsJson = False) -> None:

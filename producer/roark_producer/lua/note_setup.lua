@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- Keeps how the workers are set up, and since when, so that a failure can be laid beside what changed just before it.
+--
+-- One line for each set-up that differs from the one before, the newest last; the oldest go. A worker that starts with
+-- the set-up that is known is counted in its line, so that one that starts again and again pushes nothing out.
+--
+-- ARGV  1 now   2 the set-up (JSON)   3 started: 1 when a worker starts with it, 0 when one that runs notices it
+--       4 most lines
+-- Returns 1 when it is another set-up than the last one, else 0.
+
+local function line(first, latest, starts) return table.concat({ first, latest, starts, ARGV[2] }, ' ') end
+
+local last = redis.call('LINDEX', KEY.setups, -1)
+if last then
+  local first, latest, starts, said = string.match(last, '^(%d+) (%d+) (%d+) (.*)$')
+  if said == ARGV[2] then
+    if ARGV[3] == '1' then redis.call('LSET', KEY.setups, -1, line(first, now, starts + 1)) end
+    return 0
+  end
+end
+redis.call('RPUSH', KEY.setups, line(now, now, ARGV[3]))
+redis.call('LTRIM', KEY.setups, -ARGV[4], -1)
+return 1
