@@ -10,9 +10,11 @@ READY  := $(VENV)/.ready
 PEERS  := .venv-bench
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
+# Marked tests with a target of their own: long, or in need of a program that is no Python.
+LONG   := chaos or docker or browser or monitoring or shift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser fuzz docker-test monitoring lock env-example clean
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +28,16 @@ up: $(READY) ## the whole pipeline against the real Roark (needs ROARK_API_BEARE
 test: lint quick ## everything that CI runs: ruff, import-linter, mypy, and all tests but the long ones
 
 quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
-	$(BIN)/python -m pytest -m "not chaos and not docker and not browser and not monitoring" -q -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not ($(LONG))" -q -n 2 --dist worksteal $(ARGS)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
 
 browser: $(READY) ## look at Flower in a real Chromium, and keep the pictures (needs chromium and chromium-driver)
 	PICTURES=ops/docs/pictures $(BIN)/python -m pytest tests/browser -q $(ARGS)
+
+shift: $(READY) ## an operator's shift with 30,000 reports and three faults, typed into a terminal (needs tmux and jq)
+	$(BIN)/python -m pytest tests/acceptance/test_operators_shift.py -q -s $(ARGS)
 
 fuzz: $(READY) ## a million bodies through the report parser, a hundred thousand through the webhook
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
