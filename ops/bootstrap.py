@@ -41,7 +41,7 @@ def main(environment: Path) -> None:
         make(environment, python)
     say(f"what is needed is installed into {environment.name}, at the versions of constraints.txt")
     pip(python, "hatchling", "editables")
-    pip(python, "--no-build-isolation", "--editable", f"{ROOT}[dev]")
+    pip(python, "--no-build-isolation", "--editable", f"{ROOT}[dev,otel]")
 
 
 def has_pip(python: Path) -> bool:

@@ -1,6 +1,8 @@
 """How a report lies in Redis: its properties as they are, its payload compressed.
 
-    packed = length of the properties (4 bytes, big-endian) + properties (JSON object or empty) + zstd(payload)
+    packed = head (4 bytes, big-endian) + trace (25 bytes or none) + properties (JSON object or none) + zstd(payload)
+
+The head is the length of the properties; its highest bit says that a trace's context is there (see `tracing.py`).
 
 The payload is the sender's own bytes and comes back as such, or not at all: zstd keeps a checksum of it. Reports
 compress 8 to 10 times; level 1 costs 0.06 ms for 70 kB, and level 3 would save 3 % more for a third more time.
@@ -14,7 +16,9 @@ import zstandard
 
 from roark_producer.errors import IngestError
 
-_LENGTH = struct.Struct(">I")
+TRACE_BYTES = 25
+_HEAD = struct.Struct(">I")
+_TRACED = 1 << 31
 _LEVEL = 1
 _local = threading.local()
 
@@ -30,9 +34,10 @@ class DamagedPayload(IngestError):
     """What lies in Redis is not what was packed."""
 
 
-def pack(payload: bytes, properties: bytes = b"") -> bytes:
-    """Return `payload` and `properties` in the form that the ledger keeps."""
-    return _LENGTH.pack(len(properties)) + properties + _compressor().compress(payload)
+def pack(payload: bytes, properties: bytes = b"", trace: bytes = b"") -> bytes:
+    """Return `payload` and `properties` in the form that the ledger keeps; `trace` has 25 bytes or none."""
+    head = len(properties) | (_TRACED if trace else 0)
+    return _HEAD.pack(head) + trace + properties + _compressor().compress(payload)
 
 
 def unpack(packed: bytes) -> Unpacked:
@@ -41,12 +46,19 @@ def unpack(packed: bytes) -> Unpacked:
     Raises DamagedPayload when the bytes were not made by `pack`.
     """
     try:
-        (length,) = _LENGTH.unpack_from(packed)
-        start = _LENGTH.size + length
-        return Unpacked(_decompressor().decompress(packed[start:]), packed[_LENGTH.size : start])
+        (head,) = _HEAD.unpack_from(packed)
+        first = _HEAD.size + (TRACE_BYTES if head & _TRACED else 0)
+        start = first + (head & ~_TRACED)
+        return Unpacked(_decompressor().decompress(packed[start:]), packed[first:start])
     except (struct.error, zstandard.ZstdError, MemoryError) as error:
         # MemoryError: a damaged header may promise any size.
         raise DamagedPayload(f"a stored payload cannot be read: {error}") from error
+
+
+def trace_of(packed: bytes) -> bytes:
+    """Return the trace's context that was kept with a report, empty where none was. Costs next to nothing."""
+    is_traced = len(packed) >= _HEAD.size + TRACE_BYTES and packed[0] & 0x80
+    return packed[_HEAD.size : _HEAD.size + TRACE_BYTES] if is_traced else b""
 
 
 def _compressor() -> zstandard.ZstdCompressor:

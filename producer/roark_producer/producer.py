@@ -22,13 +22,14 @@ from roark_producer import operations
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
-from roark_producer.errors import InvalidReport
+from roark_producer.errors import IngestError, InvalidReport
 from roark_producer.ledger import Ledger
 from roark_producer.operations import Acceptable, Result
 from roark_producer.packing import pack
 from roark_producer.properties import Scalar, gather
 from roark_producer.report import OtherMessage, Report, read_message
 from roark_producer.settings import IngestSettings
+from roark_producer.tracing import Accepting, Traces
 
 _BATCH_REPORTS = 64
 _BATCH_BYTES = 2_000_000
@@ -60,8 +61,9 @@ class Intake:
         *,
         query: Mapping[str, str] | None = None,
         properties: Mapping[str, Scalar] | None = None,
+        trace: bytes = b"",
     ) -> Acceptable | OtherMessage:
-        """Return a report ready for `accept`, or the message that is none.
+        """Return a report ready for `accept`, or the message that is none. `trace` is kept with the report.
 
         Raises InvalidReport when it cannot be used.
         """
@@ -72,7 +74,7 @@ class Intake:
             case OtherMessage():
                 return message
             case Report(call_id, payload, fingerprint, expires_ms):
-                packed = pack(payload, gather(self._rules, payload, query, properties))
+                packed = pack(payload, gather(self._rules, payload, query, properties), trace)
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
 
@@ -94,6 +96,7 @@ class Producer:
         *,
         source: str = "python",
         close_too: Callable[[], object] = lambda: None,
+        traces: Traces | None = None,
     ) -> None:
         self.ledger = ledger
         self._settings = settings
@@ -101,6 +104,7 @@ class Producer:
         self._close_too = close_too
         self._intake = Intake(settings)
         self._source = source
+        self._traces = traces
 
     @classmethod
     def from_env(cls, *, source: str = "python") -> Self:
@@ -114,12 +118,13 @@ class Producer:
     @classmethod
     def from_settings(cls, settings: IngestSettings, *, source: str = "python") -> Self:
         """Return a producer for these settings; raises as `from_env` does."""
+        traces = Traces.wanted(settings)
         url = redis_url(secret_text(settings.redis_url), settings.data_dir)
         client = connect(url)
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
         wake_ups = WakeUps(secret_text(settings.broker_url) or url)
-        return cls(ledger, settings, wake_ups.publish, source=source, close_too=wake_ups.close)
+        return cls(ledger, settings, wake_ups.publish, source=source, close_too=wake_ups.close, traces=traces)
 
     def submit(
         self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
@@ -148,9 +153,11 @@ class Producer:
         receipts: list[Receipt | None] = [None] * len(bodies)
         acceptable: dict[int, Acceptable] = {}
         rejected: list[operations.Operation[bool]] = []
+        spans: dict[int, Accepting] = {}
         for place, body in enumerate(bodies):
+            span = self._traces.accept() if self._traces else None
             try:
-                prepared = self._intake.prepare(body, properties=properties)
+                prepared = self._intake.prepare(body, properties=properties, trace=span.context if span else b"")
             except InvalidReport as error:
                 rejected.append(rejection(body, error, source=self._source, most=self._settings.rejected_max))
                 receipts[place] = Receipt(None, "rejected", str(error))
@@ -159,11 +166,24 @@ class Producer:
                 receipts[place] = Receipt(None, "ignored", f"type is {prepared.type}")
             else:
                 acceptable[place] = prepared
+                spans |= {place: span} if span else {}
         ignored = sum(1 for receipt in receipts if receipt and receipt.result == "ignored")
         self._keep(rejected, ignored)
-        for place, result in zip(acceptable, self.accept(list(acceptable.values())), strict=True):
+        for place, result in zip(acceptable, self._accept(acceptable, spans), strict=True):
             receipts[place] = Receipt(acceptable[place].call_id, result.value)
         yield from (receipt for receipt in receipts if receipt)
+
+    def _accept(self, acceptable: Mapping[int, Acceptable], spans: Mapping[int, Accepting]) -> tuple[Result, ...]:
+        try:
+            results = self.accept(list(acceptable.values()))
+        except IngestError as error:
+            for span in spans.values():
+                span.fail(error)
+            raise
+        for (place, report), result in zip(acceptable.items(), results, strict=True):
+            if place in spans:
+                spans[place].end(report.call_id, result.value)
+        return results
 
     def _keep(self, rejected: list[operations.Operation[bool]], ignored: int) -> None:
         if rejected:

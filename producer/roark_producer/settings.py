@@ -132,6 +132,9 @@ class IngestSettings(FromEnvironment):
     properties_from_report: dict[str, str] = Field(
         {}, description='JSON object: property name to path in the report, {"tenant":"call.metadata.tenant"}'
     )
+    traces: Literal["off", "on"] = Field(
+        "off", description="OpenTelemetry traces, to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
 

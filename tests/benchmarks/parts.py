@@ -91,6 +91,8 @@ def switches(plan: Plan) -> list[Row]:
     some = [
         (ours("as it comes"), "always"),
         (ours("no line in the log for each delivery", log_level="warning"), "always"),
+        (ours("Flower is told of no report", flower_events="off"), "always"),
+        (ours("Flower is told of every report", flower_successes_per_second="1000000"), "always"),
         (ours("the disk is synced once a second", durability="memory"), "everysec"),
     ]
     return _rounds(

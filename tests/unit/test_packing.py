@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.packing import DamagedPayload, pack, unpack
+from roark_producer.packing import TRACE_BYTES, DamagedPayload, pack, trace_of, unpack
 
 
 @given(st.binary(), st.binary())
@@ -79,3 +79,17 @@ def test_the_error_does_not_quote_the_payload() -> None:
         unpack(pack(b"x", b'{"name":"secret"}')[:-3] + b"secret")
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_traces_context_lies_in_front_and_changes_nothing_else() -> None:
+    payload, properties, trace = b'{"a":1}', b'{"b":2}', bytes(range(TRACE_BYTES))
+    packed = pack(payload, properties, trace)
+    assert unpack(packed) == (payload, properties)
+    assert trace_of(packed) == trace
+    assert len(packed) == len(pack(payload, properties)) + TRACE_BYTES
+
+
+@given(st.binary(max_size=40))
+def test_what_was_packed_without_a_trace_has_none(packed: bytes) -> None:
+    assert trace_of(pack(packed)) == b""
+    assert len(trace_of(packed)) in {0, TRACE_BYTES}

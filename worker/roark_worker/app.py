@@ -35,6 +35,7 @@ from roark_producer.ledger import AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
+from roark_producer.tracing import Traces
 from roark_worker.auditing import Auditor
 from roark_worker.celery_events import CeleryEvents
 from roark_worker.counting import Counts
@@ -122,10 +123,17 @@ def _event_sender_of(_pid: int) -> EventSender:
     return sender
 
 
+@cache
+def traces() -> Traces | None:
+    """Return what makes spans; None where nobody wants them."""
+    return Traces.wanted(ingest_settings())
+
+
 def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
-    return Delivery(ledger, Roark(settings, Token.of(settings)), settings, events=event_sender(), counts=counts())
+    roark = Roark(settings, Token.of(settings))
+    return Delivery(ledger, roark, settings, events=event_sender(), counts=counts(), traces=traces())
 
 
 engine = Engine(_make_delivery)
@@ -201,6 +209,7 @@ def _start_metrics_page(ledger: Ledger) -> MetricsPage | None:
 
 def _check(ledger: Ledger) -> None:
     worker_settings().require_token()
+    traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))
         event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)

@@ -26,7 +26,8 @@ from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Defer, Held, LaneState
-from roark_producer.packing import DamagedPayload, unpack
+from roark_producer.packing import DamagedPayload, trace_of, unpack
+from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
 from roark_worker.event_sender import EventSender
 from roark_worker.report_events import started
@@ -106,9 +107,11 @@ class Delivery:
         *,
         events: EventSender | None = None,
         counts: Counts | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._ledger = ledger
         self._counts = counts or Counts.unshared()
+        self._traces = traces
         self._roark = roark
         self._settings = settings
         self._chance = chance
@@ -178,7 +181,7 @@ class Delivery:
         wanted = min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
-        asked = asyncio.get_running_loop().time()
+        asked, asked_ns = asyncio.get_running_loop().time(), time.time_ns()
         claim = await self._ledger.run(
             operations.claim(
                 wanted=wanted,
@@ -190,15 +193,22 @@ class Delivery:
         )
         self._counts.claimed(claim, asyncio.get_running_loop().time() - asked)
         for report in claim.reports:
-            self._start(report)
+            self._start(report, self._span_of(report, asked_ns))
         self._counts.in_flight(self._uploading)
         return claim
 
-    def _start(self, report: Claimed) -> None:
+    def _span_of(self, report: Claimed, asked_ns: int) -> Uploading | None:
+        kept = trace_of(report.packed) if self._traces else b""
+        if not (self._traces and kept):
+            return None
+        attempt = report.attempts + 1
+        return self._traces.claimed(kept, report.call_id, attempt=attempt, age_ms=report.age_ms, asked_ns=asked_ns)
+
+    def _start(self, report: Claimed, span: Uploading | None) -> None:
         in_hand = _InHand(Held(report.call_id, report.token), time.time(), report.revision)
         self._in_hand[in_hand.held] = in_hand
         self._uploading += 1
-        in_hand.task = asyncio.create_task(self._deliver(report))
+        in_hand.task = asyncio.create_task(self._deliver(report, span))
         in_hand.task.add_done_callback(lambda task: self._check(in_hand.held, task))
 
     def _check(self, held: Held, task: "asyncio.Task[None]") -> None:
@@ -233,25 +243,34 @@ class Delivery:
             return
         await asyncio.sleep(asking_again)
 
-    async def _deliver(self, report: Claimed) -> None:
+    async def _deliver(self, report: Claimed, span: Uploading | None) -> None:
         """One report: unpack, post, judge, decide."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        verdict = await self._attempt(report)
+        try:
+            verdict = await self._attempt(report, span)
+        except asyncio.CancelledError:
+            if span:
+                span.end("release", status=0, reason="cancelled")
+            raise
         duration = loop.time() - started
         self._counts.attempted(verdict, duration)
         attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
         settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
+        if span:
+            outcome = type(settlement).__name__.lower()
+            span.end(outcome, status=verdict.status, reason=getattr(verdict, "reason", ""))
         _tell(attempt, settlement)
         self._settling.add(settlement)
 
-    async def _attempt(self, report: Claimed) -> Verdict:
+    async def _attempt(self, report: Claimed, span: Uploading | None) -> Verdict:
         try:
             body = upload_body(unpack(report.packed), revision=report.revision)
         except DamagedPayload as error:
             return Refused("damaged", message=str(error))
         try:
-            answer = await self._roark.upload(body)
+            told = span.traceparent if span and self._settings.traceparent_to_roark else ""
+            answer = await self._roark.upload(body, traceparent=told)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
         return judge(answer, datetime.now(UTC))

@@ -127,8 +127,8 @@ class Roark:
             reraise=True,
         )
 
-    async def upload(self, body: bytes) -> Answer:
-        """Post one report and return Roark's answer, whatever it is.
+    async def upload(self, body: bytes, *, traceparent: str = "") -> Answer:
+        """Post one report and return Roark's answer, whatever it is. `traceparent` is sent where it is given.
 
         Raises UploadFailed when no answer came.
         """
@@ -136,10 +136,10 @@ class Roark:
         started = loop.time()
         try:
             try:
-                return await self._post(body)
+                return await self._post(body, traceparent)
             except _DROPPED as error:
                 async with asyncio.timeout_at(started + self._upload_seconds):
-                    return await self._post_again(body, error)
+                    return await self._post_again(body, traceparent, error)
         # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UploadFailed("timeout", self._what_was_late(error, loop.time() - started)) from None
@@ -156,19 +156,22 @@ class Roark:
             return f"no connection within {self._connect_seconds:g} s"
         return f"no answer within {self._upload_seconds:g} s"
 
-    async def _post_again(self, body: bytes, error: Exception) -> Answer:
+    async def _post_again(self, body: bytes, traceparent: str, error: Exception) -> Answer:
         # tenacity starts from the failure of the first try: around every upload it would cost some 8 % of it.
         failed = [error]
 
         async def next_try() -> Answer:
             if failed:
                 raise failed.pop()
-            return await self._post(body)
+            return await self._post(body, traceparent)
 
         return await self._retrying(next_try)
 
-    async def _post(self, body: bytes) -> Answer:
-        return await self._carrier.post(self._current_headers(), body)
+    async def _post(self, body: bytes, traceparent: str) -> Answer:
+        headers = self._current_headers()
+        if traceparent:
+            headers = httpx.Headers({**headers, "traceparent": traceparent})
+        return await self._carrier.post(headers, body)
 
     def _current_headers(self) -> httpx.Headers:
         token = self._token.current()

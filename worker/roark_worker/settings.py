@@ -78,6 +78,7 @@ class WorkerSettings(FromEnvironment):
     replay_keep_days: float = Field(0, ge=0, description="how long an ended replay job is shown; 0: for good")
     keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
     audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
+    traceparent_to_roark: bool = Field(False, description="send the trace's id to Roark with each upload: on, off")
     flower_events: bool = Field(True, description="tell Flower what becomes of each report: on, off")
     flower_successes_per_second: float = Field(
         100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"

@@ -34,6 +34,7 @@ from roark_producer.producer import Intake, rejection
 from roark_producer.report import OtherMessage
 from roark_producer.settings import IngestSettings
 from roark_producer.spool import SpoolFull
+from roark_producer.tracing import Accepting, Traces
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import Answer
@@ -58,6 +59,7 @@ def create_app(
     tally: Tally,
     metrics: WebhookMetrics,
     spooling: Spooling | None = None,
+    traces: Traces | None = None,
 ) -> Starlette:
     """Return the application that takes reports at `path`, with or without a slash behind it."""
     vapi = VapiRoute(
@@ -68,6 +70,7 @@ def create_app(
         tally=tally,
         metrics=metrics,
         spooling=spooling,
+        traces=traces,
     )
     service = _Service(ledger, metrics, spooling)
     return Starlette(
@@ -95,8 +98,10 @@ class VapiRoute:
         tally: Tally,
         metrics: WebhookMetrics,
         spooling: Spooling | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._spooling = spooling
+        self._traces = traces
         self._settings = settings
         self._bodies = Bodies(most_bytes=settings.max_report_bytes, seconds=body_seconds)
         self._intake = Intake(settings)
@@ -141,26 +146,34 @@ class VapiRoute:
             self._bodies.done(body)
 
     async def _take(self, scope: Scope, body: bytes) -> Answer:
+        sent = header(scope["headers"], b"traceparent").decode("latin-1") if self._traces else ""
+        span = self._traces.accept(sent) if self._traces else None
         try:
-            match self._intake.prepare(body, query=self._query(scope)):
+            match self._intake.prepare(body, query=self._query(scope), trace=span.context if span else b""):
                 case Acceptable() as report:
-                    return await self._accept(report, scope, body)
+                    return await self._accept(report, scope, body, span)
                 case OtherMessage(message_type):
                     self._tally.ignore(message_type)
                     return answers.IGNORED
         except InvalidReport as error:
             return await self._reject(scope, body, error)
 
-    async def _accept(self, report: Acceptable, scope: Scope, body: bytes) -> Answer:
+    async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> Answer:
         started = time.perf_counter()
         try:
             if self._spooling and await self._spooling.takes_over():
+                if span:
+                    span.end(report.call_id, "spooled")
                 return await self._spool(scope, body, answers.spooled(report.call_id))
             result = await self._commit.accept(report)
-        except (LedgerUnavailable, SpoolFull) as error:
-            return await self._last_defence(scope, body, error, answers.spooled(report.call_id))
-        except LedgerError as error:
+        except (LedgerError, SpoolFull) as error:
+            if span:
+                span.fail(error)
+            if isinstance(error, LedgerUnavailable | SpoolFull):
+                return await self._last_defence(scope, body, error, answers.spooled(report.call_id))
             return answers.unavailable(error)
+        if span:
+            span.end(report.call_id, result.value)
         self._metrics.stored(time.perf_counter() - started)
         event(logger, "accept", level=logging.DEBUG, call_id=report.call_id, result=result.value)
         return answers.stored(result, report.call_id)

@@ -31,6 +31,7 @@ from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import Intake, secret_text
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.spool import Spool, pending
+from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
 from roark_producer.webhook.authentication import Gate, OpenGate
@@ -66,6 +67,7 @@ def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
 async def _serve(
     ingest: IngestSettings, webhook: WebhookSettings, gate: Gate, url: str, listener: socket.socket
 ) -> None:
+    traces = Traces.wanted(ingest)
     async with _parts(ingest, webhook, url) as parts:
         app = create_app(
             path=webhook.webhook_path,
@@ -80,6 +82,7 @@ async def _serve(
                 spool_max_bytes=webhook.spool_max_bytes if webhook.spool else 0,
             ),
             spooling=parts.spooling,
+            traces=traces,
         )
         address = f"{_address(listener)}{webhook.webhook_path}"
 
