@@ -11,7 +11,7 @@ PEERS  := .venv-bench
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or docker or browser or monitoring or shift
+LONG   := chaos or docker or docs or browser or monitoring or shift
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean
@@ -52,6 +52,9 @@ bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, u
 bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in under five minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --quick --peers $(PEERS) $(ARGS)
 
+docs-test: $(READY) ## every command line of README.md and ops/docs, against a real pipeline
+	$(BIN)/python -m pytest tests/docs -q $(ARGS)
+
 docker-test: $(READY) ## docker-compose.yml in a real engine, parts of it killed (makes engine and images if need be)
 	tests/docker/prepare.sh $(DOCKER)
 	set -a; . $(DOCKER)/environment; set +a; $(BIN)/python -m pytest tests/docker -m docker -q -s $(ARGS); \
@@ -70,8 +73,9 @@ format: $(READY) ## let ruff write what it can
 lock: $(READY) ## resolve all versions anew into constraints.txt
 	$(BIN)/python ops/lock.py
 
-env-example: $(READY) ## write .env.example from the settings
+env-example: $(READY) ## write .env.example, and the table in ops/docs/configure.md, from the settings
 	$(BIN)/python -m roark_ops.env_example > .env.example
+	$(BIN)/python -m roark_ops.env_example ops/docs/configure.md
 
 clean: ## remove what is made here, the data of `up` excepted
 	rm -rf $(VENV) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

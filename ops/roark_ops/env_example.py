@@ -1,11 +1,14 @@
-"""Prints `.env.example`: every setting with its meaning and its default, taken from the models themselves.
+"""Every setting with its meaning and its default, taken from the models themselves: `.env.example` and the table in
+ops/docs/configure.md.
 
-    python -m roark_ops.env_example > .env.example      (or: make env-example)
+    python -m roark_ops.env_example > .env.example              (or: make env-example, which writes both)
+    python -m roark_ops.env_example ops/docs/configure.md       puts the table between its marks in that page
 
-A test compares the file with what is printed here, so that no setting is missing from it.
+A test compares both with what is written here, so that no setting is missing from them.
 """
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ _HEAD = """\
 # A secret X may also come from a file, as Docker and Kubernetes hand secrets over: X_FILE names it. That one must be
 # a variable of the environment; in `.env` it is not looked at.
 """
+TABLE_BEGINS, TABLE_ENDS = "<!-- settings, written by make env-example -->\n", "<!-- end of settings -->\n"
 _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
     ("Where reports go and how hard it is tried: roark-ingest worker", WorkerSettings),
     ("Where the ledger is and what it promises: every part", IngestSettings),
@@ -35,6 +39,25 @@ _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
 def env_example() -> str:
     """Return the text of `.env.example`."""
     return _HEAD + "".join(_section(title, model) for title, model in _SECTIONS)
+
+
+def with_table(page: str) -> str:
+    """Return a page with all settings, a table for each part, between its two marks."""
+    before, _, rest = page.partition(TABLE_BEGINS)
+    _, _, after = rest.partition(TABLE_ENDS)
+    return before + TABLE_BEGINS + "".join(_table(title, model) for title, model in _SECTIONS) + TABLE_ENDS + after
+
+
+def _table(title: str, model: type[FromEnvironment]) -> str:
+    rows = [_row(variable_of(model, name), field) for name, field in model.model_fields.items()]
+    return f"\n### {title}\n\n| setting | default | |\n|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def _row(variable: str, field: FieldInfo) -> str:
+    default = as_variable(field.get_default(call_default_factory=True))
+    or_file = ", or `…_FILE`" if SecretStr.__name__ in str(field.annotation) else ""
+    shown = f"`{default}`" if default else ""
+    return f"| `{variable}`{or_file} | {shown} | {(field.description or '').replace('|', chr(92) + '|')} |\n"
 
 
 def _section(title: str, model: type[FromEnvironment]) -> str:
@@ -72,4 +95,8 @@ def as_variable(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    typer.echo(env_example(), nl=False)
+    if len(sys.argv) > 1:
+        path = Path(sys.argv[1])
+        path.write_text(with_table(path.read_text("utf-8")), "utf-8")
+    else:
+        typer.echo(env_example(), nl=False)

@@ -21,6 +21,7 @@ from typing import Any, Self
 from pipeline import wait_until
 
 ROOT = Path(__file__).parents[2]
+PORTS = ("WEBHOOK_PORT", "FLOWER_PORT", "SANDBOX_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 PATIENCE_SECONDS = 180.0
 BUILD_SECONDS = 900.0
 _ASK = """
@@ -37,7 +38,7 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "repository"
         copy_repository(self.folder)
-        self.ports = {name: str(free_port()) for name in ("WEBHOOK_PORT", "FLOWER_PORT", "SANDBOX_PORT")}
+        self.ports = {name: str(free_port()) for name in PORTS}
         self.environment = {
             **os.environ,
             **self.ports,
@@ -105,7 +106,7 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.compose("down", "--volumes", "--timeout", "5", check=False)
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
 
 
 def copy_repository(to: Path) -> None:

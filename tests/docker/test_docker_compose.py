@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from chaos.chaos_load import Load, OverHttp, reports
-from stack import Stack
+from docs.console import commands
+from stack import BUILD_SECONDS, ROOT, Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
@@ -202,3 +203,49 @@ def test_what_was_taken_in_outlives_its_containers(stack: Stack) -> None:
     assert after["states"] == before["states"]
     assert after["totals"]["accepted"] == before["totals"]["accepted"]
     assert stack.ingest("audit")["holds"]
+
+
+def run_page(stack: Stack, name: str) -> None:
+    """Run the lines of a page that it leaves to these tests."""
+    lines = [one.line for one in commands(ROOT / "ops" / "docs" / name) if "`make docker-test`" in one.tried]
+    assert lines
+    for line in lines:
+        stack.run("sh", "-c", line, seconds=BUILD_SECONDS)
+
+
+def test_a_new_version_is_rolled_out_under_load_as_the_page_says(stack: Stack, sending: Load) -> None:
+    # given a new version
+    (before,), (worker,) = stack.containers("webhook"), stack.containers("worker")
+    with (stack.folder / "README.md").open("a") as readme:
+        readme.write("\nA new version.\n")
+
+    # when the page's lines for workers, webhook and Redis are followed
+    run_page(stack, "upgrade.md")
+
+    # then both run the new one
+    assert stack.containers("webhook")[0]["Image"] != before["Image"]
+    assert stack.containers("worker")[0]["Image"] != worker["Image"]
+
+
+def test_the_page_about_installing_says_what_works(stack: Stack) -> None:
+    run_page(stack, "install.md")
+
+    stack.up()
+    assert stack.ingest("audit")["holds"]
+
+
+def test_prometheus_scrapes_every_worker_and_knows_the_rules(stack: Stack) -> None:
+    # given two workers, and Prometheus beside them (Grafana has no image here that could be tried)
+    stack.up("--scale", "worker=2", "worker", "webhook", "prometheus")
+    api = stack.url("PROMETHEUS_PORT", "/api/v1")
+
+    def all_up() -> bool:
+        targets = httpx.get(f"{api}/targets").json()["data"]["activeTargets"]
+        jobs = sorted(target["labels"]["job"] for target in targets if target["health"] == "up")
+        return jobs == ["roark-webhook", "roark-worker", "roark-worker"]
+
+    # then it has every target, what they tell, and the alerts
+    stack.wait_until(all_up, "both workers and the webhook are scraped")
+    delivered = httpx.get(f"{api}/query", params={"query": 'max(roark_ingest_reports{state="delivered"})'}).json()
+    assert float(delivered["data"]["result"][0]["value"][1]) == stack.ingest("status")["states"]["delivered"]
+    assert httpx.get(f"{api}/rules").json()["data"]["groups"]

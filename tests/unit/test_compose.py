@@ -16,7 +16,7 @@ from roark_worker.supervisor import GRACE_SECONDS
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = [name for name in SERVICES if name != "redis"]
+OURS = [name for name in SERVICES if SERVICES[name]["image"].startswith("roark-ingest:")]
 
 
 def seconds(duration: str) -> int:
@@ -57,14 +57,17 @@ def test_every_service_is_started_again_when_it_ends(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_parts_run_without_rights_and_with_an_init(name: str) -> None:
-    part = SERVICES[name]
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_part_runs_without_rights(name: str) -> None:
+    assert SERVICES[name]["read_only"] is True
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
 
-    assert part["init"] is True
-    assert part["read_only"] is True
-    assert part["cap_drop"] == ["ALL"]
-    assert part["image"] == SERVICES["webhook"]["image"]
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_parts_are_one_image_with_an_init(name: str) -> None:
+    assert SERVICES[name]["init"] is True
+    assert SERVICES[name]["image"] == SERVICES["webhook"]["image"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -96,6 +99,7 @@ def test_secrets_come_from_files_and_only_to_who_needs_them() -> None:
         "worker": ["redis_url", "roark_api_bearer_token"],
         "webhook": ["redis_url", "vapi_secret"],
         "flower": ["redis_url", "flower_basic_auth"],
+        "grafana": ["grafana_password"],
     }
     for service in SERVICES.values():
         assert not {"ROARK_API_BEARER_TOKEN", "ROARK_INGEST_VAPI_SECRET"} & set(service.get("environment", {}))
@@ -135,6 +139,17 @@ def test_a_worker_is_given_the_time_that_its_drain_may_take() -> None:
 def test_the_sandbox_is_there_only_when_it_is_asked_for() -> None:
     assert SERVICES["sandbox"]["profiles"] == ["sandbox"]
     assert not any("sandbox" in service.get("depends_on", {}) for service in SERVICES.values())
+
+
+def test_monitoring_is_there_only_when_it_is_asked_for_and_finds_its_files() -> None:
+    for name in ("prometheus", "grafana"):
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+        for source in (volume.split(":")[0] for volume in SERVICES[name]["volumes"] if volume.startswith("./")):
+            assert (ROOT / source).is_dir()
+    scraped = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    targets = {job["dns_sd_configs"][0]["names"][0]: job["dns_sd_configs"][0]["port"] for job in scraped}
+    assert targets == {"webhook": 8787, "worker": WorkerSettings.model_fields["metrics_port"].default}
+    assert SERVICES["worker"]["environment"]["ROARK_INGEST_METRICS_HOST"] == "0.0.0.0"
 
 
 def test_the_sandbox_can_be_what_the_worker_uploads_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roark_ops.env_example import env_example
+from roark_ops.env_example import env_example, with_table
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, variable_of
 from roark_worker.settings import WorkerSettings
 
@@ -29,6 +29,14 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_file_is_what_the_settings_say() -> None:
     assert FILE.read_text("utf-8") == env_example(), "the settings have changed: make env-example"
+
+
+def test_the_page_about_the_settings_is_what_they_say() -> None:
+    page = (FILE.parent / "ops" / "docs" / "configure.md").read_text("utf-8")
+
+    assert page == with_table(page), "the settings have changed: make env-example"
+    for model, name in SETTINGS:
+        assert f"| `{variable_of(model, name)}`" in page
 
 
 @pytest.mark.parametrize(("model", "name"), SETTINGS, ids=lambda part: part if isinstance(part, str) else "")
