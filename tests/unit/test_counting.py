@@ -115,6 +115,12 @@ def test_only_what_was_delivered_has_an_end_to_end_time(counts: Counts) -> None:
     assert (found["settled_total", "delivered"], found["settled_total", "lost"]) == (1, 3)
 
 
+def test_what_flower_was_told_is_taken_over_as_it_is(counts: Counts) -> None:
+    counts.told_flower({"sent": 3})
+    counts.told_flower({"sent": 5, "dropped": 2})
+    assert counted(counts) == {("flower_outcomes_total", "sent"): 5, ("flower_outcomes_total", "dropped"): 2}
+
+
 def test_numbers_do_not_get_into_each_others_places(counts: Counts) -> None:
     counts.in_flight(7)
     counts.drained("throttled")

@@ -152,6 +152,14 @@ class TestSampling:
         clock[0] = 0.5
         assert len(sampler.sample(deliveries(100))) == 5
 
+    def test_what_is_left_out_is_counted_even_when_nothing_is_sent(self) -> None:
+        seen: list[dict[str, int]] = []
+        sender = EventSender(Broker().connect, successes_per_second=0, counts=lambda totals: seen.append(dict(totals)))
+        sender.start()
+        sender.tell(deliveries(7))
+        until(lambda: {"sampled": 7} in seen)
+        sender.stop()
+
     def test_problems_are_told_whatever_the_rate(self) -> None:
         broker = Broker()
         with sending(broker, per_second=0) as sender:

@@ -118,6 +118,7 @@ def _event_sender_of(_pid: int) -> EventSender:
     sender = EventSender(
         lambda: CeleryEvents(app, _worker_name),
         successes_per_second=worker_settings().flower_successes_per_second,
+        counts=counts().told_flower,
     )
     sender.start()
     return sender

@@ -7,7 +7,7 @@ a float, for some 1 µs per report in all. No call id, and nothing that Roark wr
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,7 @@ from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 RESULTS: dict[type, str] = {Delivered: "delivered", Passing: "passing", Refused: "refused", OurFault: "our-fault"}
 OUTCOMES = ("delivered", "deferred", "buried", "released", "lost")
+TOLD = ("sent", "sampled", "dropped")
 ENDS = ("idle", "budget", "stopping", "redis", "held", "breaker-open", "half-open", "throttled")
 
 _ROARK, _CONNECTION, _US, _REPORT = FAULTS = ("roark", "connection", "us", "report")
@@ -102,6 +103,14 @@ _DRAINS = _Family(
     ("ended",),
     _one_label(ENDS),
 )
+_FLOWER = _Family(
+    "flower_outcomes",
+    "Outcomes of which Flower was to be told: sent, sampled (successes above the rate, left out), dropped (the broker "
+    "did not take them); the ledger has them all",
+    CounterMetricFamily,
+    ("result",),
+    _one_label(TOLD),
+)
 _IN_FLIGHT = _Family("in_flight_reports", "Reports that are being uploaded by these processes", GaugeMetricFamily)
 _SLOTS = _Family(
     "in_flight_limit_reports", "The most that these processes would upload at once, all together", GaugeMetricFamily
@@ -109,7 +118,7 @@ _SLOTS = _Family(
 _PROCESSES = _Family("processes", "Worker processes that live", GaugeMetricFamily)
 
 _FAMILIES = (
-    *(_UPLOADS, _CLAIMS, _DELIVERIES, _CLAIM_CALLS, _SETTLE_CALLS, _FAILED, _SETTLED, _DRAINS),
+    *(_UPLOADS, _CLAIMS, _DELIVERIES, _CLAIM_CALLS, _SETTLE_CALLS, _FAILED, _SETTLED, _DRAINS, _FLOWER),
     *(_IN_FLIGHT, _SLOTS, _PROCESSES),
 )
 
@@ -142,6 +151,7 @@ _SETTLE_CALLS_AT = _PLACE[_SETTLE_CALLS.name]
 _FAILED_AT = _places_of(_FAILED)
 _SETTLED_AT = _places_of(_SETTLED)
 _DRAINS_AT = _places_of(_DRAINS)
+_FLOWER_AT = _places_of(_FLOWER)
 _IN_FLIGHT_AT = _PLACE[_IN_FLIGHT.name]
 _SLOTS_AT = _PLACE[_SLOTS.name]
 _PROCESSES_AT = _PLACE[_PROCESSES.name]
@@ -156,7 +166,7 @@ def known_reason(reason: str) -> str:
 
 
 class Counts:
-    """What one process counts. Its methods are for the event loop's thread."""
+    """What one process counts. Its methods are for the event loop's thread, but where they say otherwise."""
 
     def __init__(self, numbers: "array[float] | memoryview[float]") -> None:
         self._cells = numbers
@@ -208,6 +218,11 @@ class Counts:
     def drained(self, ended: str) -> None:
         """Count a drain."""
         self._cells[_DRAINS_AT[ended]] += 1
+
+    def told_flower(self, totals: Mapping[str, int]) -> None:
+        """Take over what the events' own thread has counted so far; for that thread alone."""
+        for result, place in _FLOWER_AT.items():
+            self._cells[place] = totals.get(result, 0)
 
     def in_flight(self, number: int) -> None:
         """Tell how many uploads are under way."""

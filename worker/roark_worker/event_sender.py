@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,11 +74,18 @@ class Sampler:
 class EventSender:
     """Takes outcomes from any thread and sends them as events from its own.
 
-    `counted` has the outcomes sent, sampled (successes left out) and dropped.
+    `counted` has the outcomes sent, sampled (successes left out) and dropped; `counts` is told of it now and then.
     """
 
-    def __init__(self, make: Callable[[], Publisher], *, successes_per_second: float) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Publisher],
+        *,
+        successes_per_second: float,
+        counts: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
         self._make = make
+        self._counts = counts
         self._sampler = Sampler(successes_per_second)
         self._waiting: deque[_Told | _Events] = deque()
         self._number_waiting = 0
@@ -106,7 +113,8 @@ class EventSender:
         successes = [one for one in recorded if isinstance(one, Deliver)]
         told = self._sampler.sample(successes)
         if left_out := len(successes) - len(told):
-            self.counted["sampled"] += left_out
+            self._count("sampled", left_out)
+            self._something.set()
         chosen = [*told, *(one for one in recorded if not isinstance(one, Deliver))]
         if chosen:
             self._keep(_Told(time.time(), chosen), len(chosen))
@@ -123,10 +131,11 @@ class EventSender:
 
     def _keep(self, one: "_Told | _Events", size: int) -> None:
         with self._counting:
-            if self._number_waiting + size > _MOST_WAITING:
-                self.counted["dropped"] += size
-                return
-            self._number_waiting += size
+            is_too_much = self._number_waiting + size > _MOST_WAITING
+            self._number_waiting += 0 if is_too_much else size
+        if is_too_much:
+            self._count("dropped", size)
+            return
         self._waiting.append(one)
         self._something.set()
 
@@ -144,6 +153,11 @@ class EventSender:
         outcomes = list(self._worded())
         for first in range(0, len(outcomes), _GROUP):
             self._send(outcomes[first : first + _GROUP])
+        self._counts(self.counted)
+
+    def _count(self, what: str, number: int) -> None:
+        with self._counting:
+            self.counted[what] += number
 
     def _worded(self) -> Iterator[_Events]:
         while self._waiting:
@@ -158,7 +172,7 @@ class EventSender:
             return events_of(settlement, at)
         except Exception as error:  # noqa: BLE001 one outcome without words must not silence all others
             event(logger, "event_unworded", level=logging.ERROR, error=type(error).__name__)
-            self.counted["dropped"] += 1
+            self._count("dropped", 1)
             return ()
 
     def _send(self, group: Sequence[_Events]) -> None:
@@ -168,13 +182,13 @@ class EventSender:
         except Exception as error:  # noqa: BLE001 whatever the broker's client raises: Flower misses some rows, no more
             self._lose(group, error)
             return
-        self.counted["sent"] += len(group)
+        self._count("sent", len(group))
         if self._away:
             self._away = False
             event(logger, "events_resumed", dropped=self.counted["dropped"])
 
     def _lose(self, group: Sequence[_Events], error: Exception) -> None:
-        self.counted["dropped"] += len(group)
+        self._count("dropped", len(group))
         if self._publisher:
             self._publisher.close()
             self._publisher = None
