@@ -13,6 +13,7 @@ wrong in a test is told by the logs, which `wait_until` and `Pipeline` print whe
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -279,6 +280,14 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listened on just now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 def children_of(pid: int) -> list[int]:

@@ -16,7 +16,6 @@ from roark_producer.scripts import counter_names
 
 _NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
 LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
-JOB_STATES = ("collecting", "running", "paused", "cancelled", "ended")
 HOLDERS = ("roark", "person")
 _NEVER = float("inf")
 
@@ -61,12 +60,6 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     for name in events():
         happened.add_metric([name], snapshot.total(name))
     yield happened
-    replays = snapshot.replays
-    jobs = {state: getattr(replays, state) for state in JOB_STATES}
-    yield _by_label("replay_jobs", "Replay jobs by what they are doing", "state", jobs)
-    letters = {"selected": replays.selected, "sent": replays.sent}
-    meaning = "Dead letters of replay jobs: selected and still to be sent, or sent and without an outcome yet"
-    yield _by_label("replay_reports", meaning, "state", letters)
     yield _gauge("newer_reports_kept", "Newer reports of calls that are being uploaded right now", snapshot.besides)
     yield _gauge("revisions_kept", "Reports kept beside a delivered one and not uploaded", snapshot.revisions_kept)
     yield _gauge("rejected_kept", "Entries in the rejected bin: what came in and was unusable", snapshot.rejected_kept)

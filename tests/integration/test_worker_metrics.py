@@ -9,20 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import CommandLine
-from pipeline import CELERY_WORKER, Pipeline, Process, children_of, kill, wait_until
+from pipeline import CELERY_WORKER, Pipeline, Process, children_of, free_port, kill, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Server
 
 from roark_producer.lifecycle import State
 
 REPORTS = 300
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def bodies(number: int, first: int = 0) -> list[bytes]:

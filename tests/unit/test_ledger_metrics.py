@@ -1,5 +1,6 @@
 """The ledger's metrics: every state, what is overdue, the lane, the memory's forecast and the audit's verdict."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,8 +15,7 @@ from roark_producer.ledger import Ledger
 from roark_producer.ledger_metrics import ledger_families
 from roark_producer.lifecycle import State
 from roark_producer.operations import Acceptable, Defer, Held
-from roark_producer.records import Replays, Snapshot
-from roark_producer.replay_jobs import JobState
+from roark_producer.records import Snapshot
 from roark_producer.report import CallId
 
 INFINITE = float("inf")
@@ -154,16 +154,12 @@ def test_everything_that_the_scripts_count_is_told_from_the_start_but_for_states
     assert not told_events & {"salt", "token", *State}
 
 
-def test_replay_jobs_are_told_by_state(bench: Bench) -> None:
-    replays = Replays(running=2, paused=1, selected=40, sent=5)
-    found = told(replace(bench.snapshot(), replays=replays))
-    assert {state: found["replay_jobs", state] for state in JobState} == {
-        state: getattr(replays, state.value) for state in JobState
-    }
-    assert (found["replay_reports", "selected"], found["replay_reports", "sent"]) == (40, 5)
-
-
 def test_no_call_id_becomes_a_label(bench: Bench) -> None:
     bench.accept("call-1")
     bench.claim()
     assert not any("call-1" in label for _, label in bench.told())
+
+
+def test_no_metric_is_told_twice(bench: Bench) -> None:
+    names = Counter(family.name for family in ledger_families(bench.snapshot()))
+    assert max(names.values()) == 1
