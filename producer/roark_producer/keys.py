@@ -71,6 +71,12 @@ class Keys:
     """HASH about what is removed by age: for dead and discarded the window, the notice, what was announced when."""
     setups: str
     """LIST of `first latest starts JSON`: how the workers were set up, the newest last (see `lua/note_setup.lua`)."""
+    fading: str
+    """ZSET call id by end of its audio links (ms): dead letters whose audio has not ended yet."""
+    alerts: str
+    """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
+    spools: str
+    """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -106,6 +112,9 @@ class Keys:
             replay_ended=base + "replay:ended",
             retention=base + "retention",
             setups=base + "setups",
+            fading=base + "fading",
+            alerts=base + "alerts",
+            spools=base + "spools",
         )
 
     def in_order(self) -> tuple[str, ...]:

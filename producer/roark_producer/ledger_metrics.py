@@ -10,6 +10,7 @@ from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roark_producer.alerts import gauges
 from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
 from roark_producer.scripts import counter_names
@@ -36,6 +37,8 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
         yield from _memory(snapshot)
         yield from _audit(snapshot)
         yield from _replays(snapshot)
+        alerts = {kind.value: active for kind, active in gauges(snapshot.alerts).items()}
+        yield _by_label("alerts", "1 for each kind of alert that is active (see `roark-ingest alerts`)", "kind", alerts)
 
 
 def _replays(snapshot: Snapshot) -> Iterator[Metric]:

@@ -9,11 +9,12 @@ The scripts' headers say what each one guarantees. All durations are in ms, as t
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
+from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
 from roark_producer.records import (
@@ -484,6 +485,31 @@ def trim_deeds(*, before_ms: int, most: int, who: bytes) -> Operation[int]:
 def tally(amounts: dict[str, int]) -> Operation[int]:
     """Add to counters."""
     return Operation("tally", tuple(part for item in amounts.items() for part in item), int)
+
+
+def alert_facts(*, lately_ms: int, soon_ms: int) -> Operation[Facts]:
+    """What alerts are judged by beside the snapshot: recent deaths, audio that ends soon, spools in use."""
+    return Operation("alert_facts", (lately_ms, soon_ms), parse_facts)
+
+
+def take_alerts(
+    causes: Mapping[AlertKind, Message], *, lease_ms: int, calm_ms: int, repeat_ms: int, may_send: bool
+) -> Operation[list[Turn]]:
+    """Take note of what there is cause for; return the messages that are the caller's turn to send."""
+    args: list[Argument] = [lease_ms, calm_ms, repeat_ms, int(may_send)]
+    for kind in AlertKind:
+        args += (kind.value, causes[kind].encode() if kind in causes else b"")
+    return Operation("alerts", tuple(args), parse_turns)
+
+
+def alert_sent(turn: Turn) -> Operation[bool]:
+    """Take note that a message was sent; False where the turn was lost meanwhile."""
+    return Operation("alert_sent", (turn.kind.value, turn.token), bool)
+
+
+def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
+    """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
+    return Operation("note_spool", (who, waiting_bytes), int)
 
 
 @dataclass(frozen=True, slots=True)

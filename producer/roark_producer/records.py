@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import msgspec
 
+from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
 
@@ -232,6 +233,7 @@ class Snapshot:
     rejected_kept: int
     logbook_lines: int = 0
     retention: tuple[Retention, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     audited: Audited | None = None
     earliest_lease_end_ms: int = 0
     audio_ending: int = 0
@@ -371,7 +373,7 @@ def _parse_dead_letter(row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention = reply
+    now, sizes, counters, lane, facts, replays, retention, alerts = reply
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -401,6 +403,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         rejected_kept=rejected,
         logbook_lines=logged,
         retention=tuple(Retention(State(state.decode()), *map(int, numbers)) for state, *numbers in retention),
+        alerts=tuple(parse_alerts(alerts)),
         audited=_parse_audited(lane_fields),
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,

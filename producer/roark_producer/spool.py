@@ -136,7 +136,7 @@ class Spool:
 
     def size(self) -> int:
         """Return how many bytes lie in the folder."""
-        return sum(map(_size, _segments(self._folder)))
+        return waiting_bytes(self._folder)
 
     def is_empty(self) -> bool:
         """Whether nothing waits, in any segment."""
@@ -229,6 +229,11 @@ def _replace(path: Path, content: bytes) -> None:
             os.close(handle)
         fresh.replace(path)
     _sync_folder(path.parent)
+
+
+def waiting_bytes(folder: Path) -> int:
+    """Return how many bytes wait in a spool's folder; looks at the files' sizes only."""
+    return sum(map(_size, _segments(folder)))
 
 
 def pending(folder: Path) -> Pending:

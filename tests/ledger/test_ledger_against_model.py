@@ -236,7 +236,7 @@ class LedgerMachine(RuleBasedStateMachine):
         snapshot, inventory = self.bench.snapshot(), self.bench.inventory()
         assert snapshot.balanced
         assert self.bench.run(operations.verify(CALLS)) == []
-        inventory.check()
+        inventory.check(now_ms=self.clock.now_ms)
         self._compare_totals(snapshot)
         self._compare_lane(snapshot)
         self._compare_records(inventory.records())

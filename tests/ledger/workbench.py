@@ -275,7 +275,7 @@ class Inventory:
         keys = ledger.calls.keys
         hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
-        zsets = (*_ZSETS, "perishable", "rejected_order", "replay_selected", "replay_sent")
+        zsets = (*_ZSETS, "perishable", "fading", "rejected_order", "replay_selected", "replay_sent")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
             pipeline.hgetall(getattr(keys, name))
@@ -309,10 +309,10 @@ class Inventory:
             found.setdefault(member.decode(), []).append("delivered")
         return found
 
-    def check(self, *, lost: Collection[str] = ()) -> None:
+    def check(self, *, lost: Collection[str] = (), now_ms: int | None = None) -> None:
         """Each known call is in the one place of its state, with a payload as long as it may be needed.
 
-        `lost` are calls whose payload a test took away.
+        `lost` are calls whose payload a test took away; with `now_ms` the dead letters' audio links are looked at too.
         """
         records = self.records()
         for call_id, places in self.places().items():
@@ -336,6 +336,14 @@ class Inventory:
         for member, _ in self.zsets["replay_sent"]:
             state = records[member.decode()].state
             assert state in {"ready", "uploading", "waiting"}, f"a job waits for {member.decode()}, which is {state}"
+        fading = {member.decode(): score for member, score in self.zsets["fading"]}
+        for call_id, ends in fading.items():
+            assert records[call_id].state == "dead", f"{call_id} fades and is {records[call_id].state}"
+            assert records[call_id].expires_ms == ends
+        dead = {call_id: record for call_id, record in records.items() if record.state == "dead"}
+        for call_id, record in dead.items():
+            is_over = now_ms is None or record.expires_ms <= now_ms
+            assert call_id in fading or is_over, f"nobody will hear that {call_id} fades"
         for name in map(bytes.decode, self.hashes["besides"]):
             assert records[name].state == "uploading", f"the report beside {name} was forgotten"
 

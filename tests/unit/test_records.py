@@ -18,6 +18,7 @@ def snapshot_reply(counters: list[bytes] | None = None, lane: list[bytes] | None
         [NOW - 3, 0, NOW - 1, 8, 9, 10, 11, 0, 0, 12, 13],
         [b"running", 2, b"sent", 5],
         [],
+        [],
     ]
 
 

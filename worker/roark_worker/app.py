@@ -36,6 +36,7 @@ from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
+from roark_worker.alerting import Alerter
 from roark_worker.auditing import Auditor
 from roark_worker.celery_events import CeleryEvents
 from roark_worker.counting import Counts
@@ -141,13 +142,14 @@ engine = Engine(_make_delivery)
 
 
 class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """Checks the promise and the token, then ticks, audits and serves metrics as long as the worker lives."""
+    """Checks the promise and the token, then ticks, audits, alerts and serves metrics as long as the worker lives."""
 
     requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **options: Any) -> None:
         self.tick: Tick | None = None
         self.auditor: Auditor | None = None
+        self.alerter: Alerter | None = None
         self.page: MetricsPage | None = None
         # Before the pool starts: prefork's children count in the same folder.
         with contextlib.suppress(ConfigurationError, OSError):
@@ -174,10 +176,14 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
+        self.alerter = Alerter(ledger, worker_settings())
+        self.alerter.start()
         self.page = _start_metrics_page(ledger)
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
+        if self.alerter:
+            self.alerter.stop()
         if self.auditor:
             self.auditor.stop()
         if self.tick:

@@ -83,6 +83,13 @@ class WorkerSettings(FromEnvironment):
     flower_successes_per_second: float = Field(
         100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"
     )
+    alert_url: SecretStr | None = Field(None, description="where alerts are posted, as JSON that Slack takes")
+    alert_look_seconds: float = Field(5, ge=0, description="how often alerts are looked for; 0: never")
+    alert_calm_seconds: float = Field(60, ge=0, description="an alert is over when its cause is away for so long")
+    alert_repeat_hours: float = Field(24, ge=0, description="an alert that lasts is sent again; 0: never")
+    alert_deaths: int = Field(25, ge=1, description="so many dead letters within ten minutes are an alert")
+    alert_breaker_seconds: float = Field(300, ge=0, description="a breaker that is open for so long is an alert")
+    alert_audio_minutes: float = Field(60, ge=0, description="audio links that end within this are an alert")
     dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: for ever")
     discarded_days: float = Field(0, ge=0, description="how long discarded reports can be restored; 0: for ever")
     notice_hours: float = Field(24, gt=0, description="removal by age is announced so long before it happens")

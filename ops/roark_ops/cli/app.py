@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import dlq, dlq_edit, dlq_files, dlq_moves, log, rejected
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -142,6 +142,11 @@ _add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")
 _add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
 _add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")
+
+alarms = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(alarms, name="alerts", rich_help_panel=_LOOK, help="What there is an alert about, and where it goes.")
+_add(alarms, alerts.list_, "roark-ingest alerts list --json | jq 'select(.active)'", name="list")
+_add(alarms, alerts.try_, "ROARK_INGEST_ALERT_URL=https://hooks.slack.com/… roark-ingest alerts test", name="test")
 
 deeds = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="Who did what: every operator's action.")

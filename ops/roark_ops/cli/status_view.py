@@ -72,6 +72,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             }
             for kept in snapshot.retention
         ],
+        "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
@@ -94,6 +95,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("lane", _lane(snapshot)),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
+            ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),
             *_forecast(snapshot),

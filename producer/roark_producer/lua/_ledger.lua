@@ -64,6 +64,13 @@ end
 
 local function write(id, record)
   redis.call('HSET', KEY.records, id, format(record))
+  -- Dead letters whose audio links have not ended: somebody may want to know before they do.
+  if record.state ~= 'dead' then return end
+  if record.expires > now then
+    redis.call('ZADD', KEY.fading, record.expires, id)
+  else
+    redis.call('ZREM', KEY.fading, id)
+  end
 end
 
 local function count(name, by)
@@ -94,7 +101,10 @@ local function move(id, record, name, score, priority)
   local from = place(record)
   if from then redis.call('ZREM', from, id) end
   if record.state == 'delivered' then no_longer_delivered(id) end
-  if record.state == 'dead' then leave_selection(id, name) end
+  if record.state == 'dead' then
+    leave_selection(id, name)
+    if record.expires > 0 then redis.call('ZREM', KEY.fading, id) end
+  end
   if record.state == 'ready' and record.expires > 0 then redis.call('ZREM', KEY.perishable, id) end
   record.state = target
   record.since = now

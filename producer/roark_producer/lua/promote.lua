@@ -46,4 +46,5 @@ for i = 1, #due, 2 do
   move(due[i], read(due[i]), 'promote', due[i + 1], 'r')
 end
 count('audio_expired', redis.call('ZREMRANGEBYSCORE', KEY.perishable, '-inf', now))
+redis.call('ZREMRANGEBYSCORE', KEY.fading, '-inf', now)
 return #due / 2

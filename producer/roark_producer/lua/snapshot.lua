@@ -7,7 +7,8 @@
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
 --             memory used, maxmemory },
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
---           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … } };
+--           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
+--           { kind of an alert, JSON, … } (see alerts.lua) };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -82,5 +83,5 @@ return {
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
   replays(),
-  retention,
+  retention, redis.call('HGETALL', KEY.alerts),
 }

@@ -39,6 +39,7 @@ from roark_producer.webhook.connection import BoundedProtocol
 from roark_producer.webhook.gate import gate_for
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.spool_note import SpoolNote
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
 from roark_producer.webhook.waking import Waker
@@ -128,6 +129,7 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
     background = [asyncio.create_task(ledger.watch()), asyncio.create_task(tally.run())]
     if spooling:
         background.append(asyncio.create_task(spooling.run()))
+        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
     try:
         yield _Parts(ledger, commit, tally, spooling)
     finally:

@@ -1,0 +1,14 @@
+#!lua flags=allow-oom
+-- Takes note of what waits in a webhook's spool.
+--
+-- ARGV  1 now   2 whose spool   3 bytes, 0 when it is empty
+-- Returns nothing.
+
+if ARGV[3] == '0' then
+  redis.call('HDEL', KEY.spools, ARGV[2])
+  return 0
+end
+local seen = redis.call('HGET', KEY.spools, ARGV[2])
+local since = seen and string.match(seen, '^%d+ (%d+) %d+$') or now
+redis.call('HSET', KEY.spools, ARGV[2], ARGV[3] .. ' ' .. since .. ' ' .. now)
+return 0

@@ -1,0 +1,45 @@
+"""Tells the ledger what waits in this machine's spool, so that the workers can alert somebody.
+
+While Redis is away nothing can be told. What is told is seen when Redis is full, or when handing in takes its time.
+"""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from roark_producer import operations
+from roark_producer.errors import LedgerError
+from roark_producer.spool import waiting_bytes
+from roark_producer.webhook.promise import PromisedLedger
+
+_EVERY_SECONDS = 2.0
+_WAIT_SECONDS = 3.0
+
+
+class SpoolNote:
+    """Belongs to one event loop. Several webhooks in one folder tell the same."""
+
+    def __init__(self, ledger: PromisedLedger, folder: Path) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._who = f"{socket.gethostname()}:{folder.resolve()}"
+        # What an earlier process told is taken back by the first look at an empty spool.
+        self._told = 1
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            await self.once()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def once(self) -> None:
+        """Tell what waits here, unless it is nothing and was nothing."""
+        size = await asyncio.to_thread(waiting_bytes, self._folder)
+        if not size and not self._told:
+            return
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await (await self._ledger.get()).run(operations.note_spool(self._who, waiting_bytes=size))
+        except (LedgerError, TimeoutError):
+            return
+        self._told = size

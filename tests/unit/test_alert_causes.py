@@ -1,0 +1,103 @@
+"""What there is cause for an alert about: each kind from its own facts, told in full, naming nobody."""
+
+from dataclasses import replace
+
+import pytest
+
+from roark_producer.alerts import AlertKind, Facts, SpoolNote
+from roark_producer.lifecycle import State
+from roark_producer.records import Audited, Lane, Memory, Retention, Snapshot
+from roark_worker.alert_causes import AlertRules, causes
+
+NOW = 1_760_000_000_000
+MINUTE = 60_000
+RULES = AlertRules(deaths=25, lately_ms=10 * MINUTE, breaker_ms=5 * MINUTE, audio_ms=60 * MINUTE)
+NOTHING = Facts(deaths=0, newest_reason="", fading=0, held_up=0, spools=())
+PHONE = "+15550101234"
+
+
+def lane(state: str = "open", *, reason: str = "", by: str = "roark", since_ms: int = NOW - MINUTE) -> Lane:
+    return Lane(state, reason, by, since_ms, 0, 0)
+
+
+def snapshot(**facts: object) -> Snapshot:
+    calm = Snapshot(
+        now_ms=NOW,
+        queues={},
+        states=dict.fromkeys(State, 0),
+        counters={},
+        lane=lane(),
+        memory=Memory(0, 0, 0.0, short=False),
+        oldest_ready_ms=0,
+        earliest_due_ms=0,
+        oldest_dead_ms=0,
+        besides=0,
+        revisions_kept=0,
+        rejected_kept=0,
+    )
+    return replace(calm, **facts)  # type: ignore[arg-type]
+
+
+def dead(number: int) -> Snapshot:
+    return snapshot(states=dict.fromkeys(State, 0) | {State.DEAD: number}, counters={"accepted": number})
+
+
+CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
+    AlertKind.DEAD_LETTERS: (dead(3), replace(NOTHING, newest_reason="http_422")),
+    AlertKind.DEAD_LETTERS_GROWING: (snapshot(), replace(NOTHING, deaths=25, newest_reason="http_422")),
+    AlertKind.LANE_HELD: (snapshot(lane=lane("held", reason=f"http_401 {PHONE} is odd")), NOTHING),
+    AlertKind.BREAKER_OPEN: (snapshot(lane=lane("breaker-open", since_ms=NOW - 5 * MINUTE)), NOTHING),
+    AlertKind.AUDIO_ENDING: (snapshot(), replace(NOTHING, fading=2)),
+    AlertKind.RETENTION: (snapshot(retention=(Retention(State.DEAD, 9, 9, 4, NOW + MINUTE),)), NOTHING),
+    AlertKind.AUDIT_BROKEN: (snapshot(audited=Audited(NOW, 0, 2, 9, 9)), NOTHING),
+    AlertKind.SPOOL_IN_USE: (
+        snapshot(),
+        replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
+    ),
+    AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
+}
+
+
+def test_a_calm_pipeline_gives_no_cause() -> None:
+    assert causes(snapshot(), NOTHING, RULES) == {}
+
+
+def test_there_is_a_case_for_each_kind() -> None:
+    assert set(CASES) == set(AlertKind)
+
+
+@pytest.mark.parametrize("kind", list(AlertKind))
+def test_each_kind_has_its_cause_and_tells_it_in_full(kind: AlertKind) -> None:
+    found = causes(*CASES[kind], RULES)
+
+    assert set(found) == {kind}
+    message = found[kind]
+    assert message.headline.endswith(".")
+    assert message.explanation.endswith(".")
+    assert message.command.startswith("roark-ingest ")
+    assert "this version does not know" not in message.explanation
+
+
+@pytest.mark.parametrize("by", ["roark", f"ada {PHONE}"])
+def test_a_hold_names_nobody_whatever_was_written(by: str) -> None:
+    found = causes(snapshot(lane=lane("held", reason=f"http_401 {PHONE}", by=by)), NOTHING, RULES)
+
+    assert PHONE not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("state", "fading", "told"), [("open", 0, False), ("held", 0, True), ("open", 1, True), ("breaker-open", 0, True)]
+)
+def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: str, fading: int, told: bool) -> None:
+    facts = replace(NOTHING, held_up=5, fading=fading)
+
+    assert (AlertKind.AUDIO_ENDING in causes(snapshot(lane=lane(state)), facts, RULES)) is told
+
+
+def test_a_breaker_that_opened_just_now_is_no_cause() -> None:
+    assert causes(snapshot(lane=lane("breaker-open", since_ms=NOW - 5 * MINUTE + 1)), NOTHING, RULES) == {}
+    assert causes(snapshot(lane=lane("half-open", since_ms=NOW - 5 * MINUTE)), NOTHING, RULES)
+
+
+def test_fewer_deaths_than_the_setting_are_no_growth() -> None:
+    assert causes(snapshot(), replace(NOTHING, deaths=24), RULES) == {}
