@@ -34,7 +34,7 @@ from roark_producer.packing import DamagedPayload, unpack
 from roark_producer.records import DeadLetter, DeadPage, Entry
 from roark_worker.explain import Explanation, explain
 
-_PAGE = 250
+_PAGE = 100
 _MOVED_AT_ONCE = 500
 _LOOKED_AT_ONCE = 32
 EVERYTHING = Filter()

@@ -19,7 +19,7 @@ from roark_producer.slices import members
 
 # A time is one thing however finely it is told; any other word with a digit in it is an id or a number.
 _VARIABLE = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d+)*"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d[\w-]*)*"
 )
 _FOLDED = "#"
 _NAME_LENGTH = 8

@@ -178,7 +178,7 @@ class TestPages:
 
     def test_a_page_ends_early_where_its_reports_are_large(self, bench: Workbench) -> None:
         for name in ("call-1", "call-2", "call-3"):
-            report = Acceptable(CallId(name), "print", b"\0\0\0\0" + bytes(1_500_000))
+            report = Acceptable(CallId(name), "print", b"\0\0\0\0" + bytes(400_000))
             bench.run(operations.accept([report], revisions="record", per_wakeup=64))
             bench.bury(bench.take(name))
 

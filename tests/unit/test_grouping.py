@@ -21,6 +21,7 @@ def letter(call_id: str, message: str, *, at_ms: int = 1000, note: str = "http_4
     [
         ("call 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162 is unknown", "call # is unknown"),
         ("took 812.5 s", "took # s"),
+        ("took 9.1e-05 s", "took # s"),
         ("customer +15550101234 is blocked", "customer # is blocked"),
         ("artifact.messages[12].time is bad", "artifact.messages[#].time is bad"),
         ("nothing to fold", "nothing to fold"),

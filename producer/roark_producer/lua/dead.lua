@@ -10,7 +10,7 @@
 -- Returns { youngest (ms), more, letter … }: more is 1 where another page may follow; a letter is
 --         { call id, since (ms), record, history, edited (1 or 0), properties or '' }.
 
-local MOST_BYTES = 2000000
+local MOST_BYTES = 500000
 
 local key = KEY[ARGV[2]]
 local oldest, youngest = tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -1,0 +1,129 @@
+"""A hundred thousand dead letters: found, paged and grouped in seconds, with Redis free for others in between."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+import msgspec
+import pytest
+from redis import Redis
+from servers import running
+
+from roark_ops import DeadLetters
+from roark_ops.finding import Filter
+from roark_producer import operations
+from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
+from roark_producer.operations import Acceptable, Bury, Held
+from roark_producer.packing import pack
+from roark_producer.report import CallId
+
+pytestmark = [pytest.mark.many, pytest.mark.timeout(900)]
+
+MANY, ASSISTANTS, TENANTS = 100_000, 9, 50
+PACKED_BYTES = 2_000
+AT_ONCE = 500
+LONG_MS = 10
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator["Redis"]:
+    with running() as server, connect(server.url) as client:
+        client.config_set("appendfsync", "no")
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ledger(client: "Redis") -> Ledger:
+    ledger = Ledger(client, prefix="many")
+    for start in range(0, MANY, AT_ONCE):
+        reports = [report(number) for number in range(start, start + AT_ONCE)]
+        ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+        claim = operations.claim(wanted=AT_ONCE, lease_ms=90_000, listen_ms=0, most_bytes=10**9)
+        ledger.run(operations.bury([death(Held(one.call_id, one.token)) for one in ledger.run(claim).reports]))
+    return ledger
+
+
+def report(number: int) -> Acceptable:
+    properties = b'{"tenant":"t%d","campaign":"spring"}' % (number % TENANTS)
+    packed = pack(b"{}", properties) + os.urandom(PACKED_BYTES)
+    return Acceptable(CallId(f"0193b2c4-6f1d-7c3e-9a55-{number:012d}"), "print", packed, 1 + number % 2)
+
+
+def death(held: Held) -> Bury:
+    detail = {
+        "attempt": 1,
+        "ms": 41,
+        "status": 422,
+        "reason": "http_422",
+        "message": f"call {held.call_id} is {random.uniform(1, 900):.3f} s long",
+        "assistant": f"A{int(held.call_id[-12:]) % ASSISTANTS}",
+    }
+    return Bury(held, "http_422", msgspec.json.encode(detail))
+
+
+def measured(client: "Redis", name: str, action: Callable[[], int]) -> int:
+    """Do something and return what it counts; say how long it took, and demand that no command keeps Redis long."""
+    client.config_resetstat()
+    client.config_set("slowlog-log-slower-than", 1000 * LONG_MS)
+    client.slowlog_reset()
+    cpu_before = cpu_seconds(client)
+    began = monotonic()
+    found = action()
+    seconds = monotonic() - began
+    calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    busy_ms = 1000 * (cpu_seconds(client) - cpu_before) / calls
+    print(
+        f"{name}: {found} in {seconds:.1f} s; {calls} commands of {busy_ms:.2f} ms of Redis's CPU in the mean, "
+        f"{client.slowlog_len()} took over {LONG_MS} ms by the clock"
+    )
+    # By its CPU, for the clock goes on while a busy machine lets it wait. All pages cost much the same.
+    assert busy_ms < LONG_MS / 3
+    assert seconds < 60
+    return found
+
+
+def cpu_seconds(client: "Redis") -> float:
+    found = client.info("cpu")
+    return float(found["used_cpu_user"]) + float(found["used_cpu_sys"])
+
+
+CHOSEN = [
+    (Filter(), MANY),
+    (Filter(reasons=("http_4*",)), MANY),
+    (Filter(groups=("zz",)), 0),
+    (Filter(assistants=("A0",)), MANY // ASSISTANTS + 1),
+    (Filter(properties=(("tenant", "t7"),)), MANY // TENANTS),
+    (Filter(text="t49"), MANY // TENANTS),
+    (Filter(older_than_ms=86_400_000), 0),
+]
+
+
+@pytest.mark.parametrize(("chosen", "number"), CHOSEN, ids=[chosen.in_words() for chosen, _ in CHOSEN])
+def test_they_are_found_in_seconds(client: "Redis", ledger: Ledger, chosen: Filter, number: int) -> None:
+    desk = DeadLetters(ledger, by="ada")
+    assert measured(client, chosen.in_words(), lambda: sum(1 for _ in desk.find(chosen))) == number
+
+
+def test_the_first_page_comes_at_once_and_pages_miss_and_double_nothing(client: "Redis", ledger: Ledger) -> None:
+    desk = DeadLetters(ledger, by="ada")
+    assert measured(client, "first page", lambda: len(desk.page(limit=50).letters)) == 50
+    seen: list[str] = []
+    page = desk.page(limit=7_001)
+    seen += [letter.call_id for letter in page.letters]
+    while page.following:
+        page = desk.page(limit=7_001, behind=page.following)
+        seen += [letter.call_id for letter in page.letters]
+    assert len(seen) == len(set(seen)) == MANY
+
+
+def test_they_are_grouped_in_seconds(client: "Redis", ledger: Ledger) -> None:
+    groups = []
+
+    def group() -> int:
+        groups.extend(DeadLetters(ledger, by="ada").groups())
+        return len(groups)
+
+    assert measured(client, "groups", group) == 1
+    assert (groups[0].count, groups[0].shared[0].value) == (MANY, "spring")
