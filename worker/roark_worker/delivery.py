@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 0.005
 _ASK_IDLE_SECONDS = 0.02
+_FILL_SECONDS = 0.02
 _IDLE_AFTER_SECONDS = 0.25
 _LINGER_SECONDS = 1.0
 _LISTEN_MS = 400
@@ -118,6 +119,7 @@ class Delivery:
         self._schedule = schedule_of(settings)
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
+        self._some = max(1, min(self._batch, settings.max_in_flight // 8))
         self._events = events
         self._settling = Settling(ledger, settings, self._let_go, events.tell if events else None, self._counts)
         self._in_hand: dict[Held, _InHand] = {}
@@ -215,7 +217,7 @@ class Delivery:
         self._uploading -= 1
         if not self._uploading:
             self._counts.in_flight(0)
-        if self._settings.max_in_flight - self._uploading >= self._batch:
+        if self._settings.max_in_flight - self._uploading >= self._some:
             self._progress.set()
         if task.cancelled():
             self._settling.add(Release(held))
@@ -232,16 +234,14 @@ class Delivery:
             # The gate says when: with a rate limit, asking later than that would leave some of it unused.
             await asyncio.sleep(min(claim.wait_ms / 1000, _LONGEST_PAUSE_SECONDS))
             return
-        enough = self._settings.max_in_flight - self._batch
-        self._progress.clear()
-        asking_again = _ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS
-        if self._uploading > enough:
+        if self._settings.max_in_flight - self._uploading < self._some:
             # All slots but a few are taken: wait for some to come free rather than claim one at a time.
+            self._progress.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(asking_again):
+                async with asyncio.timeout(_FILL_SECONDS):
                     await self._progress.wait()
             return
-        await asyncio.sleep(asking_again)
+        await asyncio.sleep(_ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS)
 
     async def _deliver(self, report: Claimed, span: Uploading | None) -> None:
         """One report: unpack, post, judge, decide."""

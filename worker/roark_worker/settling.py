@@ -1,11 +1,12 @@
 """Records outcomes by batches, and does not give up while Redis is away.
 
-Outcomes are gathered for a few ms or until there are enough, then recorded in one round trip: first the hold,
+Outcomes are gathered for some ms or until there are enough, then recorded in one round trip: first the hold,
 if there is one, so that what is released is not claimed again at once. While Redis is away they are kept and
 tried again; their leases may run out meanwhile, and then the ledger says so and nothing is recorded twice.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from roark_worker.settlement import Release, Settlement
 
 logger = logging.getLogger(__name__)
 
-_GATHER_SECONDS = 0.005
+# A script's call costs as much as recording ten outcomes, so few of them a second save a third of Redis's time.
+_GATHER_SECONDS = 0.02
 _PAUSE_SECONDS = 0.25
 
 
@@ -46,6 +48,7 @@ class Settling:
         self._pending: list[Settlement] = []
         self._redis_away = False
         self._more = asyncio.Event()
+        self._enough = asyncio.Event()
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
         self.counted: Counter[str] = Counter()
@@ -58,14 +61,17 @@ class Settling:
         """Take an outcome; it is recorded soon."""
         self._pending.append(settlement)
         self._more.set()
+        if len(self._pending) >= self._settings.claim_batch:
+            self._enough.set()
         self._all_recorded.clear()
 
     async def run(self) -> None:
         """Record outcomes until cancelled."""
         while True:
             await self._more.wait()
-            if len(self._pending) < self._settings.claim_batch:
-                await asyncio.sleep(_GATHER_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS):
+                    await self._enough.wait()
             await self.flush()
 
     async def flush(self) -> None:
@@ -83,6 +89,8 @@ class Settling:
         del self._pending[: len(batch)]
         for settlement in batch:
             self._done(settlement.held)
+        if len(self._pending) < self._settings.claim_batch:
+            self._enough.clear()
         if not self._pending:
             self._more.clear()
             self._all_recorded.set()
