@@ -96,7 +96,7 @@ def flower(
     basic_auth = basic_auth or secret_in_file("FLOWER_BASIC_AUTH")
     if not is_loopback(host) and not basic_auth:
         fail(
-            f"Flower would listen on {host} for everybody, and whoever sees it can stop workers. Set "
+            f"Flower would show every call and the workers' settings to everybody who reaches {host}. Set "
             "FLOWER_BASIC_AUTH=USER:PASSWORD or FLOWER_BASIC_AUTH_FILE, or listen on 127.0.0.1."
         )
     if basic_auth and not all(all(each.partition(":")[::2]) for each in basic_auth.split(",")):
