@@ -14,7 +14,7 @@ from roark_ops import json_text
 from roark_ops.json_text import Steps
 from roark_ops.patching import Change, PatchFailed, Step, apply, as_patch, difference
 from roark_producer.errors import IngestError, InvalidReport
-from roark_producer.packing import DamagedPayload, Unpacked, pack, unpack
+from roark_producer.packing import DamagedPayload, Unpacked, pack, trace_of, unpack
 from roark_producer.report import Report, read_message
 
 _ENVELOPES = frozenset({"message", "vapiEndOfCallReportPayload"})
@@ -95,7 +95,7 @@ def edited(call_id: str, packed: bytes, patch: Sequence[Step]) -> Edit:
         after = apply(stored.payload, [_step_inside(stored.payload, step) for step in patch])
     except (PatchFailed, RecursionError) as error:
         raise CannotEdit(f"call {call_id}: {error}") from None
-    return _checked(call_id, stored.payload, after, stored.properties)
+    return _checked(call_id, stored, after, trace_of(packed))
 
 
 def rewritten(call_id: str, packed: bytes, shown: bytes) -> Edit:
@@ -110,7 +110,7 @@ def rewritten(call_id: str, packed: bytes, shown: bytes) -> Edit:
         after = apply(stored.payload, as_patch(changes))
     except (InvalidReport, PatchFailed, RecursionError) as error:
         raise CannotEdit(f"call {call_id}: {error}") from None
-    return _checked(call_id, stored.payload, after, stored.properties)
+    return _checked(call_id, stored, after, trace_of(packed))
 
 
 def for_editor(call_id: str, packed: bytes) -> bytes:
@@ -157,7 +157,7 @@ def _step_inside(payload: bytes, step: Step) -> Step:
     return replace(step, place=inside(payload, step.place), origin=inside(payload, step.origin))
 
 
-def _checked(call_id: str, before: bytes, after: bytes, properties: bytes) -> Edit:
+def _checked(call_id: str, stored: Unpacked, after: bytes, trace: bytes) -> Edit:
     try:
         # Wrapped, as Vapi sends it, it is taken for nothing but a message whatever its members are called.
         message = read_message(b'{"message":' + after + b"}")
@@ -167,5 +167,5 @@ def _checked(call_id: str, before: bytes, after: bytes, properties: bytes) -> Ed
         raise CannotEdit(f"call {call_id}: what comes out is no end-of-call report, its type was changed")
     if message.call_id != call_id:
         raise CannotEdit(f"call {call_id}: call.id cannot be edited, it is what the call is known by")
-    changes = tuple(difference(before, message.payload))
-    return Edit(call_id, changes, pack(message.payload, properties), message.expires_ms)
+    changes = tuple(difference(stored.payload, message.payload))
+    return Edit(call_id, changes, pack(message.payload, stored.properties, trace), message.expires_ms)

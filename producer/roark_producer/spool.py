@@ -49,11 +49,12 @@ class SpoolFull(IngestError):
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One request as it came: its body, its query, and when (Unix ms by this machine's clock)."""
+    """One request as it came: its body, its query, when (Unix ms by this machine's clock), its trace's context."""
 
     body: bytes = field(repr=False)
     query: dict[str, str] = field(default_factory=dict, repr=False)
     received_ms: int = 0
+    trace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,10 @@ def _count(path: Path) -> int:
 
 
 def _frame(request: Spooled, salt: int) -> bytes:
-    about = msgspec.json.encode({"query": request.query, "received_ms": request.received_ms})
+    facts: dict[str, object] = {"query": request.query, "received_ms": request.received_ms}
+    if request.trace:
+        facts["trace"] = request.trace.hex()
+    about = msgspec.json.encode(facts)
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(about + b"\n" + request.body)
     return _HEAD.pack(_MARK, len(packed), zlib.crc32(packed, salt)) + packed
 
@@ -307,7 +311,7 @@ def _unpacked(packed: bytes) -> Spooled:
     text = zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MOST_FRAME_BYTES)
     about, _, body = text.partition(b"\n")
     facts = msgspec.json.decode(about)
-    return Spooled(body, facts["query"], facts["received_ms"])
+    return Spooled(body, facts["query"], facts["received_ms"], bytes.fromhex(facts.get("trace", "")))
 
 
 def _salt(path: Path) -> int:

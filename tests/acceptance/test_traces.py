@@ -136,6 +136,16 @@ def test_a_trace_goes_from_the_sender_through_webhook_and_worker(line: Pipeline,
     (dead,) = collector.of("call-dead")["roark.upload"]
     assert facts(dead)["roark_ingest.reason"] == "http_422"
 
+    # and a report that came while Redis was away goes on in its sender's trace
+    line.valkey.stop()
+    assert (
+        httpx.post(url, content=report("call-spooled"), headers=sender, trust_env=False, timeout=30).status_code == 200
+    )
+    line.valkey.start()
+    wait_until(lambda: collector.of("call-spooled")["roark.upload"], "the upload of what was spooled")
+    (spooled,) = collector.of("call-spooled")["roark.upload"]
+    assert spooled.trace_id.hex() == TRACE
+
     # and nothing of a report is in them, nor anything of one that its sender did not want to be traced
     told = b"".join(collector.raw)
     assert PHONE[1:].encode() not in told

@@ -14,9 +14,10 @@ from roark_ops.dead_letters import DeadLetters
 from roark_ops.editing import edited, read_settings
 from roark_producer import operations
 from roark_producer.operations import Acceptable
-from roark_producer.packing import pack, unpack
+from roark_producer.packing import pack, trace_of, unpack
 from roark_producer.report import Report, read_message
 
+TRACE = bytes(range(25))
 ODD = (
     b'{"type":"end-of-call-report", "call":{"id":"c-1","customer":{"number":"+15550101234"}},\n'
     b' "big":12345678901234567890123, "tiny":1.50e-400, "odd":"\\ud800 \\u00e9 \xe2\x80\xa8 \\/", "z":1,"a":2,\n'
@@ -37,7 +38,7 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def bury_payload(line: CommandLine, payload: bytes, properties: bytes = b"") -> None:
     message = read_message(payload)
     assert isinstance(message, Report)
-    one = Acceptable(message.call_id, message.fingerprint, pack(message.payload, properties), message.expires_ms)
+    one = Acceptable(message.call_id, message.fingerprint, pack(message.payload, properties, TRACE), message.expires_ms)
     line.ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
     line.bury(message.call_id)
 
@@ -64,6 +65,7 @@ def test_a_set_value_changes_its_place_and_no_other_byte(line: CommandLine) -> N
     expected = ODD.replace(b"2026-01-01", b"2026-02-02").replace(b"2.0", b"98765432109876543210.5")
     assert payload(line) == expected
     assert unpack(line.entry("c-1").packed).properties == b'{"tenant":"acme"}'
+    assert trace_of(line.entry("c-1").packed) == TRACE
     assert unpack(line.entry("c-1").original).payload == ODD
     assert '- /endedAt  "2026-01-01T00:00:00Z"' in ended.stdout
     assert '+ /endedAt  "2026-02-02T00:00:00Z"' in ended.stdout

@@ -7,7 +7,7 @@ from workbench import WHO, Workbench, packed
 
 from roark_producer import operations
 from roark_producer.operations import Acceptable
-from roark_producer.packing import pack
+from roark_producer.packing import TRACE_BYTES, pack
 from roark_producer.records import DeadPage
 from roark_producer.report import CallId
 
@@ -167,9 +167,10 @@ class TestPages:
             ["call-3"],
         ]
 
-    def test_properties_come_along_only_where_they_are_wanted(self, bench: Workbench) -> None:
+    @pytest.mark.parametrize("trace", [b"", b"\xff" * TRACE_BYTES])
+    def test_properties_come_along_only_where_they_are_wanted(self, bench: Workbench, trace: bytes) -> None:
         properties = b'{"tenant":"acme"}'
-        report = Acceptable(CallId("call-1"), "print", pack(b"{}", properties))
+        report = Acceptable(CallId("call-1"), "print", pack(b"{}", properties, trace))
         bench.run(operations.accept([report], revisions="record", per_wakeup=64))
         bench.bury(bench.take("call-1"))
 

@@ -70,6 +70,7 @@ def files(folder: Path) -> list[Path]:
 class TestOrder:
     def test_requests_come_out_as_they_went_in(self, spool: Spool) -> None:
         kept = requests(b"", b"\n", b'{"a": 1}\n{"b": 2}', bytes(range(256)), b"x" * 100_000)
+        kept.append(Spooled(b"traced", trace=bytes(range(25))))
         spool.append(kept[:2])
         spool.append(kept[2:])
         spool.seal()

@@ -41,11 +41,15 @@ local function first_rank()
   return low
 end
 
--- Packed reports begin with the length of their properties, see packing.py.
+local TRACE_BYTES = 25
+
+-- Packed reports begin with the length of their properties; its highest bit says that a trace's context is between
+-- the two, see packing.py.
 local function properties_of(packed)
   if not packed then return '' end
   local a, b, c, d = string.byte(packed, 1, 4)
-  return string.sub(packed, 5, 4 + ((a * 256 + b) * 256 + c) * 256 + d)
+  local first = a >= 128 and 5 + TRACE_BYTES or 5
+  return string.sub(packed, first, first - 1 + ((a % 128 * 256 + b) * 256 + c) * 256 + d)
 end
 
 -- A letter may be younger than now, where the server's clock was set back.

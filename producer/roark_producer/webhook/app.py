@@ -160,17 +160,19 @@ class VapiRoute:
 
     async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> Answer:
         started = time.perf_counter()
+        trace = span.context if span else b""
         try:
             if self._spooling and await self._spooling.takes_over():
+                answer = await self._spool(scope, body, answers.spooled(report.call_id), trace)
                 if span:
                     span.end(report.call_id, "spooled")
-                return await self._spool(scope, body, answers.spooled(report.call_id))
+                return answer
             result = await self._commit.accept(report)
         except (LedgerError, SpoolFull) as error:
             if span:
                 span.fail(error)
             if isinstance(error, LedgerUnavailable | SpoolFull):
-                return await self._last_defence(scope, body, error, answers.spooled(report.call_id))
+                return await self._last_defence(scope, body, error, answers.spooled(report.call_id), trace)
             return answers.unavailable(error)
         if span:
             span.end(report.call_id, result.value)
@@ -190,18 +192,20 @@ class VapiRoute:
         event(logger, "reject", level=logging.WARNING, field=error.field, reason=error.problem, bytes=len(body))
         return answers.rejected(error)
 
-    async def _last_defence(self, scope: Scope, body: bytes, error: IngestError, answer: Answer) -> Answer:
+    async def _last_defence(
+        self, scope: Scope, body: bytes, error: IngestError, answer: Answer, trace: bytes = b""
+    ) -> Answer:
         # The ledger did not take it. Vapi sends once: what can still be kept on this machine's disk is not lost.
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
         try:
-            return await self._spool(scope, body, answer)
+            return await self._spool(scope, body, answer, trace)
         except SpoolFull as full:
             return answers.unavailable(full)
 
-    async def _spool(self, scope: Scope, body: bytes, answer: Answer) -> Answer:
+    async def _spool(self, scope: Scope, body: bytes, answer: Answer, trace: bytes = b"") -> Answer:
         assert self._spooling is not None  # noqa: S101 both callers have looked
-        await self._spooling.keep(body, self._query(scope))
+        await self._spooling.keep(body, self._query(scope), trace)
         return answer
 
     def _query(self, scope: Scope) -> dict[str, str] | None:

@@ -61,13 +61,13 @@ class Spooling:
                     await self._last_few.wait()
         return self.is_active
 
-    async def keep(self, body: bytes, query: dict[str, str] | None) -> None:
+    async def keep(self, body: bytes, query: dict[str, str] | None, trace: bytes = b"") -> None:
         """Return when the request is on this machine's disk.
 
         Raises SpoolFull when it is not.
         """
         kept = asyncio.get_running_loop().create_future()
-        self._gathered.append((Spooled(body, query or {}, time.time_ns() // 1_000_000), kept))
+        self._gathered.append((Spooled(body, query or {}, time.time_ns() // 1_000_000, trace), kept))
         self.is_active = True
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
@@ -145,7 +145,7 @@ class Spooling:
 
     async def _take(self, request: Spooled) -> None:
         try:
-            match self._intake.prepare(request.body, query=request.query):
+            match self._intake.prepare(request.body, query=request.query, trace=request.trace):
                 case Acceptable() as report:
                     await self._commit.accept(report)
         except InvalidReport as error:
