@@ -9,7 +9,7 @@ import typer
 from roark_ops.cli.options import As, AsJson, CallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
-from roark_ops.cli.words import counted, shown
+from roark_ops.cli.words import counted, shown, span
 
 if TYPE_CHECKING:
     from roark_ops.dead_letters import Moved
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SomeCallIds = Annotated[
     list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
 ]
+Reason = Annotated[str, typer.Option(help="Why, for the log and the report's history.", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment; what dies later stays.")]
 
 
@@ -41,24 +42,34 @@ def replay(
     _tell(moved, "replayed", as_json=as_json, others_are_fine=all_)
 
 
-def discard(call_ids: CallIds, *, yes: Yes = False, by: As = None, as_json: AsJson = False) -> None:
-    """Put dead letters aside, payload and history kept; `restore` brings them back."""
+def discard(
+    call_ids: CallIds, *, reason: Reason = "", yes: Yes = False, by: As = None, as_json: AsJson = False
+) -> None:
+    """Put dead letters aside, payload and history kept; `restore` brings them back.
+
+    They stay for ever, unless ROARK_INGEST_DISCARDED_DAYS says otherwise; before they go it is announced.
+    """
     from roark_ops.access import Access
     from roark_ops.dead_letters import DeadLetters
 
     confirm(f"Discard {counted(len(set(call_ids)), 'dead letter')}?", yes=yes)
     with Access.from_env() as access:
-        moved = DeadLetters(access.ledger, by=actor(by)).discard(call_ids)
+        desk = DeadLetters(access.ledger, by=actor(by))
+        moved = desk.discard(call_ids, reason)
+        window_ms = desk.restorable_ms()
+    if not as_json and any(one.result == "discarded" for one in moved):
+        how_long = f"for {span(window_ms / 1000)}" if window_ms else "at any time"
+        say(f"They can be brought back {how_long}: roark-ingest dlq restore")
     _tell(moved, "discarded", as_json=as_json)
 
 
-def restore(call_ids: CallIds, *, by: As = None, as_json: AsJson = False) -> None:
+def restore(call_ids: CallIds, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
     """Bring discarded reports back to the dead letters."""
     from roark_ops.access import Access
     from roark_ops.dead_letters import DeadLetters
 
     with Access.from_env() as access:
-        moved = DeadLetters(access.ledger, by=actor(by)).restore(call_ids)
+        moved = DeadLetters(access.ledger, by=actor(by)).restore(call_ids, reason)
     _tell(moved, "restored", as_json=as_json)
 
 
