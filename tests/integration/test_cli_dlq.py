@@ -32,7 +32,7 @@ def test_dlq_list_goes_on_where_it_was_cut_whatever_comes_or_goes_meanwhile(line
     first = line.run("dlq", "list", "--limit", "2")
     assert "The first 2 of 3." in first.stdout
     cursor = first.stderr.split("--cursor '")[1].split("'")[0]
-    line.run("dlq", "replay", "c-1", "c-2")
+    line.replay("c-1", "c-2")
     line.deliver("c-1")
     line.deliver("c-2")
     line.bury_all("c-4")
@@ -134,41 +134,6 @@ def test_dlq_show_of_a_live_report_points_to_why(line: CommandLine) -> None:
     ended = line.run("dlq", "show", "c-1")
     assert ended.exit_code == 1
     assert "c-1 is no dead letter, it is ready" in ended.stderr
-
-
-def test_dlq_replay_sends_again_and_wakes_a_worker(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    line.ledger.client.delete("roark")
-    ended = line.run("dlq", "replay", "c-1", "--as", "ada", "--json")
-    assert (ended.exit_code, ended.documents) == (0, [{"call_id": "c-1", "result": "replayed"}])
-    assert (line.state("c-1"), line.state("c-2")) == ("ready", "dead")
-    assert line.ledger.client.llen("roark") == 1
-    assert line.entry("c-1").history[-1].detail == {"by": "ada"}
-
-
-def test_dlq_replay_of_what_is_not_dead_says_what_it_is_and_ends_with_1(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    line.run("dlq", "replay", "c-1")
-    ended = line.run("dlq", "replay", "c-1", "c-0")
-    assert ended.exit_code == 1
-    assert "call c-1 was not replayed: it is ready." in ended.stderr
-    assert "call c-0 was not replayed: it was never seen." in ended.stderr
-
-
-def test_dlq_replay_all_asks_and_without_a_terminal_wants_yes(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    ended = line.run("dlq", "replay", "--all")
-    assert ended.exit_code == 2
-    assert "Replay 2 dead letters? Nobody can be asked here: add --yes." in ended.stderr
-    assert line.snapshot().states["dead"] == 2
-    assert line.run("dlq", "replay", "--all", "--yes").stdout == "2 reports replayed.\n"
-    assert line.snapshot().states["dead"] == 0
-    assert line.run("dlq", "replay", "--all", "--yes").exit_code == 0
-
-
-@pytest.mark.parametrize("arguments", [[], ["c-1", "--all"]])
-def test_dlq_replay_wants_calls_or_all(line: CommandLine, arguments: list[str]) -> None:
-    assert line.run("dlq", "replay", *arguments).exit_code == 2
 
 
 def test_dlq_discard_asks_and_restore_brings_back(line: CommandLine) -> None:
