@@ -175,7 +175,7 @@ def is_dead(floor: Floor, call_id: str) -> bool:
 
 def test_two_operators_at_once_upload_each_report_once(floor: Floor) -> None:
     floor.bury(*names("c", 80))
-    command = ("dlq", "replay", "--all", "--yes", "--json", "--no-ramp", "--why", "both of us")
+    command = ("dlq", "replay", "--all", "--yes", "--json", "--no-ramp", "--reason", "both of us")
 
     both = [floor.command(*command, "--as", who) for who in ("ada", "grace")]
     ended = [process.communicate(timeout=60) for process in both]

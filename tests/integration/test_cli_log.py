@@ -35,7 +35,7 @@ def test_every_action_of_an_operator_is_in_the_log_by_name(line: CommandLine) ->
         ("resume",),
         ("dlq", "discard", "c-1", "--yes"),
         ("dlq", "restore", "c-1"),
-        ("dlq", "replay", "c-1"),
+        ("dlq", "replay", "c-1", "--yes"),
         ("dlq", "export", "dead.ndjson"),
         ("dlq", "import", "dead.ndjson"),
         ("audit", "--repair"),

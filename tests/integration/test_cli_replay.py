@@ -82,7 +82,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(line: CommandLine) -
     [
         [],
         ["c-1", "--all"],
-        ["c-1", "--reason", "http_422"],
+        ["c-1", "--died-of", "http_422"],
         ["--all", "--rate", "fast"],
         ["--all", "--stop-at", "most"],
         ["--all", "--stop-at", "101%"],
@@ -98,17 +98,17 @@ def test_more_than_a_hundred_are_replayed_for_a_reason_only(line: CommandLine) -
     line.bury_all(*HUNDRED_AND_ONE)
     ended = line.run("dlq", "replay", "--all", "--yes")
     assert ended.exit_code == 2
-    assert "more than 100 reports are replayed for a reason only: add --why TEXT." in ended.stderr
+    assert "more than 100 reports are replayed for a reason only: add --reason TEXT." in ended.stderr
     replays = Replays(line.ledger, by="ada")
     with pytest.raises(ReplayRefused, match="a reason is needed"):
         replays.create(replays.preview(Filter()))
     assert line.snapshot().replays.collecting == 0
-    assert replay(line, "--all", "--why", "Roark is back") == 1
+    assert replay(line, "--all", "--reason", "Roark is back") == 1
 
 
 def test_a_job_tells_who_why_and_what_became_of_each_report(line: CommandLine) -> None:
     line.bury_all("c-1", "c-2", "c-3", code="exhausted", reason="http_503", status=503)
-    number = replay(line, "--all", "--why", "Roark is back | <ticket 4711>", "--as", "ada", "--no-ramp")
+    number = replay(line, "--all", "--reason", "Roark is back | <ticket 4711>", "--as", "ada", "--no-ramp")
     assert line.tick() == 3
     line.deliver("c-1")
     line.deliver("c-2")
@@ -211,7 +211,7 @@ def test_a_start_delay_in_which_a_cancel_takes_all_back(line: CommandLine) -> No
 def test_the_list_pages_through_what_has_ended(line: CommandLine) -> None:
     for number in range(3):
         line.bury_all(f"c-{number}")
-        replay(line, f"c-{number}", "--why", f"reason {number}")
+        replay(line, f"c-{number}", "--reason", f"reason {number}")
         line.tick()
         line.deliver(f"c-{number}")
         line.tick()
@@ -244,7 +244,7 @@ def test_how_long_ended_jobs_are_kept_is_announced(line: CommandLine) -> None:
 
 def test_no_phone_number_of_a_filter_gets_into_a_job(line: CommandLine) -> None:
     line.bury_all("c-1", message=f"customer {PHONE} is unknown")
-    number = replay(line, "--text", PHONE, "--why", f"asked for by {PHONE}")
+    number = replay(line, "--text", PHONE, "--reason", f"asked for by {PHONE}")
     assert PHONE not in line.run("replay", "show", str(number), "--json").stdout
     stored = line.ledger.client.hgetall(line.ledger.calls.keys.replay_live)
     assert PHONE.encode() not in b" ".join([*stored, *stored.values()])
@@ -252,7 +252,7 @@ def test_no_phone_number_of_a_filter_gets_into_a_job(line: CommandLine) -> None:
 
 def test_a_job_with_a_rate_says_how_long_it_will_take(line: CommandLine) -> None:
     line.bury_all(*HUNDRED_AND_ONE)
-    number = replay(line, "--all", "--why", "slowly", "--rate", "60/min", "--no-ramp", "--stop-at", "5")
+    number = replay(line, "--all", "--reason", "slowly", "--rate", "60/min", "--no-ramp", "--stop-at", "5")
     found = line.run("replay", "show", str(number), "--json").document
     assert found["plan"] == {"ramp": [], "per_second": 1, "stop_share": 0.05, "step": 1}
     assert found["seconds_left"] == pytest.approx(101, abs=2)

@@ -128,9 +128,9 @@ _add(
     letters,
     replay.dlq_replay,
     "roark-ingest dlq replay CALL_ID",
-    "roark-ingest dlq replay --group 3f9a --why 'Roark is back, ticket 4711' --rate 20/s",
+    "roark-ingest dlq replay --group 3f9a --reason 'Roark is back, ticket 4711' --rate 20/s",
     "roark-ingest dlq replay --all --dry-run",
-    "roark-ingest dlq replay --reason http_422 --to http://localhost:8788",
+    "roark-ingest dlq replay --died-of http_422 --to http://localhost:4010",
     name="replay",
 )
 _add(

@@ -28,9 +28,6 @@ SomeCallIds = Annotated[
     list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
 ]
 All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment; what dies later stays.")]
-Why = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="Why, for the job's report and the log; needed above 100 reports.")
-]
 Rate = Annotated[str, typer.Option(metavar="RATE", help="At most so many: 20/s, 600/min.", rich_help_panel=_PANEL)]
 StopAt = Annotated[
     str, typer.Option(metavar="SHARE", help="Stop when more than this share fails.", rich_help_panel=_PANEL)
@@ -73,7 +70,9 @@ ToToken = Annotated[
 Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.", show_default=False)]
 Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Pass over so many ended ones.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show so many ended ones.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the job's report and the log.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, for the job's report and the log.", show_default=False)
+]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the report for the ticket.")]
 FollowOne = Annotated[bool, typer.Option("--follow", help="Watch it; Ctrl-C leaves it running.")]
 
@@ -84,7 +83,7 @@ def dlq_replay(
     *,
     chosen: "Filter",
     all_: All = False,
-    why: Why = "",
+    reason: Reason = "",
     rate: Rate = "",
     stop_at: StopAt = "20%",
     ramp: Ramp = True,
@@ -101,7 +100,7 @@ def dlq_replay(
 
     The selection is frozen first and shown: how many, of which groups, which will fail again. It begins with one
     report, then 5, 25 and 100, and stops by itself when too many fail. A letter is in one job at most, and what Roark
-    has already is not imported twice.
+    has already is not imported twice. More than 100 need a --reason.
 
     Ends with 3 when it is watched and some fail again, or it stops.
     """
@@ -121,10 +120,10 @@ def dlq_replay(
             raise typer.Exit(FAILED if call_ids and not preview.held else 0)
         if dry_run:
             return
-        reason = _reason(preview, why)
+        why = _reason(preview, reason)
         confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)
         wait = delay if delay is not None else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
-        made = replays.create(preview, reason=reason, plan=plan, delay_seconds=wait)
+        made = replays.create(preview, reason=why, plan=plan, delay_seconds=wait)
         _tell(replays, made, as_json=as_json, follow=sys.stderr.isatty() if follow is None else follow)
 
 
@@ -164,15 +163,15 @@ def _show_preview(preview: "Preview", *, as_json: bool, quiet: bool) -> None:
         print_preview(preview)
 
 
-def _reason(preview: "Preview", why: str) -> str:
+def _reason(preview: "Preview", reason: str) -> str:
     from roark_ops.replays import MOST_WITHOUT_REASON
 
-    if why or len(preview.letters) <= MOST_WITHOUT_REASON:
-        return why
+    if reason or len(preview.letters) <= MOST_WITHOUT_REASON:
+        return reason
     if not sys.stdin.isatty():
-        fail(f"more than {MOST_WITHOUT_REASON} reports are replayed for a reason only: add --why TEXT.", USAGE)
-    reason: str = typer.prompt("Why are they replayed", err=True)
-    return reason
+        fail(f"more than {MOST_WITHOUT_REASON} reports are replayed for a reason only: add --reason TEXT.", USAGE)
+    asked: str = typer.prompt("Why are they replayed", err=True)
+    return asked
 
 
 def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> None:
