@@ -47,7 +47,7 @@ fuzz: $(READY) ## a million bodies through the report parser, a hundred thousand
 
 monitoring: $(READY) ## alerts and dashboards against a real Prometheus: some 3 minutes (Debian: apt-get install -y prometheus)
 	@command -v promtool prometheus >/dev/null || { echo "promtool and prometheus are missing. Debian, Ubuntu: apt-get install -y prometheus" >&2; exit 1; }
-	$(BIN)/python -m pytest tests/monitoring -q $(ARGS)
+	MONITORING_PICTURE=ops/docs/pictures/overview.svg $(BIN)/python -m pytest tests/monitoring -q $(ARGS)
 
 bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --peers $(PEERS) $(ARGS)

@@ -152,6 +152,8 @@ def _shown(value: float, unit: str) -> str:
     if math.isnan(value):
         return "no data"
     match unit:
+        case "s" if value >= 7200:
+            return f"{value / 3600:.3g} h"
         case "s" if value >= 60:
             return f"{value / 60:.3g} min"
         case "s" if 0 < value < 1:

@@ -1,6 +1,7 @@
 """What a worker counts: closed sets of labels, buckets as Prometheus wants them, one place for each number."""
 
 import re
+from array import array
 from typing import get_args
 
 import pytest
@@ -132,3 +133,15 @@ def test_every_label_is_there_from_the_start_and_from_closed_sets(counts: Counts
     labels = dict.fromkeys(re.findall(r'(\w+)="', text))
     assert set(labels) == {"result", "reason", "fault", "outcome", "ended", "le"}
     assert text.count("failed_attempts_total{") == len(FAULT_OF)
+
+
+def test_what_a_dead_process_told_flower_stays_counted() -> None:
+    # given a process that told of five and died, so that the next one counts in its place
+    numbers = array("d", bytes(8 * 1000))
+    Counts(numbers).told_flower({"sent": 5})
+
+    following = Counts(numbers)
+    following.told_flower({"sent": 1})
+    following.told_flower({"sent": 3})
+
+    assert counted(following)["flower_outcomes_total", "sent"] == 8

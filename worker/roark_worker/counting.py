@@ -7,6 +7,7 @@ a float, for some 1 µs per report in all. No call id, and nothing that Roark wr
 import hashlib
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,7 @@ class Counts:
 
     def __init__(self, numbers: "array[float] | memoryview[float]") -> None:
         self._cells = numbers
+        self._told: Counter[str] = Counter()
 
     @property
     def is_shared(self) -> bool:
@@ -222,7 +224,9 @@ class Counts:
     def told_flower(self, totals: Mapping[str, int]) -> None:
         """Take over what the events' own thread has counted so far; for that thread alone."""
         for result, place in _FLOWER_AT.items():
-            self._cells[place] = totals.get(result, 0)
+            # What a dead process had counted in this place stays: a sum must not fall.
+            self._cells[place] += totals.get(result, 0) - self._told[result]
+            self._told[result] = totals.get(result, 0)
 
     def in_flight(self, number: int) -> None:
         """Tell how many uploads are under way."""
