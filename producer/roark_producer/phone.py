@@ -57,7 +57,8 @@ def _walk(tree: Any, number: str) -> list[str]:
             case list():
                 left += [(f"{path}[{place}]", inner) for place, inner in enumerate(value)]
             case str() if len(value) <= _LONGEST:
-                if _normal(value) == number:
+                # SIP addresses, and some systems, leave the plus out.
+                if _normal(value).removeprefix("+") == number[1:]:
                     found.append(path)
             case int() if 0 < value < _MOST and str(value) == number[1:]:
                 found.append(path)

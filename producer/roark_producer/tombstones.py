@@ -8,7 +8,7 @@ erased call, and a key that is lost with a setting would let it in again.
 BLOCK_BYTES = 64
 
 
-def pads(key: bytes) -> tuple[str, str]:
-    """Return the key's inner and outer pad (RFC 2104) in hex, as the scripts keep it. At most 64 bytes."""
+def pads(key: bytes) -> tuple[bytes, bytes]:
+    """Return the inner and the outer pad of a key of at most 64 bytes (RFC 2104), as the scripts keep it."""
     whole = key.ljust(BLOCK_BYTES, b"\0")
-    return bytes(byte ^ 0x36 for byte in whole).hex(), bytes(byte ^ 0x5C for byte in whole).hex()
+    return bytes(byte ^ 0x36 for byte in whole), bytes(byte ^ 0x5C for byte in whole)

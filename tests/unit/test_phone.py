@@ -32,6 +32,7 @@ def test_what_is_no_number_is_refused_without_being_repeated(text: str) -> None:
         ({"artifact": {"variables": {"customer": {"number": NUMBER}}}}, "artifact.variables.customer.number"),
         ({"customer": {"sipUri": "sip:+15550101234@carrier.example;transport=tls"}}, "customer.sipUri"),
         ({"messages": [{}, {"toolCalls": [{"to": "+1 555 010 1234"}]}]}, "messages[1].toolCalls[0].to"),
+        ({"customer": {"sipUri": "sip:15550101234@carrier.example"}}, "customer.sipUri"),
         ({"metadata": {"caller": 15550101234}}, "metadata.caller"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
@@ -46,7 +47,7 @@ def test_it_is_found_in_any_field_that_it_fills(report: object, path: str) -> No
         {"transcript": f"my sister's number is {NUMBER}, call her"},
         {"customer": {"number": "+15550101235"}},
         {"customer": {"number": NUMBER + "5"}},
-        {"id": "15550101234"},
+        {"id": "5550101234"},
         {"flag": True, "cost": 0.1234},
     ],
 )

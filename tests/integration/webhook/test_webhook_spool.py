@@ -249,3 +249,24 @@ def test_a_disk_that_cannot_be_written_is_answered_with_503(started_valkey: Valk
         assert (answer.status_code, answer.json()["reason"]) == (503, "spool-full")
         started_valkey.start()
         eventually(lambda: webhook.post(report("call-2")).status_code == 200)
+
+
+def test_what_was_erased_while_it_waited_here_is_refused_when_it_is_handed_in(
+    webhook: Webhook, started_valkey: Valkey, ledger: Ledger, tmp_path: Path
+) -> None:
+    assert results(webhook, "before") == ["accepted"]
+    started_valkey.stop()
+    assert results(webhook, "erased-1", "kept-1") == ["spooled"] * 2
+
+    # The file stands in no webhook's way while the call is erased.
+    webhook.end(signal.SIGKILL)
+    started_valkey.start()
+    ledger.run(operations.erase("erased-1", key=b"key", who=b"{}"))
+    with start(tmp_path, started_valkey.url, **SPOOLING) as again:
+        drained(again, tmp_path)
+
+    found = ledger.run(operations.look("erased-1"))
+    assert found
+    assert found.record is None
+    assert ledger.run(operations.look("kept-1"))
+    assert ledger.run(operations.snapshot()).total("refused_erased") == 1
