@@ -1,4 +1,4 @@
-"""What a person on shift sees in Flower: the workers, the reports, and why one of them is dead.
+"""What a person on shift sees in Flower: the workers, the reports, and why one of them is late and another dead.
 
 The pictures go to the folder that PICTURES names (`make browser` keeps them in ops/docs/pictures).
 """
@@ -13,31 +13,39 @@ from flowers import PASSWORD, USER, Flower, flower_beside
 from pipeline import Pipeline, wait_until
 
 from roark_ops.sample_reports import sample_reports
-from roark_producer.lifecycle import State
 
 pytestmark = pytest.mark.browser
 
 REPORTS = 400
-REFUSED = 3
+REFUSED, LATE = 3, 2
 
 
 @pytest.fixture(scope="module")
-def refused() -> list[str]:
-    """The calls that Roark refuses."""
-    return [sample.call_id or "" for sample in sample_reports(REPORTS, odd=0, dup=0)][-REFUSED:]
+def calls() -> list[str]:
+    """All calls; the last of them are those that Roark refuses, and before them those for which it fails."""
+    return [sample.call_id or "" for sample in sample_reports(REPORTS, odd=0, dup=0)]
 
 
 @pytest.fixture(scope="module")
-def flower(refused: list[str]) -> Iterator[Flower]:
-    """Flower beside two workers that have delivered most of the reports, some at the second attempt."""
-    with Pipeline(ROARK_INGEST_FLOWER_SUCCESSES_PER_SECOND="1000", ROARK_INGEST_PROBE_SECONDS="1") as line:
-        fault = f"422:calls={'+'.join(refused)}:message=endedReason is unknown"
-        line.start_sandbox("--fail", fault, "--fail", "503:0.05", "--latency-ms", "120", "--seed", "3")
+def refused(calls: list[str]) -> list[str]:
+    return calls[-REFUSED:]
+
+
+@pytest.fixture(scope="module")
+def flower(calls: list[str], refused: list[str]) -> Iterator[Flower]:
+    """Flower beside two workers that have delivered most of the reports."""
+    late = calls[-REFUSED - LATE : -REFUSED]
+    with Pipeline(
+        ROARK_INGEST_FLOWER_SUCCESSES_PER_SECOND="1000",
+        ROARK_INGEST_FIRST_DELAY_SECONDS="600",
+        ROARK_INGEST_MAX_DELAY_SECONDS="600",
+    ) as line:
+        faults = f"422:calls={'+'.join(refused)}:message=endedReason is unknown", f"503:calls={'+'.join(late)}"
+        line.start_sandbox("--fail", faults[0], "--fail", faults[1], "--latency-ms", "120")
         line.start_supervisor(2)
         with flower_beside(line) as flower:
             line.submit(sample.body(wrap=True) for sample in sample_reports(REPORTS, odd=0, dup=0))
-            line.wait_until_settled()
-            flower.wait_for(SUCCESS=line.count(State.DELIVERED), FAILURE=REFUSED)
+            flower.wait_for(SUCCESS=REPORTS - REFUSED - LATE, FAILURE=REFUSED, RETRY=LATE)
             wait_until(lambda: all(drain["state"] == "SUCCESS" for drain in flower.drains()), "the drains have ended")
             yield flower
 
@@ -87,6 +95,8 @@ def test_the_task_list_shows_reports_with_their_outcome(browser: Browser, flower
     page = browser.text("#tasks-table")
     assert "roark.report" in page
     assert "delivered on attempt 1: 200 in" in page
+    assert "RETRY" in page
+    assert "Roark failed (503). Attempt 2 follows" in page
     browser.picture(pictures / "flower-tasks.png")
 
 
