@@ -19,7 +19,7 @@ import msgspec
 from typer.testing import CliRunner
 
 from roark_ops.cli.app import app
-from roark_producer import operations
+from roark_producer import operations, replay_jobs
 from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.operations import Acceptable, Bury, Defer, Deliver, Held
@@ -125,6 +125,16 @@ class CommandLine:
         for call_id in call_ids:
             self.accept(call_id)
             self.bury(call_id, **detail)
+
+    def replay(self, *call_ids: str) -> None:
+        """Have dead letters sent again at once, without a job."""
+        replayed = self.ledger.run(operations.replay(call_ids, detail=b'{"by":"ada"}'))
+        assert replayed == ["replayed"] * len(call_ids)
+
+    def tick(self) -> int:
+        """Have replay jobs taken a step further, as a worker does each second; return how many letters were sent."""
+        step = replay_jobs.step(most=100, queue_most=500, patience_ms=60_000, silence_ms=60_000, keep_ms=0)
+        return self.ledger.run(step).sent
 
     def snapshot(self) -> Snapshot:
         return self.ledger.run(operations.snapshot())

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roark_ops.dead_letters import DeadLetters
+    from roark_ops.replays import Replays
 
-__all__ = ["DeadLetters"]
+__all__ = ["DeadLetters", "Replays"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from roark_ops.dead_letters import DeadLetters
 
         return DeadLetters
+    if name == "Replays":
+        from roark_ops.replays import Replays
+
+        return Replays
     raise AttributeError(name)

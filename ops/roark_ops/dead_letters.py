@@ -15,8 +15,6 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from roark_ops.changes import changes
 from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
@@ -278,16 +276,21 @@ class DeadLetters:
         )
         return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
 
-    def discard(self, call_ids: Iterable[str]) -> Sequence[Moved]:
-        """Put dead letters aside; `restore` brings them back."""
-        return self._move(operations.discard, call_ids)
+    def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever)."""
+        return self._move(operations.discard, call_ids, reason)
 
-    def restore(self, call_ids: Iterable[str]) -> Sequence[Moved]:
+    def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Bring discarded reports back to the dead letters."""
-        return self._move(operations.restore, call_ids)
+        return self._move(operations.restore, call_ids, reason)
 
-    def _move(self, move: Callable[..., _Words], call_ids: Iterable[str]) -> Sequence[Moved]:
-        detail = msgspec.json.encode({"by": self._by})
+    def restorable_ms(self) -> int:
+        """Return how long discarded reports can be restored (ms), 0 for ever."""
+        snapshot = self._ledger.run(operations.snapshot())
+        return next((kept.window_ms for kept in snapshot.retention if kept.state is State.DISCARDED), 0)
+
+    def _move(self, move: Callable[..., _Words], call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        detail = doer(self._by, reason)
         moved = []
         for batch in _batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
             results = self._ledger.run(move(batch, detail=detail))

@@ -34,6 +34,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if snapshot.lane.state == "held":
         why = explain_hold(snapshot.lane.reason, snapshot.lane.by)
         found.append(Todo(f"The lane is on hold: {why.what} {why.todo}", why.command))
+    if paused := snapshot.replays.paused:
+        jobs = "1 replay job is paused" if paused == 1 else f"{paused} replay jobs are paused"
+        found.append(Todo(f"{jobs}: nothing of it is sent until somebody resumes it.", "roark-ingest replay list"))
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))

@@ -4,6 +4,7 @@
     ├── ConfigurationError        a setting is missing, contradictory or unsafe
     │   └── BrokenPromise         the Redis server cannot keep the durability that was asked for
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
+    ├── ReplayRefused             no replay job can be made like this: no reason, or too many jobs
     └── LedgerError               the ledger did not do what it was asked
         ├── LedgerUnavailable     Redis cannot be reached, or did not answer in time
         │   └── LedgerFull        Redis refuses writes because its memory is full
@@ -35,6 +36,10 @@ class InvalidReport(IngestError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class ReplayRefused(IngestError):
+    """No replay job can be made like this; the message says what is missing."""
 
 
 class LedgerError(IngestError):

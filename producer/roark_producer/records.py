@@ -25,6 +25,7 @@ SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
+_PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
 
@@ -60,7 +61,10 @@ class Record:
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Read the record's text, as `_ledger.lua` writes it."""
-        state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, *more = text.split(b" ")
+        parts = text.split(b" ")
+        if len(parts) == _PLAIN_DELIVERY_PARTS:
+            parts[5:5] = [b"0", b"0", b"f", b"0"]
+        state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, *more = parts
         return cls(
             state=_STATES[state],
             fingerprint=fingerprint.decode(),

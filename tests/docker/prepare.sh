@@ -41,7 +41,6 @@ start_engine() {
         for _ in $(seq 120); do docker info > /dev/null 2>&1 && break; sleep 0.5; done
         docker info > /dev/null || { tail -n 20 "$folder/dockerd.log" >&2; exit 1; }
     fi
-    echo "DOCKER_HOST=$DOCKER_HOST" >> "$environment"
 }
 
 # Packages of another release, without telling this machine's apt about it.
@@ -64,7 +63,6 @@ fetch_compose() {
     cp "$folder"/apt/unpacked/usr/libexec/docker/cli-plugins/* "$folder/config/cli-plugins/"
     export DOCKER_CONFIG="$folder/config"
     docker compose version > /dev/null
-    echo "DOCKER_CONFIG=$DOCKER_CONFIG" >> "$environment"
 }
 
 # A Debian with Python as python:3.11-slim has it, and this machine's certificates and settings of pip, so that a build
@@ -127,11 +125,11 @@ get_image() {
     echo "$1" >> "$stand_ins"
 }
 
-: > "$environment"
 touch "$stand_ins"
 docker info > /dev/null 2>&1 || start_engine
 docker compose version > /dev/null 2>&1 || fetch_compose
 # The others are built on it.
 get_image "$(images | grep '^python:' | head -n 1)"
 for image in $(images | sort -u); do get_image "$image"; done
+for name in DOCKER_HOST DOCKER_CONFIG; do [ -z "${!name:-}" ] || echo "$name=${!name}"; done > "$environment"
 say "ready: $(docker version -f 'engine {{.Server.Version}}'), compose $(docker compose version --short)"

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PORTS = ("WEBHOOK_PORT", "FLOWER_PORT", "SANDBOX_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 PATIENCE_SECONDS = 180.0
 BUILD_SECONDS = 900.0
-_ASK = """
+ASK = """
 import sys, urllib.request
 method, path, body = sys.argv[1:]
 request = urllib.request.Request("http://127.0.0.1:4010" + path, method=method, data=body.encode() or None)
@@ -81,7 +81,7 @@ class Stack:
 
     def sandbox(self, path: str, *, method: str = "GET", body: str = "") -> Any:
         """Ask the sandbox, from its own container: it answers to nobody else."""
-        answer = self.compose("exec", "-T", "sandbox", "python", "-c", _ASK, method, path, body)
+        answer = self.compose("exec", "-T", "sandbox", "python", "-c", ASK, method, path, body)
         return json.loads(answer) if answer else None
 
     def containers(self, service: str) -> list[dict[str, Any]]:
@@ -107,6 +107,14 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+
+
+def engine_answers() -> bool:
+    """Whether there is a Docker engine, and the compose plugin."""
+    try:
+        return subprocess.run(["docker", "compose", "ls"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def copy_repository(to: Path) -> None:

@@ -1,8 +1,11 @@
 """`roark-ingest dlq` on a real Valkey: look at dead letters, move them, carry them to another ledger."""
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterator
+import resource
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +32,7 @@ def test_dlq_list_goes_on_where_it_was_cut_whatever_comes_or_goes_meanwhile(line
     first = line.run("dlq", "list", "--limit", "2")
     assert "The first 2 of 3." in first.stdout
     cursor = first.stderr.split("--cursor '")[1].split("'")[0]
-    line.run("dlq", "replay", "c-1", "c-2")
+    line.replay("c-1", "c-2")
     line.deliver("c-1")
     line.deliver("c-2")
     line.bury_all("c-4")
@@ -133,41 +136,6 @@ def test_dlq_show_of_a_live_report_points_to_why(line: CommandLine) -> None:
     assert "c-1 is no dead letter, it is ready" in ended.stderr
 
 
-def test_dlq_replay_sends_again_and_wakes_a_worker(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    line.ledger.client.delete("roark")
-    ended = line.run("dlq", "replay", "c-1", "--as", "ada", "--json")
-    assert (ended.exit_code, ended.documents) == (0, [{"call_id": "c-1", "result": "replayed"}])
-    assert (line.state("c-1"), line.state("c-2")) == ("ready", "dead")
-    assert line.ledger.client.llen("roark") == 1
-    assert line.entry("c-1").history[-1].detail == {"by": "ada"}
-
-
-def test_dlq_replay_of_what_is_not_dead_says_what_it_is_and_ends_with_1(line: CommandLine) -> None:
-    line.bury_all("c-1")
-    line.run("dlq", "replay", "c-1")
-    ended = line.run("dlq", "replay", "c-1", "c-0")
-    assert ended.exit_code == 1
-    assert "call c-1 was not replayed: it is ready." in ended.stderr
-    assert "call c-0 was not replayed: it was never seen." in ended.stderr
-
-
-def test_dlq_replay_all_asks_and_without_a_terminal_wants_yes(line: CommandLine) -> None:
-    line.bury_all("c-1", "c-2")
-    ended = line.run("dlq", "replay", "--all")
-    assert ended.exit_code == 2
-    assert "Replay 2 dead letters? Nobody can be asked here: add --yes." in ended.stderr
-    assert line.snapshot().states["dead"] == 2
-    assert line.run("dlq", "replay", "--all", "--yes").stdout == "2 reports replayed.\n"
-    assert line.snapshot().states["dead"] == 0
-    assert line.run("dlq", "replay", "--all", "--yes").exit_code == 0
-
-
-@pytest.mark.parametrize("arguments", [[], ["c-1", "--all"]])
-def test_dlq_replay_wants_calls_or_all(line: CommandLine, arguments: list[str]) -> None:
-    assert line.run("dlq", "replay", *arguments).exit_code == 2
-
-
 def test_dlq_discard_asks_and_restore_brings_back(line: CommandLine) -> None:
     line.bury_all("c-1")
     assert line.run("dlq", "discard", "c-1").exit_code == 2
@@ -205,7 +173,8 @@ def test_dlq_export_replaces_no_file_unless_it_is_forced(line: CommandLine, tmp_
     assert line.run("dlq", "export", "dead.ndjson").exit_code == 2
     assert (tmp_path / "dead.ndjson").read_text() == "mine"
     assert line.run("dlq", "export", "dead.ndjson", "--force").exit_code == 0
-    assert json.loads((tmp_path / "dead.ndjson").read_bytes())["payload"] == json.loads(report("c-1"))
+    letter, _ = (tmp_path / "dead.ndjson").read_bytes().splitlines()
+    assert json.loads(letter)["payload"] == json.loads(report("c-1"))
     assert [path.name for path in tmp_path.iterdir()] == ["dead.ndjson"]
 
 
@@ -213,6 +182,94 @@ def test_dlq_export_to_standard_output_holds_nothing_but_letters(line: CommandLi
     line.bury_all("c-1")
     ended = line.run("dlq", "export", "-", "--json")
     assert ended.document["call_id"] == "c-1"
+
+
+def test_dlq_export_takes_those_that_are_chosen_and_says_so_in_the_manifest(line: CommandLine, tmp_path: Path) -> None:
+    line.bury_all("c-1", "c-2")
+    line.bury_all("c-3", reason="http_400", status=400)
+    assert line.run("dlq", "export", "dead.ndjson", "--died-of", "http_422", "--json").document["exported"] == 2
+    *letters, last = map(json.loads, (tmp_path / "dead.ndjson").read_bytes().splitlines())
+    assert [letter["call_id"] for letter in letters] == ["c-1", "c-2"]
+    manifest = last["manifest"]
+    assert (manifest["letters"], manifest["left_out"], manifest["chosen"]) == (2, 0, "reasons http_422")
+    assert manifest["sha256"] == hashlib.sha256(b"".join(lines(tmp_path)[:2])).hexdigest()
+
+
+def lines(folder: Path) -> list[bytes]:
+    return (folder / "dead.ndjson").read_bytes().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda whole: whole[:2], "the manifest is missing"),
+        (lambda whole: [whole[0], whole[2]], "the manifest says 2 letters, and 1 came"),
+        (lambda whole: [whole[1], whole[0], whole[2]], "the checksums differ"),
+        (lambda whole: [*whole[:2], b'{"manifest":7}\n'], "its manifest cannot be read"),
+        (lambda whole: [*whole[:2], whole[2].replace(b'"format":1', b'"format":9')], "its format is 9"),
+    ],
+)
+def test_dlq_import_of_a_file_that_is_not_what_was_exported_fails_and_takes_what_it_can(
+    line: CommandLine, valkey: Server, tmp_path: Path, spoil: Callable[[list[bytes]], list[bytes]], why: str
+) -> None:
+    line.bury_all("c-1", "c-2")
+    line.run("dlq", "export", "dead.ndjson")
+    (tmp_path / "dead.ndjson").write_bytes(b"".join(spoil(lines(tmp_path))))
+    there = CommandLine(valkey.url, f"{line.environment['ROARK_INGEST_PREFIX']}-there", tmp_path)
+    ended = there.run("dlq", "import", "dead.ndjson")
+    assert (ended.exit_code, why in ended.stderr) == (1, True), ended.stderr
+    assert there.run("dlq", "import", "dead.ndjson", "--partial").exit_code == 0
+    there.ledger.close()
+
+
+def test_dlq_import_takes_no_payload_that_was_changed_on_the_way(line: CommandLine, tmp_path: Path) -> None:
+    line.bury_all("c-1")
+    line.run("dlq", "export", "dead.ndjson")
+    changed = (tmp_path / "dead.ndjson").read_bytes().replace(b"four two", b"four 2!!")
+    (tmp_path / "dead.ndjson").write_bytes(changed)
+    ended = line.run("dlq", "import", "dead.ndjson", "--partial")
+    assert (ended.exit_code, "its checksum differs" in ended.stderr) == (3, True)
+
+
+def test_dlq_import_checks_a_file_without_handing_anything_in(
+    line: CommandLine, valkey: Server, tmp_path: Path
+) -> None:
+    line.bury_all("c-1", "c-2")
+    line.run("dlq", "export", "dead.ndjson.zst")
+    there = CommandLine(valkey.url, f"{line.environment['ROARK_INGEST_PREFIX']}-there", tmp_path)
+    checked = there.run("dlq", "import", "dead.ndjson.zst", "--check", "--json")
+    assert (checked.exit_code, [one["result"] for one in checked.documents]) == (0, ["good", "good"])
+    assert there.snapshot().total("accepted") == 0
+    assert there.run("log", "list", "--json").documents == []
+    there.ledger.close()
+
+
+def test_dlq_export_of_an_edited_letter_holds_what_was_sent_beside_it(line: CommandLine, tmp_path: Path) -> None:
+    line.bury_all("c-1")
+    line.run("dlq", "edit", "c-1", "--set", "endedAt=2026-01-01T00:00:00Z", "--yes")
+    line.run("dlq", "export", "dead.ndjson")
+    letter = json.loads(lines(tmp_path)[0])
+    assert letter["payload"]["endedAt"] == "2026-01-01T00:00:00Z"
+    assert letter["original"] == json.loads(report("c-1"))
+    assert line.run("dlq", "import", "dead.ndjson", "--check").exit_code == 0
+
+
+def test_dlq_export_of_any_size_takes_constant_memory(line: CommandLine) -> None:
+    def peak_of_export(name: str) -> int:
+        export = line.process("dlq", "export", name)
+        assert export.communicate(timeout=120)[1] == b""
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+    for number in range(3):
+        line.accept(f"c-{number}", noise=secrets.token_hex(200_000))
+        line.bury(f"c-{number}")
+    few_kb = peak_of_export("few.ndjson.zst")
+    for number in range(3, 150):
+        line.accept(f"c-{number}", noise=secrets.token_hex(200_000))
+        line.bury(f"c-{number}")
+    many_kb = peak_of_export("many.ndjson.zst")
+    # 150 reports of 400 kB are 60 MB; three dozen packed ones are in hand at a time.
+    assert many_kb - few_kb < 35_000
 
 
 def test_dlq_import_of_something_else_is_told_by_line(line: CommandLine, tmp_path: Path) -> None:

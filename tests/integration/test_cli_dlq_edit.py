@@ -113,7 +113,7 @@ def test_undo_brings_back_what_was_sent_to_the_byte(line: CommandLine) -> None:
 def test_an_edited_report_is_uploaded_as_it_was_edited(line: CommandLine) -> None:
     bury_payload(line, ODD)
     line.run("dlq", "edit", "c-1", "--yes", "--set", "z=4")
-    line.run("dlq", "replay", "c-1")
+    line.replay("c-1")
     claim = operations.claim(wanted=1, lease_ms=1000, listen_ms=0, most_bytes=10**9)
     (claimed,) = line.ledger.run(claim).reports
     assert unpack(claimed.packed).payload == ODD.replace(b'"z":3', b'"z":4')

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,12 +50,46 @@ def test_a_narrow_terminal_loses_no_part_of_an_id(line: CommandLine) -> None:
     assert "[bold]very[/bold] bad" in shown
 
 
-@pytest.mark.parametrize(("typed", "code", "dead"), [(b"y\n", 0, 0), (b"n\n", 1, 2)])
-def test_a_person_is_asked_before_all_are_replayed(line: CommandLine, typed: bytes, code: int, dead: int) -> None:
+@pytest.mark.parametrize(("typed", "code", "jobs"), [(b"y\n", 0, 1), (b"n\n", 1, 0)])
+def test_a_person_is_asked_before_all_are_replayed(line: CommandLine, typed: bytes, code: int, jobs: int) -> None:
     line.bury_all("c-1", "c-2")
-    ended, shown = in_a_terminal(line, "dlq", "replay", "--all", typed=typed)
+    ended, shown = in_a_terminal(line, "dlq", "replay", "--all", "--no-follow", typed=typed)
     assert "Replay 2 dead letters? [y/N]" in shown
-    assert (ended, line.snapshot().states["dead"]) == (code, dead)
+    assert (ended, line.snapshot().replays.running) == (code, jobs)
+    assert ("2 reports, starts in 5 s." in shown) == bool(jobs)
+
+
+def test_a_replay_is_watched_in_a_terminal_to_its_end(line: CommandLine) -> None:
+    line.bury_all("c-1")
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            if line.tick():
+                line.deliver("c-1")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        ended, shown = in_a_terminal(line, "dlq", "replay", "--all", "--yes", "--delay", "0", columns=100)
+    finally:
+        stop.set()
+        worker.join()
+    assert ended == 0
+    assert "1/1" in shown
+    assert "1, done" in shown
+
+
+def test_ctrl_c_leaves_a_replay_to_the_workers_and_says_so(line: CommandLine) -> None:
+    line.bury_all("c-1", "c-2")
+    process = line.process("dlq", "replay", "--all", "--yes", "--follow")
+    assert process.stderr
+    assert b"0 of 2" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 130
+    assert b"Replay job 1 goes on without this terminal." in stderr
+    assert line.snapshot().replays.running == 1
 
 
 def test_status_watches_until_ctrl_c(line: CommandLine) -> None:

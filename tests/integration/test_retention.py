@@ -84,3 +84,27 @@ def test_it_is_announced_everywhere_before_it_acts(
     (deed,) = line.run("log", "list", "--action", "retention", "--json").documents
     assert (deed["by"], deed["calls"]) == ("retention", ["c-1"])
     assert line.run("audit").exit_code == 0
+
+
+def test_a_discard_says_how_long_it_can_be_undone_and_is_undone(
+    line: CommandLine, valkey: Server, prefix: str, clock: Clock
+) -> None:
+    line.bury_all("c-1", "c-2")
+    told = line.run("dlq", "discard", "c-1", "--yes", "--as", "ada", "--reason", "a test call").stderr
+    assert "They can be brought back at any time: roark-ingest dlq restore" in told
+
+    clock.now_ms = line.snapshot().now_ms
+    tick(valkey.url, prefix, clock, discarded_days=30)
+    assert "brought back for 30 d" in line.run("dlq", "discard", "c-2", "--yes").stderr
+
+    assert line.run("dlq", "restore", "c-1", "c-2", "--as", "bob", "--reason", "it was none").exit_code == 0
+    assert (line.state("c-1"), line.state("c-2")) == ("dead", "dead")
+    first, *_, last = line.run("log", "list", "--json").documents
+    assert (first["by"], first["action"], first["reason"]) == ("ada", "discard", "a test call")
+    assert (last["by"], last["action"], last["reason"], last["calls"]) == (
+        "bob",
+        "restore",
+        "it was none",
+        ["c-1", "c-2"],
+    )
+    assert line.entry("c-1").history[-1].detail == {"by": "bob", "reason": "it was none"}

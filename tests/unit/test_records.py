@@ -39,6 +39,11 @@ class TestRecord:
             note="status-503",
         )
 
+    def test_a_delivery_of_which_nothing_else_is_worth_telling_has_fewer_fields(self) -> None:
+        short, long = b"v Ab 1760000000000 250 1 roark-1", b"v Ab 1760000000000 250 1 0 0 f 0 roark-1"
+
+        assert Record.parse(short) == Record.parse(long)
+
     def test_a_dash_is_no_note(self) -> None:
         assert Record.parse(b"r Ab 1760000000000 0 0 0 0 f 0 -").note == ""
 

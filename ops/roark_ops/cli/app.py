@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -126,9 +126,12 @@ _add(letters, dlq.groups, "roark-ingest dlq groups")
 _add(letters, dlq.show, "roark-ingest dlq show CALL_ID", "roark-ingest dlq show CALL_ID --payload | jq .")
 _add(
     letters,
-    dlq_moves.replay,
+    replay.dlq_replay,
     "roark-ingest dlq replay CALL_ID",
-    "roark-ingest dlq replay --all --yes --as 'night shift'",
+    "roark-ingest dlq replay --group 3f9a --reason 'Roark is back, ticket 4711' --rate 20/s",
+    "roark-ingest dlq replay --all --dry-run",
+    "roark-ingest dlq replay --died-of http_422 --to http://localhost:4010",
+    name="replay",
 )
 _add(
     letters,
@@ -147,6 +150,14 @@ alarms = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(alarms, name="alerts", rich_help_panel=_LOOK, help="What there is an alert about, and where it goes.")
 _add(alarms, alerts.list_, "roark-ingest alerts list --json | jq 'select(.active)'", name="list")
 _add(alarms, alerts.try_, "ROARK_INGEST_ALERT_URL=https://hooks.slack.com/… roark-ingest alerts test", name="test")
+
+jobs = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(jobs, name="replay", rich_help_panel=_ACT, help="Look after replay jobs, which `dlq replay` makes.")
+_add(jobs, replay.list_, "roark-ingest replay list --json | jq 'select(.state == \"paused\")'", name="list")
+_add(jobs, replay.show, "roark-ingest replay show 12 --follow", "roark-ingest replay show 12 --markdown")
+_add(jobs, replay.pause, "roark-ingest replay pause 12 --reason 'Roark is slow'")
+_add(jobs, replay.resume, "roark-ingest replay resume 12")
+_add(jobs, replay.cancel, "roark-ingest replay cancel 12 --reason 'the wrong group'")
 
 deeds = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="Who did what: every operator's action.")

@@ -4,20 +4,22 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from roark_ops.access import Access
 from roark_ops.cli.enqueueing import complainer, feed, json_line, sum_up
 from roark_ops.cli.feeding import Fed, Feeder
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.progress import progress
-from roark_ops.cli.running import USAGE, fail, say
+from roark_ops.cli.running import FAILED, USAGE, fail, say
 from roark_ops.cli.sources import STDIN, Source
 from roark_ops.cli.words import counted, shown
 from roark_ops.dead_letters import DeadLetters
-from roark_ops.portable import export_line, read_line
+from roark_ops.finding import Filter
+from roark_ops.portable import Seal, export_line, is_manifest, read_line
 from roark_producer import operations
 from roark_producer.compression import compressing
 from roark_producer.errors import InvalidReport, LedgerError
@@ -34,27 +36,49 @@ _LINE_AROUND_BYTES = 2_000_000
 _BATCH = 32
 
 
-def carry_out(access: Access, path: str, *, force: bool, as_json: bool) -> None:
-    """Write all dead letters to `path` and tell how many."""
-    desk = DeadLetters(access.ledger, by="")
-    written, left_out = 0, 0
+def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool, as_json: bool) -> None:
+    """Write the dead letters that are meant to `path`, and the manifest behind them; tell how many."""
+    left_out = 0
+    seal = Seal()
     with _target(path, force=force) as file:
-        letters = desk.find()
-        while batch := list(islice(letters, _BATCH)):
-            for letter, entry in zip(batch, desk.show_all(letter.call_id for letter in batch), strict=True):
-                if line := _line(letter, entry):
-                    file.write(line + b"\n")
-                    written += 1
-                else:
-                    left_out += 1
+        for line in _lines(DeadLetters(access.ledger, by=by), chosen):
+            if line is None:
+                left_out += 1
+                continue
+            file.write(line + b"\n")
+            seal.add(line)
+        facts = _facts(access, chosen, left_out)
+        if path != STDIN:
+            # In a pipe every line is a letter, for jq and grep.
+            file.write(seal.manifest(**facts) + b"\n")
+        who = doer(by, file=path, chosen=chosen.in_words())
+        access.ledger.run(operations.log_deed(Action.EXPORT, who=who, count=seal.letters))
     if as_json and path != STDIN:
-        print_json({"file": path, "exported": written, "left_out": left_out})
+        print_json({"file": path, "exported": seal.letters, "left_out": left_out})
     elif path == STDIN:
-        say(f"{counted(written, 'dead letter')} exported.")
+        say(f"{counted(seal.letters, 'dead letter')} exported.")
     else:
-        print_line(f"{counted(written, 'dead letter')} exported to {path}.")
+        print_line(f"{counted(seal.letters, 'dead letter')} exported to {path}.")
     if left_out:
         say(f"{counted(left_out, 'report')} left out.")
+
+
+def _lines(desk: DeadLetters, chosen: Filter) -> Iterator[bytes | None]:
+    letters = desk.find(chosen)
+    while batch := list(islice(letters, _BATCH)):
+        for letter, entry in zip(batch, desk.show_all(letter.call_id for letter in batch), strict=True):
+            yield _line(letter, entry)
+
+
+def _facts(access: Access, chosen: Filter, left_out: int) -> dict[str, Any]:
+    now_ms, _ = DeadLetters(access.ledger, by="").counted()
+    return {
+        "left_out": left_out,
+        "chosen": chosen.in_words(),
+        "exported_ms": now_ms,
+        "ledger": access.settings.prefix,
+        "version": version("roark-ingest"),
+    }
 
 
 def _line(letter: DeadLetter, entry: Entry | None) -> bytes | None:
@@ -62,7 +86,7 @@ def _line(letter: DeadLetter, entry: Entry | None) -> bytes | None:
         # Replayed, discarded or erased since the page was read.
         return None
     try:
-        return export_line(letter, entry.packed)
+        return export_line(letter, entry.packed, entry.original)
     except DamagedPayload as error:
         say(f"roark-ingest: call {shown(letter.call_id)} is left out: {error}")
         return None
@@ -91,29 +115,79 @@ def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def carry_in(sources: Sequence[Source], *, by: str, as_json: bool) -> int:
-    """Hand in what was exported, and return the exit code."""
+def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:
+    """Hand in what was exported, and return the exit code.
+
+    `partial` says that lines may be missing, or changed, so that no manifest fits. With `check` nothing is handed in.
+    """
     settings = IngestSettings()
-    fed = Fed()
+    fed, customs = Fed(), _Customs()
     with Producer.from_settings(settings, source="import") as producer, progress(sources, quiet=False) as screen:
         files = " ".join(source.name for source in sources)
-        producer.ledger.run(operations.log_deed(Action.IMPORT, who=doer(by, step="begun", file=files)))
+        if not check:
+            producer.ledger.run(operations.log_deed(Action.IMPORT, who=doer(by, step="begun", file=files)))
         feeder = Feeder(
-            submit=lambda lines: _submit(producer, lines),
+            submit=(lambda lines: list(map(_looked_at, lines))) if check else (lambda lines: _submit(producer, lines)),
             tell=json_line if as_json else complainer(screen),
             after_batch=lambda: screen.show(fed),
             complain=screen.complain,
-            # Base64 is a third longer than the report, and the rest of the line is small.
-            most_bytes=settings.max_report_bytes * 4 // 3 + _LINE_AROUND_BYTES,
+            # Base64 is a third longer than the report, there may be an original beside it, and the rest is small.
+            most_bytes=settings.max_report_bytes * 8 // 3 + _LINE_AROUND_BYTES,
             patience=_PATIENCE_SECONDS,
+            passes=customs.pass_,
         )
         code = feed(feeder, sources, fed, screen)
-        ended = doer(by, step="ended", file=files, stored=fed.stored, rejected=fed.results["rejected"])
-        with suppress(LedgerError):
-            producer.ledger.run(operations.log_deed(Action.IMPORT, who=ended, count=fed.stored))
+        if not check:
+            ended = doer(by, step="ended", file=files, stored=fed.stored, rejected=fed.results["rejected"])
+            with suppress(LedgerError):
+                producer.ledger.run(operations.log_deed(Action.IMPORT, who=ended, count=fed.stored))
     if not as_json:
         sum_up(fed)
-    return code
+    if code or partial:
+        return code
+    return _complain_about(customs, sources)
+
+
+def _complain_about(customs: "_Customs", sources: Sequence[Source]) -> int:
+    if customs.breaches:
+        for breach in customs.breaches:
+            say(f"roark-ingest: {breach}. What could be read is handed in; --partial takes it as it is.")
+        return FAILED
+    if customs.is_open and any(source.name != "stdin" for source in sources):
+        say(
+            "roark-ingest: the manifest is missing: the file was cut short, or made by something else. What could be "
+            "read is handed in; --partial takes it as it is."
+        )
+        return FAILED
+    return 0
+
+
+class _Customs:
+    """Looks at each line on its way in: counts letters, and compares them with the manifest behind them."""
+
+    def __init__(self) -> None:
+        self._seal = Seal()
+        self.breaches: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether letters came behind the last manifest."""
+        return self._seal.letters > 0
+
+    def pass_(self, line: bytes) -> bool:
+        """Take note of a line; say whether it is a letter."""
+        if not is_manifest(line):
+            self._seal.add(line)
+            return True
+        if breach := self._seal.breach(line):
+            self.breaches.append(breach)
+        self._seal = Seal()
+        return False
+
+
+def _looked_at(line: bytes) -> Receipt:
+    found = _prepared(line)
+    return found if isinstance(found, Receipt) else Receipt(found.call_id, "good")
 
 
 def _submit(producer: Producer, lines: list[bytes]) -> list[Receipt]:

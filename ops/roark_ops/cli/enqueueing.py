@@ -16,6 +16,7 @@ from roark_producer.settings import IngestSettings
 _MOST_COMPLAINTS = 20
 _WORDS = {
     "accepted": "accepted",
+    "good": "good",
     "duplicate": "known already",
     "replaced": "newer ones that replaced an older report",
     "revision": "other reports of calls that are delivered",

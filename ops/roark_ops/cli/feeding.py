@@ -60,7 +60,8 @@ class Fed:
 class Feeder:
     """How documents are handed over, and who is told what.
 
-    `submit` gives a receipt for each document, in order, or raises LedgerUnavailable. `patience` in seconds.
+    `submit` gives a receipt for each document, in order, or raises LedgerUnavailable. `patience` in seconds. `passes`
+    is asked for each document once, in order; one that it says no to is left out.
     """
 
     submit: Callable[[list[bytes]], Sequence[Receipt]]
@@ -69,6 +70,7 @@ class Feeder:
     complain: Callable[[str], None]
     most_bytes: int
     patience: float
+    passes: Callable[[bytes], bool] = lambda _: True
 
     def feed(self, sources: Iterable[Source], fed: Fed) -> None:
         """Hand over everything, and count it in `fed` as it goes.
@@ -92,7 +94,8 @@ class Feeder:
             with source.opened() as file:
                 try:
                     for line, body in read_documents(file, most_bytes=self.most_bytes):
-                        yield Place(source.name, line), body
+                        if self.passes(body):
+                            yield Place(source.name, line), body
                 except DamagedInput as error:
                     self.complain(f"{source.name}: {error}; what stands before that was read")
                     fed.broken_files.append(source.name)

@@ -1,5 +1,6 @@
 """What `roark-ingest status` shows of a snapshot: one JSON document, or lines for a person."""
 
+from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
@@ -61,6 +62,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "rejected": snapshot.rejected_kept,
             "log_lines": snapshot.logbook_lines,
         },
+        "replays": asdict(snapshot.replays),
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
             {
@@ -93,6 +95,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
+            *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
@@ -146,6 +149,15 @@ def retention_told(kept: Retention, now_ms: int) -> str:
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
+
+
+def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
+    found = snapshot.replays
+    states = {"running": found.running, "paused": found.paused, "being cancelled": found.cancelled}
+    if not (jobs := [f"{number} {state}" for state, number in states.items() if number]):
+        return []
+    letters = f"{found.selected} reports still to be sent, {found.sent} on their way"
+    return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:
