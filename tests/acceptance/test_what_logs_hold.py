@@ -26,9 +26,10 @@ REDIS_PASSWORD = "redis-PLANTED3-password"
 GUESSED_SECRET = "guess-PLANTED4-secret"
 PHONE = "+15550142233"
 SPACED_PHONE = "+1 (555) 014-2233"
+ALERT_SECRET = "T0-PLANTED6-B0"
 TRANSCRIPT = "my card number is PLANTED5"
 PHONES = (PHONE, "5550142233", SPACED_PHONE, "014-2233")
-PLANTED = (ROARK_TOKEN, VAPI_SECRET, REDIS_PASSWORD, GUESSED_SECRET, TRANSCRIPT, *PHONES)
+PLANTED = (ROARK_TOKEN, VAPI_SECRET, REDIS_PASSWORD, GUESSED_SECRET, ALERT_SECRET, TRANSCRIPT, *PHONES)
 REFUSED, GOOD, BROKEN = "call-refused", [f"call-{n}" for n in range(20)], "call-broken"
 
 
@@ -45,6 +46,8 @@ def line() -> Iterator[Pipeline]:
         ROARK_INGEST_LOG_FORMAT="json",
         ROARK_API_BEARER_TOKEN=ROARK_TOKEN,
         ROARK_INGEST_VAPI_SECRET=VAPI_SECRET,
+        ROARK_INGEST_ALERT_URL=f"http://ada:{ALERT_SECRET}@127.0.0.1:{unused_port()}/services/{ALERT_SECRET}",
+        ROARK_INGEST_ALERT_LOOK_SECONDS="0.1",
         ROARK_INGEST_PROPERTIES_FROM_REPORT='{"customer":"call.customer.number"}',
     ) as line:
         line.valkey.stop()
@@ -92,10 +95,11 @@ def after(line: Pipeline) -> Aftermath:
         line.wait_until_settled()
         flower.wait_for(SUCCESS=len(GOOD), FAILURE=1)
 
-        # Roark wants to be paid, and the lane is held with its words
+        # Roark wants to be paid, and the lane is held with its words; who should hear of it cannot be reached
         roark.behave(fail=[f"402:1:message={message}"])
         assert post(report("call-unpaid")) == 200
         worker.wait_for_line("lane_held")
+        worker.wait_for_line("alert_not_sent")
         roark.behave(fail=[])
         line.wait_until_settled()
         pages = all_pages(flower)

@@ -1,19 +1,24 @@
-"""Report events through a real broker: what Celery's own receiver makes of them, also after the broker was away."""
+"""Report events through a real broker: what Celery's own receiver makes of them; a broker that is away, or hangs."""
 
 import contextlib
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from celery import Celery
-from celery.events.state import State, Task
+from celery.events import state as seen
+from delivering import Bench, reports
 from pipeline import wait_until
 from servers import Server
 
 from roark_producer.celery_wiring import celery_settings
+from roark_producer.lifecycle import State
 from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
 from roark_worker.celery_events import CeleryEvents
@@ -43,7 +48,7 @@ class Watcher:
     """Celery's own picture of what is told, as Flower has it."""
 
     def __init__(self, app: Celery) -> None:
-        self.state: Any = State()
+        self.state: Any = seen.State()
         self._receiver: Any = None
         self._app = app
         self._stop = threading.Event()
@@ -57,7 +62,7 @@ class Watcher:
                 self._receiver.capture(limit=None, timeout=None, wakeup=False)
             self._stop.wait(0.1)
 
-    def task(self, call_id: str) -> Task | None:
+    def task(self, call_id: str) -> seen.Task | None:
         return next((task for task in self.state.tasks.values() if task.args == call_id), None)
 
     def close(self) -> None:
@@ -113,3 +118,38 @@ def sent_and_seen(sender: EventSender, watcher: Watcher, call_id: str) -> bool:
     sender.tell([outcome("deliver", call_id)])
     sender.send_all()
     return watcher.task(call_id) is not None
+
+
+async def test_a_broker_that_hangs_holds_no_delivery_up(
+    app: Celery, server: Server, valkey: Server, prefix: str
+) -> None:
+    sender = EventSender(lambda: CeleryEvents(app, WORKER), successes_per_second=10**6)
+    sender.start()
+    bench = Bench(valkey.url, prefix)
+    bench.submit(reports(300))
+    with frozen(server):
+        # given that the events' own thread is already held up
+        sender.tell([outcome("deliver", "call-before")])
+        wait_until(lambda: not sender._waiting, "the first event is on its way")
+
+        async with bench.delivery(handler=lambda _: httpx.Response(200, json={}), events=sender) as delivery:
+            await bench.settle_all(delivery)
+
+        # then all are delivered while nothing could be told
+        assert bench.count(State.DELIVERED) == 300
+        assert sender.counted["sent"] == 0
+
+    # and what waited is told when the broker goes on
+    wait_until(lambda: sender.counted["sent"] + sender.counted["dropped"] == 301, "all events have gone")
+    sender.stop()
+    bench.close()
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    process: subprocess.Popen[bytes] = server._process._process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
