@@ -22,13 +22,13 @@ class Terminal:
         self._tmux = [tmux, "-L", f"test-{time.monotonic_ns()}", "-f", "/dev/null"]
         self.transcript = folder / "shift.txt"
         rc = folder / "bashrc"
-        rc.write_text("PS1='$ '; PROMPT_COMMAND='printf \"[exit %s]\\n\" $?'\n", encoding="utf-8")
-        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+        rc.write_text("set -o pipefail; PS1='$ '; PROMPT_COMMAND='printf \"[exit %s]\\n\" $?'\n", encoding="utf-8")
+        self._environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8", **environment}
         size = ["-x", str(columns), "-y", str(lines)]
         shell = f"exec bash --noprofile --rcfile {rc} -i"
-        self._do("new-session", "-d", *size, *variables, "-c", str(folder), shell)
+        self._do("new-session", "-d", *size, "-c", str(folder), shell)
         self._do("set-option", "-g", "history-limit", "20000")
-        self._until_exits(1, 10)
+        self._until_exits(1, 30)
 
     def enter(self, command: str, *, seconds: float = 60) -> tuple[int, str]:
         """Type a command, wait for its end; return its exit code and what it left on the screen."""
@@ -72,4 +72,6 @@ class Terminal:
         return self._do("capture-pane", "-p", "-J", "-S", "-20000")
 
     def _do(self, *arguments: str) -> str:
-        return subprocess.run([*self._tmux, *arguments], check=True, capture_output=True, text=True).stdout
+        command = [*self._tmux, *arguments]
+        # The first command starts tmux's server, and with it the shell, in this environment.
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self._environment).stdout
