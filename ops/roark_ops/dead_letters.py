@@ -129,9 +129,9 @@ class DeadLetters:
         for batch in _batches(call_ids, _LOOKED_AT_ONCE):
             yield from self._ledger.run_all([operations.look(call_id) for call_id in batch])
 
-    def freeze(self, chosen: Filter = EVERYTHING) -> Sequence[str]:
-        """Return the ids of the dead letters that are meant and there at this moment, oldest first."""
-        return [letter.call_id for letter in self.find(chosen)]
+    def freeze(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Sequence[str]:
+        """Return the ids of the dead letters (or the discarded) that are meant and there now, oldest first."""
+        return [letter.call_id for letter in self.find(chosen, state=state)]
 
     def find(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Iterator[DeadLetter]:
         """Yield the dead letters (or the discarded) that are meant and there at this moment, oldest first.
@@ -213,9 +213,9 @@ class DeadLetters:
         for letter in letters:
             yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
 
-    def replay(self, call_ids: Iterable[str]) -> Sequence[Moved]:
-        """Send dead letters again, with their tries counted anew."""
-        moved = self._move(operations.replay, call_ids)
+    def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
+        """Send dead letters again at once, with their tries counted anew; `Replays` sends many bit by bit."""
+        moved = self._move(operations.replay, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
         return moved

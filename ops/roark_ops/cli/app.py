@@ -141,8 +141,13 @@ _add(
     "roark-ingest dlq edit --assistant A7 --patch fix.json --yes",
     "roark-ingest dlq edit CALL_ID --undo",
 )
-_add(letters, dlq_moves.discard, "roark-ingest dlq discard CALL_ID --yes")
-_add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID")
+_add(
+    letters,
+    dlq_moves.discard,
+    "roark-ingest dlq discard CALL_ID --yes",
+    "roark-ingest dlq discard --group 3f9a --reason 'test calls, ticket 4711'",
+)
+_add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")
 _add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
 _add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")
 

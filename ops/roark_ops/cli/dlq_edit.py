@@ -5,16 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roark_ops.cli.filtering import filtered
-from roark_ops.cli.options import As, AsJson, Yes, actor
+from roark_ops.cli.options import As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.running import USAGE, fail
 
 if TYPE_CHECKING:
     from roark_ops.finding import Filter
     from roark_ops.patching import Step
 
-SomeCallIds = Annotated[
-    list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
-]
 All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment.")]
 Set = Annotated[
     list[str],
@@ -30,7 +27,6 @@ Patch = Annotated[
 ]
 Undo = Annotated[bool, typer.Option("--undo", help="Bring back what was sent.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing.")]
-Reason = Annotated[str, typer.Option(help="Why, for the logbook.", show_default=False)]
 
 
 @filtered

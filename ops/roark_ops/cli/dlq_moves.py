@@ -5,31 +5,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.options import As, AsJson, CallIds, Yes, actor
+from roark_ops.cli.filtering import filtered
+from roark_ops.cli.options import As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
-from roark_ops.cli.running import FAILED, confirm, say
+from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
 from roark_ops.cli.words import counted, shown, span
 
 if TYPE_CHECKING:
     from roark_ops.dead_letters import Moved
+    from roark_ops.finding import Filter
 
-Reason = Annotated[str, typer.Option(help="Why, for the log and the report's history.", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment.")]
+AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
 
 
+@filtered
 def discard(
-    call_ids: CallIds, *, reason: Reason = "", yes: Yes = False, by: As = None, as_json: AsJson = False
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: All = False,
+    reason: Reason = "",
+    yes: Yes = False,
+    by: As = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put dead letters aside, payload and history kept; `restore` brings them back.
 
-    They stay for ever, unless ROARK_INGEST_DISCARDED_DAYS says otherwise; before they go it is announced.
+    What a filter chooses is frozen first, and its number told: what dies later stays. Discarded reports are kept for
+    ever, unless ROARK_INGEST_DISCARDED_DAYS says otherwise; before they go it is announced.
     """
     from roark_ops.access import Access
     from roark_ops.dead_letters import DeadLetters
 
-    confirm(f"Discard {counted(len(set(call_ids)), 'dead letter')}?", yes=yes)
+    _require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
-        moved = desk.discard(call_ids, reason)
+        ids = call_ids or desk.freeze(chosen)
+        confirm(f"Discard {counted(len(set(ids)), 'dead letter')}?", yes=yes)
+        moved = desk.discard(ids, reason)
         window_ms = desk.restorable_ms()
     if not as_json and any(one.result == "discarded" for one in moved):
         how_long = f"for {span(window_ms / 1000)}" if window_ms else "at any time"
@@ -37,14 +51,31 @@ def discard(
     _tell(moved, "discarded", as_json=as_json)
 
 
-def restore(call_ids: CallIds, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Bring discarded reports back to the dead letters."""
+@filtered
+def restore(
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: AllDiscarded = False,
+    reason: Reason = "",
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring discarded reports back to the dead letters: the undo of `discard`."""
     from roark_ops.access import Access
     from roark_ops.dead_letters import DeadLetters
+    from roark_producer.lifecycle import State
 
+    _require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
-        moved = DeadLetters(access.ledger, by=actor(by)).restore(call_ids, reason)
+        desk = DeadLetters(access.ledger, by=actor(by))
+        moved = desk.restore(call_ids or desk.freeze(chosen, state=State.DISCARDED), reason)
     _tell(moved, "restored", as_json=as_json)
+
+
+def _require_one_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
+    if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
+        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
 
 
 def _tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:

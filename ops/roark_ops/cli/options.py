@@ -10,6 +10,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who does this; otherwise the OS user.")]
 CallIdArgument = Annotated[str, typer.Argument(metavar="CALL_ID", help="Vapi's call.id.", show_default=False)]
 CallIds = Annotated[list[str], typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)]
+SomeCallIds = Annotated[
+    list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the log.", show_default=False)]
 
 _ROARK = "roark"
 

@@ -266,7 +266,7 @@ def _facts(job: Job, keep_days: float) -> Iterable[tuple[str, str]]:
 
 
 def _pace(job: Job) -> str:
-    rate = f"{job.plan.per_second:g}/s" if job.plan.per_second else "as fast as the lane allows"
+    rate = f"{job.plan.per_second:.3g}/s" if job.plan.per_second else "as fast as the lane allows"
     ramp = f"after steps of {', '.join(map(str, job.plan.ramp))}" if job.plan.ramp else "at once"
     return f"{rate}, {ramp}; stops when more than {job.plan.stop_share:.0%} fail"
 
