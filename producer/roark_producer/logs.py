@@ -20,7 +20,7 @@ _MASK = "***"
 _CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn.error")
 _SECRET_NAME = re.compile(r"secret|token|passw|authoriz|api_?key|bearer|credential|cookie|signature", re.IGNORECASE)
 _SECRET_TEXT = (
-    (re.compile(r"\bbearer\s+[^\s\"',;]+", re.IGNORECASE), f"Bearer {_MASK}"),
+    (re.compile(r"\bbearer\s+(?!tokens?(?:[\s,;:!?)]|$))[^\s\"',;]+", re.IGNORECASE), f"Bearer {_MASK}"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\g<1>{_MASK}@"),
     (re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}"), f"+{_MASK}"),
 )

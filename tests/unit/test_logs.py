@@ -117,6 +117,8 @@ class TestRedaction:
             ("+4930123456", "+***"),
             ("sent Authorization: Bearer abc.def-123", "sent Authorization: Bearer ***"),
             ("bearer abc", "Bearer ***"),
+            ("Missing or invalid bearer token", "Missing or invalid bearer token"),
+            ("Bearer tokens-and-more", "Bearer ***"),
             ("redis://user:p@ss@host:6379/0", "redis://user:***@host:6379/0"),
             ("rediss://:pass@host", "rediss://:***@host"),
         ],
