@@ -44,11 +44,15 @@ class Access:
 
     def run_durably(self, operation: Operation[T]) -> T:
         """Run one operation and return when it is as durable as the settings promise, where the server can do that."""
+        return self.durable_ledger().run_durably(operation)
+
+    def durable_ledger(self) -> Ledger:
+        """Return a ledger whose `run_durably` keeps what the settings promise, where the server can do that."""
         try:
             promised = keep(self.settings.durability, inspect(self.ledger.client)).after_write
         except BrokenPromise:
             promised = ()
-        return Ledger(self.ledger.client, prefix=self.settings.prefix, after_write=promised).run_durably(operation)
+        return Ledger(self.ledger.client, prefix=self.settings.prefix, after_write=promised)
 
     def wake(self, reports: int = 1) -> bool:
         """Publish wake-ups for so many reports that became ready; return whether the broker took them.

@@ -104,9 +104,10 @@ class Eraser:
 
     def erase(self, call_ids: Iterable[str], progress: Callable[[int], None] = lambda _: None) -> None:
         """Erase calls one after the other; `progress` is told how many are done."""
+        ledger = self._access.durable_ledger()
         for done, call_id in enumerate(dict.fromkeys(call_ids), start=1):
             operation = operations.erase(call_id, key=secrets.token_bytes(32), who=self._who)
-            self.certificate.calls.append(self._access.run_durably(operation))
+            self.certificate.calls.append(ledger.run_durably(operation))
             progress(done)
 
     def erase_rejected(self, digests: Sequence[str]) -> None:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import PHONE, TRANSCRIPT, CommandLine, report
+from pipeline import wait_until
 from servers import Server, running
 
 from roark_ops.access import Access
@@ -243,3 +245,19 @@ def test_a_search_survives_a_restart_of_the_server_and_misses_nothing(prefix: st
 
         assert found == names
         line.ledger.close()
+
+
+def test_an_erasure_that_is_interrupted_says_how_far_it_came_and_is_completed_by_the_next(line: CommandLine) -> None:
+    names = [f"c-{number}" for number in range(400)]
+    line.accept(*names)
+    running_command = line.process("erase", "--phone", PHONE, "--yes")
+    wait_until(lambda: line.snapshot().total("erased") > 3, "some are erased")
+    running_command.send_signal(signal.SIGINT)
+    _, stderr = running_command.communicate(timeout=60)
+
+    erased = line.snapshot().total("erased")
+    assert running_command.returncode == 130
+    assert b"of 400 calls are erased" in stderr
+    assert erased < 400
+    assert len(line.run("log", "list", "--action", "erase", "--limit", "999", "--json").documents) == erased
+    assert line.run("erase", "--phone", PHONE, "--yes", "--json").document["counts"]["calls"] == 400 - erased

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roark_ops.cli.options import As, AsJson, Yes, actor
-from roark_ops.cli.running import TO_ACT_ON, USAGE, confirm, fail
+from roark_ops.cli.running import FAILED, INTERRUPTED, TO_ACT_ON, USAGE, confirm, fail, say
 from roark_ops.cli.words import counted
 
 SomeCalls = Annotated[list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)]
@@ -48,7 +48,7 @@ def erase(
     from roark_ops.access import Access
     from roark_ops.cli.erase_view import Screen, list_found, show_certificate
     from roark_ops.erasing import Eraser
-    from roark_producer.errors import InvalidReport
+    from roark_producer.errors import InvalidReport, LedgerUnavailable
     from roark_producer.phone import e164
 
     if bool(call_ids) == bool(phone):
@@ -78,12 +78,20 @@ def erase(
         if chosen or digests:
             rest = f" and {counted(len(digests), 'rejected report')}" if digests else ""
             confirm(f"Erase {counted(len(chosen), 'call')}{rest} for good?", yes=yes)
-        with Screen("erased", len(chosen)) as screen:
-            eraser.erase(chosen, screen.show)
-        eraser.erase_rejected(digests)
-        if spool:
-            eraser.purge_spool(spool, chosen, number)
-        certificate = eraser.certify()
+        try:
+            with Screen("erased", len(chosen)) as screen:
+                eraser.erase(chosen, screen.show)
+            eraser.erase_rejected(digests)
+            if spool:
+                eraser.purge_spool(spool, chosen, number)
+            certificate = eraser.certify()
+        except (LedgerUnavailable, KeyboardInterrupt, OSError) as error:
+            done = len(eraser.certificate.calls)
+            say(
+                f"roark-ingest: ended early: {done} of {counted(len(chosen), 'call')} are erased, each in the log "
+                "(`roark-ingest log list --action erase`). Run the same command again for the rest."
+            )
+            raise typer.Exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED) from None
     show_certificate(certificate, as_json=as_json)
     if certificate.spool and (certificate.spool.busy or certificate.spool.unread_bytes):
         raise typer.Exit(TO_ACT_ON)
