@@ -157,6 +157,14 @@ def test_a_worker_whose_page_cannot_be_served_delivers_all_the_same(line: Pipeli
     worker.wait_for_line("metrics_served")
 
 
+def test_a_worker_that_finds_no_place_to_count_in_delivers_all_the_same(line: Pipeline) -> None:
+    line.start_sandbox()
+    worker = plain(line, free_port(), ROARK_INGEST_METRICS_FOLDER="/dev/null/metrics")
+    worker.wait_for_line("metrics_unshared")
+    line.submit(bodies(20))
+    line.wait_for(State.DELIVERED, 20)
+
+
 def test_without_redis_the_page_says_so(line: Pipeline) -> None:
     line.start_sandbox()
     page = Page(free_port())
