@@ -103,7 +103,19 @@ def test_status_watches_until_ctrl_c(line: CommandLine) -> None:
     assert (process.returncode, stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("arguments", [["dlq", "list", "--json"], ["dlq", "list"], ["--help"], ["why", "c-1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dlq", "list", "--json"],
+        ["dlq", "list"],
+        ["dlq", "list", "--csv"],
+        ["dlq", "groups"],
+        ["dlq", "export", "-"],
+        ["explain", "--list"],
+        ["--help"],
+        ["why", "c-1"],
+    ],
+)
 def test_a_reader_that_has_had_enough_gets_no_traceback(line: CommandLine, arguments: list[str]) -> None:
     line.bury_all(*(f"c-{number}" for number in range(50)), message="x" * 250)
     process = line.process(*arguments)
@@ -121,6 +133,40 @@ def test_a_terminal_that_lacks_a_character_shows_something_else_instead(line: Co
     stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, stderr) == (0, b"")
     assert b"caf? ?" in stdout
+
+
+def test_an_edit_at_a_terminal_shows_the_difference_and_asks(line: CommandLine) -> None:
+    line.bury_all("c-1")
+    for typed, code, edited in ((b"n\n", 1, 0), (b"y\n", 0, 1)):
+        ended, shown = in_a_terminal(
+            line, "dlq", "edit", "c-1", "--set", "call.customer.name=Ada", columns=40, typed=typed, NO_COLOR="1"
+        )
+        assert '+ /call/customer/name  "Ada"' in shown
+        assert "Edit 1 dead letter? [y/N]" in shown
+        assert "\x1b[3" not in shown
+        assert (ended, line.snapshot().total("edited")) == (code, edited)
+
+
+def test_an_editor_that_leaves_no_json_may_be_opened_again(line: CommandLine) -> None:
+    line.bury_all("c-1")
+    program = line.folder / "editor"
+    # It spoils the report the first time, and mends it the second.
+    program.write_text(
+        '#!/bin/sh\nif [ -e again ]; then cp good "$1"; sed -i "s/four two/four three/" "$1"; '
+        'else cp "$1" good; touch again; echo "{" > "$1"; fi\n'
+    )
+    program.chmod(0o700)
+    ended, shown = in_a_terminal(line, "dlq", "edit", "c-1", typed=b"y\ny\n", EDITOR=str(program))
+    assert "is not valid JSON" in shown
+    assert "Go on editing? [Y/n]" in shown
+    assert (ended, line.snapshot().total("edited")) == (0, 1)
+
+
+def test_groups_in_a_narrow_terminal_keep_what_is_to_be_copied(line: CommandLine) -> None:
+    line.bury_all("c-1", "c-2", message="endedAt must be a time", parameter="endedAt")
+    name = line.run("dlq", "groups", "--json").document["group"]
+    _, shown = in_a_terminal(line, "dlq", "groups", columns=30, NO_COLOR="1")
+    assert f"roark-ingest dlq edit --group {name} --set endedAt=VALUE --dry-run" in shown
 
 
 def test_colors_are_for_terminals_and_for_those_who_want_them(line: CommandLine) -> None:

@@ -49,7 +49,9 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
     return set(json.loads(ended.stderr))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["dlq", "--help"], ["enqueue", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["dlq", "--help"], ["dlq", "edit", "--help"], ["enqueue", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert modules_loaded_by(*arguments) & HEAVY == set()
 
@@ -93,6 +95,23 @@ def test_a_shell_completes_the_names_of_commands() -> None:
     command = [sys.executable, "-c", "from roark_ops.cli import main; main()"]
     told = subprocess.run(command, env=os.environ | environment, stdout=subprocess.PIPE, check=False, timeout=30)
     assert told.stdout.split() == [b"enqueue"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("roark-ingest dlq ed", {"edit"}),
+        ("roark-ingest dlq list --died", {"--died-of"}),
+        ("roark-ingest dlq edit --un", {"--undo", "--until"}),
+        ("roark-ingest exp", {"explain"}),
+    ],
+)
+def test_a_shell_completes_what_is_below_a_group_and_options(typed: str, wanted: set[str]) -> None:
+    environment = {"_ROARK_INGEST_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    environment["COMP_CWORD"] = str(len(typed.split()) - 1)
+    command = [sys.executable, "-c", "from roark_ops.cli import main; main()"]
+    told = subprocess.run(command, env=os.environ | environment, stdout=subprocess.PIPE, check=False, timeout=30)
+    assert set(told.stdout.decode().split()) & wanted
 
 
 def test_who_acts_is_the_os_user_unless_a_name_is_given() -> None:

@@ -121,8 +121,15 @@ letters = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(
     letters, name="dlq", rich_help_panel=_ACT, help="Look at the dead letters, send them again, put them aside."
 )
-_add(letters, dlq.list_, "roark-ingest dlq list --json | jq -r .call_id", name="list")
-_add(letters, dlq.groups, "roark-ingest dlq groups")
+_add(
+    letters,
+    dlq.list_,
+    "roark-ingest dlq list --json | jq -r .call_id",
+    "roark-ingest dlq list --died-of http_422 --assistant A7 --since 2h",
+    "roark-ingest dlq list --audio-ends-within 2h --csv > soon.csv",
+    name="list",
+)
+_add(letters, dlq.groups, "roark-ingest dlq groups", "roark-ingest dlq groups --since 10:00 --json | jq .explanation")
 _add(letters, dlq.show, "roark-ingest dlq show CALL_ID", "roark-ingest dlq show CALL_ID --payload | jq .")
 _add(
     letters,
@@ -148,8 +155,19 @@ _add(
     "roark-ingest dlq discard --group 3f9a --reason 'test calls, ticket 4711'",
 )
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")
-_add(letters, dlq_files.export, "roark-ingest dlq export dead.ndjson.zst")
-_add(letters, dlq_files.import_, "roark-ingest dlq import dead.ndjson.zst", name="import")
+_add(
+    letters,
+    dlq_files.export,
+    "roark-ingest dlq export dead.ndjson.zst",
+    "roark-ingest dlq export --group 3f9a2c1b - | jq .message",
+)
+_add(
+    letters,
+    dlq_files.import_,
+    "roark-ingest dlq import dead.ndjson.zst",
+    "roark-ingest dlq import --check dead.ndjson.zst",
+    name="import",
+)
 
 alarms = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(alarms, name="alerts", rich_help_panel=_LOOK, help="What there is an alert about, and where it goes.")
