@@ -1,9 +1,9 @@
 """What people operate roark-ingest with: the command, the dead letters' desk, a local Roark to try things against.
 
-from roark_ops import DeadLetters
+from roark_ops import DeadLetters, Filter
 
 with DeadLetters.from_env(by="night shift") as dead_letters:
-    for group in dead_letters.groups():
+    for group in dead_letters.groups(Filter(assistants=("A7",))):
         print(group.count, group.reason, group.message)
 """
 
@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roark_ops.dead_letters import DeadLetters
+    from roark_ops.finding import Filter
     from roark_ops.replays import Replays
 
-__all__ = ["DeadLetters", "Replays"]
+__all__ = ["DeadLetters", "Filter", "Replays"]
 
 
 def __getattr__(name: str) -> Any:
     # Redis takes a while to import, and `roark-ingest --help` passes through here.
-    if name == "DeadLetters":
-        from roark_ops.dead_letters import DeadLetters
+    match name:
+        case "DeadLetters":
+            from roark_ops.dead_letters import DeadLetters
 
-        return DeadLetters
-    if name == "Replays":
-        from roark_ops.replays import Replays
+            return DeadLetters
+        case "Filter":
+            from roark_ops.finding import Filter
 
-        return Replays
+            return Filter
+        case "Replays":
+            from roark_ops.replays import Replays
+
+            return Replays
     raise AttributeError(name)

@@ -1,9 +1,14 @@
-"""The dead letters' desk: look at them, send them again, put them aside, bring them back.
+"""The dead letters' desk: find them, mend them, send them again, put them aside, bring them back, carry them elsewhere.
 
     with DeadLetters.from_env(by="night shift") as dead_letters:
-        frozen = dead_letters.freeze()
-        moved = dead_letters.replay(frozen)
+        for group in dead_letters.groups():
+            print(group.count, dead_letters.explain(group).what)
+        refused = dead_letters.freeze(Filter(reasons=("http_422",), assistants=("A7",)))
+        for one in dead_letters.edit(refused, read_settings(["endedAt=2026-01-31T10:00:00Z"])):
+            print(one.call_id, one.result)
+        moved = dead_letters.replay(refused)
 
+The commands of `roark-ingest dlq` are a thin skin over it.
 "All" is always a frozen selection: the ids that were there when it was made. What dies later, or again, is
 another matter and stays untouched. Every change is one atomic script per batch and names who asked for it in the
 report's history; doing it twice does no harm, the second time says in which state the call is instead.
@@ -11,24 +16,27 @@ report's history; doing it twice does no harm, the second time says in which sta
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self, TypeVar
 
 from roark_ops.changes import changes
 from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
 from roark_ops.patching import Step
+from roark_ops.portable import Seal, export_line, is_manifest, take_in
 from roark_ops.story import value_of
 from roark_ops.todo import expiring
 from roark_producer import operations
 from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import Move, State, after
-from roark_producer.logbook import doer
+from roark_producer.logbook import Action, doer
 from roark_producer.operations import Operation
 from roark_producer.packing import DamagedPayload, unpack
+from roark_producer.producer import Producer, Receipt
 from roark_producer.records import DeadLetter, DeadPage, Entry
 from roark_worker.explain import Explanation, explain
 
@@ -36,6 +44,7 @@ _PAGE = 100
 _MOVED_AT_ONCE = 500
 _LOOKED_AT_ONCE = 32
 EVERYTHING = Filter()
+T = TypeVar("T")
 _Words = Operation[list[str]]
 
 
@@ -67,6 +76,14 @@ class Cursor:
         """
         now_ms, youngest_ms, since_ms, call_id = text.split(".", 3)
         return cls(int(now_ms), int(youngest_ms), int(since_ms), call_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many letters were written, and how many were left out because they were gone or could not be read."""
+
+    letters: int
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,55 @@ class DeadLetters:
             value=value_of(entry, parameter) if entry else "",
             over=group.over,
         )
+
+    def export(
+        self,
+        file: BinaryIO,
+        chosen: Filter = EVERYTHING,
+        *,
+        name: str = "",
+        manifest: bool = True,
+        complain: Callable[[str, str], object] = lambda call_id, why: None,
+    ) -> Exported:
+        """Write the dead letters that are meant into `file`, one a line (see `portable.py`), the manifest behind them.
+
+        Takes constant memory. `name` is what the logbook calls the file; `complain` is told the id of each call that is
+        left out because what is stored of it cannot be read, and why. What is taken out meanwhile is left out, too.
+        """
+        seal, left_out = Seal(), 0
+        for line in self._lines(chosen, complain):
+            if line is None:
+                left_out += 1
+                continue
+            file.write(line + b"\n")
+            seal.add(line)
+        if manifest:
+            now_ms, _ = self.counted()
+            facts = {"left_out": left_out, "chosen": chosen.in_words(), "exported_ms": now_ms}
+            file.write(seal.manifest(**facts, version=version("roark-ingest")) + b"\n")
+        who = doer(self._by, file=name, chosen=chosen.in_words())
+        self._ledger.run(operations.log_deed(Action.EXPORT, who=who, count=seal.letters))
+        return Exported(seal.letters, left_out)
+
+    def _lines(self, chosen: Filter, complain: Callable[[str, str], object]) -> Iterator[bytes | None]:
+        for batch in _batches(self.find(chosen), _LOOKED_AT_ONCE):
+            entries = self.show_all(letter.call_id for letter in batch)
+            for letter, entry in zip(batch, entries, strict=True):
+                is_there = entry and entry.record and entry.record.state is State.DEAD
+                try:
+                    yield export_line(letter, entry.packed, entry.original) if entry and is_there else None
+                except DamagedPayload as error:
+                    complain(letter.call_id, str(error))
+                    yield None
+
+    def import_(self, lines: Iterable[bytes], producer: Producer) -> Iterator[Receipt]:
+        """Hand in the reports of exported lines through `producer`, as new ones; yield a receipt for each.
+
+        May be repeated: what the ledger has is a duplicate. The manifest's line is passed over; `portable.Seal` can
+        check it.
+        """
+        for batch in _batches((line for line in lines if not is_manifest(line)), _LOOKED_AT_ONCE):
+            yield from take_in(producer, batch)
 
     def show(self, call_id: str) -> Entry | None:
         """Return everything that is known of a call, payload included; None for one that was never seen."""
@@ -329,7 +395,7 @@ def _assistant(entry: Entry | None) -> str:
         return ""
 
 
-def _batches(call_ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    remaining = iter(call_ids)
+def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(things)
     while batch := list(islice(remaining, size)):
         yield batch

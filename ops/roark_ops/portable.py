@@ -13,6 +13,7 @@ letters there are, and the SHA-256 of all lines before it, so that a file that w
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from roark_ops.grouping import Death
 from roark_producer.errors import InvalidReport
 from roark_producer.operations import Acceptable
 from roark_producer.packing import pack, unpack
+from roark_producer.producer import Producer, Receipt
 from roark_producer.records import DeadLetter
 from roark_producer.report import Report, read_message
 from roark_producer.slices import members
@@ -127,3 +129,21 @@ def _payload(found: dict[str, bytes]) -> bytes:
         return base64.b64decode(msgspec.json.decode(found["payload_base64"], type=str), validate=True)
     except (msgspec.DecodeError, binascii.Error, ValueError):
         raise InvalidReport("payload_base64", "is not base64") from None
+
+
+def prepared(line: bytes) -> Acceptable | Receipt:
+    """Return the report that a line holds, or the receipt that says why it holds none."""
+    try:
+        return read_line(line)
+    except InvalidReport as error:
+        return Receipt(None, "rejected", f"not an exported dead letter: {error}")
+
+
+def take_in(producer: Producer, lines: Sequence[bytes]) -> list[Receipt]:
+    """Hand in the reports of exported lines, and return a receipt for each.
+
+    Raises LedgerUnavailable when they are not known to be stored; they may be handed in again.
+    """
+    found = list(map(prepared, lines))
+    results = iter(producer.accept([one for one in found if isinstance(one, Acceptable)]))
+    return [one if isinstance(one, Receipt) else Receipt(one.call_id, next(results).value) for one in found]

@@ -1,20 +1,26 @@
 """`roark_ops.DeadLetters` on a real server: frozen selections, moves by batches, wake-ups."""
 
+import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 from clocks import Clock
 from servers import Server
 
-from roark_ops import DeadLetters
+from roark_ops import DeadLetters, Filter
+from roark_ops.dead_letters import Exported
+from roark_ops.editing import read_settings
 from roark_producer import operations
 from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.operations import Acceptable, Bury, Held
 from roark_producer.packing import pack
+from roark_producer.producer import Producer
 from roark_producer.report import CallId
+from roark_producer.settings import IngestSettings
 
 
 @pytest.fixture
@@ -104,6 +110,60 @@ def test_groups_and_pages_are_read_from_the_ledger(ledger: Ledger, desk: DeadLet
     assert [letter.call_id for letter in page.letters] == names(2)
     rest = desk.page(limit=3, behind=page.following)
     assert ([letter.call_id for letter in rest.letters], rest.following) == (names(3, start=2), None)
+
+
+def test_from_python_a_group_is_found_explained_mended_and_replayed(ledger: Ledger, desk: DeadLetters) -> None:
+    for name in ("c-1", "c-2"):
+        payload = b'{"type":"end-of-call-report","call":{"id":"%s"},"endedAt":null}' % name.encode()
+        one = Acceptable(CallId(name), "print", pack(payload))
+        ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
+    refuse(ledger, message="endedAt must be a time", parameter="message.endedAt")
+    bury(ledger, "other")
+    group = desk.groups(Filter(text="ENDEDAT"))[0]
+    assert group.count == 2
+    assert desk.explain(group).value == "which is null"
+    chosen = desk.freeze(Filter(groups=(group.name,)))
+    mend = read_settings(["message.endedAt=2026-01-31T10:00:00Z"])
+    assert [one.result for one in desk.edit(chosen, mend, dry_run=True)] == ["edited", "edited"]
+    assert list(desk.find(Filter(edited=True))) == []
+    assert [one.result for one in desk.edit(chosen, mend)] == ["edited", "edited"]
+    assert [one.result for one in desk.undo(["c-2", "other"])] == ["unedited", "unchanged"]
+    assert [letter.call_id for letter in desk.find(Filter(edited=True))] == ["c-1"]
+    assert [one.result for one in desk.replay(["c-1"])] == ["replayed"]
+
+
+def test_from_python_letters_are_carried_to_another_ledger(
+    ledger: Ledger, desk: DeadLetters, valkey: Server, prefix: str, tmp_path: Path
+) -> None:
+    payload = b'{"type":"end-of-call-report","call":{"id":"c-1"}}'
+    one = Acceptable(CallId("c-1"), "print", pack(payload))
+    ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
+    refuse(ledger, message="no")
+    bury(ledger, "c-2")
+    file = io.BytesIO()
+    assert desk.export(file) == Exported(2, 0)
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 3
+    with connect(valkey.url) as client:
+        there = Ledger(client, prefix=f"{prefix}-there")
+        producer = Producer(there, IngestSettings(), wake=lambda: None, source="import")
+        results = [(one.call_id, one.result) for one in DeadLetters(there, by="ada").import_(lines, producer)]
+        assert sorted(results, key=str) == [("c-1", "accepted"), (None, "rejected")]
+        assert "duplicate" in {one.result for one in DeadLetters(there, by="ada").import_(lines, producer)}
+
+
+def test_everything_that_a_desk_does_says_what_it_does() -> None:
+    verbs = {name for name in vars(DeadLetters) if not name.startswith("_")}
+    assert {"groups", "find", "page", "show", "freeze", "replay", "edit", "undo", "discard", "restore"} <= verbs
+    assert {"export", "import_", "explain"} <= verbs
+    assert [name for name in verbs if not (getattr(DeadLetters, name).__doc__ or "").strip()] == []
+
+
+def refuse(ledger: Ledger, **detail: str) -> None:
+    """Have everything that is ready refused."""
+    said = msgspec.json.encode({"attempt": 1, "status": 422, "reason": "http_422"} | detail)
+    claimed = ledger.run(operations.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports
+    ledger.run(operations.bury([Bury(Held(one.call_id, one.token), "http_422", said) for one in claimed]))
 
 
 def test_a_desk_is_made_from_the_environment(

@@ -4,10 +4,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from roark_ops.access import Access
 from roark_ops.cli.enqueueing import complainer, feed, json_line, sum_up
@@ -19,77 +17,36 @@ from roark_ops.cli.sources import STDIN, Source
 from roark_ops.cli.words import counted, shown
 from roark_ops.dead_letters import DeadLetters
 from roark_ops.finding import Filter
-from roark_ops.portable import Seal, export_line, is_manifest, read_line
+from roark_ops.portable import Seal, is_manifest, prepared, take_in
 from roark_producer import operations
 from roark_producer.compression import compressing
-from roark_producer.errors import InvalidReport, LedgerError
-from roark_producer.lifecycle import State
+from roark_producer.errors import LedgerError
 from roark_producer.logbook import Action, doer
-from roark_producer.operations import Acceptable
-from roark_producer.packing import DamagedPayload
 from roark_producer.producer import Producer, Receipt
-from roark_producer.records import DeadLetter, Entry
 from roark_producer.settings import IngestSettings
 
 _PATIENCE_SECONDS = 30.0
 _LINE_AROUND_BYTES = 2_000_000
-_BATCH = 32
 
 
 def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool, as_json: bool) -> None:
     """Write the dead letters that are meant to `path`, and the manifest behind them; tell how many."""
-    left_out = 0
-    seal = Seal()
+    desk = DeadLetters(access.ledger, by=by)
     with _target(path, force=force) as file:
-        for line in _lines(DeadLetters(access.ledger, by=by), chosen):
-            if line is None:
-                left_out += 1
-                continue
-            file.write(line + b"\n")
-            seal.add(line)
-        facts = _facts(access, chosen, left_out)
-        if path != STDIN:
-            # In a pipe every line is a letter, for jq and grep.
-            file.write(seal.manifest(**facts) + b"\n")
-        who = doer(by, file=path, chosen=chosen.in_words())
-        access.ledger.run(operations.log_deed(Action.EXPORT, who=who, count=seal.letters))
+        # In a pipe every line is a letter, for jq and grep.
+        done = desk.export(file, chosen, name=path, manifest=path != STDIN, complain=_complain)
     if as_json and path != STDIN:
-        print_json({"file": path, "exported": seal.letters, "left_out": left_out})
+        print_json({"file": path, "exported": done.letters, "left_out": done.left_out})
     elif path == STDIN:
-        say(f"{counted(seal.letters, 'dead letter')} exported.")
+        say(f"{counted(done.letters, 'dead letter')} exported.")
     else:
-        print_line(f"{counted(seal.letters, 'dead letter')} exported to {path}.")
-    if left_out:
-        say(f"{counted(left_out, 'report')} left out.")
+        print_line(f"{counted(done.letters, 'dead letter')} exported to {path}.")
+    if done.left_out:
+        say(f"{counted(done.left_out, 'report')} left out.")
 
 
-def _lines(desk: DeadLetters, chosen: Filter) -> Iterator[bytes | None]:
-    letters = desk.find(chosen)
-    while batch := list(islice(letters, _BATCH)):
-        for letter, entry in zip(batch, desk.show_all(letter.call_id for letter in batch), strict=True):
-            yield _line(letter, entry)
-
-
-def _facts(access: Access, chosen: Filter, left_out: int) -> dict[str, Any]:
-    now_ms, _ = DeadLetters(access.ledger, by="").counted()
-    return {
-        "left_out": left_out,
-        "chosen": chosen.in_words(),
-        "exported_ms": now_ms,
-        "ledger": access.settings.prefix,
-        "version": version("roark-ingest"),
-    }
-
-
-def _line(letter: DeadLetter, entry: Entry | None) -> bytes | None:
-    if entry is None or entry.record is None or entry.record.state is not State.DEAD:
-        # Replayed, discarded or erased since the page was read.
-        return None
-    try:
-        return export_line(letter, entry.packed, entry.original)
-    except DamagedPayload as error:
-        say(f"roark-ingest: call {shown(letter.call_id)} is left out: {error}")
-        return None
+def _complain(call_id: str, why: str) -> None:
+    say(f"roark-ingest: call {shown(call_id)} is left out: {why}")
 
 
 @contextmanager
@@ -127,7 +84,7 @@ def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, 
         if not check:
             producer.ledger.run(operations.log_deed(Action.IMPORT, who=doer(by, step="begun", file=files)))
         feeder = Feeder(
-            submit=(lambda lines: list(map(_looked_at, lines))) if check else (lambda lines: _submit(producer, lines)),
+            submit=(lambda lines: list(map(_looked_at, lines))) if check else (lambda lines: take_in(producer, lines)),
             tell=json_line if as_json else complainer(screen),
             after_batch=lambda: screen.show(fed),
             complain=screen.complain,
@@ -186,19 +143,5 @@ class _Customs:
 
 
 def _looked_at(line: bytes) -> Receipt:
-    found = _prepared(line)
+    found = prepared(line)
     return found if isinstance(found, Receipt) else Receipt(found.call_id, "good")
-
-
-def _submit(producer: Producer, lines: list[bytes]) -> list[Receipt]:
-    prepared = list(map(_prepared, lines))
-    reports = [one for one in prepared if isinstance(one, Acceptable)]
-    results = iter(producer.accept(reports))
-    return [one if isinstance(one, Receipt) else Receipt(one.call_id, next(results).value) for one in prepared]
-
-
-def _prepared(line: bytes) -> Acceptable | Receipt:
-    try:
-        return read_line(line)
-    except InvalidReport as error:
-        return Receipt(None, "rejected", f"not an exported dead letter: {error}")
