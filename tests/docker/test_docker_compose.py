@@ -197,15 +197,16 @@ def test_what_was_taken_in_outlives_its_containers(stack: Stack) -> None:
     assert stack.ingest("audit")["holds"]
 
 
-def run_page(stack: Stack, name: str) -> None:
-    """Run the lines of a page that it leaves to these tests."""
-    lines = [
-        one.line
-        for one in commands(ROOT / "ops" / "docs" / name)
-        if one.tried.startswith("Tried by `make docker-test`") and "systemd" not in one.tried
-    ]
+def page_lines(name: str) -> list[str]:
+    """The lines of a page that it leaves to these tests."""
+    found = commands(ROOT / "ops" / "docs" / name)
+    lines = [one.line for one in found if "`make docker-test`" in one.tried and "systemd" not in one.tried]
     assert lines
     assert not any("sudo" in line for line in lines), "this would change the machine that the tests run on"
+    return lines
+
+
+def follow(stack: Stack, lines: list[str]) -> None:
     for line in lines:
         stack.run("sh", "-c", line, seconds=BUILD_SECONDS)
 
@@ -217,15 +218,34 @@ def test_a_new_version_is_rolled_out_under_load_as_the_page_says(stack: Stack, s
         readme.write("\nA new version.\n")
 
     # when the page's lines for workers, webhook and Redis are followed
-    run_page(stack, "upgrade.md")
+    follow(stack, page_lines("upgrade.md"))
 
     # then both run the new one
     assert stack.containers("webhook")[0]["Image"] != before["Image"]
     assert stack.containers("worker")[0]["Image"] != worker["Image"]
 
 
+def test_a_backup_brings_everything_back_as_the_page_says(stack: Stack) -> None:
+    # given a ledger that is lost after its backup was taken
+    before = stack.ingest("status")
+    lines = page_lines("backup.md")
+    restore = lines.index("docker compose stop webhook worker redis") + 1
+    follow(stack, lines[:restore])
+    stack.compose("rm", "-f", "redis")
+    stack.run("docker", "volume", "rm", f"{stack.environment['COMPOSE_PROJECT_NAME']}_redis-data")
+
+    # when the page's lines are followed
+    follow(stack, lines[restore:])
+
+    # then everything is as it was
+    after = stack.ingest("status")
+    assert (after["states"], after["totals"]["accepted"]) == (before["states"], before["totals"]["accepted"])
+    assert before["totals"]["accepted"] > 0
+    assert stack.ingest("audit")["holds"]
+
+
 def test_the_page_about_installing_says_what_works(stack: Stack) -> None:
-    run_page(stack, "install.md")
+    follow(stack, page_lines("install.md"))
 
     stack.up()
     assert stack.ingest("audit")["holds"]

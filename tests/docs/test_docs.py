@@ -26,7 +26,7 @@ from roark_producer.lifecycle import State
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "ops" / "docs").glob("*.md"))]
 RUN = [page for page in PAGES if any(not command.tried for command in commands(page))]
-LONG = {"upgrade"}
+LONG = {"backup"}
 SETTINGS = re.compile(r"ROARK_.*|FORCE_COLOR|TTY_.*|COMPOSE_.*|DOCKER_.*")
 # What a page may leave to others to try, because it changes the machine or needs one of another kind.
 ELSEWHERE = re.compile(

@@ -1,6 +1,8 @@
 """ops/kubernetes: what Kubernetes would refuse, and what must be true of it for the promises to hold there too."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ def test_every_file_is_applied() -> None:
     files = {each.name for each in FOLDER.glob("*.yaml")} - {"kustomization.yaml", "keda.yaml"}
 
     assert files == set(KUSTOMIZATION["resources"])
+
+
+def test_kustomize_puts_them_together() -> None:
+    if not shutil.which("kubectl"):
+        pytest.skip("there is no kubectl on this machine")
+    built = subprocess.run(["kubectl", "kustomize", str(FOLDER)], capture_output=True, text=True, check=True).stdout
+
+    assert len(list(yaml.safe_load_all(built))) == len(RESOURCES)
+    assert all(
+        each["metadata"].get("namespace", "roark-ingest") == "roark-ingest" for each in yaml.safe_load_all(built)
+    )
 
 
 def test_the_images_are_those_of_the_compose_file() -> None:
