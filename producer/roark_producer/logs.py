@@ -11,6 +11,7 @@ in any text, of other libraries too.
 import json
 import logging
 import re
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -49,9 +50,21 @@ def event(logger: logging.Logger, action: str, *, level: int = logging.INFO, **f
     delivery would cost more than the rest of the line.
     """
     if logger.isEnabledFor(level):
-        record = logging.LogRecord(logger.name, level, "", 0, action, None, None)
-        record.fields = fields
-        logger.handle(record)
+        logger.handle(_record(logger.name, level, action, fields))
+
+
+_BLANK = logging.makeLogRecord({}).__dict__
+
+
+def _record(name: str, level: int, action: str, fields: dict[str, object]) -> logging.LogRecord:
+    # The constructor would take a path apart that is not there, and ask for threads and tasks that no line shows.
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    at = time.time()
+    record.__dict__.update(
+        _BLANK, name=name, levelno=level, levelname=logging.getLevelName(level), msg=action, fields=fields
+    )
+    record.created, record.msecs = at, at % 1 * 1000
+    return record
 
 
 def redact(record: logging.LogRecord) -> bool:

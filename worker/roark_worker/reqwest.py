@@ -1,7 +1,7 @@
 """httpx's transport over reqwest (Rust), without what an upload need not pay for each time.
 
-pyreqwest brings such a transport for every use. This one is for uploads only, and costs a third of the CPU time
-(75 µs against 220 µs for each upload of 74 kB):
+pyreqwest brings such a transport for every use. This one is for uploads only, and takes less than half of the CPU time
+(90 µs against 220 µs for each upload of 74 kB, the sending included):
 
 1. a request's URL and headers are made once and shared (`Upload`);
 2. the answer is read here, up to a limit, so the response that httpx gets is whole, and nothing of httpx's
@@ -9,13 +9,13 @@ pyreqwest brings such a transport for every use. This one is for uploads only, a
 3. reqwest keeps the time from connecting to the answer's end itself, so no timer is needed around it.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Self, cast
 
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.http import HeaderMap, Url
 from pyreqwest.response import Response
 
 # httpx's name for each of reqwest's errors; the narrower ones come first.
@@ -54,9 +54,9 @@ class Reqwest(httpx.AsyncBaseTransport):
         self._client = client
         self._most_bytes = most_bytes
         self._url: httpx.URL | None = None
-        self._url_text = ""
+        self._rust_url: Url | str = ""
         self._headers: httpx.Headers | None = None
-        self._header_pairs: Sequence[tuple[str, str]] = ()
+        self._rust_headers = HeaderMap()
 
     @classmethod
     def built(cls, *, connect_seconds: float, upload_seconds: float, in_flight: int, most_bytes: int) -> Self:
@@ -74,7 +74,8 @@ class Reqwest(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send an upload and read its answer; raises httpx's errors."""
         self._learn(request)
-        built = self._client.post(self._url_text).headers(self._header_pairs).body_bytes(request.read())
+        body = b"".join(cast("httpx.ByteStream", request.stream))
+        built = self._client.post(self._rust_url).headers(self._rust_headers).body_bytes(body)
         try:
             async with built.build_streamed() as answer:
                 read = await self._read(answer)
@@ -88,9 +89,9 @@ class Reqwest(httpx.AsyncBaseTransport):
     def _learn(self, request: httpx.Request) -> None:
         # Both are the same objects for one upload after the other.
         if request.url is not self._url:
-            self._url, self._url_text = request.url, str(request.url)
+            self._url, self._rust_url = request.url, Url(str(request.url))
         if request.headers is not self._headers:
-            self._headers, self._header_pairs = request.headers, request.headers.multi_items()
+            self._headers, self._rust_headers = request.headers, HeaderMap(request.headers.multi_items())
 
     async def _read(self, answer: Response) -> bytes:
         read = bytearray()

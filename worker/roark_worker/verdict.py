@@ -113,6 +113,11 @@ class _SuccessBody(msgspec.Struct):
     data: _Data | None = None
 
 
+# Made once: from a type alone msgspec makes its reader anew for each answer.
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_successes = msgspec.json.Decoder(_SuccessBody)
+
+
 def judge(answer: Answer, now: datetime) -> Verdict:
     """Say what `answer` means for the report that was uploaded."""
     if 200 <= answer.status < 300:
@@ -134,7 +139,7 @@ def _is_object(answer: Answer) -> bool:
         # Too long to be read whole: if Roark ever answers at such length, no report may die of it.
         return answer.body.lstrip(b" \t\r\n").startswith(b"{")
     try:
-        msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])
+        _objects.decode(answer.body)
     except _UNREADABLE:
         return False
     return True
@@ -170,7 +175,7 @@ def _shown(text: object, most: int) -> str:
 
 def _roark_call_id(body: bytes) -> str:
     try:
-        data = msgspec.json.decode(body, type=_SuccessBody).data
+        data = _successes.decode(body).data
     except _UNREADABLE:
         return ""
     return data.callId if data and _USABLE_ROARK_ID.fullmatch(data.callId) else ""
