@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0, help="length of each measurement")
     parser.add_argument("--largest", type=int, default=0, help="largest backlog")
+    parser.add_argument("--latencies", default="", help="of the upstream in ms, 100 first: 100,0,300")
     parser.add_argument("--peers", type=Path, required=True, help="folder of the peers' virtual environments")
     told = parser.parse_args()
     quick: bool = told.quick
@@ -54,9 +55,12 @@ def main() -> None:
             rounds=told.rounds or (1 if quick else 3),
             seconds=told.seconds or (3 if quick else 8),
             largest=told.largest or (10_000 if quick else 1_000_000),
+            latencies=tuple(map(int, (told.latencies or ("100" if quick else "100,0,300")).split(","))),
+            known=tuple(kept.get("uploads", ())),
         )
         for name in chosen:
             figures[name] = parts.ALL[name](plan)
+            figures["rounds"] = figures.get("rounds", {}) | {name: f"{plan.rounds} of {plan.seconds:g} s"}
             RESULTS.mkdir(exist_ok=True)
             FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     figures["failed"] = parts.FAILED

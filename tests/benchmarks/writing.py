@@ -40,6 +40,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _machine(figures: dict[str, Any]) -> str:
     rows = [[name, value] for name, value in figures["machine"].items()]
+    rows.append(["rounds", "; ".join(f"{part}: {told}" for part, told in figures.get("rounds", {}).items())])
     rows.append(["run", "quick" if figures["quick"] else "full"])
     return "## Machine\n\n" + _table(["what", ""], rows).replace("---:|", "---|")
 
