@@ -65,7 +65,7 @@ class SimulatedRoark:
         self._in_flight = 0
         self.attempts: list[Attempt] = []
 
-    async def upload(self, body: bytes) -> Answer:
+    async def upload(self, body: bytes, *, traceparent: str = "") -> Answer:
         loop = asyncio.get_running_loop()
         self._in_flight += 1
         call_id = json.loads(body)["vapiEndOfCallReportPayload"]["call"]["id"]
