@@ -76,7 +76,7 @@ def flatness(plan: Plan) -> list[Row]:
     backlogs = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= plan.largest]
 
     def measured(backlog: int) -> Row:
-        to_the_end = backlog <= 10_000
+        to_the_end = backlog <= 100_000
         row = upload(
             ours(f"{backlog:,} waiting"),
             plan.pool,
