@@ -112,6 +112,17 @@ class TestLinksThatEnd:
         assert bench.claimed_ids() == ["call-1"]
 
 
+class TestADeadLetter:
+    def test_a_newer_report_without_links_takes_it_off_the_list_of_those_that_fade(self, bench: Workbench) -> None:
+        accept(bench, "call-1", ends_in_ms=MINUTE_MS)
+        bench.bury(bench.take())
+
+        assert bench.accept("call-1", "b") == "replaced"
+
+        bench.inventory().check()
+        assert bench.ledger.client.zcard(bench.ledger.calls.keys.fading) == 0
+
+
 class TestAPayloadThatIsGone:
     def test_its_report_becomes_a_dead_letter_that_says_so(self, bench: Workbench) -> None:
         bench.accept("call-1")

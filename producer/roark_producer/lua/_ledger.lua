@@ -150,6 +150,8 @@ end
 
 -- Puts a newer report of the same call in the older one's place; its tries start anew.
 local function adopt(id, record, fingerprint, expires, packed)
+  -- It fades by the older one's links, of which `record` knows nothing any more below.
+  if record.state == 'dead' then redis.call('ZREM', KEY.fading, id) end
   record.fingerprint = fingerprint
   record.expires = tonumber(expires)
   if record.state == 'ready' then
