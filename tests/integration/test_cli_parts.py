@@ -83,10 +83,12 @@ def test_a_workers_options_reach_its_processes(line: CommandLine) -> None:
         for number in (1, 2):
             assert f'"worker": {number}' in wait_for("worker_starting", process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 2
+        for _ in children:
+            wait_for("worker_started", process)
+        # Only now: a child that is not a program of its own yet has its parent's environment.
         environments = [Path(f"/proc/{child}/environ").read_bytes().split(b"\0") for child in children]
-        assert len(environments) == 2
         assert all(b"ROARK_INGEST_MAX_IN_FLIGHT=7" in environment for environment in environments)
-        wait_for("worker_started", process)
     assert process.returncode == 0
 
 

@@ -151,6 +151,12 @@ def flapping(period: float) -> Condition:
     return lambda request: Reply(503, message="down") if request.seconds // period % 2 == 1 else None
 
 
+def by_chance(share: float, *, status: int = 503, seed: int = 1) -> Condition:
+    """Fails this share of the requests, whatever is in flight."""
+    chance = random.Random(seed)
+    return lambda _request: Reply(status, message="try again") if chance.random() < share else None
+
+
 def refusing(*call_ids: str, status: int = 400) -> Condition:
     """Refuses these reports for what they are."""
     return lambda request: Reply(status, message="invalid payload") if request.call_id in call_ids else None

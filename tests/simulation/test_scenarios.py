@@ -18,6 +18,7 @@ from pipeline_in_virtual_time import World
 from simulated_roark import (
     SimulatedRoark,
     between,
+    by_chance,
     constant,
     down,
     flapping,
@@ -130,6 +131,31 @@ class TestOverload:
         assert row.wasted < 0.05
         assert 3 <= row.level_min <= row.level_max <= 7
         assert row.took < 1.6 * 1000 / 50
+
+    @pytest.mark.parametrize("share", [0.01, 0.03, 0.06])
+    def test_answers_that_are_bad_by_chance_do_not_bring_the_lane_to_a_halt(
+        self, simulate: Simulate, count: Count, share: float
+    ) -> None:
+        world = simulate(SimulatedRoark(constant(0.1), by_chance(share)))
+
+        world.run(world.arrive(per_second=100, seconds=40))
+
+        row = count(f"503 by chance, {share:.0%}", world, watched_from=5)
+        assert row.delivered == row.reports
+        assert row.wasted < 1.5 * share
+        assert row.level_min >= 8, "100/s at 0.1 s each are 10 at once"
+        late = delays(world)
+        assert late[int(len(late) * 0.9)] < 4.0, "the others do not wait much longer than a first retry does"
+
+    def test_a_capacity_that_shrinks_amid_bad_answers_is_noticed(self, simulate: Simulate, count: Count) -> None:
+        world = simulate(SimulatedRoark(constant(0.1), by_chance(0.02), over_concurrency(20)))
+
+        world.run(world.backlog(4000))
+
+        row = count("503 by chance, 2%, and above 20 at once", world, watched_from=5)
+        assert row.delivered == 4000
+        assert row.wasted < 0.15
+        assert 10 <= row.level_min <= row.level_max <= 30
 
     @pytest.mark.parametrize(("latency", "retry_after"), [(0.1, False), (0.1, True), (0.01, False)])
     def test_a_rate_that_nobody_told_us_is_learned_from_429s(

@@ -261,7 +261,7 @@ class Delivery:
             outcome = type(settlement).__name__.lower()
             span.end(outcome, status=verdict.status, reason=getattr(verdict, "reason", ""))
         _tell(attempt, settlement)
-        self._settling.add(settlement)
+        self._settling.add(settlement, duration)
 
     async def _attempt(self, report: Claimed, span: Uploading | None) -> Verdict:
         try:

@@ -1,8 +1,9 @@
 """Records outcomes by batches, and does not give up while Redis is away.
 
-Outcomes are gathered for some ms or until there are enough, then recorded in one round trip: first the hold,
-if there is one, so that what is released is not claimed again at once. While Redis is away they are kept and
-tried again; their leases may run out meanwhile, and then the ledger says so and nothing is recorded twice.
+Outcomes are gathered for a tenth of an upload's time (2 to 20 ms) or until there are enough, then recorded in one
+round trip: first the hold, if there is one, so that what is released is not claimed again at once. While Redis is away
+they are kept and tried again; their leases may run out meanwhile, and then the ledger says so and nothing is recorded
+twice.
 """
 
 import asyncio
@@ -23,8 +24,10 @@ from roark_worker.settlement import Release, Settlement
 
 logger = logging.getLogger(__name__)
 
-# A script's call costs as much as recording ten outcomes, so few of them a second save a third of Redis's time.
-_GATHER_SECONDS = 0.02
+# A script's call costs as much as recording ten outcomes, so few of them a second save a third of Redis's time. But
+# a report whose outcome is not recorded yet counts as in flight, so waiting long would slow a lane with a low level.
+_GATHER_SHARE, _LEAST_GATHER_SECONDS, _MOST_GATHER_SECONDS = 0.1, 0.002, 0.02
+_WEIGHT = 0.05
 _PAUSE_SECONDS = 0.25
 
 
@@ -46,6 +49,7 @@ class Settling:
         self._recorded = recorded
         self._counts = counts or Counts.unshared()
         self._pending: list[Settlement] = []
+        self._upload_seconds = 0.0
         self._redis_away = False
         self._more = asyncio.Event()
         self._enough = asyncio.Event()
@@ -57,8 +61,10 @@ class Settling:
         """Return when every outcome is recorded."""
         await self._all_recorded.wait()
 
-    def add(self, settlement: Settlement) -> None:
-        """Take an outcome; it is recorded soon."""
+    def add(self, settlement: Settlement, upload_seconds: float | None = None) -> None:
+        """Take an outcome, and how long its upload took; it is recorded soon."""
+        if upload_seconds is not None:
+            self._upload_seconds += (upload_seconds - self._upload_seconds) * _WEIGHT
         self._pending.append(settlement)
         self._more.set()
         if len(self._pending) >= self._settings.claim_batch:
@@ -70,7 +76,8 @@ class Settling:
         while True:
             await self._more.wait()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GATHER_SECONDS):
+                gather = min(max(self._upload_seconds * _GATHER_SHARE, _LEAST_GATHER_SECONDS), _MOST_GATHER_SECONDS)
+                async with asyncio.timeout(gather):
                     await self._enough.wait()
             await self.flush()
 

@@ -10,7 +10,7 @@
 local RUN_MS = 500
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
-local noted = { good = 0, good_began = 0, bad = {}, overload = false, refused = 0, freshly = false, news = {} }
+local noted = { good = 0, good_began = 0, bad = {}, overload = 0, refused = 0, freshly = false, news = {} }
 
 local function no_hold()
   lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
@@ -180,7 +180,7 @@ local function note(rules, id, token, began, signal)
     note_good(id, token, began)
   end
   if is_fault then noted.bad[#noted.bad + 1] = began end
-  if signal == BOTH and began > (lane.cut_at or 0) then noted.overload = true end
+  if signal == BOTH and began > (lane.cut_at or 0) then noted.overload = noted.overload + 1 end
   if signal == OVERLOAD then
     noted.refused = noted.refused + 1
     if began > (lane.pace_at or 0) then noted.freshly = true end
@@ -189,7 +189,9 @@ end
 
 local function conclude(rules)
   watch(rules)
-  if too_fast(noted.refused, noted.freshly) or noted.overload then went_badly(rules) end
+  if too_fast(noted.refused, noted.freshly) or noted.overload > 0 and not is_by_chance(rules, noted.overload) then
+    went_badly(rules)
+  end
 end
 
 -- What the lane came to, behind the results of a script: who recorded it tells it.

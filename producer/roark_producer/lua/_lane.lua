@@ -11,7 +11,7 @@
 --   probe     probe (`id token`)                                   the one upload that finds out
 --   pause     paused_until, paused_since                           Roark asked all of us to wait
 --   rate      tat (us), pace, pace_at, second_at, second, second_before      see _rate.lua
---   level     limit, threshold, cut_at, pressed, rtt, base, seen,
+--   level     limit, threshold, cut_at, cut_from, pressed, rtt, base, seen, odd, by_chance,
 --             calm, busy, look_n, look_log                         see _level.lua
 --   speed     speed_at, accepted, delivered, accepted_ps, delivered_ps       see _rate.lua
 --   others    listening_until, turn, late_turn, last_claim, resumed, at (of the last change)
@@ -29,6 +29,7 @@ local FIELD = {
   at = NUMBER, probe_gap = NUMBER, breaker_gap = NUMBER, relapse = NUMBER, good = NUMBER, bad = NUMBER,
   good_before = NUMBER, bad_before = NUMBER, run = NUMBER, tat = NUMBER, pace = NUMBER, second = NUMBER,
   second_before = NUMBER, limit = NUMBER, threshold = NUMBER, rtt = NUMBER, base = NUMBER, seen = NUMBER,
+  cut_from = NUMBER, odd = NUMBER, by_chance = NUMBER,
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
   accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
 }

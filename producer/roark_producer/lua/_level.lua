@@ -5,7 +5,8 @@
 --    So a low level is not cut each few deliveries, and what was too much an hour ago is tried again soon.
 -- 2. Overload (503, 504, timeouts, and what teaches a pace) cuts it by 30 %, which is the new threshold. An upload
 --    that had started before the last cut tells nothing new, so one overload makes one cut, however many answers
---    it comes in.
+--    it comes in. Overload that goes on though the level was cut, and that is less than a tenth of the answers, is none:
+--    some answers are bad then, whatever the level. They move nothing as long as they are so few.
 -- 3. When answers take more than twice as long as usual, we look whether that is because of us: the level goes down
 --    to a quarter until some uploads that started there have come back. If they were faster, it was us, and we go on
 --    at 80 %. If not, Roark is slower now: that is what is usual from here on, and the level comes back. So slowness
@@ -17,6 +18,8 @@ local FIRST_LIMIT, SLOW_START = 32, 4
 local FEWEST_A_ROUND, FASTER_SECONDS = 40, 10
 local LOOK_AT = 20
 local REMEMBERED_PRESSURE_MS = 2000
+local FEWEST_GOOD_EACH, CUT_HELPED, ENOUGH_TO_TELL = 10, 0.8, 4
+local SEEN_LATELY, LONG_QUIET = 400, 1000
 
 local timed = { number = 0, logs = 0 }
 
@@ -62,7 +65,7 @@ local function go_to(limit, threshold)
   lane.limit = math.max(1, limit)
   lane.threshold = math.max(1, threshold)
   lane.cut_at = now
-  lane.seen = 0
+  lane.seen, lane.odd = 0, nil
   lane.calm, lane.busy, lane.look_n, lane.look_log = nil, nil, nil, nil
 end
 
@@ -112,11 +115,27 @@ local function went_well(rules, number)
   end
 end
 
+-- Whether so many answers that speak of overload came by chance, and not because of the level.
+local function is_by_chance(rules, number)
+  local seen = lane.seen or 0
+  if seen > LONG_QUIET then lane.by_chance = nil end
+  lane.odd = (lane.odd or 0) + number
+  local few = seen >= FEWEST_GOOD_EACH * lane.odd
+  if lane.by_chance then
+    few = few or lane.odd < ENOUGH_TO_TELL
+  else
+    few = few and level(rules) < CUT_HELPED * (lane.cut_from or 0)
+  end
+  lane.by_chance = few and 1 or nil
+  if few and seen > SEEN_LATELY then lane.seen, lane.odd = seen / 2, lane.odd / 2 end
+  return few
+end
+
 -- Roark is overloaded.
 local function went_badly(rules)
   if not rules.adaptive or lane.breaker_until then return end
-  local limit = level(rules) * 0.7
-  go_to(limit, limit)
+  lane.cut_from = level(rules)
+  go_to(lane.cut_from * 0.7, lane.cut_from * 0.7)
 end
 
 -- After a breaker or a hold: from 4 at once, doubling with each round, up to half of what it was.
