@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from channel import Channel
 from commands import PHONE, TRANSCRIPT, CommandLine
+from delivering import worker_settings
+from pipeline import wait_until
 from servers import Server, configured
 
 from roark_producer import operations
@@ -17,6 +20,7 @@ from roark_producer.durability import inspect, keep
 from roark_producer.errors import ConfigurationError
 from roark_producer.lifecycle import State
 from roark_producer.packing import unpack
+from roark_worker.alerting import Alerter
 from roark_worker.report_events import events_of
 from roark_worker.verdict import Answer, OurFault, judge
 
@@ -191,6 +195,39 @@ def test_our_own_faults_are_not_mixed_with_those_of_reports(line: CommandLine, s
 
     assert isinstance(verdict, OurFault), "the lane is held, and the report stays ready"
     assert line.run("explain", f"http_{status}", "--json").document["side"] == "our settings"
+
+
+def test_somebody_is_told_of_the_first_dead_letter(line: CommandLine) -> None:
+    channel = Channel()
+    settings = worker_settings(alert_url=channel.url, alert_look_seconds=0.05)
+    alerter = Alerter(line.ledger, settings)
+    alerter.start()
+    try:
+        line.bury_all("c-1")
+        wait_until(lambda: channel.texts("ALERT roark-ingest dead_letters:"), "the alert is sent")
+    finally:
+        alerter.stop()
+        channel.close()
+    (text,) = channel.texts("ALERT roark-ingest dead_letters:")
+    assert "roark-ingest dlq groups" in text, "with the command to type"
+
+
+def test_a_long_table_keeps_redis_from_nobody(line: CommandLine) -> None:
+    line.bury_all(*(f"c-{number}" for number in range(MANY)))
+    before = calls_of_scripts(line)
+
+    first = dead(line, "--limit", "50")
+    of_one_page = calls_of_scripts(line) - before
+    everything = dead(line)
+    of_all = calls_of_scripts(line) - before - of_one_page
+
+    assert (len(first), len(everything)) == (50, MANY)
+    assert of_one_page <= 5, "a page is read, and not the table"
+    assert of_all >= MANY / 100, "and the table some at a time, with room for others in between"
+
+
+def calls_of_scripts(line: CommandLine) -> int:
+    return int(line.ledger.client.info("commandstats")["cmdstat_evalsha"]["calls"])
 
 
 def test_flower_names_what_to_type(line: CommandLine) -> None:
