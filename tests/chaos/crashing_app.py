@@ -46,10 +46,10 @@ async def claim(self: Delivery, *, listen: bool) -> Claim:
     return got
 
 
-async def attempt(self: Delivery, report: Claimed) -> Any:
+async def attempt(self: Delivery, report: Claimed, span: Any) -> Any:
     if _AT == "during the upload":
         asyncio.get_running_loop().call_later(0.03, crash)
-    verdict = await _attempt(self, report)
+    verdict = await _attempt(self, report, span)
     if _AT == "after the answer":
         crash()
     return verdict
