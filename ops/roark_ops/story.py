@@ -13,7 +13,7 @@ from roark_ops.offending import value_in_words
 from roark_producer.lifecycle import State
 from roark_producer.packing import DamagedPayload, unpack
 from roark_producer.records import Entry, Event, Lane, Record
-from roark_worker.explain import Explanation, explain, explain_lane
+from roark_worker.explain import Explanation, Replay, Side, explain, explain_lane
 
 _ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
 _EVENTS = {
@@ -189,13 +189,21 @@ def _next(  # noqa: PLR0911 one for each state
             return Next(f"Nothing: Roark has it.{kept}")
         case State.DEAD:
             found = _explanation(entry, record, steps)
-            return Next(f"Nothing by itself. {found.todo}", command=found.command)
+            return Next(f"Nothing by itself. {found.todo}", command=_to_type(found, entry.call_id))
         case State.DISCARDED:
             return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
         case State.EXPIRED:
             return Next("Nothing: it was removed because of its age.")
         case State.ERASED:
             return _after_erasing()
+
+
+def _to_type(found: Explanation, call_id: str) -> str:
+    # The story is all that there is to look at, so what comes next is to act.
+    if not found.command.startswith("roark-ingest dlq show"):
+        return found.command
+    useless = "edit" if found.side is Side.REPORT else "discard"
+    return f"roark-ingest dlq {useless if found.replay is Replay.USELESS else 'replay'} {shlex.quote(call_id)}"
 
 
 def _when_ready(lane: Lane) -> Next:

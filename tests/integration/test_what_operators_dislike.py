@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from channel import Channel
-from commands import PHONE, TRANSCRIPT, CommandLine
+from commands import PHONE, PLENTY, TRANSCRIPT, CommandLine
 from delivering import worker_settings
 from pipeline import wait_until
 from servers import Server, configured
@@ -272,3 +272,31 @@ def test_a_persons_data_does_not_outlive_the_wish_to_erase_it(line: CommandLine,
     line.accept("c-1")
     assert line.state("c-1") == "erased", "a late webhook does not bring it back"
     assert line.run("erase", "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "follows"),
+    [
+        (("why", "c-1"), "roark-ingest dlq edit c-1"),
+        (("dlq", "show", "c-1"), "roark-ingest dlq edit c-1"),
+        (("dlq", "list"), "Next: roark-ingest dlq groups"),
+        (("dlq", "groups"), "Next: roark-ingest dlq show c-1"),
+        (("dlq", "replay", "--all", "--dry-run"), "Next: mend what will fail again, or send them"),
+        (("dlq", "replay", "--all", "--yes"), "Watch it: roark-ingest replay show 1 --follow"),
+        (("status",), "Next: roark-ingest dlq groups"),
+    ],
+)
+def test_nothing_is_told_without_what_to_type_next(line: CommandLine, command: tuple[str, ...], follows: str) -> None:
+    line.bury_all("c-1", message="endedAt is before startedAt")
+    assert follows in line.run(*command).stdout
+
+
+def test_a_shut_breaker_is_told_with_whose_fault_it_is(line: CommandLine) -> None:
+    line.ledger.client.hset(
+        line.ledger.calls.keys.lane,
+        mapping={"breaker_until": PLENTY * 10**4, "breaker_since": 1, "evidence": "9 of 9 attempts failed"},
+    )
+    told = line.run("status").stdout
+    assert "The lane is breaker-open, on the side of Roark." in told
+    assert "Reports stay ready until a probe finds Roark working again." in told
+    assert "Next: nothing to do" in told

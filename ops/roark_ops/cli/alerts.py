@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from roark_ops.cli.options import AsJson
 from roark_ops.cli.output import print_json, print_line, print_table
-from roark_ops.cli.running import fail
+from roark_ops.cli.running import fail, say
 from roark_ops.cli.words import ago, iso, shown
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def list_(*, as_json: AsJson = False) -> None:
     """
     from roark_ops.access import Access
     from roark_producer import operations
+    from roark_worker.settings import WorkerSettings
 
     with Access.from_env() as access:
         snapshot = access.ledger.run(operations.snapshot())
@@ -39,6 +40,8 @@ def list_(*, as_json: AsJson = False) -> None:
         for alert in alerts
     ]
     print_table(("alert", "active", "message", "what"), rows)
+    if any(alert.owed for alert in alerts) and WorkerSettings().alert_url is None:
+        say("Nothing is sent: ROARK_INGEST_ALERT_URL is not set here. Set it for the workers; roark-ingest alerts test")
     for alert in alerts:
         if alert.active:
             print_line()

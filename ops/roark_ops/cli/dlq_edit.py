@@ -4,15 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.filtering import filtered
-from roark_ops.cli.options import As, AsJson, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.filtering import filtered, require_one_choice
+from roark_ops.cli.options import AllDead, As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.running import USAGE, fail
 
 if TYPE_CHECKING:
     from roark_ops.finding import Filter
     from roark_ops.patching import Step
 
-All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment.")]
 Set = Annotated[
     list[str],
     typer.Option(
@@ -34,7 +33,7 @@ def edit(
     call_ids: SomeCallIds = None,
     *,
     chosen: "Filter",
-    all_: All = False,
+    all_: AllDead = False,
     settings: Set = [],  # noqa: B006 Typer copies it
     patch: Patch = "",
     undo: Undo = False,
@@ -54,8 +53,7 @@ def edit(
     from roark_ops.cli import editing
     from roark_ops.dead_letters import DeadLetters
 
-    if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
-        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
+    require_one_choice(call_ids, chosen, all_=all_)
     if sum((bool(settings or patch), undo)) > 1 or (undo and dry_run):
         fail("--undo goes alone.", USAGE)
     steps = _steps(settings, patch)

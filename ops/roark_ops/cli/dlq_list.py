@@ -112,16 +112,20 @@ def _print_table(
     if rows:
         print_table(("call", state.value, "tries", "reason", "Roark said"), rows, right=frozenset({2}))
         print_line()
+    _print_how_many(chosen, state, len(rows), total, first=first, cut=cut)
+    if rows:
+        print_line(f"Next: roark-ingest dlq {'groups' if state is State.DEAD else 'restore CALL_ID'}")
+
+
+def _print_how_many(chosen: Filter, state: State, shown_: int, total: int, *, first: bool, cut: bool) -> None:
     if not first:
-        print_line(f"{counted(len(rows), 'more report')}.")
+        print_line(f"{counted(shown_, 'more report')}.")
     elif cut:
-        print_line(f"The first {len(rows)}{f' of {total}' if chosen.is_everything else ''}.")
+        print_line(f"The first {shown_}{f' of {total}' if chosen.is_everything else ''}.")
     elif chosen.is_everything:
-        print_line(f"{counted(len(rows), 'report')} {state}." if rows else f"No {state} reports.")
+        print_line(f"{counted(shown_, 'report')} {state}." if shown_ else f"No {state} reports.")
     else:
-        print_line(
-            f"{len(rows) or 'None'} of {counted(total, f'{state} report')} {'fit' if len(rows) != 1 else 'fits'}."
-        )
+        print_line(f"{shown_ or 'None'} of {counted(total, f'{state} report')} {'fit' if shown_ != 1 else 'fits'}.")
 
 
 def _said(letter: DeadLetter) -> str:

@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.filtering import filtered
-from roark_ops.cli.options import As, AsJson, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.filtering import filtered, require_one_choice
+from roark_ops.cli.options import AllDead, As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
-from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.running import FAILED, confirm, say
 from roark_ops.cli.words import counted, shown, span
 
 if TYPE_CHECKING:
     from roark_ops.dead_letters import Moved
     from roark_ops.finding import Filter
 
-All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment.")]
 AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
 
 
@@ -24,7 +23,7 @@ def discard(
     call_ids: SomeCallIds = None,
     *,
     chosen: "Filter",
-    all_: All = False,
+    all_: AllDead = False,
     reason: Reason = "",
     yes: Yes = False,
     by: As = None,
@@ -38,7 +37,7 @@ def discard(
     from roark_ops.access import Access
     from roark_ops.dead_letters import DeadLetters
 
-    _require_one_choice(call_ids, chosen, all_=all_)
+    require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
         ids = call_ids or desk.freeze(chosen)
@@ -66,16 +65,11 @@ def restore(
     from roark_ops.dead_letters import DeadLetters
     from roark_producer.lifecycle import State
 
-    _require_one_choice(call_ids, chosen, all_=all_)
+    require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
         moved = desk.restore(call_ids or desk.freeze(chosen, state=State.DISCARDED), reason)
     _tell(moved, "restored", as_json=as_json)
-
-
-def _require_one_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
-    if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
-        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
 
 
 def _tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:

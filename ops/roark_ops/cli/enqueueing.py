@@ -43,7 +43,7 @@ def run(
         )
         code = feed(feeder, sources, fed, screen)
     if not quiet and not as_json:
-        sum_up(fed, rejected=", kept in the rejected bin")
+        sum_up(fed, rejected=", kept in the rejected bin: roark-ingest rejected list")
     return code
 
 

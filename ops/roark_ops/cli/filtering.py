@@ -97,6 +97,12 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def require_one_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
+    """End with a usage error unless calls are named, or chosen by a filter, or all are meant: one of the three."""
+    if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
+        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
+
+
 def read_filter(
     *,
     groups: Sequence[str],

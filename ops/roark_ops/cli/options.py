@@ -13,6 +13,7 @@ CallIds = Annotated[list[str], typer.Argument(metavar="CALL_ID", help="Vapi's ca
 SomeCallIds = Annotated[
     list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
 ]
+AllDead = Annotated[bool, typer.Option("--all", help="All that are dead at this moment; what dies later stays.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the log.", show_default=False)]
 
 _ROARK = "roark"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.filtering import filtered
-from roark_ops.cli.options import As, AsJson, Yes, actor
+from roark_ops.cli.filtering import filtered, require_one_choice
+from roark_ops.cli.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
 from roark_ops.cli.words import counted, shown
@@ -24,10 +24,6 @@ _MOST_PERCENT = 100
 _PAST = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _MAY = {"pause": {"running"}, "resume": {"paused"}, "cancel": {"collecting", "running", "paused", "cancelled"}}
 
-SomeCallIds = Annotated[
-    list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
-]
-All = Annotated[bool, typer.Option("--all", help="All that are dead at this moment; what dies later stays.")]
 Rate = Annotated[str, typer.Option(metavar="RATE", help="At most so many: 20/s, 600/min.", rich_help_panel=_PANEL)]
 StopAt = Annotated[
     str, typer.Option(metavar="SHARE", help="Stop when more than this share fails.", rich_help_panel=_PANEL)
@@ -82,7 +78,7 @@ def dlq_replay(
     call_ids: SomeCallIds = None,
     *,
     chosen: "Filter",
-    all_: All = False,
+    all_: AllDead = False,
     reason: Reason = "",
     rate: Rate = "",
     stop_at: StopAt = "20%",
@@ -107,7 +103,7 @@ def dlq_replay(
     from roark_ops.access import Access
     from roark_ops.replays import Replays
 
-    _check_choice(call_ids, chosen, all_=all_)
+    require_one_choice(call_ids, chosen, all_=all_)
     plan = _plan(rate, stop_at, ramp=ramp)
     with Access.from_env() as access:
         replays = Replays(access.ledger, by=actor(by))
@@ -119,19 +115,14 @@ def dlq_replay(
         if not preview.letters:
             raise typer.Exit(FAILED if call_ids and not preview.held else 0)
         if dry_run:
+            if not as_json:
+                print_line("Next: mend what will fail again, or send them: the same without --dry-run")
             return
         why = _reason(preview, reason)
         confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)
         wait = delay if delay is not None else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
         made = replays.create(preview, reason=why, plan=plan, delay_seconds=wait)
         _tell(replays, made, as_json=as_json, follow=sys.stderr.isatty() if follow is None else follow)
-
-
-def _check_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
-    if not call_ids and chosen.is_everything and not all_:
-        fail("name the calls to replay, or choose them by a filter, or say --all.", USAGE)
-    if call_ids and (all_ or not chosen.is_everything):
-        fail("either name the calls, or choose them by a filter or --all.", USAGE)
 
 
 def _plan(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
@@ -187,6 +178,8 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
     else:
         starts = f", starts in {round((job.start_ms - job.now_ms) / 1000)} s" if job.start_ms > job.now_ms else ""
         print_line(f"Replay job {job.number}: {counted(job.selected, 'report')}{starts}. The workers send them.")
+        if not follow:
+            print_line(f"Watch it: roark-ingest replay show {job.number} --follow")
         print_line(f"Take back what is unsent: roark-ingest replay cancel {job.number}")
     if follow and not as_json:
         sys.stdout.flush()

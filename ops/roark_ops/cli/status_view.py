@@ -11,6 +11,7 @@ from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.records import Retention, Snapshot
 from roark_producer.spool import Pending
+from roark_worker.explain import explain_lane
 
 _TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
 _FORECAST_SECONDS = 86_400
@@ -104,6 +105,11 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             *_forecast(snapshot),
         )
     )
+    lane = snapshot.lane
+    if lane.state != "held" and (shut := explain_lane(lane.state, lane.reason, lane.by)):
+        print_line()
+        print_line(f"The lane is {lane.state}, on the side of {shut.side.value}. {shut.what} {shut.todo}")
+        print_line("Next: nothing to do; roark-ingest status --watch")
     for todo in todos(snapshot):
         print_line()
         print_line(todo.what, style="bold yellow")

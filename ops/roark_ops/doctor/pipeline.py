@@ -28,7 +28,9 @@ def judge_lane(snapshot: Snapshot) -> Check:
         case "held":
             why = explain_hold(lane.reason, lane.by)
             judge = fail if lane.by == "roark" else warn
-            return judge("lane", f"on hold. {why.what}", f"{why.todo} {why.command}")
+            # Who reads this has asked the doctor already.
+            command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
+            return judge("lane", f"on hold. {why.what}", f"{why.todo} {command}")
         case "open":
             return ok("lane", "open")
         case state:
