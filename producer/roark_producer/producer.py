@@ -32,7 +32,7 @@ from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 
 _BATCH_REPORTS = 64
-_BATCH_BYTES = 2_000_000
+_BATCH_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@
 2. A report needs `type == "end-of-call-report"` and a usable `call.id`; nothing else is asked of it.
 3. Its payload is kept as the sender's own bytes: numbers beyond 2^53, escapes and key order arrive at Roark
    as they were.
-4. Its fingerprint tells a repeat from another report of the same call. It leaves out what Vapi makes anew for
+4. A report of the usual shape is read in one walk; whatever is odd or wrong goes a slower way, which finds the words
+   for an error.
+5. Its fingerprint tells a repeat from another report of the same call. It leaves out what Vapi makes anew for
    each delivery: `timestamp`, `artifact.presigned*Url`, `artifact.presignedUrlsExpiresAt` (Vapi's OpenAPI
    document, schema Artifact: "Presigned URLs are regenerated per response and per webhook delivery, so values
    differ across retries").
 """
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,15 +20,13 @@ from typing import NewType
 import msgspec
 
 from roark_producer.errors import InvalidReport
-from roark_producer.slices import members, members_if_plain
+from roark_producer.fingerprint import fingerprint
+from roark_producer.slices import members
 
 CallId = NewType("CallId", str)
 
 END_OF_CALL_REPORT = "end-of-call-report"
 _USABLE_CALL_ID = re.compile(r"[\x21-\x7e]{1,200}")
-_FINGERPRINT_BYTES = 9
-_BLANKS = frozenset({b" ", b"\t", b"\n", b"\r"})
-_OPENING = frozenset({b"{", b"["})
 _ENVELOPE = b'{"message":'
 _SPACE = b" \t\n\r"
 
@@ -53,52 +51,83 @@ class OtherMessage:
     type: str
 
 
+class _Call(msgspec.Struct, gc=False):
+    id: str
+
+
+class _Message(msgspec.Struct, gc=False):
+    """What is looked at in a report of the usual shape, read in one walk through it."""
+
+    type: str
+    call: _Call
+    timestamp: msgspec.Raw = msgspec.Raw()
+    artifact: dict[str, msgspec.Raw] | None = None
+    message: msgspec.Raw = msgspec.Raw()
+
+
+_usual = msgspec.json.Decoder(_Message)
+
+
 def read_message(body: bytes) -> Report | OtherMessage:
     """Parse one Vapi message, wrapped in `{"message": …}` or bare.
 
     Raises InvalidReport, which names the field, when it is neither a report nor another typed message.
     """
-    payload, message = _unwrap(body.strip(_SPACE))
+    body = body.strip(_SPACE)
+    # Vapi's envelope holds the message and nothing else. If what stands between its braces is one whole object,
+    # the envelope needs no reading of its own: that saves a walk through all of it.
+    if body.startswith(_ENVELOPE + b"{") and body.endswith(b"}"):
+        payload = body[len(_ENVELOPE) : -1].rstrip(_SPACE)
+        if message := _read_usual(payload):
+            return _report(payload, message)
+    elif (message := _read_usual(body)) and not _is_object(bytes(message.message)):
+        return _report(body, message)
+    return _read_thoroughly(body)
+
+
+def _read_usual(payload: bytes) -> _Message | None:
+    try:
+        return _usual.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _report(payload: bytes, message: _Message) -> Report | OtherMessage:
+    if message.type != END_OF_CALL_REPORT:
+        return OtherMessage(message.type)
+    artifact = {name: bytes(value) for name, value in (message.artifact or {}).items() if _is_presigned(name)}
+    return _checked(payload, _usable(message.call.id), bytes(message.timestamp), artifact)
+
+
+def _read_thoroughly(body: bytes) -> Report | OtherMessage:
+    """Read any message, more slowly, and find the words for what is wrong with it."""
+    payload, message = _unwrap(body)
     message_type = _string(message, "type", "type")
     if message_type != END_OF_CALL_REPORT:
         return OtherMessage(message_type)
     _require_utf8(payload)
-    artifact = _artifact(message)
-    return Report(_call_id(message), payload, _fingerprint(message, artifact), _links_end(artifact))
+    artifact = message.get("artifact", b"")
+    links = members(artifact, "artifact") if _is_object(artifact) else {}
+    return _checked(payload, _call_id(message), message.get("timestamp", b""), links)
+
+
+def _checked(payload: bytes, call_id: CallId, timestamp: bytes, artifact: dict[str, bytes]) -> Report:
+    _require_utf8(payload)
+    made_anew = [(name, value) for name, value in artifact.items() if _is_presigned(name)]
+    if timestamp:
+        made_anew.append(("timestamp", timestamp))
+    return Report(call_id, payload, fingerprint(payload, made_anew), _links_end(artifact))
 
 
 def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
-    # Vapi's envelope holds the message and nothing else. If what stands between its braces is one whole object,
-    # the envelope needs no reading of its own: that saves a walk through all of it.
-    if body.startswith(_ENVELOPE + b"{") and body.endswith(b"}"):
-        inner = body[len(_ENVELOPE) : -1].rstrip(_SPACE)
-        if (message := members_if_plain(inner)) is not None:
-            return inner, message
     outer = members(body, "body")
     if _is_object(outer.get("message", b"")):
         return outer["message"], members(outer["message"], "message")
     return body, outer
 
 
-def fingerprint(message: dict[str, bytes]) -> str:
-    """Return 12 characters that are equal for repeats of one report (72 bits of SHA-256)."""
-    return _fingerprint(message, _artifact(message))
-
-
-def _artifact(message: dict[str, bytes]) -> dict[str, bytes]:
-    artifact = message.get("artifact", b"")
-    return members(artifact, "artifact") if _is_object(artifact) else {}
-
-
-def _fingerprint(message: dict[str, bytes], artifact: dict[str, bytes]) -> str:
-    parts = {name: value for name, value in message.items() if name != "timestamp"}
-    if artifact:
-        del parts["artifact"]
-        parts |= {f"artifact.{k}": v for k, v in artifact.items() if not k.startswith("presigned")}
-    digest = hashlib.sha256()
-    for name in sorted(parts):
-        digest.update(b"%b\0%b\0" % (name.encode("utf-8", "surrogatepass"), _without_layout(parts[name])))
-    return base64.urlsafe_b64encode(digest.digest()[:_FINGERPRINT_BYTES]).decode()
+def _is_presigned(name: str) -> bool:
+    return name.startswith("presigned")
 
 
 def _links_end(artifact: dict[str, bytes]) -> int:
@@ -110,32 +139,16 @@ def _links_end(artifact: dict[str, bytes]) -> int:
         return 0
 
 
-def _without_layout(value: bytes) -> bytes:
-    # Printers put blanks everywhere or nowhere, so the first place where one may stand tells. Vapi's reports
-    # have none, and are spared the work.
-    if value[:1] not in _OPENING:
-        return value
-    if value[1:2] in _BLANKS:
-        return _compact(value)
-    if value.find(b'": ', 0, 300) >= 0 or value.find(b'",\n', 0, 300) >= 0 or value.find(b", ", 0, 40) >= 0:
-        return _compact(value)
-    return value
-
-
-def _compact(value: bytes) -> bytes:
-    try:
-        return msgspec.json.format(value, indent=-1)
-    except msgspec.DecodeError:
-        return value
-
-
 def _call_id(message: dict[str, bytes]) -> CallId:
     call = message.get("call")
     if call is None:
         raise InvalidReport("call", "is missing")
     if not _is_object(call):
         raise InvalidReport("call", "is not an object")
-    call_id = _string(members(call, "call"), "id", "call.id")
+    return _usable(_string(members(call, "call"), "id", "call.id"))
+
+
+def _usable(call_id: str) -> CallId:
     if not _USABLE_CALL_ID.fullmatch(call_id):
         raise InvalidReport("call.id", "must be 1 to 200 printable ASCII characters without blanks")
     return CallId(call_id)

@@ -122,7 +122,9 @@ class IngestSettings(FromEnvironment):
     revisions: Literal["record", "upload"] = Field(
         "record", description="another report of a delivered call: only recorded, or uploaded as well"
     )
-    reports_per_wakeup: int = Field(64, ge=1, description="one Celery message for so many ready reports")
+    reports_per_wakeup: int = Field(
+        64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
+    )
     max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
     rejected_max: int = Field(10_000, ge=1, description="unusable reports kept, oldest given up first")
     properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")

@@ -206,10 +206,10 @@ class TestWakeUps:
 
         assert not bench.accept_all("call-1").wake
 
-    def test_another_worker_is_woken_for_each_so_many_reports_behind(self, bench: Workbench) -> None:
-        wakes = [bench.accept_all(f"call-{number}", per_wakeup=4).wake for number in range(1, 13)]
+    def test_another_worker_is_woken_each_time_the_backlog_doubles(self, bench: Workbench) -> None:
+        wakes = [bench.accept_all(f"call-{number}", per_wakeup=4).wake for number in range(1, 40)]
 
-        assert [number for number, wake in enumerate(wakes, start=1) if wake] == [1, 4, 8, 12]
+        assert [number for number, wake in enumerate(wakes, start=1) if wake] == [1, 4, 8, 16, 32]
 
     def test_a_batch_that_passes_several_marks_wakes_once(self, bench: Workbench) -> None:
         bench.accept_all("call-0", per_wakeup=4)

@@ -3,7 +3,7 @@
 -- so there is no moment at which a report is stored and not queued. Refused as a whole (-OOM) when memory runs
 -- short: that is before it is full, because Celery's own commands and all that frees memory need what is left.
 --
--- ARGV  1 now   2 revisions: `record` or `upload`   3 reports per wake-up
+-- ARGV  1 now   2 revisions: `record` or `upload`   3 how many ready reports are more than one worker's work
 --       then for each report: call id, fingerprint, end of its audio links (ms) or 0, packed report
 -- Returns { wake, result … }: wake is 1 when a wake-up should be published; a result is accepted, duplicate,
 -- replaced, revision or erased.
@@ -96,14 +96,19 @@ for i = 4, #ARGV, 4 do
   results[#results + 1] = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 
--- Whoever listens asks again by itself, but a growing backlog wants more workers. A shut lane is woken for by the
--- tick, when it is time.
+local function times_doubled(number)
+  return number < per_wakeup and 0 or 1 + math.floor(math.log(number / per_wakeup) / math.log(2) + 1e-9)
+end
+
+-- Whoever listens asks again by itself, but a growing backlog wants more workers: one more each time it doubles. The
+-- others' ticks find it too, and a message for each few reports would stand in the queue long after them. A shut
+-- lane is woken for by the tick, when it is time.
 local function wake_up_wanted(total)
   if total <= before then return false end
   local lane = redis.call('HMGET', KEY.lane, 'listening_until', 'state', 'breaker_until', 'paused_until')
   if lane[2] == 'held' or math.max(tonumber(lane[3] or 0), tonumber(lane[4] or 0)) > now then return false end
   if before == 0 and tonumber(lane[1] or 0) <= now then return true end
-  return math.floor(total / per_wakeup) > math.floor(before / per_wakeup)
+  return times_doubled(total) > times_doubled(before)
 end
 
 if wake_up_wanted(ready_count()) then results[1] = 1 end
