@@ -61,15 +61,18 @@ class Uploading:
         found = self._span.get_span_context()
         return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
 
-    def end(self, outcome: str, *, status: int, reason: str) -> None:
-        """Say how it ended: deliver, defer, bury or release; `status` is 0 without an answer, `reason` a code."""
+    def end(self, outcome: str, *, status: int, reason: str, at: float) -> None:
+        """Say how it ended: deliver, defer, bury or release; `status` is 0 without an answer, `reason` a code.
+
+        `at` is when, in Unix time.
+        """
         self._span.set_attribute("roark_ingest.outcome", outcome)
         if status:
             self._span.set_attribute("http.response.status_code", status)
         if reason:
             self._span.set_attribute("roark_ingest.reason", reason)
             _mark_failed(self._span, reason)
-        self._span.end()
+        self._span.end(round(at * 1e9))
 
 
 class Traces:

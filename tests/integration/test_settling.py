@@ -15,6 +15,7 @@ from roark_producer.lifecycle import State
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
 from roark_producer.scripts import script
+from roark_worker.deciding import Deciding
 from roark_worker.settlement import Release, Settlement
 from roark_worker.settling import Settling
 
@@ -46,7 +47,8 @@ async def desk(bench: Bench, **values: Any) -> AsyncIterator[Desk]:
     ledger = bench.async_ledger()
     done: list[Held] = []
     recorded: list[Settlement] = []
-    settling = Settling(ledger, worker_settings(**values), done.append, recorded.extend)
+    settings = worker_settings(**values)
+    settling = Settling(ledger, settings, Deciding(settings).decide, done.append, recorded=recorded.extend)
     running = asyncio.create_task(settling.run())
     try:
         yield Desk(settling, done, recorded)

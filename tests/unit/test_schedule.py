@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_worker.delivery import schedule_of
+from roark_worker.deciding import schedule_of
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 

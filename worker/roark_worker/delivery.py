@@ -1,7 +1,7 @@
 """One report's way through a worker: claim → upload → settle, for hundreds of reports on one event loop.
 
     drain      claims reports while slots are free and time is left, and starts an upload for each
-    _deliver   one upload: unpack, post, judge, decide; the outcome goes to `Settling`
+    _deliver   one upload: unpack, post; what came of it goes to `Settling`
     _renew     prolongs the leases of what is in hand
 
 A drain does not wait for its uploads: they belong to the process, and the next drain goes on with them. So a
@@ -19,24 +19,23 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from roark_producer import operations
 from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
-from roark_producer.operations import Claim, Claimed, Defer, Held, LaneState
+from roark_producer.operations import Claim, Claimed, Held, LaneState
 from roark_producer.packing import DamagedPayload, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
+from roark_worker.deciding import Deciding, Ended
 from roark_worker.event_sender import EventSender
 from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
-from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Attempt, Release, Settlement, settle
+from roark_worker.settlement import Release
 from roark_worker.settling import Settling
-from roark_worker.verdict import Delivered, Passing, Refused, Verdict, judge
+from roark_worker.verdict import Answer, Passing, Refused, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +114,13 @@ class Delivery:
         self._traces = traces
         self._roark = roark
         self._settings = settings
-        self._chance = chance
-        self._schedule = schedule_of(settings)
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
         self._some = max(1, min(self._batch, settings.max_in_flight // 8))
         self._events = events
-        self._settling = Settling(ledger, settings, self._let_go, events.tell if events else None, self._counts)
+        deciding = Deciding(settings, self._counts, chance)
+        told = events.tell if events else None
+        self._settling = Settling(ledger, settings, deciding.decide, self._let_go, recorded=told, counts=self._counts)
         self._in_hand: dict[Held, _InHand] = {}
         self._uploading = 0
         self._progress = asyncio.Event()
@@ -244,36 +243,27 @@ class Delivery:
         await asyncio.sleep(_ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS)
 
     async def _deliver(self, report: Claimed, span: Uploading | None) -> None:
-        """One report: unpack, post, judge, decide."""
+        """One report: unpack and post. What its answer means is decided together with others'."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            verdict = await self._attempt(report, span)
+            came = await self._attempt(report, span)
         except asyncio.CancelledError:
             if span:
-                span.end("release", status=0, reason="cancelled")
+                span.end("release", status=0, reason="cancelled", at=time.time())
             raise
-        duration = loop.time() - started
-        self._counts.attempted(verdict, duration)
-        attempt = Attempt(report, verdict, round(duration * 1000), report.age_ms / 1000 + duration)
-        settlement = settle(attempt, self._schedule, max_conflicts=self._settings.max_conflicts, chance=self._chance())
-        if span:
-            outcome = type(settlement).__name__.lower()
-            span.end(outcome, status=verdict.status, reason=getattr(verdict, "reason", ""))
-        _tell(attempt, settlement)
-        self._settling.add(settlement, duration)
+        self._settling.add_ended(Ended(report, came, loop.time() - started, time.time(), span))
 
-    async def _attempt(self, report: Claimed, span: Uploading | None) -> Verdict:
+    async def _attempt(self, report: Claimed, span: Uploading | None) -> Answer | Verdict:
         try:
             body = upload_body(unpack(report.packed), revision=report.revision)
         except DamagedPayload as error:
             return Refused("damaged", message=str(error))
         try:
             told = span.traceparent if span and self._settings.traceparent_to_roark else ""
-            answer = await self._roark.upload(body, traceparent=told)
+            return await self._roark.upload(body, traceparent=told)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
-        return judge(answer, datetime.now(UTC))
 
     def _let_go(self, held: Held) -> None:
         self._in_hand.pop(held, None)
@@ -347,39 +337,8 @@ class Delivery:
         await self._ledger.aclose()
 
 
-def schedule_of(settings: WorkerSettings) -> Schedule:
-    """Return the schedule that the settings describe."""
-    return Schedule(
-        first_delay=settings.first_delay_seconds,
-        max_delay=settings.max_delay_seconds,
-        max_attempts=settings.max_attempts,
-        max_age=settings.max_age_hours * 3600,
-        retry_after_max=settings.retry_after_max_seconds,
-    )
-
-
 def _is_shut(claim: Claim) -> bool:
     # What will open soon is waited for; for the rest the tick wakes somebody when it is time.
     if claim.lane in {LaneState.OPEN, LaneState.PROBING}:
         return False
     return claim.lane is LaneState.HELD or claim.wait_ms > _LINGER_SECONDS * 1000
-
-
-def _tell(attempt: Attempt, settlement: Settlement) -> None:
-    verdict = attempt.verdict
-    good = isinstance(verdict, Delivered)
-    level = logging.INFO if good else logging.WARNING
-    if not logger.isEnabledFor(level):
-        return
-    event(
-        logger,
-        type(settlement).__name__.lower(),
-        level=level,
-        call_id=attempt.claimed.call_id,
-        attempt=attempt.claimed.attempts + 1,
-        status=verdict.status or None,
-        reason=getattr(verdict, "reason", None),
-        duration_ms=attempt.duration_ms,
-        age_seconds=round(attempt.age_seconds, 3),
-        **({"next_try_seconds": settlement.delay_ms / 1000} if isinstance(settlement, Defer) else {}),
-    )

@@ -5,7 +5,7 @@ pyreqwest brings such a transport for every use. This one is for uploads only, a
 
 1. a request's URL and headers are made once and shared (`Upload`);
 2. the answer is read here, up to a limit, so the response that httpx gets is whole, and nothing of httpx's
-   streaming, decoding and closing is left to do;
+   streaming, decoding and closing is left to do (`Answered`);
 3. reqwest keeps the time from connecting to the answer's end itself, so no timer is needed around it.
 """
 
@@ -47,6 +47,24 @@ class Upload(httpx.Request):
         self.stream = httpx.ByteStream(body)
 
 
+class Answered(httpx.Response):
+    """A whole answer. `fields` are its headers as they came, names in lower case; `headers` is made if asked for."""
+
+    def __init__(self, status: int, fields: list[tuple[str, str]], body: bytes) -> None:
+        self.status_code = status
+        self.fields = fields
+        self.body = body
+        self.stream = httpx.ByteStream(body)
+        self.extensions = {}
+        self.is_closed = False
+        self.is_stream_consumed = False
+
+    @property
+    def headers(self) -> httpx.Headers:  # type: ignore[override] # httpx sets it in its constructor
+        """The headers as httpx has them."""
+        return httpx.Headers(self.fields)
+
+
 class Reqwest(httpx.AsyncBaseTransport):
     """Sends uploads. Of an answer's body it returns up to `most_bytes` + 1, so that one too long can be told."""
 
@@ -71,16 +89,14 @@ class Reqwest(httpx.AsyncBaseTransport):
         )
         return cls(client, most_bytes)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx.Request) -> Answered:
         """Send an upload and read its answer; raises httpx's errors."""
         self._learn(request)
         body = b"".join(cast("httpx.ByteStream", request.stream))
         built = self._client.post(self._rust_url).headers(self._rust_headers).body_bytes(body)
         try:
             async with built.build_streamed() as answer:
-                read = await self._read(answer)
-                headers = list(answer.headers.items())
-                return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(read))
+                return Answered(answer.status, list(answer.headers.items()), await self._read(answer))
         except exceptions.RequestError as error:
             if name := _name(error):
                 raise name(error.message, request=request) from error

@@ -24,7 +24,7 @@ import os
 import re
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, cast
+from typing import Literal, Protocol, Self
 
 import httpx
 from pydantic import SecretStr
@@ -240,9 +240,9 @@ class _OverReqwest:
         )
 
     async def post(self, headers: httpx.Headers, body: bytes) -> Answer:
-        response = await self._transport.handle_async_request(Upload(self._url, headers, body))
+        answered = await self._transport.handle_async_request(Upload(self._url, headers, body))
         # It is whole and unpacked: httpx's own reading would take half of the whole exchange's time.
-        return _answer(response, b"".join(cast("httpx.ByteStream", response.stream)))
+        return _answer(answered.status_code, answered.fields, answered.body)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -267,7 +267,7 @@ class _OverHttpx:
                     received += chunk
                     if len(received) > _MOST_ANSWER_BYTES:
                         break
-                return _answer(response, bytes(received))
+                return _answer(response.status_code, response.headers.multi_items(), bytes(received))
             finally:
                 await response.aclose()
 
@@ -275,13 +275,8 @@ class _OverHttpx:
         await self._client.aclose()
 
 
-def _answer(response: httpx.Response, body: bytes) -> Answer:
-    cut = len(body) > _MOST_ANSWER_BYTES
-    return Answer(response.status_code, _by_name(response.headers), body[:_MOST_ANSWER_BYTES], cut)
-
-
-def _by_name(headers: httpx.Headers) -> dict[str, str]:
-    pairs = headers.multi_items()
-    found = dict(pairs)
-    # httpx joins what comes several times, and takes ten times as long for it.
-    return found if len(found) == len(pairs) else dict(headers)
+def _answer(status: int, fields: list[tuple[str, str]], body: bytes) -> Answer:
+    headers = dict(fields)
+    if len(headers) < len(fields):
+        headers = dict(httpx.Headers(fields))
+    return Answer(status, headers, body[:_MOST_ANSWER_BYTES], cut=len(body) > _MOST_ANSWER_BYTES)

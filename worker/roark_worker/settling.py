@@ -1,9 +1,9 @@
 """Records outcomes by batches, and does not give up while Redis is away.
 
-Outcomes are gathered for a tenth of an upload's time (2 to 20 ms) or until there are enough, then recorded in one
-round trip: first the hold, if there is one, so that what is released is not claimed again at once. While Redis is away
-they are kept and tried again; their leases may run out meanwhile, and then the ledger says so and nothing is recorded
-twice.
+Uploads that ended are gathered for a tenth of an upload's time (2 to 20 ms) or until there are enough, then decided
+and recorded in one round trip: first the hold, if there is one, so that what is released is not claimed again at once.
+While Redis is away outcomes are kept and tried again; their leases may run out meanwhile, and then the ledger says so
+and nothing is recorded twice.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
 from roark_worker.counting import Counts
+from roark_worker.deciding import Ended
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import Release, Settlement
 
@@ -32,22 +33,26 @@ _PAUSE_SECONDS = 0.25
 
 
 class Settling:
-    """Takes settlements one by one and records them together. Belongs to one event loop."""
+    """Takes uploads that ended one by one and records them together. Belongs to one event loop."""
 
     def __init__(
         self,
         ledger: AsyncLedger,
         settings: WorkerSettings,
+        decide: Callable[[Ended], Settlement],
         done: Callable[[Held], None],
+        *,
         recorded: Callable[[Sequence[Settlement]], None] | None = None,
         counts: Counts | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
+        self._decide = decide
         self._done = done
         self._recorded = recorded
         self._counts = counts or Counts.unshared()
+        self._ended: list[Ended] = []
         self._pending: list[Settlement] = []
         self._upload_seconds = 0.0
         self._redis_away = False
@@ -61,13 +66,20 @@ class Settling:
         """Return when every outcome is recorded."""
         await self._all_recorded.wait()
 
-    def add(self, settlement: Settlement, upload_seconds: float | None = None) -> None:
-        """Take an outcome, and how long its upload took; it is recorded soon."""
-        if upload_seconds is not None:
-            self._upload_seconds += (upload_seconds - self._upload_seconds) * _WEIGHT
+    def add_ended(self, ended: Ended) -> None:
+        """Take an upload that is over; what it came to is recorded soon."""
+        self._upload_seconds += (ended.seconds - self._upload_seconds) * _WEIGHT
+        self._ended.append(ended)
+        self._there_is_more()
+
+    def add(self, settlement: Settlement) -> None:
+        """Take an outcome; it is recorded soon."""
         self._pending.append(settlement)
+        self._there_is_more()
+
+    def _there_is_more(self) -> None:
         self._more.set()
-        if len(self._pending) >= self._settings.claim_batch:
+        if len(self._pending) + len(self._ended) >= self._settings.claim_batch:
             self._enough.set()
         self._all_recorded.clear()
 
@@ -83,6 +95,7 @@ class Settling:
 
     async def flush(self) -> None:
         """Record what is pending; wait a little and return when Redis is away."""
+        self._decide_all()
         batch = self._pending[: 4 * self._settings.claim_batch]
         try:
             await self._record_what_can_be(batch)
@@ -96,11 +109,23 @@ class Settling:
         del self._pending[: len(batch)]
         for settlement in batch:
             self._done(settlement.held)
-        if len(self._pending) < self._settings.claim_batch:
+        waiting = len(self._pending) + len(self._ended)
+        if waiting < self._settings.claim_batch:
             self._enough.clear()
-        if not self._pending:
+        if not waiting:
             self._more.clear()
             self._all_recorded.set()
+
+    def _decide_all(self) -> None:
+        ended, self._ended = self._ended, []
+        for one in ended:
+            try:
+                self._pending.append(self._decide(one))
+            except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
+                # Nor may it keep a report under a lease that is renewed for ever: the lease runs out.
+                call_id = one.claimed.call_id
+                event(logger, "upload_crashed", level=logging.ERROR, call_id=call_id, error=type(error).__name__)
+                self._done(Held(call_id, one.claimed.token))
 
     async def _record_what_can_be(self, batch: Sequence[Settlement]) -> None:
         try:

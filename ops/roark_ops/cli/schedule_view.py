@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from roark_ops.cli.output import print_json, print_line, print_table
 from roark_ops.cli.words import span
-from roark_worker.delivery import schedule_of
+from roark_worker.deciding import schedule_of
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 
