@@ -18,6 +18,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -63,8 +64,26 @@ def connect_async(url: str) -> "redis.asyncio.Redis":
         hosts, master, options = _sentinel_parts(url)
         sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(master, retry=AsyncRetry(NoBackoff(), 0))
-        return primary
-    return redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience(url))
+        return _packing_in_c(primary)
+    client = redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience(url))
+    return _packing_in_c(client)
+
+
+class _PacksInC:
+    """Mixed into an asyncio connection of redis-py, which packs commands in Python, though its sync one does in C."""
+
+    __slots__ = ()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        packed: list[bytes] = HiredisRespSerializer().pack(*args)
+        return packed
+
+
+def _packing_in_c(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
+    pool = client.connection_pool
+    theirs = pool.connection_class
+    pool.connection_class = type(theirs.__name__, (_PacksInC, theirs), {"__slots__": ()})
+    return client
 
 
 def _patience(url: str = "") -> dict[str, Any]:

@@ -25,6 +25,7 @@ _SECRET_TEXT = (
     (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\g<1>{_MASK}@"),
     (re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}"), f"+{_MASK}"),
 )
+_HARMLESS = frozenset({bool, int, float, type(None)})
 _PLAIN_VALUE = re.compile(r"[!#-<>-~]+")
 
 
@@ -73,7 +74,7 @@ def redact(record: logging.LogRecord) -> bool:
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
     record.exc_text = record.exc_text and masked_text(record.exc_text)
-    if (fields := _fields(record)) is not None:
+    if (fields := _fields(record)) and not _is_harmless(fields):
         record.fields = _masked(fields)
     return True
 
@@ -81,6 +82,22 @@ def redact(record: logging.LogRecord) -> bool:
 def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
     fields: dict[str, Any] | None = getattr(record, "fields", None)  # None: no event, another library's record
     return fields
+
+
+def _is_harmless(fields: dict[str, Any]) -> bool:
+    # Nearly every event's fields are: to make them anew would cost as much as the rest of the line.
+    if not _are_plain_names(tuple(fields)):
+        return False
+    for value in fields.values():
+        kind = type(value)
+        if kind not in _HARMLESS and (kind is not str or masked_text(value) is not value):
+            return False
+    return True
+
+
+@lru_cache(1024)
+def _are_plain_names(names: tuple[str, ...]) -> bool:
+    return not any(map(_is_secret, names))
 
 
 def _masked(value: Any, name: str = "") -> Any:
@@ -149,7 +166,8 @@ def _time(record: logging.LogRecord) -> datetime:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if type(value) is int or type(value) is float:
         return repr(value)
-    plain = isinstance(value, str) and _PLAIN_VALUE.fullmatch(value)
-    return value if plain else json.dumps(value, ensure_ascii=not str(value).isprintable())
+    if isinstance(value, str) and _PLAIN_VALUE.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())

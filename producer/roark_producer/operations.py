@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
+import msgspec
+
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
@@ -100,8 +102,7 @@ class LaneState(StrEnum):
     THROTTLED = "throttled"
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """One report under a lease. `attempts` are those before this one.
 
     `age_ms` is since it was accepted, `late_ms` since it was due: accepted, or due again.
@@ -113,8 +114,12 @@ class Claimed:
     age_ms: int
     revision: bool
     priority: str
-    packed: bytes = field(repr=False)
+    packed: bytes
     late_ms: int = 0
+
+    def __repr__(self) -> str:
+        """Name the call; what was packed is people's data."""
+        return f"Claimed({self.call_id!r}, token={self.token})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +144,10 @@ def claim(
 
 def _parse_claimed(row: list[Any]) -> Claimed:
     call_id, token, attempts, age_ms, revision, priority, packed, late_ms = row
-    return Claimed(
-        call_id=CallId(call_id.decode()),
-        token=LeaseToken(token),
-        attempts=attempts,
-        age_ms=age_ms,
-        revision=revision == 1,
-        priority=priority.decode(),
-        packed=packed,
-        late_ms=late_ms,
-    )
+    return Claimed(CallId(call_id.decode()), token, attempts, age_ms, revision == 1, priority.decode(), packed, late_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A report that this process holds under a lease."""
 
     call_id: CallId
@@ -172,8 +167,7 @@ class Signal(IntEnum):
     UNSENT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True, gc=False):
     """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say.
 
     `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.

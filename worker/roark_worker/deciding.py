@@ -7,8 +7,9 @@ that drive them out of the processor's caches, the same steps took four times as
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from roark_producer.logs import event
 from roark_producer.operations import Claimed, Defer
@@ -22,8 +23,7 @@ from roark_worker.verdict import Answer, Delivered, Verdict, judge
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(msgspec.Struct, gc=False):
     """An upload that is over: what came of it, how long it took, and when it ended (Unix time).
 
     `came` is Roark's answer, or the verdict where there was none.

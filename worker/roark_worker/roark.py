@@ -136,7 +136,7 @@ class Roark:
         started = loop.time()
         try:
             try:
-                return await self._post(body, traceparent)
+                return await self._carrier.post(self._current_headers(traceparent), body)
             except _DROPPED as error:
                 async with asyncio.timeout_at(started + self._upload_seconds):
                     return await self._post_again(body, traceparent, error)
@@ -163,22 +163,16 @@ class Roark:
         async def next_try() -> Answer:
             if failed:
                 raise failed.pop()
-            return await self._post(body, traceparent)
+            return await self._carrier.post(self._current_headers(traceparent), body)
 
         return await self._retrying(next_try)
 
-    async def _post(self, body: bytes, traceparent: str) -> Answer:
-        headers = self._current_headers()
-        if traceparent:
-            headers = httpx.Headers({**headers, "traceparent": traceparent})
-        return await self._carrier.post(headers, body)
-
-    def _current_headers(self) -> httpx.Headers:
+    def _current_headers(self, traceparent: str) -> httpx.Headers:
         token = self._token.current()
         if token != self._sent_token:
             self._headers = httpx.Headers({**self._headers, "authorization": f"Bearer {token}"})
             self._sent_token = token
-        return self._headers
+        return httpx.Headers({**self._headers, "traceparent": traceparent}) if traceparent else self._headers
 
     async def aclose(self) -> None:
         """Close the connections."""

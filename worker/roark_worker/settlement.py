@@ -26,8 +26,7 @@ class Release:
 Settlement = Deliver | Defer | Bury | Release
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One upload that is over: what was held, what it means, how long it took and how old the report is."""
 
     claimed: Claimed

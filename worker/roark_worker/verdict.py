@@ -16,7 +16,7 @@ body is `{"type", "code", "message"}`, with `parameter` and `details` in third-p
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -39,18 +39,20 @@ _MOST_PARAMETER = 100
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came back over HTTP: lower-case header names, and the body, or its first 64 kB where it is `cut`."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
     cut: bool = False
 
+    def __repr__(self) -> str:
+        """Name the status; a body may quote the report."""
+        return f"Answer({self.status})"
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """Roark has the report. `roark_call_id` is "" where Roark did not name it.
 
     `lane_pause` is how many seconds nobody should upload anything, as the answer's rate-limit headers say.
