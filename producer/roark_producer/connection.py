@@ -30,6 +30,8 @@ from roark_producer.errors import ConfigurationError, LedgerFault, LedgerFull, L
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _ANSWER_SECONDS = 5.0
 _CONNECT_SECONDS = 3.0
+# A claim's answer has some hundred kB.
+_READ_AT_ONCE: dict[str, Any] = {"socket_read_size": 1 << 20}
 
 
 def redis_url(configured: str | None, data_dir: Path) -> str:
@@ -62,10 +64,11 @@ def connect_async(url: str) -> "redis.asyncio.Redis":
     """Return an asyncio client. Nothing is sent before the first command."""
     if url.startswith("sentinel://"):
         hosts, master, options = _sentinel_parts(url)
-        sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
+        sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options, **_READ_AT_ONCE)  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(master, retry=AsyncRetry(NoBackoff(), 0))
         return _packing_in_c(primary)
-    client = redis.asyncio.Redis.from_url(_checked(url), retry=AsyncRetry(NoBackoff(), 0), **_patience(url))
+    retry = AsyncRetry(NoBackoff(), 0)
+    client = redis.asyncio.Redis.from_url(_checked(url), retry=retry, **_patience(url), **_READ_AT_ONCE)
     return _packing_in_c(client)
 
 

@@ -11,10 +11,13 @@ in any text, of other libraries too.
 import json
 import logging
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 _HANDLER = "roark-ingest"
 _MASK = "***"
@@ -31,7 +34,7 @@ _PLAIN_VALUE = re.compile(r"[!#-<>-~]+")
 
 def set_up_logging(fmt: str, level: str) -> None:
     """Send this process's logs to stderr, as `console` or `json` lines from `level` on. May be called again."""
-    handler = logging.StreamHandler()
+    handler = Lines()
     handler.set_name(_HANDLER)
     handler.setFormatter(JsonLines() if fmt == "json" else Console())
     handler.addFilter(redact)
@@ -42,6 +45,50 @@ def set_up_logging(fmt: str, level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # No line shows them, and finding them out for each one costs as much as writing it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes each line to stderr as it comes, but for those of a block of `written_together`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record's line, or keep it for the end of the block."""
+        held: list[str] | None = getattr(self._held, "lines", None)
+        if held is None:
+            super().emit(record)
+            return
+        try:
+            held.append(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001 as in every handler of the standard library
+            self.handleError(record)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what this thread logs in the block at its end, at once."""
+        lines: list[str] = []
+        self._held.lines = lines
+        try:
+            yield
+        finally:
+            self._held.lines = None
+            if lines:
+                with self.lock or nullcontext():
+                    self.stream.write("".join(lines))
+                    self.flush()
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Write the lines that this thread logs in the block at once, when it ends.
+
+    Each write lets other threads in between: a hundred single ones cost three times what their lines do.
+    """
+    handler = next((each for each in logging.getLogger().handlers if isinstance(each, Lines)), None)
+    with handler.together() if handler else nullcontext():
+        yield
 
 
 def event(logger: logging.Logger, action: str, *, level: int = logging.INFO, **fields: object) -> None:

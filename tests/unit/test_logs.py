@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.logs import event, redact, set_up_logging
+from roark_producer.logs import event, redact, set_up_logging, written_together
 
 logger = logging.getLogger("tests.logs")
 
@@ -166,3 +167,45 @@ def masked(**fields: Any) -> dict[str, Any]:
     redact(record)
     kept: dict[str, Any] = record.fields
     return kept
+
+
+class TestLinesThatAreWrittenTogether:
+    def test_they_come_at_the_blocks_end_in_order(self, capsys: pytest.CaptureFixture[str]) -> None:
+        set_up_logging("console", "info")
+        with written_together():
+            event(logging.getLogger("a"), "first", token="secret-1")
+            event(logging.getLogger("a"), "second")
+            assert capsys.readouterr().err == ""
+
+        lines = capsys.readouterr().err.splitlines()
+
+        assert [line.split()[2] for line in lines] == ["first", "second"]
+        assert "secret-1" not in lines[0]
+
+    def test_they_are_written_when_the_block_fails(self, capsys: pytest.CaptureFixture[str]) -> None:
+        def fails() -> None:
+            with written_together():
+                event(logging.getLogger("a"), "before")
+                raise RuntimeError
+
+        set_up_logging("json", "info")
+        with pytest.raises(RuntimeError):
+            fails()
+
+        assert '"action": "before"' in capsys.readouterr().err
+
+    def test_behind_the_block_each_is_written_as_it_comes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        set_up_logging("console", "info")
+        with written_together():
+            pass
+        event(logging.getLogger("a"), "later")
+
+        assert "later" in capsys.readouterr().err
+
+    def test_another_thread_is_not_held_up(self, capsys: pytest.CaptureFixture[str]) -> None:
+        set_up_logging("console", "info")
+        with written_together():
+            other = threading.Thread(target=event, args=(logging.getLogger("a"), "elsewhere"))
+            other.start()
+            other.join()
+            assert "elsewhere" in capsys.readouterr().err

@@ -26,7 +26,8 @@ def exhausted_for(headers: Mapping[str, str], now: datetime) -> float:
         remaining, reset = headers.get(f"{prefix}-remaining"), headers.get(f"{prefix}-reset")
         if remaining and reset and remaining.strip() == "0":
             return _seconds(reset, now)
-    combined = headers.get("ratelimit", "")
+    if not (combined := headers.get("ratelimit")):
+        return 0.0
     remaining_match, reset_match = _REMAINING.search(combined), _RESET.search(combined)
     if remaining_match and reset_match and int(remaining_match[1]) == 0:
         return _seconds(reset_match[1], now)

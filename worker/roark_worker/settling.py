@@ -16,7 +16,7 @@ from typing import Any
 from roark_producer import operations
 from roark_producer.errors import LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
-from roark_producer.logs import event
+from roark_producer.logs import event, written_together
 from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
 from roark_worker.counting import Counts
 from roark_worker.deciding import Ended
@@ -118,14 +118,15 @@ class Settling:
 
     def _decide_all(self) -> None:
         ended, self._ended = self._ended, []
-        for one in ended:
-            try:
-                self._pending.append(self._decide(one))
-            except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
-                # Nor may it keep a report under a lease that is renewed for ever: the lease runs out.
-                call_id = one.claimed.call_id
-                event(logger, "upload_crashed", level=logging.ERROR, call_id=call_id, error=type(error).__name__)
-                self._done(Held(call_id, one.claimed.token))
+        with written_together():
+            for one in ended:
+                try:
+                    self._pending.append(self._decide(one))
+                except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
+                    # Nor may it keep a report under a lease that is renewed for ever: the lease runs out.
+                    call_id = one.claimed.call_id
+                    event(logger, "upload_crashed", level=logging.ERROR, call_id=call_id, error=type(error).__name__)
+                    self._done(Held(call_id, one.claimed.token))
 
     async def _record_what_can_be(self, batch: Sequence[Settlement]) -> None:
         try:

@@ -130,10 +130,10 @@ def judge(answer: Answer, now: datetime) -> Verdict:
 
 
 def _judge_success(answer: Answer, now: datetime) -> Verdict:
-    if not _is_object(answer):
+    roark_call_id = _roark_call_id(answer.body)
+    if not roark_call_id and not _is_object(answer):
         return Passing("not_roark", answer.status, "the answer is not a JSON object: a proxy's page, not Roark's")
-    pause = exhausted_for(answer.headers, now)
-    return Delivered(answer.status, _roark_call_id(answer.body), lane_pause=pause)
+    return Delivered(answer.status, roark_call_id, lane_pause=exhausted_for(answer.headers, now))
 
 
 def _is_object(answer: Answer) -> bool:
