@@ -47,7 +47,7 @@ class Contender:
 OUR_WORKER = ("-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "--without-gossip", "--without-mingle")
 
 
-def ours(name: str, *, processes: int = 1, quick: bool = True, guess: int = 1600, **settings: str) -> Contender:
+def ours(name: str, *, processes: int = 1, quick: bool = True, guess: int = 3000, **settings: str) -> Contender:
     """The product with some of its settings."""
     variables = {f"ROARK_INGEST_{key.upper()}": value for key, value in settings.items()}
     return Contender(
@@ -62,7 +62,7 @@ def everybody(peers: Path) -> list[Contender]:
         ours("roark-ingest, 1 process"),
         ours("roark-ingest, 1 process, 512 in flight", max_in_flight="512"),
         ours("roark-ingest, 2 processes", processes=2),
-        Contender("bare loop, 512 in flight", "bare", "benchmarks.bare:enqueue", ("-m", "benchmarks.bare"), 1800),
+        Contender("bare loop, 512 in flight", "bare", "benchmarks.bare:enqueue", ("-m", "benchmarks.bare"), 3500),
         *_plain_celery(main),
         *_other_queues(main, arq),
     ]

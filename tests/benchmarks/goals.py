@@ -40,10 +40,19 @@ def _uploads(rows: list[Row]) -> Iterator[Goal]:
     yield at_least("reports per CPU second against the bare limit", best["bare"] / best["ours"], 0.7)
     smallest = min(row["memory_mb"] for row in by_family["ours"])
     yield at_most("memory of a worker process, MB", smallest, 150, digits=0)
-    by_argument = [row["enqueue_ms"] for row in by_family["celery"] if "argument" in row["name"]]
+    by_argument = [row for row in by_family["celery"] if "argument" in row["name"]]
     if by_argument:
-        ours = min(row["enqueue_ms"] for row in by_family["ours"])
-        yield at_most("submit_many against apply_async with the report", ours / min(by_argument), 1 / 8)
+        alone = _least(by_family["ours"], "enqueue_ms") / _least(by_argument, "enqueue_ms")
+        whole = _least(by_family["ours"], *_HANDING_IN) / _least(by_argument, *_HANDING_IN)
+        yield at_most("submit_many against apply_async with the report, program and Redis", whole, 1 / 8)
+        yield at_most("submit_many against apply_async with the report, the program alone", alone, 1 / 8)
+
+
+_HANDING_IN = ("enqueue_ms", "enqueue_redis_ms")
+
+
+def _least(rows: list[Row], *names: str) -> float:
+    return min(float(sum(row[name] for name in names)) for row in rows)
 
 
 def _ingest(rows: list[Row]) -> Iterator[Goal]:
