@@ -84,7 +84,7 @@ class Lines(logging.StreamHandler[TextIO]):
 def written_together() -> Iterator[None]:
     """Write the lines that this thread logs in the block at once, when it ends.
 
-    Each write lets other threads in between: a hundred single ones cost three times what their lines do.
+    Each write lets other threads in between: in a busy worker a line cost three times what it takes alone.
     """
     handler = next((each for each in logging.getLogger().handlers if isinstance(each, Lines)), None)
     with handler.together() if handler else nullcontext():
