@@ -75,17 +75,20 @@ def flatness(plan: Plan) -> list[Row]:
     """The cost of a report with ever more of them waiting, and what each takes in Redis."""
     backlogs = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= plan.largest]
 
-    def measured(backlog: int) -> Row:
-        to_the_end = backlog <= 100_000
-        row = upload(
+    def once(backlog: int) -> Row:
+        return upload(
             ours(f"{backlog:,} waiting"),
             plan.pool,
             latency_ms=100,
             seconds=plan.seconds,
             backlog=backlog,
-            to_the_end=to_the_end,
+            to_the_end=backlog <= 100_000,
         ).as_json()
-        return {**row, "zstd_bytes": _mean_packed(plan.pool)}
+
+    def measured(backlog: int) -> Row:
+        # A thousand are delivered within half a second, of which the system's clock counts hundredths.
+        rows = [once(backlog) for _ in range(5 if backlog <= 1_000 else 1)]
+        return {**_median(rows), "zstd_bytes": _mean_packed(plan.pool)}
 
     return _rounds(plan, backlogs, measured)
 

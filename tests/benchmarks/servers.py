@@ -34,6 +34,11 @@ class Valkey:
         info: dict[str, Any] = self.client.info("memory")
         return int(info["used_memory"])
 
+    def rewrites(self) -> bool:
+        """Whether it is rewriting its file now, or is about to."""
+        info: dict[str, Any] = self.client.info("persistence")
+        return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
+
 
 class Stub:
     """The upstream in its own process."""

@@ -1,7 +1,7 @@
 """From uploads that have ended to what is recorded of them: judge, settle, count, log, end the span.
 
 That is done by the batch that is recorded together, and not when each upload ends: there, between two uploads of 74 kB
-that drive everything out of the processor's caches, the same steps took twice as long, and a line in the log four times.
+that drive all else out of the processor's caches, the same steps took twice as long, and a line in the log four times.
 """
 
 import logging
