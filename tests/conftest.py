@@ -1,6 +1,7 @@
 """What all tests share: servers, one ledger per backend, a clock that stands still, hypothesis's profiles."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 
@@ -23,6 +24,10 @@ settings.register_profile("steady", derandomize=True, deadline=None, max_example
 settings.register_profile("ci", settings.get_profile("steady"), phases=FIND_ONLY)
 settings.register_profile("long", deadline=None, max_examples=3000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "steady"))
+
+# A shell that starts the tests in its background hands on that Ctrl-C is ignored, to all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = ("valkey", "redis7")
 EVERY = ("fakeredis", *REAL)
