@@ -7,12 +7,12 @@ who may send the first one can send the second.
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import xxhash
 
-Members = Iterable[tuple[str, bytes]]
+Members = Mapping[str, bytes]
 
 _BYTES = 9
 _OPENING_BRACE, _COMMA = b"{,"
@@ -24,7 +24,7 @@ _BEHIND_A_VALUE = frozenset(b",} \t\n\r")
 def fingerprint(payload: bytes, made_anew: Members) -> str:
     """Return 12 characters, equal for reports that differ in nothing but `made_anew` and their layout.
 
-    `made_anew` are members, name and value as they stand in the payload.
+    `made_anew` are members: name → value as it stands in the payload.
     """
     payload, made_anew = _without_layout(payload, made_anew)
     spans = sorted(_spans(payload, made_anew))
@@ -45,7 +45,7 @@ def _spans(payload: bytes, made_anew: Members) -> Iterator[tuple[int, int]]:
     # Where the same name and value stand elsewhere before, that place is left out; a name written with escapes is not
     # found. A repeat is taken for another report then, and kept.
     end = 0
-    for name, value in made_anew:
+    for name, value in made_anew.items():
         member = b'"%b":%b' % (name.encode("utf-8", "surrogatepass"), value)
         # They mostly stand one behind the other, and to look is much quicker than to search.
         start = end + 1 if payload.startswith(member, end + 1) else payload.find(member)
@@ -60,7 +60,7 @@ def _without_layout(payload: bytes, made_anew: Members) -> tuple[bytes, Members]
     # Printers put blanks everywhere or nowhere, so the beginning tells. Vapi's reports have none, and are spared this.
     if not _LAID_OUT.match(payload):
         return payload, made_anew
-    return _compact(payload), [(name, _compact(value)) for name, value in made_anew]
+    return _compact(payload), {name: _compact(value) for name, value in made_anew.items()}
 
 
 def _compact(value: bytes) -> bytes:

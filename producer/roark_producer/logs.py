@@ -75,9 +75,15 @@ class Lines(logging.StreamHandler[TextIO]):
         finally:
             self._held.lines = None
             if lines:
-                with self.lock or nullcontext():
-                    self.stream.write("".join(lines))
-                    self.flush()
+                self._write("".join(lines))
+
+    def _write(self, text: str) -> None:
+        try:
+            with self.lock or nullcontext():
+                self.stream.write(text)
+                self.flush()
+        except Exception:  # noqa: BLE001 as in every handler: a full disk of logs must not end what is logged about
+            self.handleError(logging.makeLogRecord({"name": __name__, "msg": "lines that could not be written"}))
 
 
 @contextmanager

@@ -31,8 +31,8 @@ from roark_producer.report import OtherMessage, Report, read_message
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 
-_BATCH_REPORTS = 64
-_BATCH_BYTES = 5_000_000
+BATCH_REPORTS = 64
+BATCH_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Producer:
         Takes reports from the iterable as it goes, so a source of any length needs constant memory.
         """
         documents = map(as_bytes, reports)
-        while batch := list(islice(_up_to(documents, _BATCH_BYTES), _BATCH_REPORTS)):
+        while batch := list(islice(_up_to(documents, BATCH_BYTES), BATCH_REPORTS)):
             yield from self._submit_batch(batch, properties)
 
     def _submit_batch(self, bodies: list[bytes], properties: Mapping[str, Scalar] | None) -> Iterator[Receipt]:

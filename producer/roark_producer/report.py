@@ -13,6 +13,7 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
@@ -95,8 +96,8 @@ def _read_usual(payload: bytes) -> _Message | None:
 def _report(payload: bytes, message: _Message) -> Report | OtherMessage:
     if message.type != END_OF_CALL_REPORT:
         return OtherMessage(message.type)
-    artifact = {name: bytes(value) for name, value in (message.artifact or {}).items() if _is_presigned(name)}
-    return _checked(payload, _usable(message.call.id), bytes(message.timestamp), artifact)
+    _require_utf8(payload)
+    return _made(payload, _usable(message.call.id), bytes(message.timestamp), message.artifact or {})
 
 
 def _read_thoroughly(body: bytes) -> Report | OtherMessage:
@@ -107,16 +108,14 @@ def _read_thoroughly(body: bytes) -> Report | OtherMessage:
         return OtherMessage(message_type)
     _require_utf8(payload)
     artifact = message.get("artifact", b"")
-    links = members(artifact, "artifact") if _is_object(artifact) else {}
-    return _checked(payload, _call_id(message), message.get("timestamp", b""), links)
+    inside = members(artifact, "artifact") if _is_object(artifact) else {}
+    return _made(payload, _call_id(message), message.get("timestamp", b""), inside)
 
 
-def _checked(payload: bytes, call_id: CallId, timestamp: bytes, artifact: dict[str, bytes]) -> Report:
-    _require_utf8(payload)
-    made_anew = [(name, value) for name, value in artifact.items() if _is_presigned(name)]
-    if timestamp:
-        made_anew.append(("timestamp", timestamp))
-    return Report(call_id, payload, fingerprint(payload, made_anew), _links_end(artifact))
+def _made(payload: bytes, call_id: CallId, timestamp: bytes, artifact: Mapping[str, bytes | msgspec.Raw]) -> Report:
+    links = {name: bytes(value) for name, value in artifact.items() if name.startswith("presigned")}
+    made_anew = links | {"timestamp": timestamp} if timestamp else links
+    return Report(call_id, payload, fingerprint(payload, made_anew), _links_end(links))
 
 
 def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
@@ -126,13 +125,9 @@ def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     return body, outer
 
 
-def _is_presigned(name: str) -> bool:
-    return name.startswith("presigned")
-
-
-def _links_end(artifact: dict[str, bytes]) -> int:
+def _links_end(links: Mapping[str, bytes]) -> int:
     try:
-        end = datetime.fromisoformat(msgspec.json.decode(artifact["presignedUrlsExpiresAt"], type=str))
+        end = datetime.fromisoformat(msgspec.json.decode(links["presignedUrlsExpiresAt"], type=str))
         return max(0, round(end.timestamp() * 1000)) if end.tzinfo else 0
     except (KeyError, ValueError, OverflowError):
         # Only an order of priority hangs on it; a report is not refused for it.

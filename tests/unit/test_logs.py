@@ -1,5 +1,7 @@
 """Logs: one wide event per line, and nothing in it that must not be there."""
 
+import errno
+import io
 import json
 import logging
 import threading
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.logs import event, redact, set_up_logging, written_together
+from roark_producer.logs import Lines, event, redact, set_up_logging, written_together
 
 logger = logging.getLogger("tests.logs")
 
@@ -201,6 +203,22 @@ class TestLinesThatAreWrittenTogether:
         event(logging.getLogger("a"), "later")
 
         assert "later" in capsys.readouterr().err
+
+    def test_a_disk_that_is_full_does_not_end_what_is_logged_about(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        class Full(io.StringIO):
+            def write(self, _: str) -> int:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        set_up_logging("console", "info")
+        handler = next(each for each in logging.getLogger().handlers if isinstance(each, Lines))
+        monkeypatch.setattr(handler, "stream", Full())
+
+        with written_together():
+            event(logging.getLogger("a"), "unwritten")
+
+        assert "No space left" in capsys.readouterr().err
 
     def test_another_thread_is_not_held_up(self, capsys: pytest.CaptureFixture[str]) -> None:
         set_up_logging("console", "info")

@@ -221,9 +221,7 @@ class Delivery:
         if task.cancelled():
             self._settling.add(Release(held))
         elif error := task.exception():
-            # A fault of ours must not keep a report under a lease that is renewed for ever: let the lease run out.
-            event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
-            self._let_go(held)
+            self._settling.crashed(held, error)
 
     async def _pause(self, claim: Claim, *, idle: float) -> None:
         if len(claim.reports) == self._batch:

@@ -77,6 +77,11 @@ class Settling:
         self._pending.append(settlement)
         self._there_is_more()
 
+    def crashed(self, held: Held, error: BaseException) -> None:
+        """Let go of a report whose upload met a fault of ours: a lease that is renewed for ever would keep it."""
+        event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
+        self._done(held)
+
     def _there_is_more(self) -> None:
         self._more.set()
         if len(self._pending) + len(self._ended) >= self._settings.claim_batch:
@@ -123,10 +128,7 @@ class Settling:
                 try:
                     self._pending.append(self._decide(one))
                 except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
-                    # Nor may it keep a report under a lease that is renewed for ever: the lease runs out.
-                    call_id = one.claimed.call_id
-                    event(logger, "upload_crashed", level=logging.ERROR, call_id=call_id, error=type(error).__name__)
-                    self._done(Held(call_id, one.claimed.token))
+                    self.crashed(Held(one.claimed.call_id, one.claimed.token), error)
 
     async def _record_what_can_be(self, batch: Sequence[Settlement]) -> None:
         try:

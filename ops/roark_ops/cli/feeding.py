@@ -16,12 +16,10 @@ from typing import TypeVar
 from roark_ops.cli.sources import Source
 from roark_producer.compression import DamagedInput
 from roark_producer.errors import LedgerUnavailable
-from roark_producer.producer import Receipt
+from roark_producer.producer import BATCH_BYTES, BATCH_REPORTS, Receipt
 from roark_producer.reading import read_documents
 
 T = TypeVar("T")
-_BATCH_REPORTS = 64
-_BATCH_BYTES = 2_000_000
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -84,7 +82,7 @@ class Feeder:
             places.append(place)
             bodies.append(body)
             waiting_bytes += len(body)
-            if len(bodies) >= _BATCH_REPORTS or waiting_bytes >= _BATCH_BYTES:
+            if len(bodies) >= BATCH_REPORTS or waiting_bytes >= BATCH_BYTES:
                 self._hand_over(places, bodies, fed)
                 places, bodies, waiting_bytes = [], [], 0
         self._hand_over(places, bodies, fed)
