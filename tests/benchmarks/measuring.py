@@ -92,7 +92,7 @@ def upload(
         workers = start(contender, server, upstream, folder, stack)
         first = _when(upstream, min(count * WARM_UP, 2000), server, workers)
         memory = _until(upstream, count * ALMOST_DONE, seconds, workers)
-        last = _Moment.now(upstream, server, workers)
+        last = Moment.now(upstream, server, workers)
         reports = last.taken - first.taken
         delivered = None
         if to_the_end:
@@ -136,7 +136,9 @@ def start(contender: Contender, server: Valkey, upstream: Stub, folder: Path, st
 
 
 @dataclass(frozen=True)
-class _Moment:
+class Moment:
+    """How far everybody is: reports that the stub has taken, CPU seconds of each group."""
+
     at: float
     taken: int
     worker: float
@@ -144,7 +146,7 @@ class _Moment:
     stub: float
 
     @classmethod
-    def now(cls, upstream: Stub, server: Valkey, workers: list[Group]) -> "_Moment":
+    def now(cls, upstream: Stub, server: Valkey, workers: list[Group]) -> "Moment":
         return cls(
             time.monotonic(),
             upstream.taken(),
@@ -154,13 +156,13 @@ class _Moment:
         )
 
 
-def _when(upstream: Stub, taken: float, server: Valkey, workers: list[Group]) -> _Moment:
+def _when(upstream: Stub, taken: float, server: Valkey, workers: list[Group]) -> Moment:
     def is_warm() -> bool:
         _must_run(workers)
         return upstream.taken() >= taken
 
     wait_until(is_warm, "the first reports are uploaded", 60, every=0.05)
-    return _Moment.now(upstream, server, workers)
+    return Moment.now(upstream, server, workers)
 
 
 def _until(upstream: Stub, taken: float, seconds: float, workers: list[Group]) -> int:

@@ -51,6 +51,12 @@ class Group:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    def send(self, signal_number: signal.Signals) -> None:
+        """Send a signal to all of them."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal_number)
+
     def wait_for_text(self, text: str, seconds: float = 30) -> float:
         """Wait until the log says `text`; return how long that took."""
         return wait_until(lambda: text in self.log.read_text(errors="replace"), f"{text!r} in {self.log}", seconds)
@@ -61,9 +67,7 @@ class Group:
             self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self._process.wait()
 
     def __enter__(self) -> Self:

@@ -15,6 +15,7 @@ from roark_producer.lifecycle import State
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
 from roark_producer.scripts import script
+from roark_worker import settling
 from roark_worker.deciding import Deciding
 from roark_worker.settlement import Release, Settlement
 from roark_worker.settling import Settling
@@ -43,15 +44,22 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(bench: Bench, **values: Any) -> AsyncIterator[Desk]:
+async def desk(bench: Bench, *, enough: int | None = None, **values: Any) -> AsyncIterator[Desk]:
     ledger = bench.async_ledger()
     done: list[Held] = []
     recorded: list[Settlement] = []
     settings = worker_settings(**values)
-    settling = Settling(ledger, settings, Deciding(settings).decide, done.append, recorded=recorded.extend)
-    running = asyncio.create_task(settling.run())
+    settles = Settling(
+        ledger,
+        settings,
+        Deciding(settings).decide,
+        done.append,
+        enough=lambda: enough or settings.claim_batch,
+        recorded=recorded.extend,
+    )
+    running = asyncio.create_task(settles.run())
     try:
-        yield Desk(settling, done, recorded)
+        yield Desk(settles, done, recorded)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -99,9 +107,19 @@ async def test_a_crowd_of_outcomes_takes_few_round_trips(bench: Bench) -> None:
     async with desk(bench, claim_batch=50) as at:
         await at.record(*map(deliver, many))
 
-    assert bench.count(State.DELIVERED) == 300
     # two batches of two hundred at most, and the scripts to be loaded
     assert commands(bench) - before <= 4
+    assert bench.count(State.DELIVERED) == 300
+
+
+async def test_enough_outcomes_wait_for_no_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "_LEAST_GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(settling, "_MOST_GATHER_SECONDS", 3600.0)
+    first, second = held(bench, 2)
+    async with desk(bench, enough=2) as at:
+        await at.record(deliver(first), deliver(second))
+
+    assert bench.count(State.DELIVERED) == 2
 
 
 async def test_when_there_is_nothing_to_record_nothing_is_waited_for(bench: Bench) -> None:

@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 0.005
 _ASK_IDLE_SECONDS = 0.02
-_FILL_SECONDS = 0.02
 _IDLE_AFTER_SECONDS = 0.25
 _LINGER_SECONDS = 1.0
 _LISTEN_MS = 400
@@ -116,11 +115,19 @@ class Delivery:
         self._settings = settings
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
-        self._some = max(1, min(self._batch, settings.max_in_flight // 8))
+        self._some = max(1, min(self._batch, settings.max_in_flight // 6))
         self._events = events
         deciding = Deciding(settings, self._counts, chance)
         told = events.tell if events else None
-        self._settling = Settling(ledger, settings, deciding.decide, self._let_go, recorded=told, counts=self._counts)
+        self._settling = Settling(
+            ledger,
+            settings,
+            deciding.decide,
+            self._let_go,
+            enough=self._worth_recording,
+            recorded=told,
+            counts=self._counts,
+        )
         self._in_hand: dict[Held, _InHand] = {}
         self._uploading = 0
         self._progress = asyncio.Event()
@@ -235,7 +242,7 @@ class Delivery:
             # All slots but a few are taken: wait for some to come free rather than claim one at a time.
             self._progress.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_FILL_SECONDS):
+                async with asyncio.timeout(self._settling.gather_seconds):
                     await self._progress.wait()
             return
         await asyncio.sleep(_ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS)
@@ -262,6 +269,9 @@ class Delivery:
             return await self._roark.upload(body, traceparent=told)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
+
+    def _worth_recording(self) -> int:
+        return max(1, min(self._batch, len(self._in_hand) // 4))
 
     def _let_go(self, held: Held) -> None:
         self._in_hand.pop(held, None)

@@ -1,6 +1,6 @@
 """Records outcomes by batches, and does not give up while Redis is away.
 
-Uploads that ended are gathered for a tenth of an upload's time (2 to 20 ms) or until there are enough, then decided
+Uploads that ended are gathered for a fifth of an upload's time (2 to 50 ms) or until there are enough, then decided
 and recorded in one round trip: first the hold, if there is one, so that what is released is not claimed again at once.
 While Redis is away outcomes are kept and tried again; their leases may run out meanwhile, and then the ledger says so
 and nothing is recorded twice.
@@ -26,8 +26,9 @@ from roark_worker.settlement import Release, Settlement
 logger = logging.getLogger(__name__)
 
 # A script's call costs as much as recording ten outcomes, so few of them a second save a third of Redis's time. But
-# a report whose outcome is not recorded yet counts as in flight, so waiting long would slow a lane with a low level.
-_GATHER_SHARE, _LEAST_GATHER_SECONDS, _MOST_GATHER_SECONDS = 0.1, 0.002, 0.02
+# a report whose outcome is not recorded yet counts as in flight, so waiting long would slow a lane with a low level:
+# there a part of the few that are in flight is enough.
+_GATHER_SHARE, _LEAST_GATHER_SECONDS, _MOST_GATHER_SECONDS = 0.2, 0.002, 0.05
 _WEIGHT = 0.05
 _PAUSE_SECONDS = 0.25
 
@@ -42,6 +43,7 @@ class Settling:
         decide: Callable[[Ended], Settlement],
         done: Callable[[Held], None],
         *,
+        enough: Callable[[], int],
         recorded: Callable[[Sequence[Settlement]], None] | None = None,
         counts: Counts | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Settling:
         self._rules = settings.flow_rules()
         self._decide = decide
         self._done = done
+        self._worth_recording = enough
         self._recorded = recorded
         self._counts = counts or Counts.unshared()
         self._ended: list[Ended] = []
@@ -84,17 +87,21 @@ class Settling:
 
     def _there_is_more(self) -> None:
         self._more.set()
-        if len(self._pending) + len(self._ended) >= self._settings.claim_batch:
+        if len(self._pending) + len(self._ended) >= self._worth_recording():
             self._enough.set()
         self._all_recorded.clear()
+
+    @property
+    def gather_seconds(self) -> float:
+        """How long it is worth waiting for others, be it to record them or to follow them."""
+        return min(max(self._upload_seconds * _GATHER_SHARE, _LEAST_GATHER_SECONDS), _MOST_GATHER_SECONDS)
 
     async def run(self) -> None:
         """Record outcomes until cancelled."""
         while True:
             await self._more.wait()
             with contextlib.suppress(TimeoutError):
-                gather = min(max(self._upload_seconds * _GATHER_SHARE, _LEAST_GATHER_SECONDS), _MOST_GATHER_SECONDS)
-                async with asyncio.timeout(gather):
+                async with asyncio.timeout(self.gather_seconds):
                     await self._enough.wait()
             await self.flush()
 
@@ -115,7 +122,7 @@ class Settling:
         for settlement in batch:
             self._done(settlement.held)
         waiting = len(self._pending) + len(self._ended)
-        if waiting < self._settings.claim_batch:
+        if waiting < self._worth_recording():
             self._enough.clear()
         if not waiting:
             self._more.clear()

@@ -10,6 +10,7 @@ its own server files and its own spool.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from roark_ops.up.sockets import clear_socket, place_socket
@@ -19,11 +20,22 @@ from roark_producer.errors import ConfigurationError, IngestError
 
 _PID_FILE = "valkey.pid"
 _SHARE_OF_MEMORY = 0.5
+_MALLOC = "glibc.malloc.tcache_count=65535"
 
 
 def home_of(data_dir: Path, *, for_sandbox: bool) -> Path:
     """Return where the parts keep their files: the data directory, or the sandbox's corner of it."""
     return data_dir / "sandbox" if for_sandbox else data_dir
+
+
+def allocator(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make glibc's allocator hand out first what was freed last.
+
+    The server in the wheel is built without jemalloc, which most others have. By itself glibc keeps seven freed pieces
+    of a size at hand and after them takes the oldest of all: with a million reports waiting that is a cold one, and
+    claiming and recording take half as long again. Elsewhere nobody reads this. What `base` says already counts more.
+    """
+    return {"GLIBC_TUNABLES": ":".join(filter(None, (_MALLOC, base.get("GLIBC_TUNABLES"))))}
 
 
 class EmbeddedServer:
