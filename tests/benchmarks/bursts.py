@@ -30,7 +30,7 @@ def bursts(contender: Contender, pool: Path, *, latency_ms: int, backlog: int, t
         server = stack.enter_context(valkey(folder))
         upstream = stack.enter_context(stub(folder, latency_ms))
         empty = server.used_memory()
-        enqueue = fill(contender, server, pool, backlog)
+        fill(contender, server, pool, backlog)
         waiting = server.used_memory() - empty
         workers = start(contender, server, upstream, folder, stack)
         _delivered(backlog, server, upstream)
@@ -52,8 +52,6 @@ def bursts(contender: Contender, pool: Path, *, latency_ms: int, backlog: int, t
             stub_ms=sum(last.stub - first.stub for first, last in spent) / reports * 1000,
             memory_mb=sum(worker.pss_bytes() for worker in workers) / 1e6,
             most_in_flight=upstream.most_in_flight(),
-            enqueue_ms=enqueue[0],
-            enqueue_redis_ms=enqueue[1],
             redis_bytes_waiting=waiting / backlog,
             redis_bytes_delivered=delivered / backlog,
         )

@@ -40,8 +40,6 @@ class Upload:
     stub_ms: float
     memory_mb: float
     most_in_flight: int
-    enqueue_ms: float
-    enqueue_redis_ms: float
     redis_bytes_waiting: float
     redis_bytes_delivered: float | None = None
 
@@ -53,9 +51,8 @@ class Upload:
         return {**asdict(self), "cpu_ms": self.cpu_ms}
 
 
-def fill(contender: Contender, server: Valkey, pool: Path, count: int) -> tuple[float, float]:
-    """Make a backlog; return CPU ms per report of the program that enqueues and of Valkey."""
-    before = server.group.cpu_seconds()
+def fill(contender: Contender, server: Valkey, pool: Path, count: int) -> float:
+    """Make a backlog; return CPU ms per report of the program that enqueues."""
     done = subprocess.run(
         [contender.python, "-m", "benchmarks.fill", contender.fill, "--count", str(count), "--pool", str(pool)],
         env=contender.environment(server.url, "http://127.0.0.1:1"),
@@ -66,7 +63,7 @@ def fill(contender: Contender, server: Valkey, pool: Path, count: int) -> tuple[
     if done.returncode:
         raise RuntimeError(f"{contender.name} cannot enqueue: {done.stderr[-2000:]}")
     own: float = json.loads(done.stdout)["cpu_ms"]
-    return own, (server.group.cpu_seconds() - before) / count * 1000
+    return own
 
 
 def upload(
@@ -86,7 +83,7 @@ def upload(
         server = stack.enter_context(valkey(folder, fsync=fsync))
         upstream = stack.enter_context(stub(folder, latency_ms))
         empty = server.used_memory()
-        enqueue = fill(contender, server, pool, count)
+        fill(contender, server, pool, count)
         wait_until(lambda: not server.rewrites(), "Valkey has rewritten what the backlog had appended", 900, every=0.2)
         waiting = server.used_memory() - empty
         workers = start(contender, server, upstream, folder, stack)
@@ -111,8 +108,6 @@ def upload(
             stub_ms=(last.stub - first.stub) / reports * 1000,
             memory_mb=memory / 1e6,
             most_in_flight=upstream.most_in_flight(),
-            enqueue_ms=enqueue[0],
-            enqueue_redis_ms=enqueue[1],
             redis_bytes_waiting=waiting / count,
             redis_bytes_delivered=delivered,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import delay, ingest, startup
+from benchmarks import delay, enqueueing, ingest, startup
 from benchmarks.bursts import bursts
 from benchmarks.contenders import Contender, everybody, ours
 from benchmarks.measuring import Upload, upload
@@ -62,6 +62,14 @@ def _fastest(plan: Plan, rows: list[Row]) -> list[Contender]:
 def taking_in(plan: Plan) -> list[Row]:
     """The webhook and its peers."""
     return _rounds(plan, ingest.endpoints(plan.peers), lambda each: ingest.load(each, plan.pool, seconds=plan.seconds))
+
+
+def handing_in(plan: Plan) -> list[Row]:
+    """Programs that hand in reports, and their peers."""
+    count = 2_000 if plan.quick else 5_000
+    return _rounds(
+        plan, enqueueing.ways(plan.contenders), lambda each: enqueueing.enqueue(each, plan.pool, count=count)
+    )
 
 
 def light_load(plan: Plan) -> list[Row]:
@@ -120,6 +128,7 @@ def starting(plan: Plan) -> Row:
 ALL: dict[str, Callable[[Plan], Any]] = {
     "uploads": uploads,
     "ingest": taking_in,
+    "enqueue": handing_in,
     "delay": light_load,
     "flatness": flatness,
     "switches": switches,

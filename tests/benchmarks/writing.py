@@ -22,7 +22,7 @@ def write(figures: dict[str, Any], folder: Path) -> str:
         _goals(figures),
         _uploads(figures.get("uploads", []), folder),
         _ingest(figures.get("ingest", []), folder),
-        _enqueue(figures.get("uploads", [])),
+        _enqueue(figures.get("enqueue", [])),
         _delay(figures.get("delay", [])),
         _flatness(figures.get("flatness", [])),
         _switches(figures.get("switches", [])),
@@ -118,30 +118,15 @@ def _ingest(rows: list[Row], folder: Path) -> str:
 
 
 def _enqueue(rows: list[Row]) -> str:
-    seen: dict[str, Row] = {}
-    for row in rows:
-        # One process of ours, and each peer's two ways, are enough: enqueueing does not know who will work.
-        seen.setdefault(_way(row["name"]), row)
-    if not seen:
+    if not rows:
         return ""
     return "## Enqueueing from Python, CPU ms per report\n\n" + _table(
         ["", "program", "Redis", "bytes in Redis"],
         [
-            [
-                way,
-                f"**{row['enqueue_ms']:.2f}**",
-                f"{row['enqueue_redis_ms']:.2f}",
-                f"{row['redis_bytes_waiting']:,.0f}",
-            ]
-            for way, row in seen.items()
+            [row["name"], f"**{row['program_ms']:.2f}**", f"{row['redis_ms']:.2f}", f"{row['redis_bytes']:,.0f}"]
+            for row in rows
         ],
     )
-
-
-def _way(name: str) -> str:
-    if name.startswith("roark"):
-        return "Producer.submit_many"
-    return ", ".join(name.split(", ")[:2]) if name.startswith("plain") else name.split(",", maxsplit=1)[0]
 
 
 def _delay(rows: list[Row]) -> str:
