@@ -7,7 +7,7 @@ who may send the first one can send the second.
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import xxhash
@@ -27,10 +27,9 @@ def fingerprint(payload: bytes, made_anew: Members) -> str:
     `made_anew` are members: name → value as it stands in the payload.
     """
     payload, made_anew = _without_layout(payload, made_anew)
-    spans = sorted(_spans(payload, made_anew))
     digest = xxhash.xxh3_128()
     view, at, kept = memoryview(payload), 0, 0
-    for start, end in (*spans, (len(payload), len(payload))):
+    for start, end in (*_spans(payload, made_anew), (len(payload), len(payload))):
         if kept == _OPENING_BRACE and payload[at] == _COMMA:
             # What was left out stood first.
             at += 1
@@ -41,19 +40,25 @@ def fingerprint(payload: bytes, made_anew: Members) -> str:
     return base64.urlsafe_b64encode(digest.digest()[:_BYTES]).decode()
 
 
-def _spans(payload: bytes, made_anew: Members) -> Iterator[tuple[int, int]]:
+def _spans(payload: bytes, made_anew: Members) -> list[tuple[int, int]]:
     # Where the same name and value stand elsewhere before, that place is left out; a name written with escapes is not
     # found. A repeat is taken for another report then, and kept.
+    spans: list[tuple[int, int]] = []
     end = 0
     for name, value in made_anew.items():
-        member = b'"%b":%b' % (name.encode("utf-8", "surrogatepass"), value)
+        member = b'"' + name.encode("utf-8", "surrogatepass") + b'":' + value
         # They mostly stand one behind the other, and to look is much quicker than to search.
         start = end + 1 if payload.startswith(member, end + 1) else payload.find(member)
         while start >= 0 and payload[start + len(member)] not in _BEHIND_A_VALUE:
             start = payload.find(member, start + 1)
-        if start >= 0:
-            end = start + len(member)
-            yield (start - 1 if payload[start - 1] == _COMMA else start), end
+        if start < 0:
+            continue
+        first = start - 1 if payload[start - 1] == _COMMA else start
+        if spans and first == end:
+            first, _ = spans.pop()
+        end = start + len(member)
+        spans.append((first, end))
+    return sorted(spans)
 
 
 def _without_layout(payload: bytes, made_anew: Members) -> tuple[bytes, Members]:

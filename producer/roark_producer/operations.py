@@ -10,7 +10,7 @@ The scripts' headers say what each one guarantees. All durations are in ms, as t
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Generic, NewType, TypeVar
 
@@ -58,8 +58,10 @@ class Result(StrEnum):
     ERASED = "erased"
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptable:
+_RESULTS = {result.value.encode(): result for result in Result}
+
+
+class Acceptable(msgspec.Struct, frozen=True, gc=False):
     """What `accept` needs of a report: `packed` is made by `packing.pack`.
 
     `expires_ms` is the Unix time at which its audio links end, 0 where it names none.
@@ -67,8 +69,12 @@ class Acceptable:
 
     call_id: CallId
     fingerprint: str
-    packed: bytes = field(repr=False)
+    packed: bytes
     expires_ms: int = 0
+
+    def __repr__(self) -> str:
+        """Name the call; what was packed is people's data."""
+        return f"Acceptable({self.call_id!r}, {self.fingerprint!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def accept(reports: Sequence[Acceptable], *, revisions: str, per_wakeup: int) ->
         args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
 
     def parse(reply: list[Any]) -> Accepted:
-        return Accepted(tuple(Result(word.decode()) for word in reply[1:]), reply[0] == 1)
+        return Accepted(tuple(map(_RESULTS.__getitem__, reply[1:])), reply[0] == 1)
 
     return Operation("accept", tuple(args), parse)
 

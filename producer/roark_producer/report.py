@@ -14,7 +14,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
@@ -32,17 +32,20 @@ _ENVELOPE = b'{"message":'
 _SPACE = b" \t\n\r"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, gc=False):
     """One end-of-call report. `payload` is the inner message's JSON, byte for byte as it was sent.
 
     `expires_ms` is the Unix time at which its audio links end (`artifact.presignedUrlsExpiresAt`), else 0.
     """
 
     call_id: CallId
-    payload: bytes = field(repr=False)
+    payload: bytes
     fingerprint: str
     expires_ms: int = 0
+
+    def __repr__(self) -> str:
+        """Name the call; the payload is people's data."""
+        return f"Report({self.call_id!r}, {self.fingerprint!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,31 @@ def test_what_was_cut_short_is_damaged(payload: bytes, properties: bytes, data: 
 def test_what_was_never_packed_is_damaged(packed: bytes) -> None:
     with pytest.raises(DamagedPayload):
         unpack(packed)
+
+
+@given(st.binary(min_size=1), st.binary(), st.binary(min_size=TRACE_BYTES, max_size=TRACE_BYTES), st.data())
+def test_a_bit_that_fell_over_never_brings_another_payload(
+    payload: bytes, properties: bytes, trace: bytes, data: st.DataObject
+) -> None:
+    damaged = bytearray(pack(payload, properties, trace))
+    place = data.draw(st.integers(0, len(damaged) - 1))
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+
+    try:
+        unpacked = unpack(bytes(damaged))
+    except DamagedPayload:
+        return
+    # Only the bit that says that there is a checksum may go unnoticed.
+    assert (place, unpacked) == (0, (payload, properties))
+
+
+@given(st.binary(), st.binary(), st.sampled_from([b"", b"t" * TRACE_BYTES]))
+def test_what_an_earlier_version_has_packed_is_read(payload: bytes, properties: bytes, trace: bytes) -> None:
+    head = (len(properties) | (1 << 31 if trace else 0)).to_bytes(4, "big")
+    packed = head + trace + properties + zstandard.ZstdCompressor(level=1, write_checksum=True).compress(payload)
+
+    assert unpack(packed) == (payload, properties)
+    assert trace_of(packed) == trace
 
 
 def test_the_error_does_not_quote_the_payload() -> None:

@@ -44,12 +44,12 @@ end
 local TRACE_BYTES = 25
 
 -- Packed reports begin with the length of their properties; its highest bit says that a trace's context is between
--- the two, see packing.py.
+-- the two, the next one that there is a checksum behind all: see packing.py.
 local function properties_of(packed)
   if not packed then return '' end
   local a, b, c, d = string.byte(packed, 1, 4)
   local first = a >= 128 and 5 + TRACE_BYTES or 5
-  return string.sub(packed, first, first - 1 + ((a % 128 * 256 + b) * 256 + c) * 256 + d)
+  return string.sub(packed, first, first - 1 + ((a % 64 * 256 + b) * 256 + c) * 256 + d)
 end
 
 -- A letter may be younger than now, where the server's clock was set back.
