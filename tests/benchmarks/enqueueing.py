@@ -25,7 +25,7 @@ def enqueue(contender: Contender, pool: Path, *, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, valkey(Path(folder)) as server:
         empty, before = server.used_memory(), server.group.cpu_seconds()
         program_ms = fill(contender, server, pool, count)
-        wait_until(lambda: not server.rewrites(), "Valkey has rewritten its file", 60, every=0.2)
+        wait_until(lambda: not server.is_rewriting(), "Valkey has rewritten its file", 60, every=0.2)
         return {
             "name": _way(contender.name),
             "family": contender.family,

@@ -1,6 +1,6 @@
 """One run of one contender: a new Valkey and stub, a backlog, the workers, then a window of time that counts.
 
-1. the backlog is made while no worker runs, and Valkey is left to rewrite its file if that has made it grow;
+1. the backlog is made while no worker runs; Valkey rewrites its file then, and not while reports are counted;
 2. the workers start; their start and the first reports are left out (`WARM_UP`);
 3. from there until the window's end, or until little is left, reports and CPU time are counted: workers, Valkey and
    stub each for itself. Reports come from the stub's count, CPU time from the operating system.
@@ -84,7 +84,7 @@ def upload(
         upstream = stack.enter_context(stub(folder, latency_ms))
         empty = server.used_memory()
         fill(contender, server, pool, count)
-        wait_until(lambda: not server.rewrites(), "Valkey has rewritten what the backlog had appended", 900, every=0.2)
+        server.rewrite()
         waiting = server.used_memory() - empty
         workers = start(contender, server, upstream, folder, stack)
         first = _when(upstream, min(count * WARM_UP, 2000), server, workers)

@@ -35,7 +35,13 @@ class Valkey:
         info: dict[str, Any] = self.client.info("memory")
         return int(info["used_memory"])
 
-    def rewrites(self) -> bool:
+    def rewrite(self) -> None:
+        """Let it rewrite its file now, and wait for that: none will be due while reports are counted."""
+        wait_until(lambda: not self.is_rewriting(), "Valkey has rewritten its file", 900, every=0.2)
+        self.client.bgrewriteaof()
+        wait_until(lambda: not self.is_rewriting(), "Valkey has rewritten its file", 900, every=0.05)
+
+    def is_rewriting(self) -> bool:
         """Whether it is rewriting its file now, or is about to."""
         info: dict[str, Any] = self.client.info("persistence")
         return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
