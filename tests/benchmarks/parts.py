@@ -17,6 +17,7 @@ from roark_producer.packing import pack
 Row = dict[str, Any]
 FAILED: list[str] = []
 SMALL_BACKLOGS = {1_000: 10, 10_000: 3}
+SMALL_BACKLOGS_QUICKLY = {1_000: 5, 10_000: 1}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def taking_in(plan: Plan) -> list[Row]:
 
 def handing_in(plan: Plan) -> list[Row]:
     """Programs that hand in reports, and their peers."""
-    count = 2_000 if plan.quick else 5_000
+    count = 1_000 if plan.quick else 5_000
     return _rounds(
         plan, enqueueing.ways(plan.contenders), lambda each: enqueueing.enqueue(each, plan.pool, count=count)
     )
@@ -87,7 +88,7 @@ def flatness(plan: Plan) -> list[Row]:
 
     def once(backlog: int) -> Upload:
         some = ours(f"{backlog:,} waiting")
-        if times := SMALL_BACKLOGS.get(backlog):
+        if times := (SMALL_BACKLOGS_QUICKLY if plan.quick else SMALL_BACKLOGS).get(backlog):
             return bursts(some, plan.pool, latency_ms=100, backlog=backlog, times=times)
         to_the_end = backlog <= 100_000
         return upload(some, plan.pool, latency_ms=100, seconds=plan.seconds, backlog=backlog, to_the_end=to_the_end)
