@@ -74,6 +74,11 @@ class Bench:
     def count(self, state: State) -> int:
         return self.snapshot().states[state]
 
+    def commands_run(self) -> int:
+        """Return how many scripts the server has run or been sent."""
+        stats: dict[str, Any] = self.ledger.client.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "script|load"))
+
     def look(self, call_id: str) -> Entry:
         entry = self.ledger.run(operations.look(call_id))
         assert entry, f"the ledger does not know {call_id}"

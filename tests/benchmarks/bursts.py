@@ -39,17 +39,11 @@ def bursts(contender: Contender, pool: Path, *, latency_ms: int, backlog: int, t
             _one(contender, server, upstream, workers, pool, done=backlog * turn, backlog=backlog)
             for turn in range(1, times + 1)
         ]
-        reports = backlog * times
-        return Upload(
-            name=contender.name,
-            family=contender.family,
+        return Upload.counted(
+            contender,
+            spent,
             latency_ms=latency_ms,
             backlog=backlog,
-            reports=reports,
-            per_second=reports / sum(last.at - first.at for first, last in spent),
-            worker_ms=sum(last.worker - first.worker for first, last in spent) / reports * 1000,
-            redis_ms=sum(last.redis - first.redis for first, last in spent) / reports * 1000,
-            stub_ms=sum(last.stub - first.stub for first, last in spent) / reports * 1000,
             memory_mb=sum(worker.pss_bytes() for worker in workers) / 1e6,
             most_in_flight=upstream.most_in_flight(),
             redis_bytes_waiting=waiting / backlog,

@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks.contenders import Contender
 from benchmarks.measuring import fill
-from benchmarks.processes import wait_until
 from benchmarks.servers import valkey
 
 
@@ -25,7 +24,7 @@ def enqueue(contender: Contender, pool: Path, *, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, valkey(Path(folder)) as server:
         empty, before = server.used_memory(), server.group.cpu_seconds()
         program_ms = fill(contender, server, pool, count)
-        wait_until(lambda: not server.is_rewriting(), "Valkey has rewritten its file", 60, every=0.2)
+        server.wait_for_rewrite()
         return {
             "name": _way(contender.name),
             "family": contender.family,

@@ -12,6 +12,7 @@ import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,27 @@ from benchmarks.servers import Stub, Valkey, stub, valkey
 
 WARM_UP = 0.08
 ALMOST_DONE = 0.92
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How far everybody is: reports that the stub has taken, CPU seconds of each group."""
+
+    at: float
+    taken: int
+    worker: float
+    redis: float
+    stub: float
+
+    @classmethod
+    def now(cls, upstream: Stub, server: Valkey, workers: list[Group]) -> "Moment":
+        return cls(
+            time.monotonic(),
+            upstream.taken(),
+            sum(worker.cpu_seconds() for worker in workers),
+            server.group.cpu_seconds(),
+            upstream.group.cpu_seconds(),
+        )
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,27 @@ class Upload:
     memory_mb: float
     most_in_flight: int
     redis_bytes_waiting: float
-    redis_bytes_delivered: float | None = None
+    redis_bytes_delivered: float | None
+
+    @classmethod
+    def counted(cls, contender: Contender, spent: Sequence[tuple[Moment, Moment]], **more: Any) -> "Upload":
+        """What was counted between pairs of moments, added up."""
+        reports = sum(last.taken - first.taken for first, last in spent)
+
+        def each(group: str) -> float:
+            seconds: float = sum(getattr(last, group) - getattr(first, group) for first, last in spent)
+            return seconds / reports * 1000
+
+        return cls(
+            name=contender.name,
+            family=contender.family,
+            reports=reports,
+            per_second=1000 / each("at"),
+            worker_ms=each("worker"),
+            redis_ms=each("redis"),
+            stub_ms=each("stub"),
+            **more,
+        )
 
     @property
     def cpu_ms(self) -> float:
@@ -90,26 +132,20 @@ def upload(
         first = _when(upstream, min(count * WARM_UP, 2000), server, workers)
         memory = _until(upstream, count * ALMOST_DONE, seconds, workers)
         last = Moment.now(upstream, server, workers)
-        reports = last.taken - first.taken
         delivered = None
         if to_the_end:
             wait_until(lambda: upstream.taken() >= count, "all reports are delivered", 600, every=0.2)
             time.sleep(1)  # noqa: TID251 the last outcomes are recorded, the history is let go
             delivered = (server.used_memory() - empty) / count
-        return Upload(
-            name=contender.name,
-            family=contender.family,
+        return Upload.counted(
+            contender,
+            [(first, last)],
+            redis_bytes_delivered=delivered,
             latency_ms=latency_ms,
             backlog=count,
-            reports=reports,
-            per_second=reports / (last.at - first.at),
-            worker_ms=(last.worker - first.worker) / reports * 1000,
-            redis_ms=(last.redis - first.redis) / reports * 1000,
-            stub_ms=(last.stub - first.stub) / reports * 1000,
             memory_mb=memory / 1e6,
             most_in_flight=upstream.most_in_flight(),
             redis_bytes_waiting=waiting / count,
-            redis_bytes_delivered=delivered,
         )
 
 
@@ -128,27 +164,6 @@ def start(contender: Contender, server: Valkey, upstream: Stub, folder: Path, st
         )
         for number in range(contender.processes)
     ]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """How far everybody is: reports that the stub has taken, CPU seconds of each group."""
-
-    at: float
-    taken: int
-    worker: float
-    redis: float
-    stub: float
-
-    @classmethod
-    def now(cls, upstream: Stub, server: Valkey, workers: list[Group]) -> "Moment":
-        return cls(
-            time.monotonic(),
-            upstream.taken(),
-            sum(worker.cpu_seconds() for worker in workers),
-            server.group.cpu_seconds(),
-            upstream.group.cpu_seconds(),
-        )
 
 
 def _when(upstream: Stub, taken: float, server: Valkey, workers: list[Group]) -> Moment:

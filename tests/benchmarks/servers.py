@@ -37,12 +37,15 @@ class Valkey:
 
     def rewrite(self) -> None:
         """Let it rewrite its file now, and wait for that: none will be due while reports are counted."""
-        wait_until(lambda: not self.is_rewriting(), "Valkey has rewritten its file", 900, every=0.2)
+        self.wait_for_rewrite()
         self.client.bgrewriteaof()
-        wait_until(lambda: not self.is_rewriting(), "Valkey has rewritten its file", 900, every=0.05)
+        self.wait_for_rewrite()
 
-    def is_rewriting(self) -> bool:
-        """Whether it is rewriting its file now, or is about to."""
+    def wait_for_rewrite(self) -> None:
+        """Return when it is not rewriting its file, nor about to."""
+        wait_until(lambda: not self._is_rewriting(), "Valkey has rewritten its file", 900, every=0.1)
+
+    def _is_rewriting(self) -> bool:
         info: dict[str, Any] = self.client.info("persistence")
         return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
 

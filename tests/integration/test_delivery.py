@@ -172,6 +172,20 @@ class TestDrain:
 
         assert bench.count(State.DELIVERED) == 50
 
+    async def test_a_last_free_slot_does_not_make_it_ask_all_the_time(self, bench: Bench) -> None:
+        gate = Gate()
+        bench.submit(reports(11))
+
+        async with bench.delivery(handler=gate, max_in_flight=12, drain_seconds=0.5) as delivery:
+            before = bench.commands_run()
+            summary = await delivery.drain()
+            asked = bench.commands_run() - before
+            gate.opened.set()
+
+        assert summary.in_flight == 11
+        # Each 20 ms at most, and what is loaded, renewed and counted beside that.
+        assert asked <= 0.5 / 0.02 + 8
+
     async def test_it_ends_with_its_time_budget_and_asks_for_another(self, bench: Bench) -> None:
         gate = Gate()
         bench.submit(reports(30))

@@ -103,12 +103,12 @@ async def test_outcomes_of_every_kind_are_recorded_together(bench: Bench) -> Non
 
 async def test_a_crowd_of_outcomes_takes_few_round_trips(bench: Bench) -> None:
     many = held(bench, 300)
-    before = commands(bench)
+    before = bench.commands_run()
     async with desk(bench, claim_batch=50) as at:
         await at.record(*map(deliver, many))
 
     # two batches of two hundred at most, and the scripts to be loaded
-    assert commands(bench) - before <= 4
+    assert bench.commands_run() - before <= 4
     assert bench.count(State.DELIVERED) == 300
 
 
@@ -256,8 +256,3 @@ def scripts_in(monitor: Any, until: str) -> Iterator[str]:
             yield name
             if name == until:
                 return
-
-
-def commands(bench: Bench) -> int:
-    stats: dict[str, Any] = bench.ledger.client.info("commandstats")
-    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "script|load"))

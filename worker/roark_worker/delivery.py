@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _ASK_SECONDS = 0.005
 _ASK_IDLE_SECONDS = 0.02
+_LEAST_FILL_SECONDS = 0.02
 _IDLE_AFTER_SECONDS = 0.25
 _LINGER_SECONDS = 1.0
 _LISTEN_MS = 400
@@ -242,7 +243,7 @@ class Delivery:
             # All slots but a few are taken: wait for some to come free rather than claim one at a time.
             self._progress.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settling.gather_seconds):
+                async with asyncio.timeout(max(_LEAST_FILL_SECONDS, self._settling.gather_seconds)):
                     await self._progress.wait()
             return
         await asyncio.sleep(_ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS)
