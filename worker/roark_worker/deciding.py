@@ -51,7 +51,8 @@ class Deciding:
         """Return what is recorded of an upload; count it and tell of it."""
         came, claimed = ended.came, ended.claimed
         verdict = judge(came, datetime.fromtimestamp(ended.at, UTC)) if isinstance(came, Answer) else came
-        attempt = Attempt(claimed, verdict, round(ended.seconds * 1000), claimed.age_ms / 1000 + ended.seconds)
+        duration_ms = max(1, round(ended.seconds * 1000))
+        attempt = Attempt(claimed, verdict, duration_ms, claimed.age_ms / 1000 + ended.seconds)
         settlement = settle(attempt, self._schedule, max_conflicts=self._max_conflicts, chance=self._chance())
         self._counts.attempted(verdict, ended.seconds)
         if ended.span:

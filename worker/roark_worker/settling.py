@@ -9,6 +9,7 @@ and nothing is recorded twice.
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -168,10 +169,9 @@ class Settling:
             steps.append(("buried", operations.bury(buried, rules=self._rules)))
         if released:
             steps.append(("released", operations.release([one.held for one in released])))
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.perf_counter()
         replies = await self._ledger.run_all([operation for _, operation in steps])
-        self._counts.recorded(loop.time() - started)
+        self._counts.recorded(time.perf_counter() - started)
         for (name, _), reply in zip(steps, replies, strict=True):
             self._count(name, reply)
             if name == "delivered":
