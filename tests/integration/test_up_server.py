@@ -1,6 +1,7 @@
 """The embedded server in its data directory: durable, reachable, alone, and found again."""
 
 import asyncio
+import ctypes.util
 import os
 import signal
 import subprocess
@@ -31,7 +32,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 async def started(server: EmbeddedServer) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(await server.command(), stdout=subprocess.DEVNULL)  # noqa: ASYNC220 a moment
+    environment = server.environment(os.environ)
+    process = subprocess.Popen(await server.command(), env=environment, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 a moment
     until(server.is_ready)
     return process
 
@@ -62,12 +64,23 @@ def killed_at_the_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         process.wait()
 
 
+def loaded_by(client: "redis.Redis") -> str:
+    pid: int = client.info("server")["process_id"]  # type: ignore[index]
+    return Path(f"/proc/{pid}/maps").read_text("utf-8")
+
+
 async def test_a_second_run_finds_what_the_first_one_stored(tmp_path: Path) -> None:
     async with running(tmp_path) as client:
         client.set("report", "here")
 
     async with running(tmp_path) as client:
         assert client.get("report") == b"here"
+
+
+async def test_the_server_works_with_jemalloc_exactly_where_the_machine_has_it(tmp_path: Path) -> None:
+    library = ctypes.util.find_library("jemalloc")
+    async with running(tmp_path) as client:
+        assert ("jemalloc" in loaded_by(client)) == (library is not None)
 
 
 async def test_the_server_keeps_the_default_promise_and_opens_no_port(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from roark_ops.up import parts
-from roark_ops.up.embedded import EmbeddedServer
 from roark_ops.up.plan import Options, Plan, Settings, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
 from roark_producer.errors import ConfigurationError
@@ -145,18 +144,3 @@ def test_a_webhook_on_every_address_is_reached_on_this_machine_by_loopback(monke
     made = plan(monkeypatch, Options(), ROARK_INGEST_WEBHOOK_HOST="0.0.0.0", ROARK_INGEST_VAPI_SECRET="secret")
 
     assert made.webhook_url == f"http://127.0.0.1:{made.webhook.number}/vapi"
-
-
-class TestTheAllocatorOfTheEmbeddedServer:
-    def environment(self, tmp_path: Path, **base: str) -> str:
-        server = EmbeddedServer(tmp_path, for_sandbox=False)
-        return parts.server_part(server, tmp_path, base).environment["GLIBC_TUNABLES"]
-
-    def test_keeps_what_was_freed_at_hand(self, tmp_path: Path) -> None:
-        assert self.environment(tmp_path) == "glibc.malloc.tcache_count=65535"
-
-    def test_what_the_user_has_set_counts_more(self, tmp_path: Path) -> None:
-        # glibc reads them from left to right, and the last word on one counts.
-        own = "glibc.malloc.tcache_count=10:glibc.malloc.hugetlb=1"
-
-        assert self.environment(tmp_path, GLIBC_TUNABLES=own) == f"glibc.malloc.tcache_count=65535:{own}"

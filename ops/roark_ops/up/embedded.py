@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from roark_ops.up.allocator import allocator
 from roark_ops.up.sockets import clear_socket, place_socket
 from roark_ops.up.survivors import end_survivor
 from roark_producer.connection import EMBEDDED_SOCKET, connect, redis_url, translated_errors
@@ -20,22 +21,11 @@ from roark_producer.errors import ConfigurationError, IngestError
 
 _PID_FILE = "valkey.pid"
 _SHARE_OF_MEMORY = 0.5
-_MALLOC = "glibc.malloc.tcache_count=65535"
 
 
 def home_of(data_dir: Path, *, for_sandbox: bool) -> Path:
     """Return where the parts keep their files: the data directory, or the sandbox's corner of it."""
     return data_dir / "sandbox" if for_sandbox else data_dir
-
-
-def allocator(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that make glibc's allocator hand out first what was freed last.
-
-    The server in the wheel is built without jemalloc, which most others have. By itself glibc keeps seven freed pieces
-    of a size at hand and after them takes the oldest of all: with a million reports waiting that is a cold one, and
-    claiming and recording take half as long again. Elsewhere nobody reads this. What `base` says already counts more.
-    """
-    return {"GLIBC_TUNABLES": ":".join(filter(None, (_MALLOC, base.get("GLIBC_TUNABLES"))))}
 
 
 class EmbeddedServer:
@@ -72,6 +62,13 @@ class EmbeddedServer:
             "maxmemory-policy": "noeviction",
         }
         return [str(_program()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment to start it in: `base`, and the allocator that suits it.
+
+        Raises ConfigurationError when the server's program is not there for this machine.
+        """
+        return {**base, **allocator(_program(), base)}
 
     def _place_socket(self) -> Path:
         if self._door != self._socket:

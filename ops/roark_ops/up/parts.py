@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from roark_ops.up.embedded import EmbeddedServer, allocator, home_of
+from roark_ops.up.embedded import EmbeddedServer, home_of
 from roark_ops.up.plan import LOOPBACK, Plan, log_of
 from roark_ops.up.processes import Part
 from roark_worker.supervisor import GRACE_SECONDS
@@ -46,7 +46,7 @@ def server_part(server: EmbeddedServer, data_dir: Path, env: Mapping[str, str]) 
         command=server.command,
         log=log_of(data_dir, "valkey"),
         is_ready=lambda _: server.is_ready(),
-        environment={**env, **allocator(env)},
+        environment=server.environment(env),
         end_seconds=60,
         start_seconds=600,
         # A last sync and a goodbye; SIGKILL would do no harm either.
