@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -619,6 +620,21 @@ class TestEngine:
 
         assert summary
         assert summary.counted == {"delivered": 20}
+
+    def test_its_clock_counts_what_is_shorter_than_a_millisecond(self, bench: Bench) -> None:
+        times: list[float] = []
+
+        def make() -> Delivery:
+            loop = asyncio.get_running_loop()
+            times.extend((time.monotonic(), loop.time(), time.monotonic()))
+            settings = worker_settings()
+            return Delivery(bench.async_ledger(), Roark(settings, Token(SecretStr(TOKEN))), settings)
+
+        engine = Engine(make)
+        engine.drain()
+        engine.stop(0)
+
+        assert times == sorted(times)
 
     def test_of_two_drains_at_once_the_second_returns_at_once(
         self, bench: Bench, engine: Engine, sandbox: Upstream

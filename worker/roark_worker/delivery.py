@@ -190,7 +190,7 @@ class Delivery:
         wanted = min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
-        asked, asked_ns = time.perf_counter(), time.time_ns()
+        asked, asked_ns = asyncio.get_running_loop().time(), time.time_ns()
         claim = await self._ledger.run(
             operations.claim(
                 wanted=wanted,
@@ -200,7 +200,7 @@ class Delivery:
                 rules=self._rules,
             )
         )
-        self._counts.claimed(claim, time.perf_counter() - asked)
+        self._counts.claimed(claim, asyncio.get_running_loop().time() - asked)
         for report in claim.reports:
             self._start(report, self._span_of(report, asked_ns))
         self._counts.in_flight(self._uploading)
@@ -250,14 +250,15 @@ class Delivery:
 
     async def _deliver(self, report: Claimed, span: Uploading | None) -> None:
         """One report: unpack and post. What its answer means is decided together with others'."""
-        started = time.perf_counter()  # the loop's own clock counts whole milliseconds
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             came = await self._attempt(report, span)
         except asyncio.CancelledError:
             if span:
                 span.end("release", status=0, reason="cancelled", at=time.time())
             raise
-        self._settling.add_ended(Ended(report, came, time.perf_counter() - started, time.time(), span))
+        self._settling.add_ended(Ended(report, came, loop.time() - started, time.time(), span))
 
     async def _attempt(self, report: Claimed, span: Uploading | None) -> Answer | Verdict:
         try:

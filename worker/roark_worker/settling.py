@@ -9,7 +9,6 @@ and nothing is recorded twice.
 import asyncio
 import contextlib
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -169,9 +168,10 @@ class Settling:
             steps.append(("buried", operations.bury(buried, rules=self._rules)))
         if released:
             steps.append(("released", operations.release([one.held for one in released])))
-        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         replies = await self._ledger.run_all([operation for _, operation in steps])
-        self._counts.recorded(time.perf_counter() - started)
+        self._counts.recorded(loop.time() - started)
         for (name, _), reply in zip(steps, replies, strict=True):
             self._count(name, reply)
             if name == "delivered":
