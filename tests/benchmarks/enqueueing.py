@@ -1,7 +1,8 @@
 """What it costs to hand reports in from Python: the program that does it, and Valkey.
 
 Everybody hands in as many reports, to a new server each; Valkey's share is read when it has rewritten what its file has
-grown by. One contender of each way is enough: enqueueing does not know who will work.
+grown by. The first 256 reports are left out of the program's share: with them it starts. One contender of each way is
+enough: enqueueing does not know who will work.
 """
 
 import tempfile

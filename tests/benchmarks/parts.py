@@ -163,8 +163,9 @@ def _median(rows: list[Row]) -> Row:
     def median(values: list[Any]) -> Any:
         if isinstance(values[0], dict):
             return _median(values)
-        is_number = isinstance(values[0], int | float)
-        return statistics.median(values) if is_number else values[0]
+        # What is the same in all rounds was set, not measured, and stays as it is: of two, the median of 100 is 100.0.
+        is_measured = isinstance(values[0], int | float) and len(set(values)) > 1
+        return statistics.median(values) if is_measured else values[0]
 
     return {name: median([row[name] for row in rows]) for name in rows[0]}
 
