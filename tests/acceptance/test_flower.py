@@ -46,8 +46,7 @@ def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: l
     refused = call_ids(bodies)[:3]
     fault = f"422:calls={'+'.join(refused)}:message=Bad number +15550101234"
     roark = line.start_sandbox("--fail", fault, "--fail", "503:0.2", "--seed", "1")
-    # Tries follow within 0.2 s here. By two processes they might be told in the wrong order: flower.md says so.
-    line.start_supervisor(1)
+    line.start_supervisor(2)
     with flower_beside(line) as flower:
         line.submit(bodies)
         line.wait_until_settled()

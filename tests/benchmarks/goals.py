@@ -79,8 +79,7 @@ def _flatness(rows: list[Row]) -> Iterator[Goal]:
     waiting = rows[-1]["redis_bytes_waiting"]
     yield at_most("bytes in Redis for each waiting report", waiting, 1.15 * rows[-1]["zstd_bytes"] + 600, digits=0)
     both = [row for row in rows if row["redis_bytes_delivered"]]
-    # Up to 10,000 the steps in which hash tables grow are larger than what is asked for.
-    if both and both[-1]["backlog"] >= 100_000:
+    if len(both) > 1:
         yield at_most(
             "bytes in Redis for one more delivered report", one_more(both, "redis_bytes_delivered"), 200, digits=0
         )

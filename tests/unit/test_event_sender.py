@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from roark_producer.operations import Bury, Deliver, Held, LeaseToken
+from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
 from roark_producer.report import CallId
 from roark_worker import event_sender
 from roark_worker.event_sender import EventSender, Sampler
@@ -92,6 +92,24 @@ def test_what_gathers_goes_in_groups_and_in_order() -> None:
         until(lambda: sender.counted["sent"] == 500)
     assert len(broker.groups) < 10
     assert broker.calls == [f"call-{n}" for n in range(100)] * 5
+
+
+def deferral(number: int, *, delay_ms: int) -> Defer:
+    return Defer(_held(number), delay_ms, "http_503", msgspec.json.encode({"attempt": 1, "status": 503}))
+
+
+def test_a_deferral_does_not_wait_for_a_group_that_its_next_attempt_might_overtake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_sender, "_GATHER_SECONDS", 3600)
+    broker = Broker()
+    with sending(broker) as sender:
+        sender.tell([deferral(1, delay_ms=60_000)])
+        sender.tell([deferral(2, delay_ms=50)])
+        until(lambda: sender.counted["sent"] == 2)
+        sender.tell([deferral(3, delay_ms=60_000)])
+        assert not sender._hurry.is_set()
+    assert broker.calls == ["call-1", "call-2", "call-3"]
 
 
 def test_what_was_told_last_is_sent_before_the_end() -> None:

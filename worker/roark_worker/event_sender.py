@@ -4,6 +4,9 @@
     word     the sender's own thread makes events of what gathered in a fifth of a second or so
     send     all of it in a few messages; what the broker does not take is dropped, and counted
 
+Flower believes what it hears last. So where the next attempt, perhaps another process's, may be over before the group
+goes, the group goes at once.
+
 The ledger is the truth and Flower a view of it, so nothing is kept for later and nothing is sent twice. Above a
 rate, successes are sampled evenly; problems are all told.
 """
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from roark_producer.logs import event
-from roark_producer.operations import Deliver
+from roark_producer.operations import Defer, Deliver
 from roark_producer.report import CallId
 from roark_worker.report_events import ReportEvent, events_of, poisoned
 from roark_worker.settlement import Settlement
@@ -25,6 +28,7 @@ from roark_worker.settlement import Settlement
 logger = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 0.2
+_SOON_MS = 1000
 _GROUP = 200
 _MOST_WAITING = 20_000
 _PAUSE_SECONDS = 2.0
@@ -92,6 +96,7 @@ class EventSender:
         self._publisher: Publisher | None = None
         self._away = False
         self._something = threading.Event()
+        self._hurry = threading.Event()
         self._stop = threading.Event()
         self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
@@ -104,6 +109,7 @@ class EventSender:
     def stop(self) -> None:
         """Send what is waiting, if that goes at once, and end."""
         self._stop.set()
+        self._hurry.set()
         self._something.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_LAST_WORDS_SECONDS)
@@ -118,6 +124,8 @@ class EventSender:
         chosen = [*told, *(one for one in recorded if not isinstance(one, Deliver))]
         if chosen:
             self._keep(_Told(time.time(), chosen), len(chosen))
+        if any(isinstance(one, Defer) and one.delay_ms < _SOON_MS for one in chosen):
+            self._hurry.set()
 
     def tell_started(self, events: Sequence[ReportEvent]) -> None:
         """Take events about uploads that take long. Returns at once."""
@@ -142,7 +150,11 @@ class EventSender:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._something.wait()
-            self._stop.wait(_PAUSE_SECONDS if self._away else _GATHER_SECONDS)
+            if self._away:
+                self._stop.wait(_PAUSE_SECONDS)
+            else:
+                self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
             self._something.clear()
             self.send_all()
         if self._publisher:
