@@ -16,6 +16,7 @@ from typing import Any, Generic, NewType, TypeVar
 
 import msgspec
 
+from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
@@ -521,14 +522,14 @@ class Broken:
     faults: tuple[str, ...]
 
 
-def verify(call_ids: Iterable[str]) -> Operation[list[Broken]]:
-    """Say which of these calls are not in exactly one place."""
+def verify(call_ids: Iterable[str], *, listed: bool = False) -> Operation[list[Broken]]:
+    """Say which of these calls are not in exactly one place; `listed` ones are on the list of the delivered."""
 
     def parse(rows: list[list[bytes]]) -> list[Broken]:
         words = ([word.decode() for word in row] for row in rows)
         return [Broken(call_id, state, tuple(faults)) for call_id, state, *faults in words]
 
-    return Operation("verify", tuple(call_ids), parse)
+    return Operation("verify", (int(listed), *call_ids), parse)
 
 
 def mend(call_ids: Iterable[str]) -> Operation[list[str]]:
@@ -541,6 +542,8 @@ def audit_turn(*, who: str, every_ms: int, patience_ms: int) -> Operation[bool]:
     return Operation("audit_turn", (who, every_ms, patience_ms), bool)
 
 
-def audit_done(*, difference: int, broken: int, looked_at: int, took_ms: int) -> Operation[int]:
-    """Keep what an audit found, and give the turn back."""
-    return Operation("audit_done", (difference, broken, looked_at, took_ms), int)
+def audit_done(found: Accounts, *, who: str = "") -> Operation[int]:
+    """Keep what an audit found; `who` gives the turn back that it had."""
+    miscounted = "\n".join(found.miscounted)
+    args = (found.difference, found.broken, found.looked_at, found.took_ms, miscounted, who)
+    return Operation("audit_done", args, int)

@@ -3,12 +3,13 @@
 The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `dead.lua`, `snapshot.lua`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as field_
 from typing import Any, Self
 
 import msgspec
 
+from roark_producer.accounts import Accounts
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
@@ -174,25 +175,6 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
-    """What the last audit found: reports in no state (`difference`), calls not in exactly one place (`broken`).
-
-    `at_ms` is when it ended; `looked_at` is how many places it looked at.
-    """
-
-    at_ms: int
-    difference: int
-    broken: int
-    looked_at: int
-    took_ms: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether every report was accounted for."""
-        return self.difference == 0 and self.broken == 0
-
-
-@dataclass(frozen=True, slots=True)
 class Replays:
     """How many replay jobs there are by state, how many letters they are to send, and how many are on their way."""
 
@@ -238,7 +220,8 @@ class Snapshot:
     logbook_lines: int = 0
     retention: tuple[Retention, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    audited: Audited | None = None
+    audited: Accounts | None = None
+    """What the last audit found; `accounts` judges it together with this moment."""
     earliest_lease_end_ms: int = 0
     audio_ending: int = 0
     """Ready reports whose audio links end within five minutes."""
@@ -267,9 +250,14 @@ class Snapshot:
         return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
 
     @property
+    def accounts(self) -> Accounts:
+        """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
+        return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))
+
+    @property
     def balanced(self) -> bool:
         """Whether the accounting equation holds: accepted equals the sum over all states."""
-        return self.total("accepted") == sum(self.states.values())
+        return not self.accounts.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,13 +440,14 @@ def _parse_speed(fields: dict[str, str]) -> Speed | None:
     return Speed(accepted, delivered, int(float(fields["speed_at"])))
 
 
-def _parse_audited(fields: dict[str, str]) -> Audited | None:
+def _parse_audited(fields: dict[str, str]) -> Accounts | None:
     if "audit_at" not in fields:
         return None
-    return Audited(
+    return Accounts(
         at_ms=int(fields["audit_at"]),
         difference=int(fields["audit_difference"]),
         broken=int(fields["audit_broken"]),
+        miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
     )

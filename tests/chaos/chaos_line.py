@@ -267,7 +267,7 @@ class Line:
         assert snapshot.states[State.DEAD] == len(self.buried), snapshot
         assert snapshot.states[State.DELIVERED] >= len(answered) - len(self.buried)
         verdict = audit(self.ledger)
-        assert verdict.holds, verdict
+        assert verdict.accounts.holds, verdict
         assert verdict.counted is not None, "nothing moves any more"
         self.until(lambda: self.snapshot().audited, "a worker's audit has ended")
         assert "holds=False" not in "".join(process.log for process in self.processes), "an audit cried wolf"
