@@ -6,6 +6,7 @@
                  │  └───reclaim───────┤
                  │                    └──bury, poison──▶ dead ──discard──▶ discarded
                  └────────replay, replace──────────────── │ ◀───restore────────┘
+     ready, waiting ──set_aside──▶ dead
      dead, discarded ──expire──▶ expired
      any ──erase──▶ erased
 
@@ -18,6 +19,8 @@ after a delivery, by `replace` after anything else.
 
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
+
+`set_aside` is a person's: a report that waits becomes a dead letter by hand.
 
 `expire` is retention's: off unless somebody set it, announced before it acts, counted and told in the logbook. Of an
 expired call nothing is kept but the count, so that the ledger takes a later report of it for a new call.
@@ -60,6 +63,7 @@ class Move(StrEnum):
     REVISE = "revise"
     EDIT = "edit"
     REPLAY = "replay"
+    SET_ASIDE = "set_aside"
     DISCARD = "discard"
     RESTORE = "restore"
     EXPIRE = "expire"
@@ -90,6 +94,7 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.REVISE: {State.DELIVERED: State.READY},
         Move.EDIT: {State.DEAD: State.DEAD},
         Move.REPLAY: {State.DEAD: State.READY},
+        Move.SET_ASIDE: {State.READY: State.DEAD, State.WAITING: State.DEAD},
         Move.DISCARD: {State.DEAD: State.DISCARDED},
         Move.RESTORE: {State.DISCARDED: State.DEAD},
         Move.EXPIRE: {State.DEAD: State.EXPIRED, State.DISCARDED: State.EXPIRED},

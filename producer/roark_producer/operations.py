@@ -21,13 +21,13 @@ from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, 
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
 from roark_producer.records import (
-    DeadPage,
     Entry,
+    LetterPage,
     Rejected,
     Setup,
     Snapshot,
-    parse_dead_page,
     parse_entry,
+    parse_page,
     parse_rejected,
     parse_setup,
     parse_snapshot,
@@ -344,6 +344,11 @@ def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Oper
     return Operation("unedit", (call_id, _sha1(seen), expires_ms, detail), _parse_word)
 
 
+def set_aside(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Make dead letters of reports that wait; return `set aside` or the state each call is in instead."""
+    return Operation("set_aside", (detail, *call_ids), _parse_words)
+
+
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Put dead letters aside; return `discarded` or the state each call is in instead."""
     return Operation("discard", (detail, *call_ids), _parse_words)
@@ -415,22 +420,22 @@ def look(call_id: str) -> Operation[Entry | None]:
     return Operation("look", (call_id,), lambda reply: parse_entry(call_id, reply))
 
 
-def dead_page(
+def page(
     *,
     most: int,
-    state: str = "dead",
+    place: str = "dead",
     oldest_ms: int = 0,
     youngest_ms: int = 0,
     behind: tuple[int, str] | None = None,
     properties: bool = False,
-) -> Operation[DeadPage]:
-    """A page of the dead letters (or of the discarded), oldest first.
+) -> Operation[LetterPage]:
+    """A page of the reports that stand in a place, in its order; the place `delivered` is the latest first.
 
-    `behind` is the time and the id of the last letter of the page before, `youngest_ms` what that page said.
+    `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said.
     """
-    since, call_id = behind or ("", "")
-    args = (state, oldest_ms, youngest_ms, since, call_id, most, int(properties))
-    return Operation("dead", args, parse_dead_page)
+    score, call_id = behind or ("", "")
+    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties))
+    return Operation("page", args, lambda reply: parse_page(place, reply))
 
 
 def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:

@@ -1,6 +1,6 @@
 """What the ledger tells about its reports, as plain values: one call, a dead letter, the whole at a glance.
 
-The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `dead.lua`, `snapshot.lua`.
+The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `page.lua`, `snapshot.lua`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,6 +25,9 @@ _STATES = {
 SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 
+_ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
+_STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
+_BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
@@ -102,10 +105,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A report that could not be delivered; `last` is the attempt, or the event, that ended it.
+    """A report as lists show it, in whatever place it stands: most are dead letters.
 
-    `assistant` is Vapi's assistant as the worker noted it, "" where it did not. `properties` are their JSON, b"" where
-    there are none or they were not asked for. `edited` says that a person changed the report, and the original is kept.
+    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
+    the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
+    asked for. `edited` says that a person changed the report, and the original is kept.
     """
 
     call_id: str
@@ -115,21 +119,37 @@ class DeadLetter:
     assistant: str = ""
     properties: bytes = b""
     edited: bool = False
+    place: str = "dead"
+    score_ms: int = 0
 
     @property
     def last(self) -> Event | None:
-        """The event that ended it, None where the history is gone."""
-        fatal = [event for event in self.history if event.name in {"buried", "poisoned", "lost"}]
-        return fatal[-1] if fatal else None
+        """What brought it where it is: of a dead letter its end, else the last attempt; None where none is told."""
+        for event in reversed(self.history):
+            if event.name in _ENDS_AND_ATTEMPTS:
+                return event
+            if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
+                return None
+        return None
+
+    @property
+    def next_ms(self) -> int:
+        """When it is tried again, or its lease ends; 0 where it stands for no time."""
+        return self.score_ms if self.place in {"waiting", "uploading"} else 0
 
 
 @dataclass(frozen=True, slots=True)
-class DeadPage:
-    """Some of the dead letters. `youngest_ms` bounds the pages that follow, `more` says whether any may."""
+class LetterPage:
+    """Some of the reports in a place. `youngest_ms` bounds the pages that follow, which begin behind `last`, if any."""
 
     youngest_ms: int
-    more: bool
+    last: tuple[int, str] | None
     letters: tuple[DeadLetter, ...]
+
+    @property
+    def more(self) -> bool:
+        """Whether another page may follow."""
+        return self.last is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,24 +362,27 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     )
 
 
-def parse_dead_page(reply: list[Any]) -> DeadPage:
-    """Read the answer of `dead.lua`."""
+def parse_page(place: str, reply: list[Any]) -> LetterPage:
+    """Read the answer of `page.lua`."""
     youngest, more, *rows = reply
-    return DeadPage(int(youngest), more == 1, tuple(map(_parse_dead_letter, rows)))
+    last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
+    return LetterPage(int(youngest), last, tuple(_parse_letter(place, row) for row in rows if row[2]))
 
 
-def _parse_dead_letter(row: list[Any]) -> DeadLetter:
-    call_id, since, record, lines, edited, properties = row
-    history = parse_history(lines)
+def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
+    call_id, score, text, lines, edited, properties = row
+    history, record = parse_history(lines), Record.parse(text)
     named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
     return DeadLetter(
         call_id=call_id.decode(),
-        since_ms=int(since),
-        record=Record.parse(record),
+        since_ms=int(score) if place in _BY_SINCE else record.since_ms,
+        record=record,
         history=history,
         assistant=next(named, ""),
         properties=properties,
         edited=edited == 1,
+        place=place,
+        score_ms=int(score),
     )
 
 

@@ -267,7 +267,7 @@ class Line:
         assert snapshot.states[State.DEAD] == len(self.buried), snapshot
         assert snapshot.states[State.DELIVERED] >= len(answered) - len(self.buried)
         verdict = audit(self.ledger)
-        assert verdict.accounts.holds, verdict
+        assert verdict.holds, verdict
         assert verdict.counted is not None, "nothing moves any more"
         self.until(lambda: self.snapshot().audited, "a worker's audit has ended")
         assert "holds=False" not in "".join(process.log for process in self.processes), "an audit cried wolf"
@@ -276,10 +276,8 @@ class Line:
     def replay_poison(self) -> None:
         """Send again what died in too many workers' hands: it waits where a person can see it."""
         self.settle()
-        poison = [letter.call_id for letter in self.ledger.run(operations.dead_page(most=1000)).letters]
-        assert all(
-            letter.record.note == "poison" for letter in self.ledger.run(operations.dead_page(most=1000)).letters
-        )
+        poison = [letter.call_id for letter in self.ledger.run(operations.page(most=1000)).letters]
+        assert all(letter.record.note == "poison" for letter in self.ledger.run(operations.page(most=1000)).letters)
         if poison:
             self.ledger.run(operations.replay(poison, detail=b"{}"))
 

@@ -45,7 +45,7 @@ def test_valkey_9_goes_on_with_the_files_of_redis_7(folder: Path) -> None:
         assert submit(new, BEFORE[0], "after") == ["duplicate", "accepted"]
         with connect(new.url) as client:
             verdict = audit(Ledger(client))
-        assert verdict.accounts.holds
+        assert verdict.holds
         assert verdict.snapshot.states[State.READY] == len(BEFORE) + 1
     finally:
         new.stop()

@@ -31,6 +31,8 @@ def test_every_move_is_in_the_table() -> None:
         (State.WAITING, Move.PROMOTE, State.READY),
         (State.DEAD, Move.EDIT, State.DEAD),
         (State.DEAD, Move.REPLAY, State.READY),
+        (State.READY, Move.SET_ASIDE, State.DEAD),
+        (State.WAITING, Move.SET_ASIDE, State.DEAD),
         (State.DEAD, Move.DISCARD, State.DISCARDED),
         (State.DISCARDED, Move.RESTORE, State.DEAD),
         (State.DELIVERED, Move.REVISE, State.READY),
@@ -49,7 +51,7 @@ def test_each_move_leads_where_it_says(state: str, move: Move, target: State) ->
 def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     pairs = [(state, move) for move in Move for state in STARTS if after(state, move)]
 
-    assert len(pairs) == 21 + len(set(State) - GONE)
+    assert len(pairs) == 23 + len(set(State) - GONE)
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - GONE))

@@ -37,6 +37,11 @@ class Verdict:
     accounts: Accounts
     mended: int = 0
 
+    @property
+    def holds(self) -> bool:
+        """Whether every report is accounted for, as `accounts` says."""
+        return self.accounts.holds
+
 
 def audit(
     ledger: Ledger,

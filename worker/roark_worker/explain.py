@@ -253,6 +253,15 @@ _RULES = (
         named="damaged, payload_lost",
     ),
     _Rule(
+        "set_aside",
+        "A person set the report aside.",
+        Side.PERSON,
+        Replay.HELPS,
+        "the reason for setting it aside is gone",
+        "Replay it when the reason for that is gone, or discard it.",
+        _REPLAY,
+    ),
+    _Rule(
         "not_roark",
         "Something that is not Roark answered: a success without JSON, such as a proxy's page.",
         Side.SETTINGS,

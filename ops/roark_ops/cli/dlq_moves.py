@@ -1,12 +1,13 @@
-"""`roark-ingest dlq discard` and `restore`: put dead letters aside, bring them back. Replays are in `replay.py`."""
+"""`roark-ingest set-aside`, `dlq discard` and `restore`: take reports out of the way. Replays are in `replay.py`."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roark_ops.cli.filtering import filtered, require_one_choice
-from roark_ops.cli.options import AllDead, As, AsJson, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.options import AllDead, As, AsJson, CallIds, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.running import FAILED, confirm, say
 from roark_ops.cli.words import counted, shown, span
@@ -16,6 +17,26 @@ if TYPE_CHECKING:
     from roark_ops.finding import Filter
 
 AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
+
+
+def set_aside(
+    call_ids: CallIds,
+    *,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)],
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make dead letters of reports that are ready or waiting, so that they are not uploaded.
+
+    Report and history are kept; who did it and why stands in them and in the log. `dlq replay` sends such a report
+    after all, `dlq edit` and `dlq discard` work as for any dead letter.
+    """
+    from roark_ops.access import Access
+    from roark_ops.dead_letters import DeadLetters
+
+    with Access.from_env() as access:
+        moved = DeadLetters(access.ledger, by=actor(by)).set_aside(call_ids, reason)
+    _tell(moved, "set aside", as_json=as_json)
 
 
 @filtered
@@ -80,10 +101,26 @@ def _tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
         print_line(f"{counted(sum(one.result == wanted for one in moved), 'report')} {wanted}.")
     others = [one for one in moved if one.result != wanted]
     for one in others:
-        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {_why_not(one.result)}.")
+        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {_why_not(one, wanted)}.")
     if others:
         raise typer.Exit(FAILED)
 
 
-def _why_not(result: str) -> str:
-    return "it was never seen" if result == "unknown" else f"it is {result}"
+def _why_not(moved: "Moved", wanted: str) -> str:
+    """Return in which state the call is instead, and what to type where that state has a way out."""
+    quoted = shlex.quote(shown(moved.call_id))
+    match moved.result, wanted:
+        case "unknown", _:
+            return "it was never seen"
+        case "ready" | "waiting", _:
+            return (
+                f"it is {moved.result}; take it out of the queue first: roark-ingest set-aside {quoted} --reason TEXT"
+            )
+        case "uploading", _:
+            return f"it is being uploaded; see how that ends: roark-ingest why {quoted}"
+        case "dead", _:
+            return f"it is a dead letter: roark-ingest dlq show {quoted}"
+        case "discarded", "set aside":
+            return f"it is discarded; bring it back: roark-ingest dlq restore {quoted}"
+        case _:
+            return f"it is {moved.result}"
