@@ -22,11 +22,13 @@ from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
 from roark_producer.records import (
     Entry,
+    LaneNews,
     LetterPage,
     Rejected,
     Setup,
     Snapshot,
     parse_entry,
+    parse_lane_news,
     parse_page,
     parse_rejected,
     parse_setup,
@@ -413,6 +415,11 @@ def _parse_words(reply: list[bytes]) -> list[str]:
 def snapshot() -> Operation[Snapshot]:
     """Everything that `status` shows."""
     return Operation("snapshot", (), parse_snapshot)
+
+
+def lane_news(*, again_ms: int) -> Operation[LaneNews | None]:
+    """How the lane is, if it is the caller's turn to show that; None where it is not."""
+    return Operation("lane_news", (again_ms,), parse_lane_news)
 
 
 def look(call_id: str) -> Operation[Entry | None]:

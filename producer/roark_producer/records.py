@@ -174,6 +174,14 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneNews:
+    """How the lane is, for whoever has the turn to show it, and how many reports are ready."""
+
+    lane: Lane
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The server's memory in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`, which `short` tells.
 
@@ -425,6 +433,15 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
     )
+
+
+def parse_lane_news(reply: list[Any]) -> LaneNews | None:
+    """Read the answer of `lane_news.lua`; None where it is nobody's turn, or another one's."""
+    if not reply:
+        return None
+    now, ready, lane = reply
+    fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
+    return LaneNews(_parse_lane(fields, int(now)), int(ready))
 
 
 def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
