@@ -278,6 +278,11 @@ class Snapshot:
         return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
 
     @property
+    def audio_ended(self) -> int:
+        """Reports not delivered whose audio links ended since they were accepted: Roark will get them without sound."""
+        return self.queues.get("silent", 0)
+
+    @property
     def accounts(self) -> Accounts:
         """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
         return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))

@@ -95,6 +95,17 @@ def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: st
     assert (AlertKind.AUDIO_ENDING in causes(snapshot(lane=lane(state)), facts, RULES)) is told
 
 
+def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_up() -> None:
+    told = causes(snapshot(queues={"silent": 3}), NOTHING, RULES)[AlertKind.AUDIO_ENDING]
+    assert told.headline.startswith("The links to the audio of 3 reports have ended;")
+    assert told.command == "roark-ingest list --audio ended"
+
+    both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
+    assert both.headline.startswith("The links to the audio of 2 reports end within")
+    assert "of 3 reports have ended" in both.explanation
+    assert both.command == "roark-ingest list --audio-ends-within 60min"
+
+
 def test_a_breaker_that_opened_just_now_is_no_cause() -> None:
     assert causes(snapshot(lane=lane("breaker-open", since_ms=NOW - 5 * MINUTE + 1)), NOTHING, RULES) == {}
     assert causes(snapshot(lane=lane("half-open", since_ms=NOW - 5 * MINUTE)), NOTHING, RULES)

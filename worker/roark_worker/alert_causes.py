@@ -12,6 +12,8 @@ from roark_producer.logs import masked_text
 from roark_producer.records import Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
+_ENDED = "roark-ingest list --audio ended"
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
@@ -81,13 +83,20 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
     held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
-    if not facts.fading + held_up:
+    soon, ended = facts.fading + held_up, snapshot.audio_ended
+    if not soon + ended:
         return None
+    # What has ended is not over: it is told until the reports are delivered or given up.
+    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
+        ended
+    )
+    if not soon:
+        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
     return Message(
-        f"The links to the audio of {facts.fading + held_up} reports end within {_span(rules.audio_ms)}.",
+        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
         f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
-        "without sound.",
-        "roark-ingest dlq list" if facts.fading else "roark-ingest status",
+        f"without sound. {lost}".rstrip(),
+        f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
     )
 
 

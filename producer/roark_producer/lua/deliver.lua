@@ -19,7 +19,7 @@ for i, text in ipairs(#ids > 0 and redis.call('HMGET', KEY.records, unpack(ids))
   records[ids[i]] = records[ids[i]] or parse(text)
 end
 
-local delivered, written = {}, {}
+local delivered, written, silent = {}, {}, {}
 
 local function deliver(id, record, note)
   record.state = LEGAL.deliver[record.state]
@@ -27,6 +27,7 @@ local function deliver(id, record, note)
   record.token = 0
   record.attempts = record.attempts + 1
   record.note = note
+  if is_silent(record) then silent[#silent + 1] = id end
   delivered[#delivered + 1] = id
   written[#written + 1] = id
   written[#written + 1] = format(record)
@@ -40,6 +41,9 @@ local function record_all()
   redis.call('RPUSH', KEY.delivered, unpack(delivered))
   if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, unpack(delivered)) end
   count('delivered', #delivered)
+  if #silent == 0 then return end
+  redis.call('ZREM', KEY.silent, unpack(silent))
+  count('delivered_without_audio', #silent)
 end
 
 open_lane()

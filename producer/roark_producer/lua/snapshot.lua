@@ -31,7 +31,7 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded' }) do
+for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'silent' }) do
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
