@@ -43,6 +43,7 @@ from roark_worker.explain import Explanation, explain
 _PAGE = 100
 _MOVED_AT_ONCE = 500
 _LOOKED_AT_ONCE = 32
+_MOST_UNCONFIRMED = 100_000
 EVERYTHING = Filter()
 T = TypeVar("T")
 _Words = Operation[list[str]]
@@ -50,7 +51,7 @@ _Words = Operation[list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of one call: `replayed`, `discarded`, `restored`, or the state it is in instead, or `unknown`."""
+    """What became of one call: `replayed`, `discarded`, `restored`, `confirmed`; or its state, or `unknown`."""
 
     call_id: str
     result: str
@@ -280,7 +281,10 @@ class DeadLetters:
             yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
 
     def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
-        """Send dead letters again at once, with their tries counted anew; `Replays` sends many bit by bit."""
+        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
+
+        `Replays` sends many dead letters bit by bit.
+        """
         moved = self._move(operations.replay, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
@@ -343,8 +347,19 @@ class DeadLetters:
         return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
 
     def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever)."""
+        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever).
+
+        Of unconfirmed deliveries the report is dropped, and nothing brings that back.
+        """
         return self._move(operations.discard, call_ids, reason)
+
+    def confirm(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Take unconfirmed deliveries for good: the calls are at Roark, and their reports are dropped."""
+        return self._move(operations.confirm, call_ids, reason)
+
+    def unconfirmed(self) -> Sequence[str]:
+        """Return the calls that Roark took without naming them and nobody has confirmed, the oldest first."""
+        return self._ledger.run(operations.unconfirmed(most=_MOST_UNCONFIRMED))
 
     def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Bring discarded reports back to the dead letters."""

@@ -40,7 +40,7 @@ class Keys:
     discarded: str
     """ZSET call id by time of discarding (ms)."""
     delivered: str
-    """LIST of call ids, oldest delivery first: the order in which their records are forgotten."""
+    """LIST of call ids, oldest delivery first: the order in which their records are forgotten, confirmed ones only."""
     erased: str
     """SET of keyed hashes of the erased calls' ids (see `tombstones.py`)."""
     counters: str
@@ -77,6 +77,8 @@ class Keys:
     """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
+    unconfirmed: str
+    """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -115,6 +117,7 @@ class Keys:
             fading=base + "fading",
             alerts=base + "alerts",
             spools=base + "spools",
+            unconfirmed=base + "unconfirmed",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Action(StrEnum):
     REPLAY_RESUME = "replay-resume"
     REPLAY_CANCEL = "replay-cancel"
     DISCARD = "discard"
+    CONFIRM = "confirm"
     RESTORE = "restore"
     EDIT = "edit"
     ERASE = "erase"

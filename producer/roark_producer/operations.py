@@ -174,7 +174,7 @@ class Signal(IntEnum):
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
-    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say.
+    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say: then it is unconfirmed.
 
     `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.
     """
@@ -321,7 +321,7 @@ def resume(*, by: str, reason: str = "") -> Operation[bool]:
 
 
 def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Send dead letters again; return `replayed` or the state each call is in instead."""
+    """Send dead letters and unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
     return Operation("replay", (detail, *call_ids), _parse_words)
 
 
@@ -344,8 +344,18 @@ def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Oper
 
 
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Put dead letters aside; return `discarded` or the state each call is in instead."""
+    """Put dead letters aside, drop the payloads of unconfirmed deliveries; return `discarded` or the state instead."""
     return Operation("discard", (detail, *call_ids), _parse_words)
+
+
+def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
+    return Operation("confirm", (detail, *call_ids), _parse_words)
+
+
+def unconfirmed(*, most: int) -> Operation[list[str]]:
+    """The ids of unconfirmed deliveries, the oldest first."""
+    return Operation("unconfirmed", (most,), _parse_words)
 
 
 def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
@@ -363,7 +373,10 @@ class Expired:
 
 
 def expire(*, state: str, window_ms: int, notice_ms: int, most: int) -> Operation[Expired]:
-    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago."""
+    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago.
+
+    Of what has been `unconfirmed` for so long the payload is dropped.
+    """
     args = (state, window_ms, notice_ms, most, doer("retention", f"{state} for too long", window_ms=window_ms))
     return Operation("expire", args, lambda reply: Expired(*map(int, reply)))
 

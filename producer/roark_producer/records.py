@@ -5,7 +5,7 @@ The formats are written down in `lua/_ledger.lua` and in the headers of `look.lu
 
 from dataclasses import dataclass
 from dataclasses import field as field_
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -23,6 +23,9 @@ _STATES = {
 }
 SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
+
+UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
+"""Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
 
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
@@ -97,6 +100,8 @@ class Entry:
     has_newer: bool
     has_revision: bool
     original: bytes = field_(default=b"", repr=False)
+    unconfirmed_ms: int = 0
+    """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +212,12 @@ class Replays:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long reports stay `dead` or `discarded`, by the setting that the workers last had.
+    """How long reports stay `dead`, `discarded` or `unconfirmed`, by the setting that the workers last had.
 
     `expiring` is how many go within the notice; the first of them does not before `next_ms` (Unix ms, 0 without one).
     """
 
-    state: State
+    state: State | Literal["unconfirmed"]
     window_ms: int
     notice_ms: int
     expiring: int
@@ -245,6 +250,19 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+
+    unnamed_share: float = 0.0
+    """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Delivered reports that Roark did not name and nobody has confirmed; their payloads are kept."""
+        return self.queues.get(UNCONFIRMED, 0)
+
+    @property
+    def confirmed(self) -> int:
+        """All other delivered reports."""
+        return self.states[State.DELIVERED] - self.unconfirmed
 
     @property
     def past_due_seconds(self) -> float:
@@ -337,7 +355,7 @@ def parse_history(text: bytes) -> tuple[Event, ...]:
 
 def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     """Read the answer of `look.lua`; None for a call that was never seen."""
-    now, record, erased, score, history, packed, beside, revision, original = reply
+    now, record, erased, score, history, packed, beside, revision, original, *more = reply
     if not record and erased == 0:
         return None
     return Entry(
@@ -351,6 +369,7 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
         has_newer=bool(beside),
         has_revision=bool(revision),
         original=original,
+        unconfirmed_ms=int(float(more[0])) if more else 0,
     )
 
 
@@ -406,14 +425,19 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         revisions_kept=revisions,
         rejected_kept=rejected,
         logbook_lines=logged,
-        retention=tuple(Retention(State(state.decode()), *map(int, numbers)) for state, *numbers in retention),
+        retention=tuple(Retention(_kept_state(state), *map(int, numbers)) for state, *numbers in retention),
         alerts=tuple(parse_alerts(alerts)),
         audited=_parse_audited(lane_fields),
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
+        unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
     )
+
+
+def _kept_state(state: bytes) -> State | Literal["unconfirmed"]:
+    return UNCONFIRMED if state == b"unconfirmed" else State(state.decode())
 
 
 def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:

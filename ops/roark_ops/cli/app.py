@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay, unconfirmed
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -153,6 +153,13 @@ _add(
     dlq_moves.discard,
     "roark-ingest dlq discard CALL_ID --yes",
     "roark-ingest dlq discard --group 3f9a --reason 'test calls, ticket 4711'",
+)
+_add(
+    letters,
+    unconfirmed.confirm_,
+    "roark-ingest dlq confirm --list",
+    "roark-ingest dlq confirm CALL_ID --reason 'seen at Roark'",
+    name="confirm",
 )
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")
 _add(

@@ -16,6 +16,7 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
                 "holds": verdict.holds,
                 "accepted": accepted,
                 "states": {state.value: number for state, number in states.items()},
+                "receipts": {"confirmed": verdict.snapshot.confirmed, "unconfirmed": verdict.snapshot.unconfirmed},
                 "difference": verdict.difference,
                 "looked_at": verdict.looked_at,
                 "broken": [
@@ -29,6 +30,8 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
         return
     terms = " + ".join(f"{number} {state}" for state, number in states.items())
     print_line(f"{accepted} accepted {'=' if not verdict.difference else '≠'} {terms}")
+    if unconfirmed := verdict.snapshot.unconfirmed:
+        print_line(f"{unconfirmed} of the delivered are unconfirmed: Roark did not name the call.")
     print_line(f"{counted(verdict.looked_at, 'place')} looked at in {span(verdict.seconds)}.")
     for one in verdict.broken[:_MOST_SHOWN]:
         print_line(f"call {shown(one.call_id)} is {one.state}: {', '.join(one.faults)}")

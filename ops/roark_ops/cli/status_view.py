@@ -35,6 +35,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "at": iso(now),
         "states": {state.value: number for state, number in snapshot.states.items()},
         "totals": {name: snapshot.total(name) for name in _TOTALS},
+        "receipts": {"confirmed": snapshot.confirmed, "unconfirmed": snapshot.unconfirmed},
         "balanced": snapshot.balanced,
         "lane": {
             "state": lane.state,
@@ -67,7 +68,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
             {
-                "state": kept.state.value,
+                "state": str(kept.state),
                 "kept_seconds": round(kept.window_ms / 1000),
                 "notice_seconds": round(kept.notice_ms / 1000),
                 "expiring": kept.expiring,
@@ -124,6 +125,8 @@ def _beside(snapshot: Snapshot, state: State) -> str:
         case State.WAITING if snapshot.earliest_due_ms:
             due = snapshot.earliest_due_ms
             return f"next due {ago(due, now)}" if due > now else "due now"
+        case State.DELIVERED if snapshot.unconfirmed:
+            return f"{snapshot.unconfirmed} of them unconfirmed: Roark did not name the call"
         case State.DEAD if snapshot.oldest_dead_ms:
             return f"the oldest for {span((now - snapshot.oldest_dead_ms) / 1000)}"
         case _:
