@@ -40,6 +40,12 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))
+    if snapshot.bin.filling:
+        what = (
+            f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "
+            "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
+        )
+        found.append(Todo(what, "roark-ingest rejected list"))
     found += [
         Todo(notice, "roark-ingest dlq list" + (" --discarded" if kept.state is State.DISCARDED else ""))
         for kept in snapshot.retention

@@ -34,7 +34,11 @@ class Dribble(io.RawIOBase):
         return self._content.readline(size)
 
 
-def documents(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
+def documents(content: bytes | str, most_bytes: int = MOST) -> list[tuple[int, bytes]]:
+    return [(document.line, document.body) for document in found_in(content, most_bytes)]
+
+
+def found_in(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
     content = content.encode() if isinstance(content, str) else content
     found = list(read_documents(io.BytesIO(content), most_bytes=most_bytes))
     assert list(read_documents(Dribble(content), most_bytes=most_bytes)) == found
@@ -42,7 +46,7 @@ def documents(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
 
 
 def bodies(content: bytes | str) -> list[bytes]:
-    return [document.body for document in documents(content)]
+    return [document.body for document in found_in(content)]
 
 
 def test_an_empty_file_holds_nothing() -> None:
@@ -198,7 +202,7 @@ def test_an_arrays_elements_are_found_however_the_stream_is_cut(
 ) -> None:
     elements, inside = given
     found, rest = scanned(pieces_of(inside + b"] behind", cuts))
-    assert [body for _, body in found] == elements
+    assert [body for _, body, _ in found] == elements
     assert rest == b" behind"
 
 
@@ -207,7 +211,7 @@ def test_even_nonsense_is_cut_the_same_however_the_stream_is_cut(text: str, cuts
     content = text.encode()
     whole = scanned(iter([content]), array=array)
     assert scanned(pieces_of(content, cuts), array=array) == whole
-    assert all(body in content for _, body in whole[0])
+    assert all(body in content for _, body, _ in whole[0])
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), json_values(), max_size=3), max_size=6))
@@ -240,7 +244,7 @@ def test_a_file_that_is_no_text_is_not_taken_for_lines(content: bytes) -> None:
 @pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
 def test_a_packed_file_of_several_parts_is_read_whole(name: str, pack: "type[bytes]") -> None:
     with decompressed(io.BytesIO(pack(b'{"a":1}\n') + pack(b'{"b":2}\n')), name) as unpacked:
-        assert [body for _, body in read_documents(unpacked)] == [b'{"a":1}', b'{"b":2}']
+        assert [body for _, body, _ in read_documents(unpacked)] == [b'{"a":1}', b'{"b":2}']
 
 
 @pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
@@ -260,3 +264,46 @@ def test_an_endless_packed_file_unpacks_in_bounded_pieces() -> None:
     bomb = zstandard.compress(bytes(300_000_000))
     with decompressed(io.BytesIO(bomb), "a.zst") as unpacked:
         assert len(unpacked.read(1_000_000)) == 1_000_000
+
+
+R = b'{"message":{"type":"end-of-call-report","call":{"id":"%d"},"t":"}{ }{"}}'
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b" ", b"\t", MARK, b"\x1e", b",", b" " + MARK, b"\n", b"\r\n" + MARK, b"\n\x1e"]
+)
+@pytest.mark.parametrize("first", [b"", R % 0 + b"\n", R % 0 + b"\r\n\r\n", b"[" + R % 0 + b"]"])
+def test_documents_may_follow_each_other_with_anything_or_nothing_between(between: bytes, first: bytes) -> None:
+    # As `zcat` joins files without a last line end, Firehose writes records, and JSON text sequences begin them.
+    following = [R % number for number in range(1, 4)]
+    found = bodies(first + between.join(following))
+    assert found == ([R % 0] if first else []) + following
+
+
+def test_documents_on_one_line_may_be_many_more_than_one_may_be_long() -> None:
+    joined = b"".join(R % number for number in range(200))
+    assert [one.body for one in found_in(joined, 100)] == [R % number for number in range(200)]
+    assert [one.body for one in found_in(b"{}\n" + joined + b"\n{}", 100)][1:-1] == [
+        R % number for number in range(200)
+    ]
+
+
+def test_the_column_is_told_where_a_document_does_not_begin_its_line() -> None:
+    assert found_in(b'{"a":1}{"b":2}\n  {"c":3} {"d":4}') == [
+        (1, b'{"a":1}', 1), (1, b'{"b":2}', 8), (2, b'{"c":3}', 3), (2, b'{"d":4}', 11),
+    ]  # fmt: skip
+    assert found_in(b'[{"a":1},\n {"b":2}]{"c":3}') == [
+        (1, b'{"a":1}', 2), (2, b'{"b":2}', 2), (2, b'{"c":3}', 10),
+    ]  # fmt: skip
+
+
+def test_arrays_may_stand_on_lines_and_a_cut_one_is_one_bad_line() -> None:
+    assert bodies(b'{"a":1}\n[{"b":2},{"c":3}]\n{"d":4}\n[\n{"e":5}\n]\n') == [
+        b'{"%c":%d}' % (96 + n, n) for n in range(1, 6)
+    ]
+    assert bodies(b'{"a":1}\n[{"b":2},{"c"\n{"d":4}') == [b'{"a":1}', b'[{"b":2},{"c"', b'{"d":4}']
+
+
+def test_a_seam_inside_a_string_or_in_nonsense_cuts_nothing() -> None:
+    assert bodies(b'{"a":"}{"}\nso }{ what\n{"b":1}') == [b'{"a":"}{"}', b"so }{ what", b'{"b":1}']
