@@ -22,6 +22,8 @@ class Document(NamedTuple):
     line: int
     body: bytes
     column: int = 1
+    is_row: bool = False
+    """Whether it was made of a row of a table, and is no document that anybody wrote."""
 
 
 # Everything up to the next bracket, whole strings included; stops at a string that does not end in this chunk.

@@ -13,6 +13,7 @@ import re
 
 import msgspec
 
+from roark_producer.errors import InvalidReport
 from roark_producer.slices import members
 
 EACH = "[]"
@@ -42,8 +43,7 @@ def parse_place(text: str) -> tuple[str, ...]:
 def found_at(document: bytes, place: tuple[str, ...]) -> list[bytes]:
     """Return what stands at `place`: one piece of JSON, or one for each element on the way.
 
-    An array at the end counts as its elements. Raises InvalidReport when the document is no JSON; where nothing stands
-    there, the list is empty.
+    An array at the end counts as its elements. Where nothing stands there, the list is empty.
     """
     found = [document]
     for number, step in enumerate(place):
@@ -52,13 +52,16 @@ def found_at(document: bytes, place: tuple[str, ...]) -> list[bytes]:
             if step == EACH:
                 # A file that is an array has been cut into its elements already.
                 following += [value] if number == 0 and value[:1] == b"{" else _each(value)
-            elif value[:1] == b"{" and (inner := members(value, "body").get(step)):
+            elif inner := _members(value).get(step):
                 following.append(inner)
         found = following
-    pieces: list[bytes] = []
-    for value in map(opened_string, found):
-        pieces += _each(value) if value[:1] == b"[" else [value]
-    return [piece for piece in pieces if piece != b"null"]
+    pieces = [piece for value in found for piece in _spread(opened_string(value))]
+    # Beside what is meant, an array may hold a time or a name, as Loki's do.
+    return [piece for piece in pieces if piece[:1] == b"{"] or [piece for piece in pieces if piece != b"null"]
+
+
+def _spread(value: bytes) -> list[bytes]:
+    return list(map(opened_string, _each(value))) if value[:1] == b"[" else [value]
 
 
 def opened_string(value: bytes) -> bytes:
@@ -88,6 +91,13 @@ def _from_base64(text: bytes) -> bytes:
     except binascii.Error:
         return b""
     return found.strip() if found.strip()[:1] in {b"{", b"["} else b""
+
+
+def _members(value: bytes) -> dict[str, bytes]:
+    try:
+        return members(value, "body") if value[:1] == b"{" else {}
+    except InvalidReport:
+        return {}
 
 
 def _each(value: bytes) -> list[bytes]:

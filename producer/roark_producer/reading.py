@@ -5,9 +5,10 @@
             …
 
 1. A file that begins with `[` is an array, and is read element by element.
-2. Else a first line that is a whole document, or no JSON at all, means NDJSON: each line by itself, split at
+2. A table with JSON in a column is read by row (`tables.py`).
+3. Else a first line that is a whole document, or no JSON at all, means NDJSON: each line by itself, split at
    `\\n` alone, because transcripts contain U+2028 and its like, at which Python's own text files split too.
-3. Else the file is a document over several lines, or several such documents. Nothing need stand between documents:
+4. Else the file is a document over several lines, or several such documents. Nothing need stand between documents:
    `zcat *.gz` of files without a last line end joins them, and Amazon Firehose writes all of them on one line.
 
 Memory is constant whatever the size: one document at a time, and of one longer than `most_bytes` only its
@@ -18,8 +19,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from roark_producer.compression import DamagedInput
+from roark_producer.compression import DamagedInput, what_is
 from roark_producer.json_elements import Document, ElementScanner
+from roark_producer.tables import delimiter_of, rows
 
 __all__ = ["BinaryFile", "Document", "read_documents"]
 
@@ -29,6 +31,7 @@ _SEAM = re.compile(rb"\}[ \t,\x1e\xef\xbb\xbf]*\{")
 _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
 _LOOKED_AT_BYTES = 512
+_ENOUGH_BYTES = 4096
 _BREAKS_BEHIND = (b"{", b"[", b",", b":")
 
 
@@ -53,6 +56,8 @@ def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -
     """
     source = _Source(file)
     source.require_text()
+    if delimiter := delimiter_of(source.look()):
+        yield from rows(source.lines(), delimiter, most_bytes=most_bytes)
     while first := source.first_byte():
         if first == b"[":
             source.skip_bracket()
@@ -140,12 +145,26 @@ class _Source:
         ahead, self._ahead = self._ahead, b""
         return ahead or self._read(_CHUNK_BYTES)
 
+    def look(self) -> bytes:
+        """Return enough to see what this is, which will be read again. What begins like JSON is not waited for."""
+        first = self.read_chunk()
+        while len(first) < _ENOUGH_BYTES and not first.lstrip(_BLANK + _BYTE_ORDER_MARK).startswith((b"{", b"[")):
+            if not (more := self._read(_CHUNK_BYTES)):
+                break
+            first += more
+        self.put_back(first)
+        return first
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield all lines that are left, with their ends, or long ones in pieces."""
+        while line := self.read_line(_CHUNK_BYTES):
+            yield line
+
     def require_text(self) -> None:
         """Raise DamagedInput when a zero byte, which no JSON text holds, is among the first."""
-        first = self.read_chunk()
-        self.put_back(first)
+        first = self.look()
         if b"\0" in first[:_LOOKED_AT_BYTES]:
-            raise DamagedInput("it is no UTF-8 text (packed, but not named .gz or .zst? UTF-16?)")
+            raise DamagedInput(what_is(first))
 
     def put_back(self, chunk: bytes) -> None:
         """Have `chunk` read again."""

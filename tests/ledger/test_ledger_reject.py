@@ -14,7 +14,6 @@ from roark_producer.packing import pack, unpack
 from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
 
-
 META = b'{"field":"call.id"}'
 PLENTY = 10**9
 
@@ -216,6 +215,8 @@ def test_what_leaves_the_bin_leaves_its_books(bench: Workbench, action: Action) 
 def test_the_books_are_made_anew_where_another_version_kept_none(bench: Workbench) -> None:
     for number in range(3):
         reject(bench, noise(100 + number), spare=number == 0)
-    bench.client.hdel(bench.ledger.keys.counters, "bin_entries", "bin_bytes", "bin_spare_entries", "bin_spare_bytes")
+    bench.ledger.client.hdel(
+        bench.ledger.calls.keys.counters, "bin_entries", "bin_bytes", "bin_spare_entries", "bin_spare_bytes"
+    )
     reject(bench, b"now")
     assert books_are_right(bench)
