@@ -45,6 +45,12 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if snapshot.unconfirmed:
         what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark did not name the call."
         found.append(Todo(what, "roark-ingest dlq confirm --list"))
+    if snapshot.bin.filling:
+        what = (
+            f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "
+            "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
+        )
+        found.append(Todo(what, "roark-ingest rejected list"))
     found += [
         Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention

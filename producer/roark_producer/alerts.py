@@ -28,6 +28,7 @@ class AlertKind(StrEnum):
     SPOOL_IN_USE = "spool_in_use"
     MEMORY_SHORT = "memory_short"
     UNCONFIRMED = "unconfirmed"
+    REJECTED_FILLING = "rejected_filling"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class Keys:
     erased: str
     """SET of keyed hashes of the erased calls' ids (see `tombstones.py`)."""
     counters: str
-    """HASH name → count since the ledger was made; also the last lease token and the key of the tombstones."""
+    """HASH name → count since the ledger was made; also the last lease token, the key of the tombstones, and how full
+    the rejected bin is."""
     lane: str
     """HASH about the way to Roark: hold, reason, probe, who is listening, last claim."""
     perishable: str
@@ -79,6 +80,8 @@ class Keys:
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
     unconfirmed: str
     """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
+    rejected_spare: str
+    """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -118,6 +121,7 @@ class Keys:
             alerts=base + "alerts",
             spools=base + "spools",
             unconfirmed=base + "unconfirmed",
+            rejected_spare=base + "rejected:spare",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -76,6 +76,12 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("newer_reports_kept", "Newer reports of calls that are being uploaded right now", snapshot.besides)
     yield _gauge("revisions_kept", "Reports kept beside a delivered one and not uploaded", snapshot.revisions_kept)
     yield _gauge("rejected_kept", "Entries in the rejected bin: what came in and was unusable", snapshot.rejected_kept)
+    yield _gauge("rejected_bytes", "What the rejected bin takes of Redis, packed", snapshot.bin.bytes)
+    yield _gauge(
+        "rejected_fill_ratio",
+        "How much of the rejected bin, 0 to 1, is taken by what exists nowhere else; at 1 the oldest is given up",
+        snapshot.bin.fill,
+    )
     yield _gauge(
         "audio_ending_reports",
         "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",

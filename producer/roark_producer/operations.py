@@ -455,9 +455,11 @@ def setups() -> Operation[list[Setup]]:
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
-def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[bool]:
-    """Keep what cannot be used; return whether it is new."""
-    return Operation("reject", (digest, meta, packed, most), bool)
+def reject(
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+) -> Operation[bool]:
+    """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
+    return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
 
 
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:

@@ -31,6 +31,7 @@ _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
+_BIN_IS_FILLING = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,33 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Bin:
+    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+
+    `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
+    """
+
+    entries: int
+    bytes: int
+    spare_entries: int
+    spare_bytes: int
+    most: int
+    most_bytes: int
+
+    @property
+    def fill(self) -> float:
+        """How much of it is taken by what exists nowhere else, 0 to 1."""
+        by_entries = (self.entries - self.spare_entries) / self.most if self.most else 0.0
+        by_bytes = (self.bytes - self.spare_bytes) / self.most_bytes if self.most_bytes else 0.0
+        return max(by_entries, by_bytes)
+
+    @property
+    def filling(self) -> bool:
+        """Whether somebody should empty it, before it gives up what exists nowhere else."""
+        return self.fill >= _BIN_IS_FILLING
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -283,6 +311,12 @@ class Snapshot:
         lane = self.lane
         backlog = self.states[State.READY] + self.states[State.UPLOADING]
         return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
+
+    @property
+    def bin(self) -> Bin:
+        """How full the rejected bin is."""
+        names = ("entries", "bytes", "spare_entries", "spare_bytes", "most", "most_bytes")
+        return Bin(*(self.total(f"bin_{name}") for name in names))
 
     @property
     def balanced(self) -> bool:

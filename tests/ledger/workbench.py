@@ -280,7 +280,8 @@ class Inventory:
         keys = ledger.calls.keys
         hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
-        zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "rejected_order", "replay_selected", "replay_sent")
+        zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "rejected_order", "rejected_spare")
+        zsets += ("replay_selected", "replay_sent")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
             pipeline.hgetall(getattr(keys, name))

@@ -37,6 +37,7 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.SPOOL_IN_USE: _spool_in_use(snapshot, facts),
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
+        AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -155,6 +156,17 @@ def _memory_short(snapshot: Snapshot) -> Message | None:
         "Redis's memory is almost full: no reports are taken in.",
         "Reports are spooled or refused (503). Give Redis more memory, or let the workers deliver.",
         "roark-ingest doctor",
+    )
+
+
+def _rejected_filling(snapshot: Snapshot) -> Message | None:
+    if not snapshot.bin.filling:
+        return None
+    return Message(
+        f"The rejected bin is {snapshot.bin.fill:.0%} full: {snapshot.rejected_kept} entries.",
+        "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
+        "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        "roark-ingest rejected list",
     )
 
 

@@ -62,6 +62,8 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "newer_reports": snapshot.besides,
             "revisions": snapshot.revisions_kept,
             "rejected": snapshot.rejected_kept,
+            "rejected_bytes": snapshot.bin.bytes,
+            "rejected_full": round(snapshot.bin.fill, 3),
             "log_lines": snapshot.logbook_lines,
         },
         "replays": asdict(snapshot.replays),
@@ -94,7 +96,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("accepted", f"{accepted}, {present} in all states: {'balanced' if snapshot.balanced else 'NOT BALANCED'}"),
             ("seen again", f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer one"),
             ("revisions", f"{total('revisions')}, {snapshot.revisions_kept} kept and not uploaded"),
-            ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin"),
+            ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
             *_replays(snapshot),
@@ -115,6 +117,10 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         print_line()
         print_line(todo.what, style="bold yellow")
         print_line(f"Next: {todo.command}")
+
+
+def _how_full(snapshot: Snapshot) -> str:
+    return f", which is {snapshot.bin.fill:.0%} full" if snapshot.bin.bytes else ""
 
 
 def _beside(snapshot: Snapshot, state: State) -> str:

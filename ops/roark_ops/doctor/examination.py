@@ -58,6 +58,7 @@ def _examine_pipeline(access: Access) -> Iterator[Check]:
     yield pipeline.judge_workers(answering_workers(access.broker_url, _PING_SECONDS), snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    yield pipeline.judge_bin(snapshot)
 
 
 def _examine_worker(settings: WorkerSettings) -> Iterator[Check]:
