@@ -87,7 +87,13 @@ _add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", pan
 _add(app, status, "roark-ingest status --watch", "roark-ingest status --json | jq .states.dead", panel=_LOOK)
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
-_add(app, doctor, "roark-ingest doctor", panel=_LOOK)
+_add(
+    app,
+    doctor,
+    "roark-ingest doctor",
+    "roark-ingest doctor --public-url https://reports.example.com/vapi",
+    panel=_LOOK,
+)
 _add(
     app,
     metrics,
