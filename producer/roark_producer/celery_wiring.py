@@ -128,7 +128,7 @@ def _for_kombu(place: RedisPlace) -> tuple[str, dict[str, Any]]:
         patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
         options = {"master_name": place.master, "sentinel_kwargs": patience | sentinel_arguments(place)}
         return ";".join(f"sentinel://{credentials}{host}/{place.db}" for host in hosts), options
-    return f"redis{'s' if place.tls else ''}://{credentials}{hosts[0]}/{place.db}", {}
+    return f"redis{'' if place.tls is None else 's'}://{credentials}{hosts[0]}/{place.db}", {}
 
 
 def _credentials(place: RedisPlace) -> str:

@@ -202,7 +202,7 @@ def _keep_fsync(server: Server) -> Kept:
     if server.aof and server.has_waitaof:
         return Kept(("WAITAOF", 1, 0, _WAIT_MS), f"{on_disk} (WAITAOF)")
     if server.aof is None or server.appendfsync is None:
-        lacking = " ".join(server.hidden)
+        lacking = " ".join(server.hidden) or "+config|get"
         raise BrokenPromise(
             f"{server.name} does not let our user see how it syncs its file. Mend it with: ACL SETUSER OUR-USER "
             f"{lacking}, or, where a provider does not give that, another ROARK_INGEST_DURABILITY"
