@@ -13,6 +13,7 @@ from roark_producer.redis_url import RedisPlace
 
 SERVERS_PAGE = "ops/docs/servers.md"
 _DENIED_COMMAND = re.compile(r"permissions? to run the '([\w|-]+)' command", re.IGNORECASE)
+_UNKNOWN_COMMAND = re.compile(r"unknown (?:sub)?command[,:]? [`'\"]?([\w|]+)", re.IGNORECASE)
 # What the words of Redis, of OpenSSL or of the system mean. The first that is found counts.
 _TEXTS: tuple[tuple[str, str], ...] = (
     (
@@ -116,9 +117,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def missing_permission(error: BaseException) -> str | None:
-    """Return what an ACL does not grant us, or None when that is not what `error` says."""
+    """Return what an ACL does not grant us, or the server does not know; None when that is not what `error` says."""
     for each in _chain(error):
         text = str(each)
+        if found := _UNKNOWN_COMMAND.search(text):
+            return f"it does not know the command {found[1].upper()}; what is needed: {SERVERS_PAGE}"
+        if "without MULTI" in text:
+            return f"its ACL does not grant our user +multi; what to grant: {SERVERS_PAGE}"
         if not re.search(r"NOPERM|No permissions|no permissions|can't run this command|can't access", text):
             continue
         if found := _DENIED_COMMAND.search(text):

@@ -203,8 +203,11 @@ class _Server(uvicorn.Server):
 
 
 def _bound(webhook: WebhookSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in webhook.webhook_host else socket.AF_INET
-    return socket.create_server((webhook.webhook_host, webhook.webhook_port), family=family, backlog=2048)
+    host = webhook.webhook_host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Whoever says :: means every address of this machine, IPv4's as well.
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, webhook.webhook_port), family=family, backlog=2048, dualstack_ipv6=both)
 
 
 def _address(listener: socket.socket) -> str:
