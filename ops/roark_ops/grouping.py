@@ -14,6 +14,7 @@ import msgspec
 
 from roark_ops.changes import SetupChange, before
 from roark_producer.errors import InvalidReport
+from roark_producer.lifecycle import State
 from roark_producer.records import DeadLetter
 from roark_producer.slices import members
 
@@ -47,8 +48,11 @@ class Death:
     def of(cls, letter: DeadLetter) -> "Death":
         """Return what `letter` died of, as the ledger and Roark told it."""
         detail = letter.last.detail if letter.last else {}
+        if letter.last and letter.last.name == "set_aside":
+            said = filter(None, (str(detail.get("by", "")), str(detail.get("reason", ""))))
+            return cls(reason=letter.record.note, status=0, message=": ".join(said), parameter="", last="")
         return cls(
-            reason=letter.record.note,
+            reason="" if letter.record.state is State.DELIVERED else letter.record.note,
             status=int(detail.get("status", 0)),
             message=str(detail.get("message", "")),
             parameter=str(detail.get("parameter", "")),

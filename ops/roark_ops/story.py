@@ -31,6 +31,7 @@ _EVENTS = {
     "replayed": "sent again",
     "edited": "a person changed the report",
     "unedited": "what was sent was brought back",
+    "set_aside": "a person set it aside: a dead letter",
     "discarded": "put aside",
     "restored": "brought back to the dead letters",
 }
@@ -171,7 +172,7 @@ def _number(detail: dict[str, Any], name: str) -> int:
 
 def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
     last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
-    if last is None:
+    if last is None or record.note == "set_aside":
         return explain(record.note, call_id=entry.call_id)
     return explain(
         record.note,

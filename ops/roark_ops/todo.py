@@ -24,13 +24,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     An open breaker and a lane that is throttled are not among it: they end by themselves.
     """
     found = []
-    if not snapshot.balanced:
-        accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
-        what = f"The accounts do not balance: {accepted} accepted, {present} in all states together."
-        found.append(Todo(what, "roark-ingest audit"))
-    elif snapshot.audited and not snapshot.audited.holds:
-        what = f"The last audit found {snapshot.audited.broken} calls that are not in exactly one place."
-        found.append(Todo(what, "roark-ingest audit"))
+    if not snapshot.accounts.holds:
+        what = f"Not every report is accounted for: {snapshot.accounts.in_words}"
+        found.append(Todo(what, snapshot.accounts.command))
     if snapshot.memory.short:
         found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
     if snapshot.lane.state == "held":

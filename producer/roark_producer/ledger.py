@@ -151,6 +151,16 @@ class Ledger:
                 if found:
                     yield [bytes(call_id).decode() for call_id, _ in found]
 
+    def scan_delivered(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls on the list of the delivered, the latest first, by pages; without what comes meanwhile."""
+        with translated_errors():
+            left = int(self.client.llen(self.calls.keys.delivered))
+        while left > 0:
+            with translated_errors():
+                found: Any = self.client.lrange(self.calls.keys.delivered, max(0, left - page), left - 1)
+            yield [bytes(call_id).decode() for call_id in found]
+            left -= page
+
     def packed_page(self, key: str, *, cursor: int, page: int) -> tuple[int, dict[str, bytes]]:
         """Return about `page` fields of a hash of packed reports, and the cursor behind them: 0 behind the last.
 

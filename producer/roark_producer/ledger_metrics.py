@@ -159,8 +159,9 @@ def _memory(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _audit(snapshot: Snapshot) -> Iterator[Metric]:
-    unaccounted = snapshot.total("accepted") - sum(snapshot.states.values())
-    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", unaccounted)
+    accounts = snapshot.accounts
+    yield _gauge("audit_holds", "1 while every report is accounted for, in exactly one place", int(accounts.holds))
+    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
     audited = snapshot.audited
     yield _gauge(
         "audit_age_seconds",

@@ -29,6 +29,7 @@ class Action(StrEnum):
     REPLAY_PAUSE = "replay-pause"
     REPLAY_RESUME = "replay-resume"
     REPLAY_CANCEL = "replay-cancel"
+    SET_ASIDE = "set-aside"
     DISCARD = "discard"
     CONFIRM = "confirm"
     RESTORE = "restore"

@@ -1,14 +1,15 @@
 """What the ledger tells about its reports, as plain values: one call, a dead letter, the whole at a glance.
 
-The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `dead.lua`, `snapshot.lua`.
+The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `page.lua`, `snapshot.lua`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as field_
 from typing import Any, Literal, Self
 
 import msgspec
 
+from roark_producer.accounts import Accounts
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
@@ -27,6 +28,9 @@ SHORT_SHARE = 0.85
 UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
 """Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
 
+_ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
+_STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
+_BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
@@ -107,10 +111,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A report that could not be delivered; `last` is the attempt, or the event, that ended it.
+    """A report as lists show it, in whatever place it stands: most are dead letters.
 
-    `assistant` is Vapi's assistant as the worker noted it, "" where it did not. `properties` are their JSON, b"" where
-    there are none or they were not asked for. `edited` says that a person changed the report, and the original is kept.
+    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
+    the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
+    asked for. `edited` says that a person changed the report, and the original is kept.
     """
 
     call_id: str
@@ -120,21 +125,37 @@ class DeadLetter:
     assistant: str = ""
     properties: bytes = b""
     edited: bool = False
+    place: str = "dead"
+    score_ms: int = 0
 
     @property
     def last(self) -> Event | None:
-        """The event that ended it, None where the history is gone."""
-        fatal = [event for event in self.history if event.name in {"buried", "poisoned", "lost"}]
-        return fatal[-1] if fatal else None
+        """What brought it where it is: of a dead letter its end, else the last attempt; None where none is told."""
+        for event in reversed(self.history):
+            if event.name in _ENDS_AND_ATTEMPTS:
+                return event
+            if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
+                return None
+        return None
+
+    @property
+    def next_ms(self) -> int:
+        """When it is tried again, or its lease ends; 0 where it stands for no time."""
+        return self.score_ms if self.place in {"waiting", "uploading"} else 0
 
 
 @dataclass(frozen=True, slots=True)
-class DeadPage:
-    """Some of the dead letters. `youngest_ms` bounds the pages that follow, `more` says whether any may."""
+class LetterPage:
+    """Some of the reports in a place. `youngest_ms` bounds the pages that follow, which begin behind `last`, if any."""
 
     youngest_ms: int
-    more: bool
+    last: tuple[int, str] | None
     letters: tuple[DeadLetter, ...]
+
+    @property
+    def more(self) -> bool:
+        """Whether another page may follow."""
+        return self.last is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +180,14 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneNews:
+    """How the lane is, for whoever has the turn to show it, and how many reports are ready."""
+
+    lane: Lane
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The server's memory in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`, which `short` tells.
 
@@ -177,25 +206,6 @@ class Memory:
         if self.most == 0 or self.growth_per_second <= 0:
             return None
         return max(0.0, room / self.growth_per_second)
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """What the last audit found: reports in no state (`difference`), calls not in exactly one place (`broken`).
-
-    `at_ms` is when it ended; `looked_at` is how many places it looked at.
-    """
-
-    at_ms: int
-    difference: int
-    broken: int
-    looked_at: int
-    took_ms: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether every report was accounted for."""
-        return self.difference == 0 and self.broken == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +281,8 @@ class Snapshot:
     logbook_lines: int = 0
     retention: tuple[Retention, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    audited: Audited | None = None
+    audited: Accounts | None = None
+    """What the last audit found; `accounts` judges it together with this moment."""
     earliest_lease_end_ms: int = 0
     audio_ending: int = 0
     """Ready reports whose audio links end within five minutes."""
@@ -319,9 +330,14 @@ class Snapshot:
         return Bin(*(self.total(f"bin_{name}") for name in names))
 
     @property
+    def accounts(self) -> Accounts:
+        """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
+        return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))
+
+    @property
     def balanced(self) -> bool:
         """Whether the accounting equation holds: accepted equals the sum over all states."""
-        return self.total("accepted") == sum(self.states.values())
+        return not self.accounts.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,24 +423,27 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     )
 
 
-def parse_dead_page(reply: list[Any]) -> DeadPage:
-    """Read the answer of `dead.lua`."""
+def parse_page(place: str, reply: list[Any]) -> LetterPage:
+    """Read the answer of `page.lua`."""
     youngest, more, *rows = reply
-    return DeadPage(int(youngest), more == 1, tuple(map(_parse_dead_letter, rows)))
+    last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
+    return LetterPage(int(youngest), last, tuple(_parse_letter(place, row) for row in rows if row[2]))
 
 
-def _parse_dead_letter(row: list[Any]) -> DeadLetter:
-    call_id, since, record, lines, edited, properties = row
-    history = parse_history(lines)
+def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
+    call_id, score, text, lines, edited, properties = row
+    history, record = parse_history(lines), Record.parse(text)
     named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
     return DeadLetter(
         call_id=call_id.decode(),
-        since_ms=int(since),
-        record=Record.parse(record),
+        since_ms=int(score) if place in _BY_SINCE else record.since_ms,
+        record=record,
         history=history,
         assistant=next(named, ""),
         properties=properties,
         edited=edited == 1,
+        place=place,
+        score_ms=int(score),
     )
 
 
@@ -474,6 +493,15 @@ def _kept_state(state: bytes) -> State | Literal["unconfirmed"]:
     return UNCONFIRMED if state == b"unconfirmed" else State(state.decode())
 
 
+def parse_lane_news(reply: list[Any]) -> LaneNews | None:
+    """Read the answer of `lane_news.lua`; None where it is nobody's turn, or another one's."""
+    if not reply:
+        return None
+    now, ready, lane = reply
+    fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
+    return LaneNews(_parse_lane(fields, int(now)), int(ready))
+
+
 def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     def number(name: str) -> int:
         return int(float(fields.get(name, 0)))
@@ -510,13 +538,14 @@ def _parse_speed(fields: dict[str, str]) -> Speed | None:
     return Speed(accepted, delivered, int(float(fields["speed_at"])))
 
 
-def _parse_audited(fields: dict[str, str]) -> Audited | None:
+def _parse_audited(fields: dict[str, str]) -> Accounts | None:
     if "audit_at" not in fields:
         return None
-    return Audited(
+    return Accounts(
         at_ms=int(fields["audit_at"]),
         difference=int(fields["audit_difference"]),
         broken=int(fields["audit_broken"]),
+        miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
     )

@@ -53,6 +53,7 @@ ATTEMPTS: dict[Move, Callable[[Workbench, Held], object]] = {
     Move.RESEND: lambda bench, _: bench.replay(CALL),
     Move.EDIT: lambda bench, _: bench.edit(CALL),
     Move.REPLAY: lambda bench, _: bench.replay(CALL),
+    Move.SET_ASIDE: lambda bench, _: bench.set_aside(CALL),
     Move.DISCARD: lambda bench, _: bench.discard(CALL),
     Move.RESTORE: lambda bench, _: bench.restore(CALL),
     Move.EXPIRE: _expire,

@@ -120,6 +120,9 @@ class Workbench:
         seen = found.packed if found else b""
         return self.run(operations.unedit(call_id, expires_ms=expires_ms, seen=seen, detail=WHO))
 
+    def set_aside(self, *call_ids: str) -> list[str]:
+        return self.run(operations.set_aside(call_ids, detail=WHO))
+
     def discard(self, *call_ids: str) -> list[str]:
         return self.run(operations.discard(call_ids, detail=WHO))
 

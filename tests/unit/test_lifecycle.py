@@ -31,6 +31,8 @@ def test_every_move_is_in_the_table() -> None:
         (State.WAITING, Move.PROMOTE, State.READY),
         (State.DEAD, Move.EDIT, State.DEAD),
         (State.DEAD, Move.REPLAY, State.READY),
+        (State.READY, Move.SET_ASIDE, State.DEAD),
+        (State.WAITING, Move.SET_ASIDE, State.DEAD),
         (State.DEAD, Move.DISCARD, State.DISCARDED),
         (State.DISCARDED, Move.RESTORE, State.DEAD),
         (State.DELIVERED, Move.REVISE, State.READY),

@@ -112,15 +112,10 @@ def _expiring(kept: Retention, now_ms: int) -> str:
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
-    audited = snapshot.audited
-    if snapshot.balanced and (audited is None or audited.holds):
+    accounts = snapshot.accounts
+    if accounts.holds:
         return None
-    broken, difference = (audited.broken, audited.difference) if audited else (0, 0)
-    return Message(
-        "The accounts do not hold: not every report is in exactly one place.",
-        f"The last audit found {broken} broken calls and a difference of {difference}. --repair puts back what can be.",
-        "roark-ingest audit",
-    )
+    return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
 
 
 def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:

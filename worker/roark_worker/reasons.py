@@ -382,6 +382,16 @@ REASONS: tuple[Reason, ...] = (
         "Look in the workers' logs (out of memory? killed?), then replay it alone.",
         _REPLAY,
     ),
+    Reason(
+        ("set_aside",),
+        Judged.UNTRIED,
+        Side.PERSON,
+        "A person set the report aside.",
+        Replay.HELPS,
+        "the reason for setting it aside is gone",
+        "Replay it when the reason for that is gone, or discard it.",
+        _REPLAY,
+    ),
 )
 
 OTHER = Reason(

@@ -76,10 +76,10 @@ def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
             detail = _detail(packed)
-            said = _in_words(_cause(held, reason, detail))
+            said = in_words(_cause(held, reason, detail))
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Release(held, hold_reason) if hold_reason:
-            said = f"The lane is on hold. {_in_words(explain_hold(hold_reason, 'roark'))}"
+            said = f"The lane is on hold. {in_words(explain_hold(hold_reason, 'roark'))}"
             return _attempt("task-retried", held, _Detail(), at, result=said, exception=said)
         case Release():
             return ()
@@ -93,7 +93,7 @@ def started(held: Held, at: float, *, revision: bool) -> ReportEvent:
 
 def poisoned(call_id: CallId, at: float) -> ReportEvent:
     """Return what Flower is told of a report that was given up `at` this time because its workers died with it."""
-    said = _in_words(explain("poison", call_id=call_id))
+    said = in_words(explain("poison", call_id=call_id))
     facts = {"received": at, "timestamp": at, "result": said, "exception": said}
     return ReportEvent("task-failed", _row(call_id, revision=False) | facts)
 
@@ -129,5 +129,6 @@ def _cause(held: Held, reason: str, detail: _Detail) -> Explanation:
     return explain(reason, call_id=held.call_id, status=detail.status, last=detail.reason, parameter=field)
 
 
-def _in_words(why: Explanation) -> str:
+def in_words(why: Explanation) -> str:
+    """Return an explanation in the words of a row: what it is, what to do, and what to type."""
     return f"{why.what} {why.todo} Next: {why.command}"

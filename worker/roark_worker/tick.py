@@ -52,6 +52,7 @@ class Tick:
         give_up: Callable[[], None],
         tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
         note_setup: Callable[[], None] = lambda: None,
+        show_lane: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -61,6 +62,7 @@ class Tick:
         self._give_up = give_up
         self._tell_poisoned = tell_poisoned
         self._note_setup = note_setup
+        self._show_lane = show_lane
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
@@ -99,6 +101,7 @@ class Tick:
         """
         self._promote()
         self._note_setup()
+        self._show_lane()
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False

@@ -1,19 +1,39 @@
-"""`roark-ingest dlq discard` and `restore`: put dead letters aside, bring them back. Replays are in `replay.py`."""
+"""`roark-ingest set-aside`, `dlq discard` and `restore`: take reports out of the way. Replays are in `replay.py`."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roark_ops.cli.filtering import filtered, require_one_choice
-from roark_ops.cli.options import AllDead, As, AsJson, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.moved import tell
+from roark_ops.cli.options import AllDead, As, AsJson, CallIds, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.running import confirm, say
-from roark_ops.cli.unconfirmed import tell
 from roark_ops.cli.words import counted, span
 
 if TYPE_CHECKING:
     from roark_ops.finding import Filter
 
 AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
+
+
+def set_aside(
+    call_ids: CallIds,
+    *,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)],
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make dead letters of reports that are ready or waiting, so that they are not uploaded.
+
+    Report and history are kept; who did it and why stands in them and in the log. `dlq replay` sends such a report
+    after all, `dlq edit` and `dlq discard` work as for any dead letter.
+    """
+    from roark_ops.access import Access
+    from roark_ops.dead_letters import DeadLetters
+
+    with Access.from_env() as access:
+        moved = DeadLetters(access.ledger, by=actor(by)).set_aside(call_ids, reason)
+    tell(moved, "set aside", as_json=as_json)
 
 
 @filtered

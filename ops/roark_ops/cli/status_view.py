@@ -176,22 +176,27 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:
-    if (found := snapshot.audited) is None:
+    if (last := snapshot.audited) is None:
         return None
+    found = snapshot.accounts
     return {
-        "at": iso(found.at_ms),
+        "at": iso(last.at_ms),
         "holds": found.holds,
         "difference": found.difference,
         "broken": found.broken,
-        "seconds": round(found.took_ms / 1000, 3),
+        "miscounted": list(found.miscounted),
+        "seconds": round(last.took_ms / 1000, 3),
     }
 
 
 def _audit(snapshot: Snapshot) -> str:
-    if (found := snapshot.audited) is None:
-        return "not yet; the workers do it now and then"
-    verdict = "every report accounted for" if found.holds else f"{counted(found.broken, 'call')} BROKEN"
-    return f"{verdict}, {ago(found.at_ms, snapshot.now_ms)}"
+    found, last = snapshot.accounts, snapshot.audited
+    when = (
+        f"(last audit {ago(last.at_ms, snapshot.now_ms)})"
+        if last
+        else "(no audit yet; the workers do it by themselves)"
+    )
+    return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 
 def _lane(snapshot: Snapshot) -> str:

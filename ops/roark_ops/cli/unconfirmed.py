@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roark_ops.cli.moved import tell
 from roark_ops.cli.options import As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
-from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.running import USAGE, confirm, fail, say
 from roark_ops.cli.words import counted, shown
 
 if TYPE_CHECKING:
     from roark_ops.access import Access
-    from roark_ops.dead_letters import Moved
 
 All = Annotated[bool, typer.Option("--all", help="All that are unconfirmed at this moment.")]
 List = Annotated[bool, typer.Option("--list", help="Print their call ids, the oldest first, and change nothing.")]
@@ -56,26 +56,6 @@ def _list(ids: Sequence[str], *, as_json: bool) -> None:
             print_line(shown(call_id))
     if not as_json:
         say(f"{counted(len(ids), 'call')} unconfirmed. roark-ingest why CALL_ID says what Roark answered.")
-
-
-def tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
-    """Print what became of calls; end with 1 where one was not what was wanted."""
-    if as_json:
-        for one in moved:
-            print_json({"call_id": one.call_id, "result": one.result})
-    else:
-        print_line(f"{counted(sum(one.result == wanted for one in moved), 'report')} {wanted}.")
-    others = [one for one in moved if one.result != wanted]
-    for one in others:
-        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {_why_not(one.result)}.")
-    if others:
-        raise typer.Exit(FAILED)
-
-
-def _why_not(result: str) -> str:
-    if result == "delivered":
-        return "it is delivered, and not unconfirmed"
-    return "it was never seen" if result == "unknown" else f"it is {result}"
 
 
 def replay_unconfirmed(

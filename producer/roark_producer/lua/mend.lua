@@ -6,7 +6,8 @@
 --   also:selected, also:sent   the replay job does without the call, or takes note of how it ended
 --   no-payload      the report can never be uploaded: it becomes a dead letter that says so, or, unconfirmed, is a
 --                   delivered one like any other
---   no-record       a call without a record is taken out of its place; a payload that is left is kept
+--   no-record       a call without a record is taken out of its place; a payload that is left is kept. One that was
+--                   delivered counts as forgotten
 --
 -- ARGV  1 now   then the call ids
 -- Returns for each id `mended`, or `sound` where nothing was wrong.
@@ -39,6 +40,11 @@ local function mend(id)
   if named == KEY.unconfirmed then
     local lost = redis.call('HEXISTS', KEY.payloads, id) == 0 and confirm(id, record, 'dropped', '{}')
     return lost and 'mended' or result
+  end
+  if record.state == 'unknown' then
+    local listed = redis.call('LREM', KEY.delivered, 0, id)
+    count('forgotten', listed)
+    if listed > 0 then result = 'mended' end
   end
   if not named then
     local left_over = redis.call('HEXISTS', KEY.payloads, id) == 0 and redis.call('HDEL', KEY.originals, id) == 1
