@@ -40,13 +40,14 @@ from roark_producer.records import DeadLetter, Entry
 from roark_worker.explain import Explanation, explain
 
 _MOVED_AT_ONCE = 500
+_MOST_UNCONFIRMED = 100_000
 EVERYTHING = Filter()
 _Words = Operation[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of one call: `replayed`, `set aside`, … `restored`, or the state it is in instead, or `unknown`."""
+    """What became of one call: `replayed`, `set aside`, … `confirmed`, or the state it is in instead, or `unknown`."""
 
     call_id: str
     result: str
@@ -201,7 +202,10 @@ class DeadLetters:
         return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
 
     def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
-        """Send dead letters again at once, with their tries counted anew; `Replays` sends many bit by bit."""
+        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
+
+        `Replays` sends many dead letters bit by bit.
+        """
         moved = self._move(operations.replay, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
@@ -268,8 +272,19 @@ class DeadLetters:
         return self._move(operations.set_aside, call_ids, reason)
 
     def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever)."""
+        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever).
+
+        Of unconfirmed deliveries the report is dropped, and nothing brings that back.
+        """
         return self._move(operations.discard, call_ids, reason)
+
+    def confirm(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Take unconfirmed deliveries for good: the calls are at Roark, and their reports are dropped."""
+        return self._move(operations.confirm, call_ids, reason)
+
+    def unconfirmed(self) -> Sequence[str]:
+        """Return the calls that Roark took without naming them and nobody has confirmed, the oldest first."""
+        return self._ledger.run(operations.unconfirmed(most=_MOST_UNCONFIRMED))
 
     def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Bring discarded reports back to the dead letters."""

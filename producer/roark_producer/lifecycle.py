@@ -20,6 +20,10 @@ after a delivery, by `replace` after anything else.
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
 
+A delivery in which Roark did not name the call is *unconfirmed*: delivered all the same, with its payload kept.
+`confirm` ends that (Roark named it later, or a person or retention decided so) and changes no state; `resend` makes
+such a report ready again.
+
 `set_aside` is a person's: a report that waits becomes a dead letter by hand.
 
 `expire` is retention's: off unless somebody set it, announced before it acts, counted and told in the logbook. Of an
@@ -61,6 +65,8 @@ class Move(StrEnum):
     POISON = "poison"
     PROMOTE = "promote"
     REVISE = "revise"
+    CONFIRM = "confirm"
+    RESEND = "resend"
     EDIT = "edit"
     REPLAY = "replay"
     SET_ASIDE = "set_aside"
@@ -92,6 +98,9 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.POISON: {State.UPLOADING: State.DEAD},
         Move.PROMOTE: {State.WAITING: State.READY},
         Move.REVISE: {State.DELIVERED: State.READY},
+        # Both of an unconfirmed delivery only.
+        Move.CONFIRM: {State.DELIVERED: State.DELIVERED},
+        Move.RESEND: {State.DELIVERED: State.READY},
         Move.EDIT: {State.DEAD: State.DEAD},
         Move.REPLAY: {State.DEAD: State.READY},
         Move.SET_ASIDE: {State.READY: State.DEAD, State.WAITING: State.DEAD},

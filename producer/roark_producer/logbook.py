@@ -31,6 +31,7 @@ class Action(StrEnum):
     REPLAY_CANCEL = "replay-cancel"
     SET_ASIDE = "set-aside"
     DISCARD = "discard"
+    CONFIRM = "confirm"
     RESTORE = "restore"
     EDIT = "edit"
     ERASE = "erase"

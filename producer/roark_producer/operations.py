@@ -177,7 +177,7 @@ class Signal(IntEnum):
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
-    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say.
+    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say: then it is unconfirmed.
 
     `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.
     """
@@ -324,7 +324,7 @@ def resume(*, by: str, reason: str = "") -> Operation[bool]:
 
 
 def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Send dead letters again; return `replayed` or the state each call is in instead."""
+    """Send dead letters and unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
     return Operation("replay", (detail, *call_ids), _parse_words)
 
 
@@ -352,8 +352,18 @@ def set_aside(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]
 
 
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Put dead letters aside; return `discarded` or the state each call is in instead."""
+    """Put dead letters aside, drop the payloads of unconfirmed deliveries; return `discarded` or the state instead."""
     return Operation("discard", (detail, *call_ids), _parse_words)
+
+
+def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
+    return Operation("confirm", (detail, *call_ids), _parse_words)
+
+
+def unconfirmed(*, most: int) -> Operation[list[str]]:
+    """The ids of unconfirmed deliveries, the oldest first."""
+    return Operation("unconfirmed", (most,), _parse_words)
 
 
 def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
@@ -371,7 +381,10 @@ class Expired:
 
 
 def expire(*, state: str, window_ms: int, notice_ms: int, most: int) -> Operation[Expired]:
-    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago."""
+    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago.
+
+    Of what has been `unconfirmed` for so long the payload is dropped.
+    """
     args = (state, window_ms, notice_ms, most, doer("retention", f"{state} for too long", window_ms=window_ms))
     return Operation("expire", args, lambda reply: Expired(*map(int, reply)))
 
@@ -455,9 +468,11 @@ def setups() -> Operation[list[Setup]]:
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
-def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[bool]:
-    """Keep what cannot be used; return whether it is new."""
-    return Operation("reject", (digest, meta, packed, most), bool)
+def reject(
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+) -> Operation[bool]:
+    """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
+    return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
 
 
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:

@@ -5,7 +5,7 @@ The formats are written down in `lua/_ledger.lua` and in the headers of `look.lu
 
 from dataclasses import dataclass, replace
 from dataclasses import field as field_
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -25,6 +25,9 @@ _STATES = {
 SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 
+UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
+"""Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
+
 _ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
 _STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
 _BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
@@ -32,6 +35,7 @@ _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
+_BIN_IS_FILLING = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Entry:
     has_newer: bool
     has_revision: bool
     original: bytes = field_(default=b"", repr=False)
+    unconfirmed_ms: int = 0
+    """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,11 @@ class DeadLetter:
             if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
                 return None
         return None
+
+    @property
+    def state(self) -> str:
+        """The state as it is shown: that of the record, but for deliveries that are unconfirmed."""
+        return UNCONFIRMED if self.place == UNCONFIRMED else self.record.state.value
 
     @property
     def next_ms(self) -> int:
@@ -217,16 +228,43 @@ class Replays:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long reports stay `dead` or `discarded`, by the setting that the workers last had.
+    """How long reports stay `dead`, `discarded` or `unconfirmed`, by the setting that the workers last had.
 
     `expiring` is how many go within the notice; the first of them does not before `next_ms` (Unix ms, 0 without one).
     """
 
-    state: State
+    state: State | Literal["unconfirmed"]
     window_ms: int
     notice_ms: int
     expiring: int
     next_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+
+    `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
+    """
+
+    entries: int
+    bytes: int
+    spare_entries: int
+    spare_bytes: int
+    most: int
+    most_bytes: int
+
+    @property
+    def fill(self) -> float:
+        """How much of it is taken by what exists nowhere else, 0 to 1."""
+        by_entries = (self.entries - self.spare_entries) / self.most if self.most else 0.0
+        by_bytes = (self.bytes - self.spare_bytes) / self.most_bytes if self.most_bytes else 0.0
+        return max(by_entries, by_bytes)
+
+    @property
+    def filling(self) -> bool:
+        """Whether somebody should empty it, before it gives up what exists nowhere else."""
+        return self.fill >= _BIN_IS_FILLING
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +295,19 @@ class Snapshot:
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
 
+    unnamed_share: float = 0.0
+    """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Delivered reports that Roark did not name and nobody has confirmed; their payloads are kept."""
+        return self.queues.get(UNCONFIRMED, 0)
+
+    @property
+    def confirmed(self) -> int:
+        """All other delivered reports."""
+        return self.states[State.DELIVERED] - self.unconfirmed
+
     @property
     def past_due_seconds(self) -> float:
         """For how long the most overdue report could have been on its way to Roark and was not; 0: none is.
@@ -276,6 +327,12 @@ class Snapshot:
         lane = self.lane
         backlog = self.states[State.READY] + self.states[State.UPLOADING]
         return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
+
+    @property
+    def bin(self) -> Bin:
+        """How full the rejected bin is."""
+        names = ("entries", "bytes", "spare_entries", "spare_bytes", "most", "most_bytes")
+        return Bin(*(self.total(f"bin_{name}") for name in names))
 
     @property
     def audio_ended(self) -> int:
@@ -358,7 +415,7 @@ def parse_history(text: bytes) -> tuple[Event, ...]:
 
 def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     """Read the answer of `look.lua`; None for a call that was never seen."""
-    now, record, erased, score, history, packed, beside, revision, original = reply
+    now, record, erased, score, history, packed, beside, revision, original, *more = reply
     if not record and erased == 0:
         return None
     return Entry(
@@ -372,6 +429,7 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
         has_newer=bool(beside),
         has_revision=bool(revision),
         original=original,
+        unconfirmed_ms=int(float(more[0])) if more else 0,
     )
 
 
@@ -430,14 +488,19 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         revisions_kept=revisions,
         rejected_kept=rejected,
         logbook_lines=logged,
-        retention=tuple(Retention(State(state.decode()), *map(int, numbers)) for state, *numbers in retention),
+        retention=tuple(Retention(_kept_state(state), *map(int, numbers)) for state, *numbers in retention),
         alerts=tuple(parse_alerts(alerts)),
         audited=_parse_audited(lane_fields),
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
+        unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
     )
+
+
+def _kept_state(state: bytes) -> State | Literal["unconfirmed"]:
+    return UNCONFIRMED if state == b"unconfirmed" else State(state.decode())
 
 
 def parse_lane_news(reply: list[Any]) -> LaneNews | None:

@@ -34,13 +34,15 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.fixture
 def one_of_each(line: CommandLine) -> CommandLine:
     """One call in each state, named by it."""
-    for name in ("waiting", "delivered", "dead", "discarded", "uploading", "ready"):
+    for name in ("waiting", "delivered", "unconfirmed", "dead", "discarded", "uploading", "ready"):
         line.accept(f"c-{name}")
         match name:
             case "waiting":
                 line.defer("c-waiting", message="busy")
             case "delivered":
                 line.deliver("c-delivered", "roark-1")
+            case "unconfirmed":
+                line.deliver("c-unconfirmed")
             case "dead" | "discarded":
                 line.bury(f"c-{name}")
             case "uploading":
@@ -55,14 +57,14 @@ def ids(line: CommandLine, *options: str) -> list[str]:
 
 class TestList:
     @pytest.mark.parametrize("state", list(PLACES))
-    def test_each_state_has_its_own(self, one_of_each: CommandLine, state: State) -> None:
+    def test_each_state_has_its_own(self, one_of_each: CommandLine, state: str) -> None:
         assert ids(one_of_each, "--state", state) == [f"c-{state}"]
         assert f"1 report {state}." in one_of_each.run("list", "--state", state).stdout
 
     def test_without_a_state_it_shows_all_that_is_neither_delivered_nor_discarded(
         self, one_of_each: CommandLine
     ) -> None:
-        assert ids(one_of_each) == ["c-ready", "c-uploading", "c-waiting", "c-dead"]
+        assert ids(one_of_each) == ["c-ready", "c-uploading", "c-waiting", "c-unconfirmed", "c-dead"]
         assert ids(one_of_each, "--state", "dead", "--state", "ready") == ["c-ready", "c-dead"]
 
     def test_it_says_since_when_why_and_when_it_is_tried_next(self, one_of_each: CommandLine) -> None:
@@ -175,7 +177,7 @@ def take(ledger: Ledger, number: int) -> list[Held]:
 
 
 def deliver(ledger: Ledger, *held: Held) -> None:
-    ledger.run(operations.deliver([Deliver(one, "", b"{}") for one in held], keep_payloads=False))
+    ledger.run(operations.deliver([Deliver(one, "roark-1", b"{}") for one in held], keep_payloads=False))
 
 
 class TestPagesOfWhatMoves:

@@ -55,6 +55,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         snapshot(),
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
+    AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
 }
 

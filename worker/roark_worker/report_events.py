@@ -51,6 +51,7 @@ class _Detail(msgspec.Struct):
     reason: str = ""
     parameter: str = ""
     already_there: bool = False
+    unconfirmed: bool = False
     revision: bool = False
 
 
@@ -117,6 +118,8 @@ def _detail(packed: bytes) -> _Detail:
 
 def _delivered(detail: _Detail, roark_call_id: str) -> str:
     what = "Roark had it already" if detail.already_there else "delivered"
+    if detail.unconfirmed:
+        what = f"{what}, unconfirmed (Roark did not name the call)"
     named = f"; Roark's id {roark_call_id}" if roark_call_id else ""
     return f"{what} on attempt {detail.attempt}: {detail.status} in {detail.ms} ms{named}"
 

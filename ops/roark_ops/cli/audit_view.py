@@ -16,6 +16,7 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
                 "holds": found.holds,
                 "accepted": accepted,
                 "states": {state.value: number for state, number in states.items()},
+                "receipts": {"confirmed": verdict.snapshot.confirmed, "unconfirmed": verdict.snapshot.unconfirmed},
                 "difference": found.difference,
                 "looked_at": found.looked_at,
                 "broken": [
@@ -29,6 +30,8 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
         return
     terms = " + ".join(f"{number} {state}" for state, number in states.items())
     print_line(f"{accepted} accepted {'=' if not found.difference else '≠'} {terms}")
+    if unconfirmed := verdict.snapshot.unconfirmed:
+        print_line(f"{unconfirmed} of the delivered are unconfirmed: Roark did not name the call.")
     print_line(f"{counted(found.looked_at, 'place')} looked at in {span(found.took_ms / 1000)}.")
     for one in verdict.broken[:_MOST_SHOWN]:
         print_line(f"call {shown(one.call_id)} is {one.state}: {', '.join(one.faults)}")

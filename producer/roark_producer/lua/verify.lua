@@ -6,14 +6,15 @@
 -- Returns for each id that is not in order { call id, state, fault … }; a fault is
 --   nowhere      the record names a place in which the call does not stand
 --   also:PLACE   the call stands in another place as well
+--   also:unconfirmed   the call is among the unconfirmed and is not delivered
 --   no-record    the call stands in a place, or on the list of the delivered, and has no record
 --   original     what a person edited is gone, and what was sent is still kept beside it
 --   also:selected, also:sent   a replay job is to send what is no dead letter, or waits for what has ended
---   no-payload   the report still has to be uploaded, or may be, and its payload is gone
+--   no-payload   the report still has to be uploaded, or may be, and its payload is gone; or it is unconfirmed
 
 local PLACES = {
   fresh = KEY.fresh, retry = KEY.retry, replay = KEY.replay, uploading = KEY.uploading,
-  waiting = KEY.waiting, dead = KEY.dead, discarded = KEY.discarded,
+  waiting = KEY.waiting, dead = KEY.dead, discarded = KEY.discarded, unconfirmed = KEY.unconfirmed,
 }
 local UNDER_WAY = { ready = true, uploading = true, waiting = true }
 local broken = {}
@@ -21,6 +22,7 @@ for i = 3, #ARGV do
   local id = ARGV[i]
   local record = read(id)
   local named = record.state ~= 'unknown' and place(record) or nil
+  if record.state == 'delivered' and redis.call('ZSCORE', KEY.unconfirmed, id) then named = KEY.unconfirmed end
   local faults = {}
   for name, key in pairs(PLACES) do
     local stands = redis.call('ZSCORE', key, id)
