@@ -84,6 +84,8 @@ class Keys:
     """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
     silent: str
     """ZSET call id by end of its audio links (ms): reports not delivered whose links ended since they were accepted."""
+    crew: str
+    """HASH worker's name → `heard JSON`: how each worker that lives is set up (see `lua/note_crew.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -125,6 +127,7 @@ class Keys:
             unconfirmed=base + "unconfirmed",
             rejected_spare=base + "rejected:spare",
             silent=base + "silent",
+            crew=base + "crew",
         )
 
     def in_order(self) -> tuple[str, ...]:

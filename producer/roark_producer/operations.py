@@ -463,6 +463,24 @@ def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
     return Operation("note_setup", (facts, int(started), most), bool)
 
 
+_CREW_PATIENCE_MS = 60_000
+
+
+def note_crew(worker: str, facts: bytes) -> Operation[int]:
+    """Keep how a worker that lives is set up; it says so again every few seconds."""
+    return Operation("note_crew", (worker, facts, _CREW_PATIENCE_MS), int)
+
+
+def crew() -> Operation[dict[str, Setup]]:
+    """How the workers that live are set up, by their names."""
+
+    def parse(reply: list[bytes]) -> dict[str, Setup]:
+        named = zip(reply[::2], reply[1::2], strict=True)
+        return {name.decode(): parse_setup(b"0 0 0 " + facts) for name, facts in named}
+
+    return Operation("crew", (_CREW_PATIENCE_MS,), parse)
+
+
 def setups() -> Operation[list[Setup]]:
     """How the workers were set up, the oldest first."""
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])

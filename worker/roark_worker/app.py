@@ -173,7 +173,9 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             is_draining=lambda: engine.is_draining,
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
-            note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            note_setup=SetupNotes(
+                ledger, Token.of(worker_settings()), worker_settings(), ingest_settings(), worker=_worker_name
+            ).look,
             show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()

@@ -12,6 +12,7 @@ from roark_producer.webhook.gate import gate_for
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"
+_NOT_ROARKS = frozenset({400, 407, 421, 426, 511})
 
 
 def check_token(settings: WorkerSettings) -> Check:
@@ -23,15 +24,19 @@ def check_token(settings: WorkerSettings) -> Check:
     return ok("token", "ROARK_API_BEARER_TOKEN is set")
 
 
-def check_reach(settings: WorkerSettings) -> Check:
-    """Ask Roark whether it is there, without the token."""
+def check_reach(settings: WorkerSettings, *, of_workers: bool = False) -> Check:
+    """Ask Roark whether it is there, without the token. Only what the workers use keeps reports from Roark."""
     mend = "Check ROARK_BASE_URL, name resolution, firewall and proxy."
+    wrong = fail if of_workers else warn
     try:
         status = status_of(settings.roark_base_url + _HEALTH_PATH, settings)
     except OSError as error:
-        return warn("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
+        return wrong("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
     if status >= 500:
         return warn("roark", f"{settings.roark_base_url} answers {status}", "Wait: reports do, too.")
+    if status in _NOT_ROARKS or 300 <= status < 400:
+        found = f"{settings.roark_base_url} answers {status} to a plain question, as Roark does not"
+        return wrong("roark", found, f"{mend} http where https is meant, a redirect and a proxy answer like this.")
     at = "" if status == 200 else f" at {_HEALTH_PATH}"
     return ok("roark", f"{settings.roark_base_url} answers ({status}{at})")
 
