@@ -110,7 +110,7 @@ def _retention(snapshot: Snapshot) -> Message | None:
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
     rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
     states = {kept.state for kept in expiring}
-    command = "roark-ingest dlq confirm --list" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
     if states == {State.DISCARDED}:
         command += " --discarded"
     return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
@@ -149,7 +149,7 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
         f"{snapshot.unconfirmed} unconfirmed.",
         f"{why.what} Their reports are kept. {why.todo}",
-        "roark-ingest dlq confirm --list",
+        "roark-ingest list --state unconfirmed",
     )
 
 
