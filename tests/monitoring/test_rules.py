@@ -52,6 +52,7 @@ def healthy() -> Series:
         "ledger_up": 1, "past_due_seconds": 0.2, "audit_broken_calls": 0, "audit_difference_reports": 0,
         "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0, "tick_age_seconds": 5,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
+        "rejected_fill_ratio": 0.1,
     }.items():  # fmt: skip
         series |= of_ledger(f"roark_ingest_{name}", "", still(value))
     series |= of_ledger("roark_ingest_redis_memory_short_in_seconds", "", FOR_EVER)
@@ -190,6 +191,10 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         answered("unauthorized", 70) | answered("accepted", 0), ("RoarkIngestWebhookUnauthorized",),
     ),
     "a stranger knocks": (answered("unauthorized", 5), NOTHING),
+    "the bin at 85 %": (
+        of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.85)), ("RoarkIngestRejectedBinFilling",),
+    ),
+    "the bin at 75 %": (of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.75)), NOTHING),
     "unusable reports": (event("rejected", 2), ("RoarkIngestReportsRejected",)),
     "calls in two places": (of_ledger("roark_ingest_audit_broken_calls", "", still(3)), ("RoarkIngestAuditBroken",)),
     "reports lost by the last audit": (

@@ -55,6 +55,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
+    AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
 }
 
 

@@ -247,6 +247,7 @@ def test_what_is_no_report_is_kept_with_words(body: bytes, said: str, webhook: W
     [
         b'{"message":{"type":"assistant.thinking","call":{"id":"y1"}}}',
         b'{"message":{"type":"turn-taken","timestamp":1790000000000}}',
+        b'{"message":{"type":"turn-taken"}}',
         b'{"type":"assistant.thinking","call":{"id":"y2"}}',
     ],
 )
