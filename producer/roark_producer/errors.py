@@ -2,7 +2,8 @@
 
     IngestError
     ├── ConfigurationError        a setting is missing, contradictory or unsafe
-    │   └── BrokenPromise         the Redis server cannot keep the durability that was asked for
+    │   ├── BrokenPromise         the Redis server cannot keep the durability that was asked for
+    │   └── UnfitServer           the Redis server cannot do our work: cluster mode, too old, a permission is missing
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
     │   ├── UnknownMessage        it is a message of Vapi's, of a type that this version does not know
     │   └── TooLarge              it is larger than allowed
@@ -26,6 +27,10 @@ class ConfigurationError(IngestError):
 
 class BrokenPromise(ConfigurationError):
     """The Redis server cannot keep the durability that was asked for."""
+
+
+class UnfitServer(ConfigurationError):
+    """The Redis server cannot do our work whatever is promised: cluster mode, too old, a permission is missing."""
 
 
 class InvalidReport(IngestError):

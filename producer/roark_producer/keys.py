@@ -40,7 +40,7 @@ class Keys:
     discarded: str
     """ZSET call id by time of discarding (ms)."""
     delivered: str
-    """LIST of call ids, oldest delivery first: the order in which their records are forgotten."""
+    """LIST of call ids, oldest delivery first: the order in which their records are forgotten, confirmed ones only."""
     erased: str
     """SET of keyed hashes of the erased calls' ids (see `tombstones.py`)."""
     counters: str
@@ -78,6 +78,8 @@ class Keys:
     """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
+    unconfirmed: str
+    """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
     rejected_spare: str
     """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
 
@@ -118,6 +120,7 @@ class Keys:
             fading=base + "fading",
             alerts=base + "alerts",
             spools=base + "spools",
+            unconfirmed=base + "unconfirmed",
             rejected_spare=base + "rejected:spare",
         )
 

@@ -55,6 +55,16 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
     queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
     yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
+    yield _gauge(
+        "unconfirmed_reports",
+        "Delivered reports in whose answer Roark did not name the call; their payloads are kept",
+        snapshot.unconfirmed,
+    )
+    yield _gauge(
+        "unconfirmed_share",
+        "Share of the latest two hundred or so deliveries in whose answer Roark did not name the call",
+        snapshot.unnamed_share,
+    )
     happened = CounterMetricFamily(
         "roark_ingest_events",
         "What happened to reports and to the lane, counted by the ledger since it was made",
@@ -149,8 +159,9 @@ def _memory(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _audit(snapshot: Snapshot) -> Iterator[Metric]:
-    unaccounted = snapshot.total("accepted") - sum(snapshot.states.values())
-    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", unaccounted)
+    accounts = snapshot.accounts
+    yield _gauge("audit_holds", "1 while every report is accounted for, in exactly one place", int(accounts.holds))
+    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
     audited = snapshot.audited
     yield _gauge(
         "audit_age_seconds",

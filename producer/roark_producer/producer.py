@@ -150,7 +150,7 @@ class Producer:
         client = connect(url)
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
-        wake_ups = WakeUps(secret_text(settings.broker_url) or url)
+        wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
         return cls(
             ledger,
             settings,

@@ -23,6 +23,7 @@ from roark_producer.errors import ConfigurationError
 from roark_producer.ledger import DEFAULT_PREFIX
 from roark_producer.operations import REJECTED_BYTES
 from roark_producer.properties import PropertyRules, Scalar
+from roark_producer.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
 
 SHORTEST_PART = 16
 """Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""
@@ -147,6 +148,16 @@ class IngestSettings(FromEnvironment):
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
 
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _readable_url(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value and (url := value.get_secret_value()):
+                parse_redis_url(url, "")
+        except ConfigurationError as error:
+            raise ValueError(str(error).strip()) from None
+        return value
+
     @field_validator("properties_from_query", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -160,6 +171,11 @@ class IngestSettings(FromEnvironment):
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
         return value
+
+    @property
+    def broker_setting(self) -> str:
+        """The variable that names the broker."""
+        return BROKER_SETTING if self.broker_url else REDIS_SETTING
 
     @property
     def spool_folder(self) -> Path:

@@ -39,11 +39,11 @@ def judge_lane(snapshot: Snapshot) -> Check:
 
 
 def judge_accounts(snapshot: Snapshot) -> Check:
-    """Say whether every accepted report is in a state."""
+    """Say whether every accepted report is in exactly one place: by number at this moment, else by the last audit."""
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
-    if snapshot.balanced:
+    if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
-    return fail("accounts", f"{accepted} accepted, but {present} in all states", "Find which: roark-ingest audit")
+    return fail("accounts", snapshot.accounts.in_words, f"Find which: {snapshot.accounts.command}")
 
 
 def judge_bin(snapshot: Snapshot) -> Check:
