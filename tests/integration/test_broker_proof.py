@@ -66,9 +66,9 @@ def test_a_command_that_the_brokers_user_may_not_run_is_named(server: Server, co
 
 @pytest.mark.parametrize(("rules", "named"), [(("-evalsha",), "+evalsha"), (("resetkeys",), "keys")])
 def test_so_it_is_for_the_ledger(server: Server, rules: tuple[str, ...], named: str, prefix: str) -> None:
-    with user(server, *EVERYTHING, *rules) as url, connect(url) as client:
-        with pytest.raises(UnfitServer, match=f"does not grant our user .*{named.strip('+')}.*ROARK_INGEST_REDIS_URL"):
-            prove_ledger(Ledger(client, prefix=prefix))
+    words = f"does not grant our user .*{named.strip('+')}.*ROARK_INGEST_REDIS_URL"
+    with user(server, *EVERYTHING, *rules) as url, connect(url) as client, pytest.raises(UnfitServer, match=words):
+        prove_ledger(Ledger(client, prefix=prefix))
 
 
 def test_without_channels_wake_ups_go_and_it_is_told(server: Server) -> None:
