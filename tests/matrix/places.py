@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import redis
@@ -69,8 +70,19 @@ def with_users(kind: str, ledger: list[str], broker: list[str], **settings: str)
         at = f"{quote(ODD, safe='')}@127.0.0.1:{server.port}/0"
         allowed = settings.pop("refused", "")
         yield {REDIS: f"redis://ledger:{at}", BROKER: f"redis://broker:{at}", **settings}
-        refused = {(entry["username"], entry["object"]) for entry in admin.acl_log()}
-        assert {pair for pair in refused if not re.fullmatch(allowed, pair[1])} == set()
+        entries = admin.execute_command("ACL", "LOG")  # type: ignore[no-untyped-call] # redis-py's own
+        facts = [dict(zip(map(_text, entry[::2]), entry[1::2], strict=True)) for entry in map(_flat, entries)]
+        refused = {(_text(fact["username"]), _text(fact["object"])) for fact in facts}
+        wrong = sorted(pair for pair in refused if not re.fullmatch(allowed, pair[1]))
+        assert not wrong, f"the ACL lacks what was tried: {wrong}"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _flat(entry: Any) -> list[Any]:
+    return [part for pair in entry.items() for part in pair] if isinstance(entry, dict) else list(entry)
 
 
 @contextlib.contextmanager

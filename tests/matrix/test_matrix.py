@@ -95,10 +95,11 @@ def operate(line: CommandLine) -> None:
         ["dlq", "list", "--json"],
         ["dlq", "groups", "--json"],
         ["dlq", "show", "dead-1", "--json"],
-        ["dlq", "edit", "dead-1", "--set", "analysis.successEvaluation=true", "--yes"],
+        ["dlq", "edit", "dead-1", "--set", "transcript=mended", "--yes"],
         ["dlq", "discard", "dead-2", "--yes"],
         ["dlq", "restore", "dead-2"],
         ["dlq", "export", str(line.folder / "dead.ndjson")],
+        ["dlq", "replay", "dead-3", "--yes"],
         ["replay", "list", "--json"],
         ["rejected", "list", "--json"],
         ["log", "list", "--json"],
@@ -137,7 +138,7 @@ def deliver(line: CommandLine, road: Pipeline, *, silent: bool) -> None:
     def delivered() -> int:
         return int(line.run("status", "--json").document["states"]["delivered"])
 
-    wait_until(lambda: delivered() == 45, f"45 are delivered; the worker says:\n{worker.log}")
+    wait_until(lambda: delivered() == 46, f"all are delivered; the worker says:\n{worker.log}")
     before = connections(line)
     quiet = time.monotonic() + 3
     wait_until(lambda: time.monotonic() > quiet, "some seconds pass")
