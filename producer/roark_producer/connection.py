@@ -112,7 +112,7 @@ def sentinel_arguments(place: RedisPlace) -> dict[str, Any]:
 def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return redis-py's arguments for TLS, none without it.
 
-    Raises ConfigurationError when a file that is named cannot be read: redis-py would call that a lost connection.
+    Raises ConfigurationError when a file that is named cannot be used: redis-py would call that a lost connection.
     """
     if tls is None:
         return {}
@@ -123,6 +123,19 @@ def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str,
             raise ConfigurationError(
                 f"{place.setting}: {name} names {tls[name]}, which cannot be read: {error.strerror}"
             ) from None
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        if authority := tls.get("ssl_ca_certs"):
+            context.load_verify_locations(cafile=authority)
+        if certificate := tls.get("ssl_certfile"):
+            context.load_cert_chain(certificate, tls.get("ssl_keyfile"), tls.get("ssl_password", ""))
+    except ssl.SSLError:
+        raise ConfigurationError(
+            f"{place.setting}: ssl_ca_certs must name a PEM file of certificates, ssl_certfile and ssl_keyfile a "
+            "certificate and its key, with ssl_password where that has one"
+        ) from None
     return {"ssl": True, "ssl_cert_reqs": "required", **tls}
 
 
