@@ -142,7 +142,7 @@ class Ledger:
     def scan_places(self, page: int) -> Iterator[list[str]]:
         """Yield the calls that stand in any place, or in a replay job, by pages of about `page`; see `scan_records`."""
         keys = self.calls.keys
-        for place in (*keys.places(), keys.replay_selected, keys.replay_sent):
+        for place in (*keys.places(), keys.replay_selected, keys.replay_sent, keys.unconfirmed):
             cursor: Any = None
             found: Any
             while cursor != 0:
@@ -150,6 +150,16 @@ class Ledger:
                     cursor, found = self.client.zscan(place, cursor or 0, count=page)
                 if found:
                     yield [bytes(call_id).decode() for call_id, _ in found]
+
+    def scan_delivered(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls on the list of the delivered, the latest first, by pages; without what comes meanwhile."""
+        with translated_errors():
+            left = int(self.client.llen(self.calls.keys.delivered))
+        while left > 0:
+            with translated_errors():
+                found: Any = self.client.lrange(self.calls.keys.delivered, max(0, left - page), left - 1)
+            yield [bytes(call_id).decode() for call_id in found]
+            left -= page
 
     def packed_page(self, key: str, *, cursor: int, page: int) -> tuple[int, dict[str, bytes]]:
         """Return about `page` fields of a hash of packed reports, and the cursor behind them: 0 behind the last.

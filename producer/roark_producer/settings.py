@@ -127,7 +127,10 @@ class IngestSettings(FromEnvironment):
         64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
     )
     max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
-    rejected_max: int = Field(10_000, ge=1, description="unusable reports kept, oldest given up first")
+    rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
+    rejected_max_bytes: int = Field(
+        64_000_000, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
+    )
     properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="webhook query parameters taken as properties, comma-separated"

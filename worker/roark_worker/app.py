@@ -44,6 +44,7 @@ from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.lane_row import LaneRow
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
@@ -173,6 +174,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
             note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
@@ -265,7 +267,8 @@ def _make_app() -> Celery:
 app = _make_app()
 
 
-@app.task(name=DELIVER_TASK)  # type: ignore[untyped-decorator] # Celery has no types
+# Flower shows reports, and counts them: a drain is no event, what it did is in the log.
+@app.task(name=DELIVER_TASK, send_events=False)  # type: ignore[untyped-decorator] # Celery has no types
 def deliver() -> str:
     """Deliver ready reports until none is left or the time budget is used up; return what was done."""
     summary = engine.drain()

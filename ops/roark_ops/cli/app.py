@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay, unconfirmed
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
 from roark_ops.cli.erase import erase
 from roark_ops.cli.explain import explain
 from roark_ops.cli.lane import hold, resume
+from roark_ops.cli.list import list_
 from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
 from roark_ops.cli.running import Commands
@@ -95,6 +96,15 @@ _add(app, sandbox, "roark-ingest sandbox --fail 503:0.2", "roark-ingest sandbox 
 _add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", panel=_RUN)
 
 _add(app, status, "roark-ingest status --watch", "roark-ingest status --json | jq .states.dead", panel=_LOOK)
+_add(
+    app,
+    list_,
+    "roark-ingest list --state waiting --died-of 'http_5*'",
+    "roark-ingest list --state ready --state waiting --audio-ends-within 10min",
+    "roark-ingest list --state delivered --audio ended --csv",
+    name="list",
+    panel=_LOOK,
+)
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
 _add(
@@ -124,6 +134,7 @@ _add(
 )
 _add(app, hold, 'roark-ingest hold --reason "Roark maintenance until 4 pm"', panel=_ACT)
 _add(app, resume, panel=_ACT)
+_add(app, dlq_moves.set_aside, "roark-ingest set-aside CALL_ID --reason 'test call, ticket 4711'", panel=_ACT)
 _add(
     app,
     erase,
@@ -169,6 +180,13 @@ _add(
     dlq_moves.discard,
     "roark-ingest dlq discard CALL_ID --yes",
     "roark-ingest dlq discard --group 3f9a --reason 'test calls, ticket 4711'",
+)
+_add(
+    letters,
+    unconfirmed.confirm_,
+    "roark-ingest dlq confirm --list",
+    "roark-ingest dlq confirm CALL_ID --reason 'seen at Roark'",
+    name="confirm",
 )
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")
 _add(

@@ -82,6 +82,7 @@ def _examine_pipeline(access: Access) -> Iterator[Check]:
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    yield pipeline.judge_bin(snapshot)
 
 
 def _examine_workers(access: Access, snapshot: Snapshot) -> Check:

@@ -163,7 +163,7 @@ def _spooling(ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCom
     if not webhook.spool:
         return None
     spool = Spool(ingest.spool_folder, most_bytes=webhook.spool_max_bytes)
-    return Spooling(spool, commit, Intake(ingest), rejected_max=ingest.rejected_max)
+    return Spooling(spool, commit, Intake(ingest))
 
 
 class _Server(uvicorn.Server):
