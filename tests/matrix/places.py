@@ -26,7 +26,7 @@ Settings = dict[str, str]
 
 def acl_of_page(name: str) -> list[str]:
     """Return the least rules that the page on servers has for `ledger` or `broker`."""
-    found = re.search(rf"^```acl {name}\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^```acl_{name}\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert found
     return found[1].split()
 
