@@ -23,6 +23,7 @@ _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
     "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
     "-- needs _jobs.lua": ("_jobs.lua",),
+    "-- needs _suspects.lua": ("_suspects.lua",),
 }
 
 
