@@ -41,10 +41,11 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
             "visibility_timeout": 300,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 10,
+            "socket_timeout": 5,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
-            "health_check_interval": 25,
+            # A BRPOP that hangs is given up after twice this and a second.
+            "health_check_interval": 3,
             "client_name": "roark-ingest-celery",
             **transport,
         },
