@@ -243,6 +243,15 @@ _RULES = (
         _REPLAY,
     ),
     _Rule(
+        "too_large_here",
+        "The report needs more memory than a worker process may take here. It was not uploaded.",
+        Side.PIPELINE,
+        Replay.AFTER_MENDING,
+        "a worker process has room for it",
+        "Give the workers' container more memory, or set ROARK_INGEST_PROCESSES lower, then replay it.",
+        _REPLAY,
+    ),
+    _Rule(
         "damaged|payload_lost",
         "What was stored of the report is gone or cannot be read any more.",
         Side.PIPELINE,

@@ -87,6 +87,8 @@ def _last_words(attempt: Attempt, over: str = "") -> bytes:
     detail = _facts(attempt)
     if over:
         detail["over"] = over
+    if getattr(attempt.verdict, "reason", "") == "too_large_here":
+        return msgspec.json.encode(detail)
     with contextlib.suppress(DamagedPayload):
         if assistant := assistant_of(unpack(attempt.claimed.packed).payload):
             detail["assistant"] = assistant
