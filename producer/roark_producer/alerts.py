@@ -27,6 +27,7 @@ class AlertKind(StrEnum):
     AUDIT_BROKEN = "audit_broken"
     SPOOL_IN_USE = "spool_in_use"
     MEMORY_SHORT = "memory_short"
+    FALLING_BEHIND = "falling_behind"
 
 
 @dataclass(frozen=True, slots=True)
