@@ -15,6 +15,7 @@
 --             was_begun, was_odd, was_from, closed_at, usual_n, usual_odd,
 --             calm, busy, look_n, look_log                         see _level.lua
 --   speed     speed_at, accepted, delivered, accepted_ps, delivered_ps       see _rate.lua
+--   receipts  unnamed                                            share of late deliveries that Roark did not name
 --   others    listening_until, turn, late_turn, last_claim, resumed, at (of the last change)
 --   not here  memory_at, memory_used, memory_most, memory_rate, memory_short: see accept.lua
 --             audit_by, audit_heard, audit_at, audit_…: see audit_turn.lua   promoted_at, rewinding: see promote.lua
@@ -33,7 +34,7 @@ local FIELD = {
   odd = NUMBER, begun = NUMBER, top = NUMBER, top_threshold = NUMBER, was_begun = NUMBER, was_odd = NUMBER,
   usual_n = NUMBER, usual_odd = NUMBER,
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
-  accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
+  unnamed = NUMBER, accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
 }
 
 local lane, lane_was = {}, {}
