@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     MEMORY_SHORT = "memory_short"
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
+    FALLING_BEHIND = "falling_behind"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
 _ENDED = "roark-ingest list --audio ended"
+_LATE_SECONDS, _LONG_SECONDS = 120, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
+        AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -171,6 +173,26 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
         "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
         "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
+    )
+
+
+def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane, late = snapshot.lane, snapshot.past_due_seconds
+    coming = snapshot.forecast
+    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+        return None
+    # A breaker that stays open has an alert of its own; one that opens again and again has none.
+    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+        return None
+    why = (
+        f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
+    )
+    return Message(
+        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"{snapshot.states[State.READY]} are ready.",
+        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
+        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        "roark-ingest status",
     )
 
 
