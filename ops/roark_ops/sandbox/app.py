@@ -33,6 +33,7 @@ from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.service import Service, is_authorised
 from roark_ops.sandbox.traffic import Traffic
 from roark_ops.sandbox.upload import REPORT, Refusal, Upload, read_upload
+from roark_ops.sandbox.vapi import Vapi
 
 
 def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette:
@@ -47,6 +48,7 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
             Route("/health", service.health),
             Route("/v1/me", service.me),
             *Control(behaviour, memory, traffic).routes(),
+            *Vapi(options, clock).routes(),
         ],
         exception_handlers={HTTPException: _no_such_route},
     )
