@@ -31,6 +31,7 @@ _EVENTS = {
     "unedited": "what was sent was brought back",
     "discarded": "put aside",
     "restored": "brought back to the dead letters",
+    "backfilled": "its report never came: made from Vapi's list of calls",
 }
 
 

@@ -77,6 +77,10 @@ class Keys:
     """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
+    missing: str
+    """ZSET call id by its end (ms): calls that Vapi lists and whose report never came."""
+    removed: str
+    """ZSET call id by time (ms): what retention removed lately, so that it is not taken for missing."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -115,6 +119,8 @@ class Keys:
             fading=base + "fading",
             alerts=base + "alerts",
             spools=base + "spools",
+            missing=base + "missing",
+            removed=base + "removed",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -220,6 +220,27 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How the comparison with Vapi's list of calls stands. Times are Unix ms, 0 for never.
+
+    Workers that have Vapi's key ask for a turn all the time: `asked_ms` is the last time, `first_ms` the first one.
+    `tried_ms` is when the last pass ended, `at_ms` the last one that read all, and `error` why the last one did not.
+    `result` has its figures.
+    """
+
+    first_ms: int
+    asked_ms: int
+    every_ms: int
+    at_ms: int
+    tried_ms: int
+    watermark_ms: int
+    missing: int
+    error: str
+    running: bool
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -245,6 +266,8 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+    reconciled: Reconciled | None = None
+    """None: no worker ever had Vapi's key, and nobody compared by hand."""
 
     @property
     def past_due_seconds(self) -> float:
@@ -413,6 +436,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
+        reconciled=_parse_reconciled(lane_fields),
     )
 
 
@@ -461,6 +485,26 @@ def _parse_audited(fields: dict[str, str]) -> Audited | None:
         broken=int(fields["audit_broken"]),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
+    )
+
+
+def _parse_reconciled(fields: dict[str, str]) -> Reconciled | None:
+    def number(name: str) -> int:
+        return int(fields.get(f"reconcile_{name}", 0))
+
+    if not {"reconcile_first", "reconcile_missing"} & fields.keys():
+        return None
+    return Reconciled(
+        first_ms=number("first"),
+        asked_ms=number("asked"),
+        every_ms=number("every"),
+        at_ms=number("at"),
+        tried_ms=number("tried"),
+        watermark_ms=number("watermark"),
+        missing=number("missing"),
+        error=fields.get("reconcile_error", ""),
+        running="reconcile_by" in fields,
+        result=msgspec.json.decode(fields.get("reconcile_result", "{}")),
     )
 
 

@@ -12,7 +12,7 @@
 -- Returns { removed, announced, first (ms) }: how many were removed, how many were announced just now, and when the
 -- first of those goes at the earliest, 0 where none was.
 
-local LAPSE = 3600000
+local LAPSE, KNOWN_MS = 3600000, 60 * 86400000
 
 local state, window, notice = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local queue = KEY[state]
@@ -44,10 +44,12 @@ if cleared_to then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', last, 'LIMIT', 0, ARGV[5])) do
     if move(id, read(id), 'expire') then
       drop(id)
+      redis.call('ZADD', KEY.removed, now, id)
       gone[#gone + 1] = id
     end
   end
 end
+redis.call('ZREMRANGEBYSCORE', KEY.removed, '-inf', now - KNOWN_MS)
 count('expired', #gone)
 count('expired_' .. state, #gone)
 if #gone > 0 then log_deed('retention', ARGV[6], #gone, gone) end
