@@ -40,6 +40,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))
+    if snapshot.reconciled and (missing := snapshot.reconciled.missing):
+        calls = "1 call has" if missing == 1 else f"{missing} calls have"
+        found.append(Todo(f"{calls} ended at Vapi, and no report came.", "roark-ingest reconcile --since 14d"))
     found += [
         Todo(notice, "roark-ingest dlq list" + (" --discarded" if kept.state is State.DISCARDED else ""))
         for kept in snapshot.retention

@@ -28,6 +28,8 @@ _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
+_RECONCILE_WANTED_MS = 600_000
+_RECONCILE_LATE_MS = 7_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,12 @@ class Reconciled:
     error: str
     running: bool
     result: dict[str, Any]
+
+    def late_ms(self, now_ms: int) -> int:
+        """For how long nothing was read whole though workers are there to do it, once that is no chance; else 0."""
+        quiet_ms = now_ms - (self.at_ms or self.first_ms)
+        is_wanted = self.first_ms > 0 and now_ms - self.asked_ms < _RECONCILE_WANTED_MS
+        return quiet_ms if is_wanted and quiet_ms > max(_RECONCILE_LATE_MS, 4 * self.every_ms) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,23 @@ def test_missing_calls_are_named_and_end_with_3(line: CommandLine, vapi: httpx.C
     assert line.snapshot().reconciled
 
 
+def test_status_tells_of_missing_calls_and_that_there_is_something_to_do(line: CommandLine, vapi: httpx.Client) -> None:
+    assert "no worker has VAPI_API_KEY" in line.run("status").stdout
+    put(vapi, "missing-1", "missing-2")
+    reconcile(line, vapi)
+
+    told, document = line.run("status"), line.run("status", "--json")
+
+    assert (told.exit_code, document.exit_code) == (3, 3)
+    assert "2 calls MISSING" in told.stdout
+    assert "Next: roark-ingest reconcile" in told.stdout
+    assert document.document["reconcile"]["missing"] == 2
+    metrics = line.run("metrics").stdout
+    assert "roark_ingest_vapi_calls_missing 2.0" in metrics
+    reconcile(line, vapi, "--backfill")
+    assert line.run("status", "--json").document["reconcile"]["missing"] == 0
+
+
 def test_with_backfill_they_are_brought_in_and_the_logbook_says_by_whom(line: CommandLine, vapi: httpx.Client) -> None:
     put(vapi, "missing")
 
