@@ -138,7 +138,11 @@ class Vapi:
         assistant = request.query_params.get("assistantId")
         found: list[dict[str, object]] = []
         first = bisect_left(self._order, (self._oldest_ms(), ""))
-        for _, call_id in reversed(self._order[first:]):
+        # From the newest down; what was created later than the window need not be looked at.
+        query = request.query_params
+        uppers = [_ms(name, query[name]) + 1 for name in ("createdAtLt", "createdAtLe") if name in query]
+        last = bisect_left(self._order, (min(uppers), "")) if uppers else len(self._order)
+        for _, call_id in reversed(self._order[first:last]):
             if len(found) == limit:
                 break
             call = self._things[call_id]
