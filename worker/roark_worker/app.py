@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,7 @@ from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.fresh_audio import FreshAudio
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.reconciling import Reconciler
 from roark_worker.roark import Roark, Token
@@ -143,7 +145,15 @@ def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
     roark = Roark(settings, Token.of(settings))
-    return Delivery(ledger, roark, settings, events=event_sender(), counts=counts(), traces=traces())
+    return Delivery(
+        ledger,
+        roark,
+        settings,
+        events=event_sender(),
+        counts=counts(),
+        traces=traces(),
+        fresh_audio=FreshAudio.wanted(vapi_settings(), lambda: time.time() * 1000),
+    )
 
 
 engine = Engine(_make_delivery)

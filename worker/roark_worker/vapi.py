@@ -18,7 +18,7 @@ from typing import Self
 from urllib.parse import quote
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from roark_producer.errors import IngestError
 from roark_producer.unsecret import elements
@@ -29,6 +29,7 @@ GAP_SECONDS = 0.5
 _TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_RETRY_AFTER = 1.0, 30.0, 300.0
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 60.0
+_SOON_SECONDS = 10.0
 _EU = "https://api.eu.vapi.ai"
 
 
@@ -67,15 +68,8 @@ class Vapi:
         self._clock = clock
         self._free_at = clock()
         self.requests = 0
-        self._client = httpx.Client(
-            headers={
-                "authorization": f"Bearer {settings.require_key().get_secret_value()}",
-                "accept": "application/json",
-                "user-agent": "roark-ingest",
-            },
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            transport=transport,
-        )
+        timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+        self._client = httpx.Client(headers=_headers(settings), timeout=timeout, transport=transport)
         self._retrying = Retrying(
             retry=retry_if_exception_type(_Passing),
             stop=stop_after_attempt(_TRIES),
@@ -121,24 +115,12 @@ class Vapi:
             answer = self._client.get(self._base_url + path, params=query)
         except httpx.RequestError as error:
             # The chain ends here: an error of httpx may quote the header with the key in it.
-            failed = VapiFailed("unreachable", f"{self._base_url} cannot be reached ({type(error).__name__})")
-            raise _Passing(failed) from None
+            raise _Passing(_unreachable(self._base_url, error)) from None
         if answer.is_success:
             return answer.content
         if answer.status_code == httpx.codes.NOT_FOUND and query is None:
             return None
-        raise self._failure(answer)
-
-    def _failure(self, answer: httpx.Response) -> Exception:
-        status = answer.status_code
-        if status in {401, 403}:
-            other = "" if self._base_url == _EU else f" For the EU VAPI_BASE_URL is {_EU}."
-            return VapiFailed("key", f"Vapi refused the key ({status}). VAPI_API_KEY must be the private key.{other}")
-        retry_after = retry_after_seconds(answer.headers, datetime.now(UTC)) or 0.0
-        if status in {408, 425, 429}:
-            return _Passing(VapiFailed("busy", f"Vapi kept answering {status}: too many requests"), retry_after)
-        failed = VapiFailed("status", f"Vapi answered {status}")
-        return _Passing(failed, retry_after) if status >= 500 else failed
+        raise _failure(self._base_url, answer)
 
     def _rest(self, seconds: float) -> None:
         self._sleep(seconds)
@@ -160,6 +142,69 @@ class Vapi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class AsyncVapi:
+    """Fetches single calls for asyncio callers, a few at once; what passes is tried twice again, and soon."""
+
+    def __init__(self, settings: VapiSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._base_url = settings.vapi_base_url
+        self._client = httpx.AsyncClient(headers=_headers(settings), timeout=_SOON_SECONDS, transport=transport)
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_Passing), stop=stop_after_attempt(3), wait=_short_wait, reraise=True
+        )
+
+    async def call(self, call_id: str) -> bytes | None:
+        """Return one call as it is now; None where there is none. Raises VapiFailed."""
+        try:
+            return await self._retrying(self._get_once, f"/call/{quote(call_id, safe='')}")
+        except _Passing as passing:
+            raise passing.failed from None
+
+    async def _get_once(self, path: str) -> bytes | None:
+        try:
+            answer = await self._client.get(self._base_url + path)
+        except httpx.RequestError as error:
+            raise _Passing(_unreachable(self._base_url, error)) from None
+        if answer.is_success:
+            return answer.content
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        raise _failure(self._base_url, answer)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _headers(settings: VapiSettings) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {settings.require_key().get_secret_value()}",
+        "accept": "application/json",
+        "user-agent": "roark-ingest",
+    }
+
+
+def _unreachable(base_url: str, error: httpx.RequestError) -> VapiFailed:
+    return VapiFailed("unreachable", f"{base_url} cannot be reached ({type(error).__name__})")
+
+
+def _failure(base_url: str, answer: httpx.Response) -> Exception:
+    status = answer.status_code
+    if status in {401, 403}:
+        other = "" if base_url == _EU else f" For the EU VAPI_BASE_URL is {_EU}."
+        return VapiFailed("key", f"Vapi refused the key ({status}). VAPI_API_KEY must be the private key.{other}")
+    retry_after = retry_after_seconds(answer.headers, datetime.now(UTC)) or 0.0
+    if status in {408, 425, 429}:
+        return _Passing(VapiFailed("busy", f"Vapi kept answering {status}: too many requests"), retry_after)
+    failed = VapiFailed("status", f"Vapi answered {status}")
+    return _Passing(failed, retry_after) if status >= 500 else failed
+
+
+def _short_wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, _Passing) else 0.0
+    return min(max(asked, random.uniform(0.2, 1.0)), _SOON_SECONDS)  # noqa: S311 no secret
 
 
 def _wait(state: RetryCallState) -> float:

@@ -1,6 +1,7 @@
 #!lua
 -- Stores reports that were made from Vapi's list of calls, and only those of calls that the ledger does not know. They
--- stand in the replay queue, which takes a share of the claims while live reports wait.
+-- stand in the replay queue, which takes a share of the claims while live reports wait, and never go ahead of it for
+-- their audio: who can list calls can get fresh links, too.
 --
 -- ARGV  1 now   2 history line (JSON): where they are from
 --       then for each report: call id, fingerprint, end of its audio links (ms) or 0, packed report
@@ -23,7 +24,6 @@ local function backfill(id, fingerprint, expires, packed)
   redis.call('HSET', KEY.payloads, id, packed)
   redis.call('HSET', KEY.records, id, format(record))
   redis.call('ZADD', KEY.replay, now, id)
-  if record.expires > now then redis.call('ZADD', KEY.perishable, record.expires, id) end
   redis.call('ZREM', KEY.missing, id)
   tell(id, 'backfilled', ARGV[2])
   count('accepted', 1)
