@@ -256,6 +256,18 @@ class TestAWorker:
         assert (found.error, found.at_ms) == ("too_many", 0)
         assert NOW_MS - 181 * 60_000 < found.watermark_ms <= NOW_MS - 120 * 60_000
 
+    def test_a_first_pass_that_was_broken_off_goes_on_and_does_not_begin_anew(self, bench: Bench) -> None:
+        bench.put(*(call(f"c{n:04}", 120) for n in range(1001)), call("before", 180))
+        bench.worker().once()
+        bench.http.put("/_sandbox/vapi", json={"retention_days": 0.01}).raise_for_status()
+        asked = bench.asked()
+
+        again = bench.worker(reconcile_minutes=0.00001).once()
+
+        assert again
+        assert not again.incomplete
+        assert bench.asked() - asked < 5
+
     def test_with_backfill_on_nothing_stays_missing(self, bench: Bench) -> None:
         bench.put(call("one"), call("two", 3000))
 

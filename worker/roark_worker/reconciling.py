@@ -116,11 +116,13 @@ class Reconciler:
     def _compare(self, stand: Stand, began_ms: int) -> Comparison:
         stretches = plan(stand, self._rules, began_ms)
         found = Comparison(min(stretch.from_ms for stretch in stretches), began_ms - self._rules.settle_ms)
+        # The very first pass reads all that Vapi keeps; broken off, it goes on at the watermark.
+        first = {"full": began_ms} if not stand.watermark_ms else {}
         try:
             with self._make_vapi(self._settings, sleep=self._sleep) as vapi:
                 comparer = self._comparer(vapi)
                 for stretch in stretches:
-                    comparer.compare(stretch, found, done=partial(self._came_to, stretch))
+                    comparer.compare(stretch, found, done=partial(self._came_to, stretch, first))
                 left = comparer.look_again()
         except VapiFailed as failed:
             found.incomplete = str(failed)
@@ -149,10 +151,10 @@ class Reconciler:
         backfill = self._settings.backfill
         return Comparer(ledger, vapi, self._rules, Intake(self._ingest), backfill=backfill, now=self._now)
 
-    def _came_to(self, stretch: Stretch, window: Window) -> None:
+    def _came_to(self, stretch: Stretch, first: dict[str, int], window: Window) -> None:
         match stretch.part:
             case Part.NEW:
-                self._note(stand={"watermark": window.to_ms})
+                self._note(stand={"watermark": window.to_ms} | first)
             case Part.FULL:
                 self._note(stand={"full_next": window.to_ms})
             case Part.AGAIN:
