@@ -109,8 +109,9 @@ def test_of_20_000_calls_the_missing_are_exactly_the_missing_and_come_once() -> 
         everything = {*ids, *long, *failed}
         at_roark = sandbox.calls()
         assert set(at_roark) == everything
-        assert {one["imported"] for one in at_roark.values()} == {1}
         snapshot = line.snapshot()
+        twice_uploaded = sum(one["imported"] - 1 for one in at_roark.values())
+        assert twice_uploaded <= snapshot.total("leases_expired"), "what was in flight when a worker was killed"
         assert snapshot.total("backfilled") == expected
         assert (snapshot.total("accepted"), snapshot.total("duplicates")) == (len(everything), TWICE)
         assert (snapshot.total("replaced"), snapshot.total("revisions")) == (0, 0)
