@@ -28,13 +28,12 @@ from typing import Any
 import msgspec
 
 from roark_producer.errors import InvalidReport
-from roark_producer.report import END_OF_CALL_REPORT
 from roark_producer.slices import members
 from roark_producer.unsecret import is_secret_name, quoted, without_secrets
+from roark_producer.vapi_messages import CALL_TYPES, END_OF_CALL_REPORT
 
 Members = dict[str, bytes]
 
-CALL_TYPES = frozenset({"inboundPhoneCall", "outboundPhoneCall", "webCall", "vapi.websocketCall"})
 # Only a Call has one of these, whatever else Vapi's API hands out with an id and a time: chats, sessions, assistants.
 _ONLY_A_CALL_HAS = (
     *("endedReason", "endedMessage", "phoneCallProvider", "phoneCallTransport", "phoneCallProviderId"),

@@ -37,7 +37,7 @@ def in_state(bench: Workbench, state: str) -> str:
         case "delivered":
             bench.deliver(held, "roark-1")
         case "unconfirmed":
-            bench.deliver(held)
+            bench.deliver(held, "")
         case "waiting":
             bench.defer(held)
         case "dead" | "discarded" | "expired":

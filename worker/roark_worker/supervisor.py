@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
 from roark_producer.ledger import Ledger
 from roark_producer.logs import event
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
@@ -57,12 +58,14 @@ class Supervisor:
         self._stop = threading.Event()
         self._exit_code = 0
         self._restarts = 0
-        self._environment = dict(os.environ)
+        # Celery's own variables would be command-line options of its worker, and are another application's.
+        self._environment = {name: value for name, value in os.environ.items() if name not in ignored_variables()}
 
     def run(self) -> int:
         """Keep the children alive until SIGTERM or SIGINT; return the exit code."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: self._stop.set())
+        tell_ignored_variables()
         with self._metrics():
             while not self._stop.wait(_LOOK_SECONDS):
                 for child in self._children:

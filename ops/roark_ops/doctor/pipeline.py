@@ -39,8 +39,24 @@ def judge_lane(snapshot: Snapshot) -> Check:
 
 
 def judge_accounts(snapshot: Snapshot) -> Check:
-    """Say whether every accepted report is in a state."""
+    """Say whether every accepted report is in exactly one place: by number at this moment, else by the last audit."""
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
-    if snapshot.balanced:
+    if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
-    return fail("accounts", f"{accepted} accepted, but {present} in all states", "Find which: roark-ingest audit")
+    return fail("accounts", snapshot.accounts.in_words, f"Find which: {snapshot.accounts.command}")
+
+
+def judge_bin(snapshot: Snapshot) -> Check:
+    """Say whether the rejected bin has room for what exists nowhere else."""
+    found = snapshot.bin
+    lost = snapshot.total("rejected_overflow")
+    told = f"{snapshot.rejected_kept} entries, {found.bytes / 1e6:.1f} MB, {found.fill:.0%} full"
+    told += f"; {lost} were given up when it was full" if lost else ""
+    if found.filling:
+        return warn(
+            "rejected bin",
+            told,
+            "Retry or discard entries (roark-ingest rejected list), or raise ROARK_INGEST_REJECTED_MAX "
+            "and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        )
+    return ok("rejected bin", told)

@@ -10,7 +10,7 @@ for i = 2, #ARGV do
   local id = ARGV[i]
   local record = read(id)
   local answer = record.state
-  if answer == 'delivered' and record.note == '-' then answer = 'unconfirmed' end
+  if answer == 'delivered' and redis.call('ZSCORE', KEY.unconfirmed, id) then answer = 'unconfirmed' end
   if answer == 'unknown' then
     if is_erased(id, true) then
       answer = 'erased'

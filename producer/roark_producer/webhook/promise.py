@@ -73,7 +73,7 @@ class PromisedLedger:
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 ledger = await self.get()
-                with translated_errors():
+                with translated_errors(ledger.client):
                     await ledger.client.ping()
         except TimeoutError:
             return f"Redis does not answer within {_PING_SECONDS:.0f} s"
