@@ -21,7 +21,7 @@ from roark_producer.calls import report_of
 from roark_producer.errors import InvalidReport
 from roark_producer.ledger import Ledger
 from roark_producer.operations import Acceptable
-from roark_producer.producer import Intake
+from roark_producer.producer import BACKFILLED, Intake
 from roark_producer.slices import members
 from roark_worker.reconcile_rules import Bucket, Listed, ReconcileRules, Stretch, bucket, read_listed
 from roark_worker.vapi import Vapi, VapiFailed
@@ -30,8 +30,6 @@ PAGE, WHOLE_PAGE = 100, 1000
 _FIRST_SPAN_MS, _LONGEST_SPAN_MS, _SHORTEST_SPAN_MS = 3_600_000, 24 * 3_600_000, 1000
 _LOOKED_AT_ONCE = 500
 _FROM_VAPI = b'{"source":"vapi-list"}'
-PROPERTIES = {"ingest_source": "backfill"}
-"""Sent to Roark beside a report that was made from Vapi's list."""
 
 
 @dataclass
@@ -170,7 +168,7 @@ class Comparer:
         assistant = self._named(inside, "assistant", "assistantId", self._vapi.assistant)
         number = self._named(inside, "phoneNumber", "phoneNumberId", self._vapi.phone_number)
         report = report_of(call.body, assistant=assistant, phone_number=number)
-        prepared = self._intake.prepare(report, properties=PROPERTIES)
+        prepared = self._intake.prepare(report, properties=BACKFILLED)
         if not isinstance(prepared, Acceptable):
             raise InvalidReport("type", "is not that of a report")
         return prepared
