@@ -30,6 +30,8 @@ class AlertKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
     FALLING_BEHIND = "falling_behind"
+    CALLS_MISSING = "calls_missing"
+    RECONCILE_STALE = "reconcile_stale"
 
 
 @dataclass(frozen=True, slots=True)

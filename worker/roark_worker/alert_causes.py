@@ -42,6 +42,8 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
         AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
+        AlertKind.CALLS_MISSING: _calls_missing(snapshot),
+        AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -153,6 +155,42 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"{why.what} Their reports are kept. {why.todo}",
         "roark-ingest list --state unconfirmed",
     )
+
+
+def _calls_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not found.missing:
+        return None
+    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    return Message(
+        f"{calls} ended at Vapi, and no report came.",
+        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
+        "as long as Vapi keeps the calls.",
+        "roark-ingest reconcile --since 14d",
+    )
+
+
+def _reconcile_stale(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
+        return None
+    return Message(
+        f"Vapi's list of calls was not read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        "roark-ingest reconcile",
+    )
+
+
+def why_incomplete(error: str) -> str:
+    """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
+    return {
+        "": "No worker has come to an end with it.",
+        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers that there are too many requests.",
+        "unreachable": "Vapi cannot be reached from the workers.",
+        "too_many": "Vapi lists more calls of one second than it gives out at once.",
+        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+    }.get(error, "Vapi answers with errors.")
 
 
 def _memory_short(snapshot: Snapshot) -> Message | None:
