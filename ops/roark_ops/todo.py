@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from roark_ops.cli.words import counted
 from roark_producer.lifecycle import State
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import Retention, Snapshot
 from roark_worker.explain import explain_hold
 
@@ -21,7 +22,8 @@ def todos(snapshot: Snapshot) -> list[Todo]:
 
     An open breaker and a lane that is throttled are not among it: they end by themselves.
     """
-    found = []
+    found = [Todo(f"{loss.words()} {LOSS_TODO}", "roark-ingest audit") for loss in snapshot.losses]
+    found += [Todo(f"{each.words()} {UNREAD_TODO}", "roark-ingest repair spool") for each in snapshot.unread]
     if not snapshot.balanced:
         accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
         what = f"The accounts do not balance: {accepted} accepted, {present} in all states together."

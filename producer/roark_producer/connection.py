@@ -7,6 +7,7 @@ redis-py by itself sends a command again after a lost answer, up to ten times. O
 library: who must not lose an answer asks again on purpose, and knows it.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,27 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from roark_producer.errors import ConfigurationError, LedgerFault, LedgerFull, LedgerUnavailable
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerFault,
+    LedgerFull,
+    LedgerRefuses,
+    LedgerUnavailable,
+)
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _ANSWER_SECONDS = 5.0
@@ -121,18 +136,39 @@ def _sentinel_parts(url: str) -> tuple[list[tuple[str, int]], str, dict[str, Any
     return hosts, master, options
 
 
+# Where a script of ours fails on what it reads, Lua names its line: that is about one call. All else is about Redis.
+_SCRIPT_FAILED = re.compile(r"(?:ERR )?(?:Error running script.*?: @?)?user_script:\d+: |WRONGTYPE")
+_CODE = re.compile(r"[A-Z]{4,}(?= |$)")
+_CODES = {NoPermissionError: "NOPERM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
+_FORBIDDEN_TO_SCRIPT = re.compile(r"ACL failure in script|The user executing the script can't")
+_SCRIPT = re.compile(r"(?: script: (?:on |[0-9a-f]{40}).*)$")
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn redis-py's errors into ours; the message names no argument."""
     try:
         yield
     except OutOfMemoryError as error:
-        raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError) as error:
+        raise LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM") from error
+    except (BusyLoadingError, ReadOnlyError, ResponseError) as error:
+        raise _refusal(error) from error
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise LedgerUnavailable(f"Redis cannot be reached ({type(error).__name__})") from error
     except RedisError as error:
-        if "OOM" in str(error)[:40] or "maxmemory" in str(error):
-            raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-        if str(error).startswith(("LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")):
-            raise LedgerUnavailable(f"Redis does not take commands: {str(error)[:80]}") from error
         raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error
+
+
+def _refusal(error: RedisError) -> LedgerError:
+    # What follows quotes the command's arguments, which may be a report.
+    text = str(error).partition(", with args")[0][:160]
+    if "OOM" in text[:40] or "maxmemory" in text:
+        return LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM")
+    if _SCRIPT_FAILED.match(text):
+        return LedgerFault(f"Redis refused: {text}")
+    said = _CODE.match(text)
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
+    if _FORBIDDEN_TO_SCRIPT.match(text):
+        code = "NOPERM"
+    told = text if said else f"{code} {text}"
+    return LedgerRefuses(f"Redis does not take commands: {_SCRIPT.sub('', told)}", code)

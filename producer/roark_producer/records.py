@@ -12,6 +12,7 @@ import msgspec
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, parse_promises
 
 _STATES = {
     b"r": State.READY,
@@ -245,6 +246,10 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+    losses: tuple[Loss, ...] = ()
+    """What was promised and is not in this ledger, as those that remember it have noted."""
+    unread: tuple[Unread, ...] = ()
+    """What webhooks' spools cannot give back."""
 
     @property
     def past_due_seconds(self) -> float:
@@ -377,7 +382,8 @@ def _parse_dead_letter(row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts = reply
+    now, sizes, counters, lane, facts, replays, retention, alerts, promises = reply
+    _, losses, unread = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -413,6 +419,8 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
+        losses=losses,
+        unread=unread,
     )
 
 

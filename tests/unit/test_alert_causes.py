@@ -6,6 +6,7 @@ import pytest
 
 from roark_producer.alerts import AlertKind, Facts, SpoolNote
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, UnreadFile
 from roark_producer.records import Audited, Lane, Memory, Retention, Snapshot
 from roark_worker.alert_causes import AlertRules, causes
 
@@ -55,6 +56,11 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
+    AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
+    AlertKind.SPOOL_UNREADABLE: (
+        snapshot(unread=(Unread("host:/spool", (UnreadFile("a.damaged", "why", 2),)),)),
+        NOTHING,
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
 from roark_producer.logs import masked_text
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
@@ -35,6 +36,8 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.AUDIT_BROKEN: _audit_broken(snapshot),
         AlertKind.SPOOL_IN_USE: _spool_in_use(snapshot, facts),
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
+        AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
+        AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -140,6 +143,21 @@ def _memory_short(snapshot: Snapshot) -> Message | None:
         "Reports are spooled or refused (503). Give Redis more memory, or let the workers deliver.",
         "roark-ingest doctor",
     )
+
+
+def _ledger_lost(snapshot: Snapshot) -> Message | None:
+    if not snapshot.losses:
+        return None
+    told = " ".join(loss.words() for loss in snapshot.losses)
+    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+
+
+def _spool_unreadable(snapshot: Snapshot) -> Message | None:
+    if not snapshot.unread:
+        return None
+    told = " ".join(each.words() for each in snapshot.unread)
+    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
 
 
 def _span(ms: int) -> str:

@@ -31,7 +31,8 @@ from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_settings
 from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import ConfigurationError, LedgerUnavailable
-from roark_producer.ledger import AsyncLedger, Ledger
+from roark_producer.keeping import Keeper
+from roark_producer.ledger import AfterWrite, AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
@@ -44,6 +45,7 @@ from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
+from roark_worker.remembering import Remembering
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 from roark_worker.setup_notes import SetupNotes
@@ -159,7 +161,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         """Refuse to start on a setting that cannot work; else begin to tick."""
         try:
             ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
-            _check(ledger)
+            after_write = _check(ledger)
         except ConfigurationError as error:
             event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
             sys.exit(EX_CONFIG)
@@ -172,6 +174,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
             note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            remember=_remembering(ledger, after_write).look,
         )
         self.tick.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
@@ -214,15 +217,23 @@ def _start_metrics_page(ledger: Ledger) -> MetricsPage | None:
     return page
 
 
-def _check(ledger: Ledger) -> None:
+def _remembering(ledger: Ledger, after_write: AfterWrite) -> Remembering:
+    settings = ingest_settings()
+    keeper = Keeper.of(settings.data_dir, ledger_url(), settings.prefix, make_folder=True)
+    return Remembering(Ledger(ledger.client, prefix=settings.prefix, after_write=after_write), keeper)
+
+
+def _check(ledger: Ledger) -> AfterWrite:
     worker_settings().require_token()
     traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))
         event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)
+        return kept.after_write
     except LedgerUnavailable as error:
         # Redis may come later; what it cannot promise, the producers refuse.
         event(logger, "redis_away", level=logging.ERROR, error=str(error))
+        return ()
 
 
 class _BrokerConnection(Connection):

@@ -4,6 +4,7 @@
 2. Every record, and every call in every place, page by page: each call is verified by one script in one moment,
    so reports that move meanwhile are not taken for broken ones.
 3. The number of records against the counters, if nothing moved while they were counted.
+4. What is known outside of it: a ledger that was emptied balances, and what a spool cannot give back is in no place.
 
 Redis serves others meanwhile: between pages the audit sleeps, so that it takes no more than a share of the time.
 """
@@ -42,8 +43,9 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether every report is accounted for, in exactly one place."""
-        return self.difference == 0 and not self.broken and not self.notes
+        """Whether every report is accounted for, in exactly one place, and nothing that was promised is missing."""
+        promised = not self.snapshot.losses and not self.snapshot.unread
+        return self.difference == 0 and not self.broken and not self.notes and promised
 
 
 def audit(

@@ -1,6 +1,7 @@
 """How an audit's verdict is shown: the equation with its numbers, and every call that breaks it."""
 
 from roark_ops.cli.output import print_json, print_line
+from roark_ops.cli.promises_view import promises_document, promises_told
 from roark_ops.cli.words import counted, shown, span
 from roark_worker.audit import Verdict
 
@@ -23,6 +24,7 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
                 ],
                 "mended": verdict.mended,
                 "notes": list(verdict.notes),
+                **promises_document(verdict.snapshot),
                 "seconds": round(verdict.seconds, 3),
             }
         )
@@ -36,6 +38,8 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
         print_line(f"… and {len(verdict.broken) - _MOST_SHOWN} more; --json names all.")
     for note in verdict.notes:
         print_line(note)
+    for told in promises_told(verdict.snapshot):
+        print_line(shown(told))
     if verdict.holds:
         print_line("Every report is accounted for, in exactly one place.", style="green")
     elif verdict.broken and not verdict.mended:

@@ -54,6 +54,7 @@ def _examine_server(access: Access) -> Iterator[Check]:
 
 
 def _examine_pipeline(access: Access) -> Iterator[Check]:
+    access.remember()
     snapshot = access.ledger.run(operations.snapshot())
     yield pipeline.judge_workers(answering_workers(access.broker_url, _PING_SECONDS), snapshot)
     yield pipeline.judge_lane(snapshot)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.lifecycle import State
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import Snapshot
 from roark_worker.explain import explain_hold
 
@@ -39,7 +40,9 @@ def judge_lane(snapshot: Snapshot) -> Check:
 
 
 def judge_accounts(snapshot: Snapshot) -> Check:
-    """Say whether every accepted report is in a state."""
+    """Say whether every accepted report is in a state, and nothing that was promised is missing."""
+    if missing := [loss.words() for loss in snapshot.losses] + [each.words() for each in snapshot.unread]:
+        return fail("accounts", " ".join(missing), LOSS_TODO if snapshot.losses else UNREAD_TODO)
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
     if snapshot.balanced:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")

@@ -26,6 +26,7 @@ from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import Kept, inspect, keep
 from roark_producer.errors import LedgerUnavailable
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import AfterWrite, AsyncLedger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import Intake, secret_text
@@ -39,6 +40,7 @@ from roark_producer.webhook.connection import BoundedProtocol
 from roark_producer.webhook.gate import gate_for
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.spool_note import SpoolNote
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
@@ -84,6 +86,7 @@ async def _serve(
             ),
             spooling=parts.spooling,
             traces=traces,
+            note=parts.note,
         )
         address = f"{_address(listener)}{webhook.webhook_path}"
 
@@ -103,6 +106,7 @@ class _Parts:
     commit: GroupCommit
     tally: Tally
     spooling: Spooling | None
+    note: PromiseNote
 
 
 @contextlib.asynccontextmanager
@@ -126,12 +130,15 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
     await ledger.check()
     if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
         raise ledger.error
-    background = [asyncio.create_task(ledger.watch()), asyncio.create_task(tally.run())]
+    note = PromiseNote(ledger, Keeper.of(ingest.data_dir, url, ingest.prefix, make_folder=True), ingest.spool_folder)
+    background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
     if spooling:
+        await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
+        background.append(asyncio.create_task(spooling.keep_proving()))
         background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
     try:
-        yield _Parts(ledger, commit, tally, spooling)
+        yield _Parts(ledger, commit, tally, spooling, note)
     finally:
         for task in background:
             task.cancel()
