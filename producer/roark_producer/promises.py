@@ -50,8 +50,8 @@ LOSS_TODO = (
     "settle it: `roark-ingest repair ledger --accept-loss` ends this alert."
 )
 UNREAD_TODO = (
-    "`roark-ingest repair spool` on that machine names each file and why. What becomes readable is handed in by itself; "
-    "`roark-ingest repair spool --accept-loss` gives up what cannot be saved."
+    "`roark-ingest repair spool` on that machine names each file and why. What becomes readable is handed in by "
+    "itself; `roark-ingest repair spool --accept-loss` gives up what cannot be saved."
 )
 
 

@@ -382,8 +382,8 @@ def _parse_dead_letter(row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts, promises = reply
-    _, losses, unread = parse_promises(promises)
+    now, sizes, counters, lane, facts, replays, retention, alerts, *promises = reply
+    _, losses, unread = parse_promises(promises[0] if promises else ())
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}

@@ -31,7 +31,7 @@ FAULT_OF: dict[str, str] = {
     **dict.fromkeys(("http_500", "http_502", "http_503", "http_504", "http_5xx"), _ROARK),
     **dict.fromkeys(("connect", "network", "transport"), _CONNECTION),
     **dict.fromkeys(("http_401", "http_402", "http_403", "http_404", "http_405", "http_410", "http_3xx"), _US),
-    "damaged": _US,
+    **dict.fromkeys(("damaged", "newer_version"), _US),
     **dict.fromkeys(("http_400", "http_413", "http_415", "http_422", "http_4xx"), _REPORT),
     "other": _ROARK,
 }

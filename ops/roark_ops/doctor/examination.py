@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 from roark_ops.access import Access
 from roark_ops.doctor import here, pipeline, server
-from roark_ops.doctor.check import Check, fail
+from roark_ops.doctor.check import Check, fail, ok
 from roark_producer import operations
 from roark_producer.celery_wiring import answering_workers
 from roark_producer.connection import translated_errors
 from roark_producer.durability import inspect
-from roark_producer.errors import ConfigurationError, LedgerError
+from roark_producer.errors import ConfigurationError, LedgerError, LedgerRefuses
 from roark_producer.settings import WebhookSettings
 from roark_worker.settings import WorkerSettings
 
@@ -51,6 +51,16 @@ def _examine_server(access: Access) -> Iterator[Check]:
         int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0)), int(memory.get("total_system_memory", 0))
     )
     yield server.judge_clock(seconds + microseconds / 1e6 - middle)
+    yield _examine_accepting(access)
+
+
+def _examine_accepting(access: Access) -> Check:
+    # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
+    try:
+        access.ledger.run(operations.accept((), revisions="record", per_wakeup=1))
+    except LedgerRefuses as error:
+        return server.judge_refusal(error)
+    return ok("accepting", "Redis takes reports")
 
 
 def _examine_pipeline(access: Access) -> Iterator[Check]:

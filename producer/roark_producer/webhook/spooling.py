@@ -56,6 +56,7 @@ class Spooling:
         self._last_few: asyncio.Event | None = None
         self._refused: list[Spooled] = []
         self._refused_again = 0.0
+        self._proved = 0.0
         self.trouble = ""
         """Why this machine's disk takes no report now; "" while it does."""
         # Until the first look, nobody knows what an earlier process left here.
@@ -100,6 +101,7 @@ class Spooling:
 
     async def prove(self) -> None:
         """Learn whether the disk takes a report; `trouble` tells. A spool that others filled is one that does not."""
+        self._proved = time.monotonic()
         try:
             await self._on_disk(self._spool.prove)
         except SpoolFull as error:
@@ -110,8 +112,9 @@ class Spooling:
     async def keep_proving(self) -> None:
         """Prove the disk every minute, and sooner while it fails, until cancelled."""
         while True:
-            await asyncio.sleep(_PROVE_AGAIN_SECONDS if self.trouble else _PROVE_SECONDS)
-            await self.prove()
+            await asyncio.sleep(_PROVE_AGAIN_SECONDS)
+            if self.trouble or time.monotonic() - self._proved >= _PROVE_SECONDS:
+                await self.prove()
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
