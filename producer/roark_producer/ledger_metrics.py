@@ -145,6 +145,16 @@ def _memory(snapshot: Snapshot) -> Iterator[Metric]:
 def _audit(snapshot: Snapshot) -> Iterator[Metric]:
     unaccounted = snapshot.total("accepted") - sum(snapshot.states.values())
     yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", unaccounted)
+    yield _gauge(
+        "lost_reports",
+        "Reports that were accepted and are missing since Redis was emptied, exchanged or set back (at most)",
+        sum(loss.most for loss in snapshot.losses),
+    )
+    yield _gauge(
+        "unreadable_spooled_reports",
+        "Reports in webhooks' spools that cannot be handed in (at least)",
+        sum(each.reports for each in snapshot.unread),
+    )
     audited = snapshot.audited
     yield _gauge(
         "audit_age_seconds",

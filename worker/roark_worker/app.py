@@ -3,7 +3,7 @@
     a message roark.deliver arrives        → `deliver` runs one drain on the process's engine
     the drain ends with work left          → it publishes the next wake-up
     the worker starts                      → the ledger's promise is checked, the tick begins
-    SIGTERM                                → nothing more is claimed, uploads end, the rest is given back
+    SIGTERM, SIGHUP                        → nothing more is claimed, uploads end, the rest is given back
 
 The pool is `threads` with one slot: a drain keeps hundreds of uploads in flight by itself, so cores are used
 by processes (`roark-ingest worker`), and further wake-ups stay in the queue for the others.
@@ -304,6 +304,13 @@ def _begin(sender: str, **_: Any) -> None:
 def _be_quiet_about_lost_connections(**_: Any) -> None:
     # Five lines at each of them, about a default that celery_wiring.py sets on purpose.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _drain_on_hangup(**_: Any) -> None:
+    # Celery would start itself anew, and give up what is in flight.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # Celery has no types

@@ -5,8 +5,8 @@
 3. check the durability promise and say in one line how it is kept. A server that cannot keep it ends the start;
    one that cannot be reached does not: the answer is 503 until it is there and was checked;
 4. serve on uvicorn, httptools and uvloop; say where, in one line that other programs wait for;
-5. on SIGTERM or SIGINT: listen no more, finish the requests under way (what takes longer is answered 503), flush
-   the counts, and return.
+5. on SIGTERM, SIGINT or SIGHUP: listen no more, finish the requests under way (what takes longer is answered 503),
+   flush the counts, and return.
 """
 
 import asyncio
@@ -209,6 +209,9 @@ def _ending_as_told() -> Iterator[None]:
     # uvicorn raises the signal again when it is done; a webhook that was told to end has not failed, and has yet
     # to flush its counts.
     before = {each: signal.signal(each, _nothing_more) for each in (signal.SIGTERM, signal.SIGINT)}
+    # A terminal that is closed, or a service manager's reload, must not cut off what is under way; nohup ignores it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     finally:
