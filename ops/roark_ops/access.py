@@ -61,7 +61,7 @@ class Access:
         keeper = Keeper.of(self.settings.data_dir, self.url, self.settings.prefix)
         if keeper.is_known:
             with contextlib.suppress(LedgerError):
-                keeper.note(self.ledger.run(keeper.operation()))
+                keeper.note(self.run_durably(keeper.operation()))
 
     def wake(self, reports: int = 1) -> bool:
         """Publish wake-ups for so many reports that became ready; return whether the broker took them.

@@ -241,7 +241,8 @@ def purge(folder: Path, unwanted: Callable[[Spooled], bool], *, only_look: bool 
     requests = files = busy = unread = 0
     for left_over in folder.glob("*.fresh"):
         left_over.unlink(missing_ok=True)
-    for path in [*_segments(folder), *sorted(folder.glob("*.damaged")), *sorted(folder.glob("*.refused"))]:
+    aside = [path for kind in ("*.damaged", "*.refused", "given-up/*") for path in sorted(folder.glob(kind))]
+    for path in [*_segments(folder), *aside]:
         try:
             file = _locked(path)
         except OSError:

@@ -6,8 +6,9 @@
             line.kill(line.workers[0])
         line.prove()
 
-The proof: every report answered with yes is at the sandbox, byte for byte, by the senders' own list, which is outside of
-the store; the ledger has accepted that many, and misses nothing; its audit holds; no report is there twice beyond those that were in flight at the kills (the sandbox's own de-duplication is switched off).
+The proof: by the senders' own list, which is outside of the store, every report answered with yes is at the sandbox,
+byte for byte; the ledger has accepted that many and misses nothing; its audit holds; no report is there twice beyond
+those that were in flight at the kills (the sandbox's own de-duplication is switched off).
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What happens to the store from outside: it is emptied, it refuses, a spool's file cannot be read. All of it is told."""
+"""What happens to the store from outside: it is emptied, it refuses, a spool's file cannot be read. It is told."""
 
 import httpx
 import pytest
@@ -52,7 +52,7 @@ def test_an_emptied_ledger_is_told_within_seconds_and_fails_the_proof(harm: obje
         (loss,) = line.snapshot().losses
         assert before - 400 <= loss.most <= 400
         assert not audit(line.ledger).holds
-        with pytest.raises(AssertionError, match="lost: |does not know"):
+        with pytest.raises(AssertionError, match=r"lost: |does not know"):
             line.prove(in_the_table=False)
 
 

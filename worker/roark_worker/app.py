@@ -32,7 +32,7 @@ from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import ConfigurationError, LedgerUnavailable
 from roark_producer.keeping import Keeper
-from roark_producer.ledger import AfterWrite, AsyncLedger, Ledger
+from roark_producer.ledger import AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.settings import IngestSettings
@@ -151,6 +151,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
     def __init__(self, worker: Any, **options: Any) -> None:
         self.tick: Tick | None = None
         self.auditor: Auditor | None = None
+        self.remembering: Remembering | None = None
         self.alerter: Alerter | None = None
         self.page: MetricsPage | None = None
         # Before the pool starts: prefork's children count in the same folder.
@@ -161,7 +162,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         """Refuse to start on a setting that cannot work; else begin to tick."""
         try:
             ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
-            after_write = _check(ledger)
+            _check(ledger)
         except ConfigurationError as error:
             event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
             sys.exit(EX_CONFIG)
@@ -174,9 +175,12 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
             note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
-            remember=_remembering(ledger, after_write).look,
         )
         self.tick.start()
+        settings = ingest_settings()
+        keeper = Keeper.of(settings.data_dir, ledger_url(), settings.prefix, make_folder=True)
+        self.remembering = Remembering(ledger, keeper, settings)
+        self.remembering.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
         self.alerter = Alerter(ledger, worker_settings())
@@ -189,6 +193,8 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             self.alerter.stop()
         if self.auditor:
             self.auditor.stop()
+        if self.remembering:
+            self.remembering.stop()
         if self.tick:
             self.tick.stop()
             _stop_engine()
@@ -217,23 +223,15 @@ def _start_metrics_page(ledger: Ledger) -> MetricsPage | None:
     return page
 
 
-def _remembering(ledger: Ledger, after_write: AfterWrite) -> Remembering:
-    settings = ingest_settings()
-    keeper = Keeper.of(settings.data_dir, ledger_url(), settings.prefix, make_folder=True)
-    return Remembering(Ledger(ledger.client, prefix=settings.prefix, after_write=after_write), keeper)
-
-
-def _check(ledger: Ledger) -> AfterWrite:
+def _check(ledger: Ledger) -> None:
     worker_settings().require_token()
     traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))
         event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)
-        return kept.after_write
     except LedgerUnavailable as error:
         # Redis may come later; what it cannot promise, the producers refuse.
         event(logger, "redis_away", level=logging.ERROR, error=str(error))
-        return ()
 
 
 class _BrokerConnection(Connection):

@@ -51,7 +51,6 @@ class Tick:
         give_up: Callable[[], None],
         tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
         note_setup: Callable[[], None] = lambda: None,
-        remember: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -61,7 +60,6 @@ class Tick:
         self._give_up = give_up
         self._tell_poisoned = tell_poisoned
         self._note_setup = note_setup
-        self._remember = remember
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
@@ -100,7 +98,6 @@ class Tick:
         """
         self._promote()
         self._note_setup()
-        self._remember()
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False
