@@ -37,8 +37,10 @@ class Flower:
         tasks = self._client.get("/api/tasks", params={"taskname": "roark.report"}).json()
         return {task["args"]: task for task in tasks.values()}
 
-    def drains(self) -> list[dict[str, Any]]:
-        return list(self._client.get("/api/tasks", params={"taskname": "roark.deliver"}).json().values())
+    def other_rows(self) -> list[dict[str, Any]]:
+        """Whatever is in the task list and is no report."""
+        tasks = self._client.get("/api/tasks").json().values()
+        return [task for task in tasks if task["name"] != "roark.report"]
 
     def states(self) -> Counter[str]:
         """How many reports Flower shows in which state."""

@@ -70,7 +70,7 @@ class Access:
         """
         from roark_producer.celery_wiring import WakeUps
 
-        wake_ups = WakeUps(self.broker_url)
+        wake_ups = WakeUps(self.broker_url, self.settings.broker_setting)
         try:
             needed = min(-(-reports // self.settings.reports_per_wakeup), _MOST_WAKE_UPS)
             return all(wake_ups.publish() for _ in range(needed))

@@ -15,67 +15,42 @@ report's history; doing it twice does no harm, the second time says in which sta
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
 from types import TracebackType
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Self
 
 from roark_ops.changes import changes
 from roark_ops.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.finding import Filter
 from roark_ops.grouping import Group, group
+from roark_ops.pages import LOOKED_AT_ONCE, Cursor, Page, Pages, batches
 from roark_ops.patching import Step
 from roark_ops.portable import Seal, export_line, is_manifest, take_in
 from roark_ops.story import value_of
 from roark_ops.todo import expiring
 from roark_producer import operations
-from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import Move, State, after
 from roark_producer.logbook import Action, doer
 from roark_producer.operations import Operation
-from roark_producer.packing import DamagedPayload, unpack
+from roark_producer.packing import DamagedPayload
 from roark_producer.producer import Producer, Receipt
-from roark_producer.records import DeadLetter, DeadPage, Entry
+from roark_producer.records import DeadLetter, Entry
 from roark_worker.explain import Explanation, explain
 
-_PAGE = 100
 _MOVED_AT_ONCE = 500
-_LOOKED_AT_ONCE = 32
+_MOST_UNCONFIRMED = 100_000
 EVERYTHING = Filter()
-T = TypeVar("T")
 _Words = Operation[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of one call: `replayed`, `discarded`, `restored`, or the state it is in instead, or `unknown`."""
+    """What became of one call: `replayed`, `set aside`, … `confirmed`, or the state it is in instead, or `unknown`."""
 
     call_id: str
     result: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place between two letters, and the moment whose letters are shown. Times are Unix ms by Redis's clock."""
-
-    now_ms: int
-    youngest_ms: int
-    since_ms: int
-    call_id: str
-
-    def __str__(self) -> str:
-        return f"{self.now_ms}.{self.youngest_ms}.{self.since_ms}.{self.call_id}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what `str` made.
-
-        Raises ValueError when it is no cursor.
-        """
-        now_ms, youngest_ms, since_ms, call_id = text.split(".", 3)
-        return cls(int(now_ms), int(youngest_ms), int(since_ms), call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +61,6 @@ class Exported:
     left_out: int
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of the letters that are meant; `following` leads to the next ones, None where there are no more."""
-
-    letters: tuple[DeadLetter, ...]
-    following: Cursor | None
-
-
 class DeadLetters:
     """The dead letters of a ledger. `by` is who acts; `wake` is told how many reports became ready by a replay.
 
@@ -102,6 +69,7 @@ class DeadLetters:
 
     def __init__(self, ledger: Ledger, *, by: str, wake: Callable[[int], object] = lambda _: None) -> None:
         self._ledger = ledger
+        self._pages = Pages(ledger)
         self._by = by
         self._wake = wake
 
@@ -119,8 +87,7 @@ class DeadLetters:
     def groups(self, chosen: Filter = EVERYTHING) -> Sequence[Group]:
         """Return what the dead letters died of, the most frequent first, with what those of a group have in common."""
         setups = self._ledger.run(operations.setups())
-        letters = (letter for letter, _ in self._walk(chosen, State.DEAD, None, in_full=True))
-        return group(letters, changes(setups))
+        return group(self._walk(chosen, State.DEAD, in_full=True), changes(setups))
 
     def explain(self, group: Group) -> Explanation:
         """Return what the letters of a group died of in plain words, with what stands in the field of the example."""
@@ -167,7 +134,7 @@ class DeadLetters:
         return Exported(seal.letters, left_out)
 
     def _lines(self, chosen: Filter, complain: Callable[[str, str], object]) -> Iterator[bytes | None]:
-        for batch in _batches(self.find(chosen), _LOOKED_AT_ONCE):
+        for batch in batches(self.find(chosen), LOOKED_AT_ONCE):
             entries = self.show_all(letter.call_id for letter in batch)
             for letter, entry in zip(batch, entries, strict=True):
                 is_there = entry and entry.record and entry.record.state is State.DEAD
@@ -183,7 +150,7 @@ class DeadLetters:
         May be repeated: what the ledger has is a duplicate. The manifest's line is passed over; `portable.Seal` can
         check it.
         """
-        for batch in _batches((line for line in lines if not is_manifest(line)), _LOOKED_AT_ONCE):
+        for batch in batches((line for line in lines if not is_manifest(line)), LOOKED_AT_ONCE):
             yield from take_in(producer, batch)
 
     def show(self, call_id: str) -> Entry | None:
@@ -192,8 +159,7 @@ class DeadLetters:
 
     def show_all(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
         """Yield what `show` returns for each id, some at a time."""
-        for batch in _batches(call_ids, _LOOKED_AT_ONCE):
-            yield from self._ledger.run_all([operations.look(call_id) for call_id in batch])
+        yield from self._pages.look_at(call_ids)
 
     def freeze(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Sequence[str]:
         """Return the ids of the dead letters (or the discarded) that are meant and there now, oldest first."""
@@ -205,28 +171,21 @@ class DeadLetters:
         Takes constant memory. What dies meanwhile is not among them; what others take out meanwhile may be or not, and
         none is left out or told twice because of that.
         """
-        return (letter for letter, _ in self._walk(chosen, state, None))
+        return self._walk(chosen, state)
 
     def page(
         self,
         chosen: Filter = EVERYTHING,
         *,
         limit: int,
-        behind: "Cursor | None" = None,
+        behind: Cursor | None = None,
         state: State = State.DEAD,
-    ) -> "Page":
+    ) -> Page:
         """Return the first `limit` letters that are meant, behind those of the page whose `following` is given.
 
         Pages are as stable as `find`: they show what was there when the first of them was read.
         """
-        letters: list[DeadLetter] = []
-        cursors: list[Cursor] = []
-        for letter, cursor in self._walk(chosen, state, behind):
-            if len(letters) == limit:
-                return Page(tuple(letters), cursors[-1])
-            letters.append(letter)
-            cursors.append(cursor)
-        return Page(tuple(letters), None)
+        return self._pages.page(chosen, [state], limit=limit, behind=behind)
 
     def retention_notice(self, state: State) -> str:
         """Return what retention is about to remove of a state, in words; "" where that is nothing."""
@@ -239,48 +198,14 @@ class DeadLetters:
         snapshot = self._ledger.run(operations.snapshot())
         return snapshot.now_ms, snapshot.states[state]
 
-    def _walk(
-        self, chosen: Filter, state: State, behind: "Cursor | None", *, in_full: bool = False
-    ) -> Iterator[tuple[DeadLetter, "Cursor"]]:
-        now_ms = behind.now_ms if behind else self._ledger.run(operations.snapshot()).now_ms
-        oldest, youngest = chosen.bounds(now_ms)
-        last = (behind.since_ms, behind.call_id) if behind else None
-        youngest = behind.youngest_ms if behind else youngest
-        more = True
-        while more:
-            page = self._read(state, oldest, youngest, last, properties=in_full or chosen.needs_properties)
-            youngest, more = page.youngest_ms, page.more
-            for letter in self._with_assistants(page.letters, wanted=in_full or chosen.needs_assistant):
-                last = (letter.since_ms, letter.call_id)
-                if chosen.matches(letter, now_ms):
-                    yield letter, Cursor(now_ms, youngest, *last)
-
-    def _read(
-        self, state: State, oldest: int, youngest: int, behind: tuple[int, str] | None, *, properties: bool
-    ) -> DeadPage:
-        return self._ledger.run(
-            operations.dead_page(
-                most=_PAGE,
-                state=state.value,
-                oldest_ms=oldest,
-                youngest_ms=youngest,
-                behind=behind,
-                properties=properties,
-            )
-        )
-
-    def _with_assistants(self, letters: Sequence[DeadLetter], *, wanted: bool) -> Iterator[DeadLetter]:
-        if not wanted:
-            yield from letters
-            return
-        # A worker that dies with a report cannot note whose call it was.
-        unknown = [letter.call_id for letter in letters if not letter.assistant]
-        found = dict(zip(unknown, map(_assistant, self.show_all(unknown)), strict=True))
-        for letter in letters:
-            yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
+    def _walk(self, chosen: Filter, state: State, *, in_full: bool = False) -> Iterator[DeadLetter]:
+        return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
 
     def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
-        """Send dead letters again at once, with their tries counted anew; `Replays` sends many bit by bit."""
+        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
+
+        `Replays` sends many dead letters bit by bit.
+        """
         moved = self._move(operations.replay, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
@@ -295,7 +220,7 @@ class DeadLetters:
         changed meanwhile by somebody else, or is not dead any more, is left alone. With `dry_run` nothing is changed,
         and `edited` means that it would be. Nothing is sent again by it: that is `replay`.
         """
-        for batch in _batches(dict.fromkeys(call_ids), _LOOKED_AT_ONCE):
+        for batch in batches(dict.fromkeys(call_ids), LOOKED_AT_ONCE):
             entries = self._ledger.run_all([operations.look(call_id) for call_id in batch])
             planned = [_planned(call_id, entry, patch) for call_id, entry in zip(batch, entries, strict=True)]
             wanted = [
@@ -342,9 +267,24 @@ class DeadLetters:
         )
         return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
 
+    def set_aside(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Make dead letters of reports that are ready or waiting; `replay` brings them back."""
+        return self._move(operations.set_aside, call_ids, reason)
+
     def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever)."""
+        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever).
+
+        Of unconfirmed deliveries the report is dropped, and nothing brings that back.
+        """
         return self._move(operations.discard, call_ids, reason)
+
+    def confirm(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Take unconfirmed deliveries for good: the calls are at Roark, and their reports are dropped."""
+        return self._move(operations.confirm, call_ids, reason)
+
+    def unconfirmed(self) -> Sequence[str]:
+        """Return the calls that Roark took without naming them and nobody has confirmed, the oldest first."""
+        return self._ledger.run(operations.unconfirmed(most=_MOST_UNCONFIRMED))
 
     def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Bring discarded reports back to the dead letters."""
@@ -358,7 +298,7 @@ class DeadLetters:
     def _move(self, move: Callable[..., _Words], call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         detail = doer(self._by, reason)
         moved = []
-        for batch in _batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
+        for batch in batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
             results = self._ledger.run(move(batch, detail=detail))
             moved += [Moved(call_id, result) for call_id, result in zip(batch, results, strict=True)]
         return moved
@@ -386,16 +326,3 @@ def _planned(call_id: str, entry: Entry | None, patch: Sequence[Step]) -> Edit |
     except CannotEdit as error:
         return Edited(call_id, "unfit", why=str(error))
     return edit if edit.changes else Edited(call_id, "unchanged")
-
-
-def _assistant(entry: Entry | None) -> str:
-    try:
-        return assistant_of(unpack(entry.packed).payload) if entry else ""
-    except DamagedPayload:
-        return ""
-
-
-def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    remaining = iter(things)
-    while batch := list(islice(remaining, size)):
-        yield batch

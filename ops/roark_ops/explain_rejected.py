@@ -27,13 +27,15 @@ class _Rule:
     todo: str
     command: str
 
-    def told(self, entry: str, field: str) -> Explanation:
+    def told(self, entry: str, field: str, problem: str = "") -> Explanation:
+        found = re.fullmatch(self.problem, problem, re.DOTALL)
+        at = found.groupdict().get("at") if found else None
         return Explanation(
-            what=self.what.format(field=field or "FIELD"),
+            what=self.what.format(field=field or "FIELD", at=at or "PLACE"),
             side=self.side,
             replay=self.replay,
             todo=self.todo,
-            command=self.command.format(entry=shlex.quote(entry)),
+            command=self.command.format(entry=shlex.quote(entry), at=shlex.quote(at) if at else "PLACE"),
             condition=self.condition,
             field=field,
         )
@@ -41,8 +43,74 @@ class _Rule:
 
 _RULES = (
     _Rule(
+        ".*",
+        r".*; (?:.*; )?an end-of-call report stands at (?P<at>\S+).*",
+        "a wrapper with a report in it",
+        "It is a wrapper, and an end-of-call report stands in it, at {at}.",
+        Side.VAPI,
+        Replay.USELESS,
+        "the report is handed in from the place where it stands",
+        "Hand it in from there; and have the sender post the report itself.",
+        "roark-ingest rejected retry {entry} --at {at}",
+    ),
+    _Rule(
+        ".*",
+        r".*; .*a Call object of Vapi's API.*",
+        "a Call object",
+        "It is a Call object of Vapi's API, as GET /call returns it, and no end-of-call report.",
+        Side.VAPI,
+        Replay.USELESS,
+        "a report is made of it",
+        "Hand it in again: a report is made of it, if the call's own one has not come.",
+        _RETRY,
+    ),
+    _Rule(
+        "type",
+        r"is none that is known of Vapi's.*; it is no report by its shape",
+        "a new message of Vapi's",
+        "It is a message of Vapi's, of a type that this version does not know; by its shape it is no report.",
+        Side.VAPI,
+        Replay.AFTER_MENDING,
+        "a newer version knows the type",
+        "Look at it. If it is no report, take its type out of the assistant's serverMessages in Vapi.",
+        _SHOW,
+    ),
+    _Rule(
+        "type",
+        r"is not written as Vapi does: .*|is none that is known of Vapi's.*",
+        "type: unknown",
+        "Its type is none of Vapi's, or is written in another way.",
+        Side.VAPI,
+        Replay.AFTER_MENDING,
+        "a newer version knows the type, or the sender is put right",
+        "Look at what came in. If Vapi has given the report another type, a newer version is needed.",
+        _SHOW,
+    ),
+    _Rule(
         "body",
-        r"has \d+ bytes; .*",
+        r"is no \S+, though its Content-Encoding says so.*|is packed, and damaged or cut short",
+        "packed and damaged",
+        "It came packed and cannot be unpacked: it is damaged, or was cut short on its way.",
+        Side.VAPI,
+        Replay.USELESS,
+        _RIGHT,
+        "Look at what stands between Vapi and the webhook, and packs what goes through.",
+        _SHOW,
+    ),
+    _Rule(
+        "body",
+        r"holds more than \d+ documents",
+        "too many messages at once",
+        "It holds more messages than are taken in one request.",
+        Side.VAPI,
+        Replay.USELESS,
+        "it is handed in again, message by message",
+        "Hand it in again, message by message; have the sender post fewer at once.",
+        _RETRY,
+    ),
+    _Rule(
+        "body",
+        r"has (more than )?\d+ bytes.*",
         "body: too large",
         "It is larger than we take.",
         Side.SETTINGS,
@@ -64,7 +132,7 @@ _RULES = (
     ),
     _Rule(
         ".*",
-        r"is not valid JSON: .*|has something behind its end .*|is not a JSON object|is nested too deep",
+        r"is not valid JSON: .*|has something behind its end .*|is not a JSON object.*|is nested too deep",
         "not JSON",
         "It is no JSON object, or was cut short on its way.",
         Side.VAPI,
@@ -75,7 +143,7 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r"is missing|is not a string",
+        r"(is missing|is not a string).*",
         "type: missing or wrong",
         "It has no type, so it is none of Vapi's server messages.",
         Side.VAPI,
@@ -155,7 +223,7 @@ _UNKNOWN = _Rule(
 
 def explain_rejected(field: str, problem: str, *, entry: str = "ENTRY") -> Explanation:
     """Return what a rejection means. `field` and `problem` are as it was kept, `entry` its name in the bin."""
-    return _rule(field, problem).told(entry, field)
+    return _rule(field, problem).told(entry, field, problem)
 
 
 def is_known(field: str, problem: str) -> bool:

@@ -3,10 +3,30 @@
 Flower asks the workers from many threads at once, and each question takes two connections, one while it holds the
 other. Out of the worker's small pool they wait for each other for ever (4 connections, 6 threads: every time), and
 Flower shows neither workers nor tasks, nor does it end. Without a pool each question opens its own.
+
+Its page on the broker has an opening of Redis of its own, which knows one Sentinel of several, no socket's database
+and no CA in a URL. It gets ours.
 """
 
-from roark_worker.app import app
+from typing import Any
+
+import flower.views
+from flower.utils.broker import RedisBase
+
+from roark_producer.connection import connect_async
+from roark_worker.app import app, broker_url
 
 app.conf.broker_pool_limit = None
+
+
+class _Broker(RedisBase):  # type: ignore[misc] # Flower has no types
+    """Counts what waits in the queues; made for each look at the page."""
+
+    def __init__(self, _their_url: str, *_: Any, **options: Any) -> None:
+        super().__init__("redis://", **options)
+        self.redis = connect_async(broker_url())
+
+
+flower.views.Broker = _Broker
 
 __all__ = ["app"]

@@ -14,6 +14,7 @@ import msgspec
 
 from roark_ops.changes import SetupChange, before
 from roark_producer.errors import InvalidReport
+from roark_producer.lifecycle import State
 from roark_producer.records import DeadLetter
 from roark_producer.slices import members
 
@@ -47,8 +48,11 @@ class Death:
     def of(cls, letter: DeadLetter) -> "Death":
         """Return what `letter` died of, as the ledger and Roark told it."""
         detail = letter.last.detail if letter.last else {}
+        if letter.last and letter.last.name == "set_aside":
+            said = filter(None, (str(detail.get("by", "")), str(detail.get("reason", ""))))
+            return cls(reason=letter.record.note, status=0, message=": ".join(said), parameter="", last="")
         return cls(
-            reason=letter.record.note,
+            reason="" if letter.record.state is State.DELIVERED else letter.record.note,
             status=int(detail.get("status", 0)),
             message=str(detail.get("message", "")),
             parameter=str(detail.get("parameter", "")),
@@ -91,7 +95,8 @@ class Group:
     """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came.
 
     `shared` is what at least four of five have in common, `changed` what changed in the half hour before the first one
-    died. `edited` of them a person has changed.
+    died. `code` and `excerpt` are what Roark said of the example beside its message. `edited` of them a person has
+    changed.
     """
 
     name: str
@@ -105,6 +110,8 @@ class Group:
     first_ms: int
     last_ms: int
     example: str
+    code: str = ""
+    excerpt: str = ""
     edited: int = 0
     shared: tuple[Shared, ...] = ()
     changed: tuple[SetupChange, ...] = ()
@@ -153,7 +160,7 @@ class _Gathered:
         self._name = name
         self._death = death
         self._count = self._edited = 0
-        self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter.call_id
+        self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter
         # (what, value) → how many have it, and when the first of them died.
         self._seen: dict[tuple[str, str], tuple[int, int]] = {}
 
@@ -162,7 +169,7 @@ class _Gathered:
         self._edited += letter.edited
         self._first_ms = min(self._first_ms, letter.since_ms)
         if letter.since_ms >= self._last_ms:
-            self._last_ms, self._example = letter.since_ms, letter.call_id
+            self._last_ms, self._example = letter.since_ms, letter
         if letter.assistant:
             self._note(("assistant", letter.assistant), letter.since_ms)
         for name, value in properties_of(letter).items():
@@ -175,6 +182,7 @@ class _Gathered:
             self._seen[what] = (count + 1, min(first_ms, since_ms))
 
     def group(self, changes: Sequence[SetupChange]) -> Group:
+        said = self._example.last.detail if self._example.last else {}
         return Group(
             name=self._name,
             reason=self._death.reason,
@@ -186,7 +194,9 @@ class _Gathered:
             count=self._count,
             first_ms=self._first_ms,
             last_ms=self._last_ms,
-            example=self._example,
+            example=self._example.call_id,
+            code=str(said.get("code", "")),
+            excerpt=str(said.get("excerpt", "")),
             edited=self._edited,
             shared=self._shared(),
             changed=before(changes, self._first_ms),

@@ -12,7 +12,7 @@ from roark_ops.json_text import pointer
 from roark_ops.offending import value_in_words
 from roark_producer.lifecycle import State
 from roark_producer.packing import DamagedPayload, unpack
-from roark_producer.records import Entry, Event, Lane, Record
+from roark_producer.records import UNCONFIRMED, Entry, Event, Lane, Record
 from roark_worker.explain import Explanation, Replay, Side, explain, explain_lane
 
 _ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
@@ -20,6 +20,8 @@ _EVENTS = {
     "deferred": "the attempt failed, and was to be repeated",
     "buried": "the report became a dead letter",
     "delivered": "Roark took the report",
+    "confirmed": "the delivery was confirmed",
+    "dropped": "the report of the unconfirmed delivery was dropped",
     "poisoned": "one worker too many died with it: a dead letter",
     "reclaimed": "its worker died or lost Redis: it came back",
     "lost": "what was stored of it was gone: a dead letter",
@@ -29,6 +31,7 @@ _EVENTS = {
     "replayed": "sent again",
     "edited": "a person changed the report",
     "unedited": "what was sent was brought back",
+    "set_aside": "a person set it aside: a dead letter",
     "discarded": "put aside",
     "restored": "brought back to the dead letters",
 }
@@ -49,6 +52,8 @@ class Step:
     parameter: str = ""
     over: str = ""
     by: str = ""
+    code: str = ""
+    excerpt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class Next:
 class Story:
     """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none.
 
-    `edited` names the places in which the report differs from the one that was sent.
+    `confirmed` says of a delivered one whether that is known, by Roark's id or a person's word. `edited` names the
+    places in which the report differs from the one that was sent.
     """
 
     call_id: str
@@ -77,6 +83,7 @@ class Story:
     reason: str = ""
     roark_call_id: str = ""
     expires_ms: int = 0
+    confirmed: bool | None = None
     is_revision: bool = False
     newer_waits: bool = False
     revision_kept: bool = False
@@ -102,14 +109,30 @@ def tell(entry: Entry, lane: Lane) -> Story:
         attempts=record.attempts,
         reason="" if delivered else record.note,
         roark_call_id=record.note if delivered else "",
+        confirmed=_is_confirmed(record, steps) if delivered else None,
         expires_ms=record.expires_ms,
         is_revision=record.revision,
         newer_waits=entry.has_newer,
         revision_kept=entry.has_revision,
         edited=_edited(entry),
         steps=steps,
-        explanation=None if delivered or not record.note else _explanation(entry, record, steps),
+        explanation=_explained(entry, record, steps),
     )
+
+
+def _explained(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation | None:
+    if record.state is State.DELIVERED:
+        return explain(UNCONFIRMED, call_id=entry.call_id) if entry.unconfirmed_ms else None
+    return _explanation(entry, record, steps) if record.note else None
+
+
+def _is_confirmed(record: Record, steps: tuple[Step, ...]) -> bool:
+    return bool(record.note) or _settled_by(steps) == "confirmed"
+
+
+def _settled_by(steps: tuple[Step, ...]) -> str:
+    # What ended it that the last delivery was unconfirmed.
+    return next((step.event for step in reversed(steps) if step.event in {"delivered", "confirmed", "dropped"}), "")
 
 
 def _edited(entry: Entry) -> tuple[str, ...]:
@@ -137,6 +160,8 @@ def _step(event: Event) -> Step:
         parameter=str(detail.get("parameter", "")),
         over=str(detail.get("over", "")),
         by=str(detail.get("by", "")),
+        code=str(detail.get("code", "")),
+        excerpt=str(detail.get("excerpt", "")),
     )
 
 
@@ -147,7 +172,7 @@ def _number(detail: dict[str, Any], name: str) -> int:
 
 def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
     last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
-    if last is None:
+    if last is None or record.note == "set_aside":
         return explain(record.note, call_id=entry.call_id)
     return explain(
         record.note,
@@ -185,8 +210,7 @@ def _next(  # noqa: PLR0911 one for each state
                 return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
             return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
         case State.DELIVERED:
-            kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
-            return Next(f"Nothing: Roark has it.{kept}")
+            return _after_delivery(entry, record, steps)
         case State.DEAD:
             found = _explanation(entry, record, steps)
             return Next(f"Nothing by itself. {found.todo}", command=_to_type(found, entry.call_id))
@@ -196,6 +220,24 @@ def _next(  # noqa: PLR0911 one for each state
             return Next("Nothing: it was removed because of its age.")
         case State.ERASED:
             return _after_erasing()
+
+
+def _after_delivery(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Next:
+    kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
+    if entry.unconfirmed_ms:
+        found = explain(UNCONFIRMED, call_id=entry.call_id)
+        return Next(
+            f"Nothing by itself: it is unconfirmed, and the report is kept. {found.todo}{kept}", 0, found.command
+        )
+    if record.note:
+        return Next(f"Nothing: Roark has it.{kept}")
+    match _settled_by(steps):
+        case "confirmed":
+            return Next(f"Nothing: Roark did not name the call, and a person confirmed that it is there.{kept}")
+        case "dropped":
+            return Next(f"Nothing: Roark did not name the call, and its report was dropped unconfirmed.{kept}")
+        case _:
+            return Next(f"Nothing: Roark took it, and did not name the call.{kept}")
 
 
 def _to_type(found: Explanation, call_id: str) -> str:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from roark_ops.cli.words import counted
 from roark_producer.lifecycle import State
-from roark_producer.promises import LOSS_TODO, UNREAD_TODO
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain_hold
+
+_LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest dlq confirm --list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,10 @@ def todos(snapshot: Snapshot) -> list[Todo]:
 
     An open breaker and a lane that is throttled are not among it: they end by themselves.
     """
-    found = [Todo(f"{loss.words()} {LOSS_TODO}", "roark-ingest audit") for loss in snapshot.losses]
-    found += [Todo(f"{each.words()} {UNREAD_TODO}", "roark-ingest repair spool") for each in snapshot.unread]
-    if not snapshot.balanced:
-        accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
-        what = f"The accounts do not balance: {accepted} accepted, {present} in all states together."
-        found.append(Todo(what, "roark-ingest audit"))
-    elif snapshot.audited and not snapshot.audited.holds:
-        what = f"The last audit found {snapshot.audited.broken} calls that are not in exactly one place."
-        found.append(Todo(what, "roark-ingest audit"))
+    found = []
+    if not snapshot.accounts.holds:
+        what = f"Not every report is accounted for: {snapshot.accounts.in_words}"
+        found.append(Todo(what, snapshot.accounts.command))
     if snapshot.memory.short:
         found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
     if snapshot.lane.state == "held":
@@ -42,8 +38,17 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))
+    if snapshot.unconfirmed:
+        what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark did not name the call."
+        found.append(Todo(what, "roark-ingest dlq confirm --list"))
+    if snapshot.bin.filling:
+        what = (
+            f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "
+            "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
+        )
+        found.append(Todo(what, "roark-ingest rejected list"))
     found += [
-        Todo(notice, "roark-ingest dlq list" + (" --discarded" if kept.state is State.DISCARDED else ""))
+        Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention
         if (notice := expiring(kept, snapshot.now_ms))
     ]
@@ -54,6 +59,11 @@ def expiring(kept: Retention, now_ms: int) -> str:
     """Return what retention is about to remove, in words; "" where that is nothing."""
     if not kept.expiring:
         return ""
+    if kept.state == UNCONFIRMED:
+        return (
+            f"{counted(kept.expiring, 'report')} of unconfirmed deliveries will be dropped "
+            f"within {kept.notice_ms / 3_600_000:g} h: confirm them, or send again what is needed."
+        )
     what = counted(kept.expiring, "dead letter" if kept.state is State.DEAD else "discarded report")
     hours = kept.notice_ms / 3_600_000
     when = f"the first in {max(0, kept.next_ms - now_ms) / 3_600_000:.1f} h"

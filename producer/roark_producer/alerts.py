@@ -27,6 +27,8 @@ class AlertKind(StrEnum):
     AUDIT_BROKEN = "audit_broken"
     SPOOL_IN_USE = "spool_in_use"
     MEMORY_SHORT = "memory_short"
+    UNCONFIRMED = "unconfirmed"
+    REJECTED_FILLING = "rejected_filling"
     LEDGER_LOST = "ledger_lost"
     SPOOL_UNREADABLE = "spool_unreadable"
 

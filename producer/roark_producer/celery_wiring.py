@@ -6,19 +6,35 @@ doubled or late without harm; nothing here is retried for long.
 The settings are those that lose least on Redis: no named exchange (its binding set can vanish and publishing
 then drops silently), no result backend, no acks_late (a wake-up is not worth an `unacked` entry), remote
 control left on (without it a busy worker can stall for ever after Redis was away).
+
+Celery takes a broker and a configuration from CELERY_… variables. Those are another application's: our apps do not
+look at them (`celery_app`), and leave them where that application, of which a producer may be a part, finds them.
 """
 
+import logging
+import os
+import time
+from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote
+from uuid import uuid4
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from celery.loaders.app import AppLoader
 
-from roark_producer.errors import LedgerUnavailable
+from roark_producer.connection import sentinel_arguments, tls_arguments
+from roark_producer.errors import LedgerUnavailable, UnfitServer
+from roark_producer.logs import event
+from roark_producer.redis_causes import cause_of, missing_permission, where
+from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
+
+logger = logging.getLogger(__name__)
 
 DELIVER_TASK = "roark.deliver"
 QUEUE = "roark"
 _PATIENCE_SECONDS = 2.0
+_QUIET_TIMES = 9
+_LONGEST_QUIET_SECONDS = 20.0
 # kombu would wait 2 and 4 seconds between its tries, and the report's sender with it. It counts a Sentinel that is
 # down as a try as well, so there must be some.
 _IMPATIENT = {
@@ -32,11 +48,48 @@ _IMPATIENT = {
 }
 
 
-def celery_settings(broker_url: str) -> dict[str, Any]:
-    """Return the Celery configuration for a broker, as producers and workers share it."""
-    url, transport = _for_kombu(broker_url)
+class _Loader(AppLoader):  # type: ignore[misc] # Celery has no types
+    def read_configuration(self, env: str = "") -> dict[str, Any]:
+        """Return nothing: CELERY_CONFIG_MODULE is not ours."""
+        return {}
+
+
+class _App(Celery):  # type: ignore[misc] # Celery has no types
+    backend_cls = "disabled"
+
+    def _connection(self, url: str, **options: Any) -> Any:
+        # CELERY_BROKER_URL and its like would win over the configuration.
+        return super()._connection(self.conf.get("broker_url") or url, **options)
+
+
+def celery_app(name: str, **options: Any) -> Celery:
+    """Return a Celery app that is configured by us alone, whatever CELERY_… and Django's variables say."""
+    return _App(name, loader=_Loader, fixups=(), **options)
+
+
+def ignored_variables() -> list[str]:
+    """Return the names of Celery's variables in this environment, without those that Celery's worker sets itself."""
+    return sorted(name for name in os.environ if name.startswith("CELERY_") and not name.startswith("CELERY_LOG_"))
+
+
+@cache
+def tell_ignored_variables() -> None:
+    """Say once in a process which of Celery's variables are not looked at."""
+    if names := ignored_variables():
+        hint = "another application's: the broker is ROARK_INGEST_BROKER_URL, or else ROARK_INGEST_REDIS_URL"
+        event(logger, "celery_variables_ignored", level=logging.WARNING, variables=", ".join(names), hint=hint)
+
+
+def celery_settings(broker_url: str, setting: str = REDIS_SETTING) -> dict[str, Any]:
+    """Return the Celery configuration for a broker, as producers and workers share it.
+
+    Raises ConfigurationError, which names the setting, when the URL cannot be read.
+    """
+    place = parse_redis_url(broker_url, setting)
+    url, transport = _for_kombu(place)
     return {
         "broker_url": url,
+        "broker_use_ssl": {name: value for name, value in tls_arguments(place, place.tls).items() if name != "ssl"},
         "broker_transport_options": {
             "visibility_timeout": 300,
             "unacked_restore_interval": 10,
@@ -65,57 +118,134 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
     }
 
 
-def _for_kombu(url: str) -> tuple[str, dict[str, Any]]:
+def _for_kombu(place: RedisPlace) -> tuple[str, dict[str, Any]]:
     # kombu spells the same servers in its own way.
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return f"redis+socket://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else ""), {}
-    if parts.scheme == "sentinel":
-        credentials, _, places = parts.netloc.rpartition("@")
-        prefix = f"{credentials}@" if credentials else ""
-        each = [f"sentinel://{prefix}{place}{parts.path}" for place in places.split(",")]
-        return ";".join(each), {"master_name": parse_qs(parts.query).get("master", ["mymaster"])[0]}
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
-        return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required", {}
-    return url, {}
+    credentials = _credentials(place)
+    if place.socket:
+        return f"redis+socket://{credentials}{quote(place.socket)}?virtual_host={place.db}", {}
+    hosts = [f"[{host}]:{port}" if ":" in host else f"{quote(host)}:{port}" for host, port in place.hosts]
+    if place.master:
+        patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
+        options = {"master_name": place.master, "sentinel_kwargs": patience | sentinel_arguments(place)}
+        return ";".join(f"sentinel://{credentials}{host}/{place.db}" for host in hosts), options
+    return f"redis{'' if place.tls is None else 's'}://{credentials}{hosts[0]}/{place.db}", {}
+
+
+def _credentials(place: RedisPlace) -> str:
+    if place.username is None and place.password is None:
+        return ""
+    return f"{quote(place.username or '', safe='')}:{quote(place.password or '', safe='')}@"
 
 
 class WakeUps:
     """Publishes wake-ups. Safe to share between threads."""
 
-    def __init__(self, broker_url: str) -> None:
-        self._app = Celery("roark-producer", set_as_current=False)
-        self._app.conf.update(celery_settings(broker_url))
+    def __init__(self, broker_url: str, setting: str = REDIS_SETTING) -> None:
+        tell_ignored_variables()
+        self._place = parse_redis_url(broker_url, setting)
+        self._app = celery_app("roark-producer", set_as_current=False)
+        self._app.conf.update(celery_settings(broker_url, setting))
         self._app.conf.broker_transport_options.update(_IMPATIENT)
+        self._quiet_until = 0.0
+        self._told = ""
 
     def publish(self) -> bool:
-        """Publish one wake-up; return False when the broker did not take it.
+        """Publish one wake-up; return False when the broker did not take it. Never raises.
 
-        A wake-up that fails costs a second: the workers' tick publishes another while reports are ready.
+        A wake-up that fails costs a second: the workers' tick publishes another while reports are ready. After a
+        failure the broker is left alone for a while, so that it never takes more than a tenth of the sender's time.
         """
+        started = time.monotonic()
+        if started < self._quiet_until:
+            return False
         try:
             self._app.send_task(DELIVER_TASK, retry=False, ignore_result=True)
-        except (OperationalError, OSError):
+        except Exception as error:  # noqa: BLE001 a lost hint must not fail what is stored, whatever lost it
+            now = time.monotonic()
+            self._quiet_until = now + min(_QUIET_TIMES * (now - started), _LONGEST_QUIET_SECONDS)
+            self._tell(missing_permission(error) or cause_of(error, self._place))
             return False
+        self._told = ""
         return True
+
+    def _tell(self, cause: str) -> None:
+        if cause != self._told:
+            event(logger, "wake_up_failed", level=logging.WARNING, cause=cause, hint="reports are kept all the same")
+        self._told = cause
 
     def close(self) -> None:
         """Close the connections to the broker."""
         self._app.close()
 
 
-def answering_workers(broker_url: str, seconds: float) -> list[str]:
+def exercise(broker_url: str, setting: str = REDIS_SETTING) -> str:
+    """Declare, publish, pop and acknowledge on a queue of its own; return why workers cannot be talked to, or "".
+
+    Raises UnfitServer when the broker refuses one of them, LedgerUnavailable when it cannot be reached.
+    """
+    place = parse_redis_url(broker_url, setting)
+    app = celery_app("roark-proof", set_as_current=False)
+    app.conf.update(celery_settings(broker_url, setting))
+    app.conf.broker_transport_options.update(_IMPATIENT)
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_PATIENCE_SECONDS)
+            channel = connection.channel()
+            _exercise_queue(channel)
+            return _exercise_channels(channel)
+    except Exception as error:  # noqa: BLE001 whatever kombu or redis-py raise: it is the broker that failed
+        if lacking := missing_permission(error):
+            raise UnfitServer(f"the broker cannot carry wake-ups: {lacking}{where(place)}") from None
+        why = cause_of(error, place)
+        raise LedgerUnavailable(f"the broker cannot be used: {why}") from None
+    finally:
+        app.close()
+
+
+def _exercise_queue(channel: Any) -> None:
+    name = f"{QUEUE}.proof.{uuid4().hex[:12]}"
+    channel.exchange_declare(exchange=name, type="direct")
+    channel.queue_declare(queue=name)
+    channel.queue_bind(queue=name, exchange=name, routing_key=name)
+    try:
+        for _ in range(2):
+            channel.basic_publish(channel.prepare_message("{}"), exchange=name, routing_key=name)
+        channel.basic_ack(channel.basic_get(name).delivery_tag)
+        channel.qos.restore_visible()
+        channel.client.brpop([channel._q_for_pri(name, step) for step in channel.priority_steps], timeout=1)
+    finally:
+        channel.queue_delete(queue=name)
+
+
+def _exercise_channels(channel: Any) -> str:
+    # What Celery's remote control listens on, and where its events go: both by the number of the database.
+    prefix = channel.keyprefix_fanout
+    try:
+        channel.client.publish(f"{prefix}celeryev/{QUEUE}.proof", "")
+        with channel.client.pubsub() as listener:
+            listener.psubscribe(f"{prefix}celery.pidbox")
+            listener.parse_response()
+    except Exception as error:
+        if lacking := missing_permission(error):
+            return lacking
+        raise
+    return ""
+
+
+def answering_workers(broker_url: str, seconds: float, setting: str = REDIS_SETTING) -> list[str]:
     """Return the names of the workers that answer within `seconds`.
 
-    Raises LedgerUnavailable when the broker cannot be reached.
+    Raises LedgerUnavailable when the broker cannot be asked, and says why.
     """
-    app = Celery("roark-doctor", set_as_current=False)
-    app.conf.update(celery_settings(broker_url))
+    app = celery_app("roark-doctor", set_as_current=False)
+    app.conf.update(celery_settings(broker_url, setting))
+    app.conf.broker_transport_options.update(_IMPATIENT)
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=_PATIENCE_SECONDS)
             return sorted(app.control.inspect(timeout=seconds, connection=connection).ping() or {})
-    except (OperationalError, OSError) as error:
-        raise LedgerUnavailable(f"the broker cannot be reached ({type(error).__name__})") from error
+    except Exception as error:
+        why = missing_permission(error) or cause_of(error, parse_redis_url(broker_url, setting))
+        raise LedgerUnavailable(f"the broker cannot be asked for its workers: {why}") from error
     finally:
         app.close()

@@ -1,18 +1,18 @@
 """The one door to redis-py: from a URL to a client, and from redis-py's errors to ours.
 
-`redis://`, `rediss://` and `unix://` go to one server, `sentinel://host:port,host:port/db?master=NAME` asks
-Sentinel for the primary. Without a URL the embedded server of this data directory is meant.
+What a URL says is read in `redis_url.py`. Without one the embedded server of this data directory is meant.
 
 redis-py by itself sends a command again after a lost answer, up to ten times. Ours are never sent twice by the
 library: who must not lose an answer asks again on purpose, and knows it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -41,12 +41,16 @@ from roark_producer.errors import (
     LedgerRefuses,
     LedgerUnavailable,
 )
+from roark_producer.redis_causes import cause_of, missing_permission
+from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
-_ANSWER_SECONDS = 5.0
-_CONNECT_SECONDS = 3.0
+_PATIENCE: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "client_name": "roark-ingest"}
 # A claim's answer has some hundred kB.
 _READ_AT_ONCE: dict[str, Any] = {"socket_read_size": 1 << 20}
+
+Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
+_places: WeakKeyDictionary[Any, RedisPlace] = WeakKeyDictionary()
 
 
 def redis_url(configured: str | None, data_dir: Path) -> str:
@@ -62,29 +66,79 @@ def redis_url(configured: str | None, data_dir: Path) -> str:
             f"no Redis: ROARK_INGEST_REDIS_URL is not set and no embedded server runs in {data_dir}. "
             "Start `roark-ingest up` there, or set the URL."
         )
-    return f"unix://{socket}"
+    return f"unix://{quote(str(socket))}"
 
 
-def connect(url: str) -> "redis.Redis":
-    """Return a sync client. Nothing is sent before the first command."""
-    if url.startswith("sentinel://"):
-        hosts, master, options = _sentinel_parts(url)
-        sentinel = Sentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options)  # type: ignore[no-untyped-call] # redis-py's own
-        primary: redis.Redis = sentinel.master_for(master, retry=Retry(NoBackoff(), 0))  # type: ignore[no-untyped-call] # redis-py's own
-        return primary
-    return redis.Redis.from_url(_checked(url), retry=Retry(NoBackoff(), 0), **_patience(url))
+def connect(url: str, setting: str = REDIS_SETTING) -> "redis.Redis":
+    """Return a sync client. Nothing is sent before the first command.
+
+    Raises ConfigurationError, which names the setting, when the URL cannot be read or names a file that cannot.
+    """
+    place = parse_redis_url(url, setting)
+    retry = Retry(NoBackoff(), 0)
+    if place.master:
+        sentinel = Sentinel(place.hosts, sentinel_kwargs=_PATIENCE | sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
+        primary: redis.Redis = sentinel.master_for(place.master, retry=retry)  # type: ignore[no-untyped-call] # redis-py's own
+        return _placed(primary, place)
+    return _placed(redis.Redis(retry=retry, **_to_server(place)), place)
 
 
-def connect_async(url: str) -> "redis.asyncio.Redis":
-    """Return an asyncio client. Nothing is sent before the first command."""
-    if url.startswith("sentinel://"):
-        hosts, master, options = _sentinel_parts(url)
-        sentinel = AsyncSentinel(hosts, sentinel_kwargs=_patience(), **_patience(), **options, **_READ_AT_ONCE)  # type: ignore[no-untyped-call] # redis-py's own
-        primary: redis.asyncio.Redis = sentinel.master_for(master, retry=AsyncRetry(NoBackoff(), 0))
-        return _packing_in_c(primary)
+def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redis":
+    """Return an asyncio client. Nothing is sent before the first command; raises as `connect` does."""
+    place = parse_redis_url(url, setting)
     retry = AsyncRetry(NoBackoff(), 0)
-    client = redis.asyncio.Redis.from_url(_checked(url), retry=retry, **_patience(url), **_READ_AT_ONCE)
-    return _packing_in_c(client)
+    if place.master:
+        asked = _PATIENCE | sentinel_arguments(place) | {"retry": retry}
+        sentinel = AsyncSentinel(place.hosts, sentinel_kwargs=asked, **_to_server(place, _READ_AT_ONCE))  # type: ignore[no-untyped-call] # redis-py's own
+        primary: redis.asyncio.Redis = sentinel.master_for(place.master, retry=retry)
+        return _packing_in_c(_placed(primary, place))
+    return _packing_in_c(_placed(redis.asyncio.Redis(retry=retry, **_to_server(place, _READ_AT_ONCE)), place))
+
+
+def place_of(client: Any) -> RedisPlace | None:
+    """Return where a client of ours leads."""
+    return _places.get(client) if client is not None else None
+
+
+def _placed(client: Client, place: RedisPlace) -> Client:
+    _places[client] = place
+    return client
+
+
+def _to_server(place: RedisPlace, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    arguments = _PATIENCE | (more or {}) | {"db": place.db, "username": place.username, "password": place.password}
+    if place.socket:
+        arguments["unix_socket_path"] = place.socket
+    elif not place.master:
+        arguments |= {"host": place.hosts[0][0], "port": place.hosts[0][1]}
+    # redis-py refuses the keep-alive of a connection that is no TCP connection.
+    over_tcp = {} if place.socket else {"socket_keepalive": True}
+    return arguments | over_tcp | tls_arguments(place, place.tls) | dict(place.options)
+
+
+def sentinel_arguments(place: RedisPlace) -> dict[str, Any]:
+    """Return redis-py's arguments for the Sentinels themselves. The next Sentinel is asked rather than one again."""
+    known = {"username": place.sentinel_username, "password": place.sentinel_password}
+    given = {name: value for name, value in known.items() if value is not None}
+    patience = {"retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
+    return patience | given | tls_arguments(place, place.sentinel_tls)
+
+
+def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return redis-py's arguments for TLS, none without it.
+
+    Raises ConfigurationError when a file that is named cannot be read: redis-py would call that a lost connection.
+    """
+    if tls is None:
+        return {}
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        try:
+            Path(tls.get(name) or "/dev/null").read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{place.setting}: {name} names {tls[name]}, which cannot be read: {error.strerror}"
+            ) from None
+    return {"ssl": True, "ssl_cert_reqs": "required", **tls}
 
 
 class _PacksInC:
@@ -104,49 +158,16 @@ def _packing_in_c(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
     return client
 
 
-def _patience(url: str = "") -> dict[str, Any]:
-    # redis-py refuses the keep-alive of a connection that is no TCP connection.
-    over_tcp: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
-    return {
-        "socket_timeout": _ANSWER_SECONDS,
-        "socket_connect_timeout": _CONNECT_SECONDS,
-        "client_name": "roark-ingest",
-        **over_tcp,
-    }
-
-
-def _checked(url: str) -> str:
-    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-        raise ConfigurationError("ROARK_INGEST_REDIS_URL must start with redis://, rediss://, unix:// or sentinel://")
-    return url
-
-
-def _sentinel_parts(url: str) -> tuple[list[tuple[str, int]], str, dict[str, Any]]:
-    parts = urlsplit(url)
-    credentials, _, places = parts.netloc.rpartition("@")
-    hosts = []
-    for place in places.split(","):
-        host, _, port = place.partition(":")
-        hosts.append((host, int(port or 26379)))
-    master = parse_qs(parts.query).get("master", ["mymaster"])[0]
-    options: dict[str, Any] = {"db": int(parts.path.strip("/") or 0)}
-    if credentials:
-        username, _, password = credentials.rpartition(":")
-        options |= {"username": username or None, "password": password}
-    return hosts, master, options
-
-
 # Where a script of ours fails on what it reads, Lua names its line: that is about one call. All else is about Redis.
 _SCRIPT_FAILED = re.compile(r"(?:ERR )?(?:Error running script.*?: @?)?user_script:\d+: |WRONGTYPE")
 _CODE = re.compile(r"[A-Z]{4,}(?= |$)")
 _CODES = {NoPermissionError: "NOPERM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
-_FORBIDDEN_TO_SCRIPT = re.compile(r"ACL failure in script|The user executing the script can't")
 _SCRIPT = re.compile(r"(?: script: (?:on |[0-9a-f]{40}).*)$")
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn redis-py's errors into ours; the message names no argument."""
+def translated_errors(client: Any = None) -> Iterator[None]:
+    """Turn redis-py's errors into ours; the message names the client's server and no argument."""
     try:
         yield
     except OutOfMemoryError as error:
@@ -154,7 +175,7 @@ def translated_errors() -> Iterator[None]:
     except (BusyLoadingError, ReadOnlyError, ResponseError) as error:
         raise _refusal(error) from error
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise LedgerUnavailable(f"Redis cannot be reached ({type(error).__name__})") from error
+        raise LedgerUnavailable(f"Redis cannot be reached: {cause_of(error, place_of(client))}") from error
     except RedisError as error:
         raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error
 
@@ -168,7 +189,7 @@ def _refusal(error: RedisError) -> LedgerError:
         return LedgerFault(f"Redis refused: {text}")
     said = _CODE.match(text)
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
-    if _FORBIDDEN_TO_SCRIPT.match(text):
-        code = "NOPERM"
+    if lacking := missing_permission(error):
+        return LedgerRefuses(f"Redis does not take commands: NOPERM {lacking}", "NOPERM")
     told = text if said else f"{code} {text}"
     return LedgerRefuses(f"Redis does not take commands: {_SCRIPT.sub('', told)}", code)

@@ -16,11 +16,13 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-from roark_producer.connection import translated_errors
-from roark_producer.errors import BrokenPromise, ConfigurationError
+from roark_producer.connection import place_of, translated_errors
+from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, LedgerRefuses, UnfitServer
 from roark_producer.ledger import AfterWrite
+from roark_producer.redis_causes import SERVERS_PAGE, missing_permission, where
 
 _WAIT_MS = 4000
+_OLDEST = (7, 0)
 _REPLICATED = re.compile(r"replicated:([1-9]\d?)")
 
 
@@ -34,14 +36,20 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What matters about a server here. None where it does not say (managed servers often forbid CONFIG)."""
+    """What matters about a server here. None, or no version, where it does not say.
+
+    Managed servers often forbid CONFIG, and an ACL may forbid INFO; `hidden` names what our user may not ask.
+    """
 
     name: str
     version: tuple[int, ...]
-    aof: bool
+    aof: bool | None
     appendfsync: str | None
     eviction: str | None
     replicas: int
+    cluster: bool = False
+    hidden: tuple[str, ...] = ()
+    where: str = ""
 
     @property
     def has_waitaof(self) -> bool:
@@ -64,19 +72,62 @@ def wanted_replicas(promise: str) -> int | None:
 
 
 def inspect(client: "redis.Redis") -> Server:
-    """Ask the server what it is and how it keeps its data."""
-    with translated_errors():
-        info: dict[str, Any] = client.info()
-        config = _config(client)
-    version = str(info.get("valkey_version") or info["redis_version"])
+    """Ask the server what it is and how it keeps its data; what our user may not ask is found out by trying.
+
+    Raises LedgerUnavailable when it does not answer, UnfitServer when it lets our user ask nothing at all.
+    """
+    place = place_of(client)
+    try:
+        with translated_errors(client):
+            info = _info(client)
+            config = _config(client)
+            told = info or _told_without_info(client)
+    except (LedgerFault, LedgerRefuses) as error:
+        if isinstance(error, LedgerRefuses) and error.code != "NOPERM":
+            raise
+        raise UnfitServer(f"{error}{where(place)}") from error
+    version = str(told.get("valkey_version") or told.get("redis_version") or "")
+    kind = "Valkey" if "valkey_version" in told else "Redis"
     return Server(
-        name=f"{'Valkey' if 'valkey_version' in info else 'Redis'} {version}",
+        name=f"{kind} {version}".strip(),
         version=tuple(int(part) for part in re.findall(r"\d+", version)),
-        aof=info.get("aof_enabled", 0) == 1,
+        aof=None if told.get("aof_enabled") is None else told["aof_enabled"] == 1,
         appendfsync=config.get("appendfsync"),
-        eviction=config.get("maxmemory-policy") or info.get("maxmemory_policy"),
-        replicas=int(info.get("connected_slaves", 0)),
+        eviction=config.get("maxmemory-policy") or told.get("maxmemory_policy"),
+        replicas=int(told.get("connected_slaves", 0)),
+        cluster=told.get("cluster_enabled", 0) == 1 or told.get("redis_mode") == "cluster",
+        hidden=(*(() if info else ("+info",)), *(() if config else ("+config|get",))),
+        where=where(place),
     )
+
+
+def _info(client: "redis.Redis") -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = client.info()
+    except ResponseError as error:
+        if "+info" in (missing_permission(error) or ""):
+            return {}
+        raise
+    return found
+
+
+def _told_without_info(client: "redis.Redis") -> dict[str, Any]:
+    hello = _asked(client, "HELLO") or {}
+    pairs = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
+    facts = {_text(name): _text(value) for name, value in pairs.items() if isinstance(value, bytes | str)}
+    version = "valkey_version" if facts.get("server") == "valkey" else "redis_version"
+    found: dict[str, Any] = {version: facts.get("version"), "redis_mode": facts.get("mode")}
+    # Without an append-only file it answers with an error, and a server that does not know the command as well.
+    if _asked(client, "WAITAOF", 1, 0, _WAIT_MS):
+        found["aof_enabled"] = 1
+    return found | {"connected_slaves": _asked(client, "WAIT", 0, 1) or 0}
+
+
+def _asked(client: "redis.Redis", *command: str | int) -> Any:
+    try:
+        return client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
+    except ResponseError:
+        return None
 
 
 def _config(client: "redis.Redis") -> dict[str, str]:
@@ -94,8 +145,9 @@ def _text(value: bytes | str) -> str:
 def keep(promise: str, server: Server) -> Kept:
     """Return how `server` keeps `promise`.
 
-    Raises BrokenPromise, with the line that mends it, when it cannot.
+    Raises BrokenPromise, with the line that mends it, when it cannot, UnfitServer when it cannot be a ledger at all.
     """
+    check_fit(server)
     replicas = wanted_replicas(promise)
     if server.eviction not in {None, "noeviction"}:
         raise BrokenPromise(
@@ -107,6 +159,25 @@ def keep(promise: str, server: Server) -> Kept:
     if promise == "memory":
         return Kept((), f"memory: {server.name} has a report in memory before the sender gets its answer")
     return _keep_fsync(server)
+
+
+def check_fit(server: Server) -> None:
+    """Raise UnfitServer when the ledger cannot be on this server, whatever is promised."""
+    check_no_cluster(server, f"{server.name}{server.where}")
+    if server.version and server.version < _OLDEST:
+        raise UnfitServer(
+            f"{server.name}{server.where} is too old: the ledger's scripts say what they may do when memory is full, "
+            f"which Redis understands from 7.0 on, and Valkey. See {SERVERS_PAGE}"
+        )
+
+
+def check_no_cluster(server: Server, named: str) -> None:
+    """Raise UnfitServer when the server is in cluster mode; `named` begins the sentence."""
+    if server.cluster:
+        raise UnfitServer(
+            f"{named} runs in cluster mode, where neither the ledger's scripts nor Celery's queue work. Start it with "
+            f"cluster-enabled no, or use another server. See {SERVERS_PAGE}"
+        )
 
 
 def _keep_replicated(replicas: int, server: Server) -> Kept:
@@ -122,17 +193,23 @@ def _keep_replicated(replicas: int, server: Server) -> Kept:
 
 
 def _keep_fsync(server: Server) -> Kept:
-    if not server.aof:
+    if server.aof is False:
         raise BrokenPromise(
             f"{server.name} keeps no append-only file, so a crash loses reports. Mend it with: "
             "CONFIG SET appendonly yes, and CONFIG SET appendfsync always"
         )
     on_disk = f"fsync: a report is on the disk of {server.name} before the sender gets its answer"
-    if server.appendfsync == "always":
+    if server.aof and server.appendfsync == "always":
         return Kept((), f"{on_disk} (appendfsync always)")
-    if server.has_waitaof:
+    if server.aof and server.has_waitaof:
         return Kept(("WAITAOF", 1, 0, _WAIT_MS), f"{on_disk} (WAITAOF)")
+    if server.aof is None or server.appendfsync is None:
+        lacking = " ".join(server.hidden) or "+config|get"
+        raise BrokenPromise(
+            f"{server.name} does not let our user see how it syncs its file. Mend it with: ACL SETUSER OUR-USER "
+            f"{lacking}, or, where a provider does not give that, another ROARK_INGEST_DURABILITY"
+        )
     raise BrokenPromise(
-        f"{server.name} syncs its file {server.appendfsync or 'at times it does not tell'} and does not know "
-        "WAITAOF, so a power cut loses up to a second. Mend it with: CONFIG SET appendfsync always"
+        f"{server.name} syncs its file {server.appendfsync} and does not know WAITAOF, so a power cut loses up to a "
+        "second. Mend it with: CONFIG SET appendfsync always"
     )

@@ -2,8 +2,11 @@
 
     IngestError
     ├── ConfigurationError        a setting is missing, contradictory or unsafe
-    │   └── BrokenPromise         the Redis server cannot keep the durability that was asked for
+    │   ├── BrokenPromise         the Redis server cannot keep the durability that was asked for
+    │   └── UnfitServer           the Redis server cannot do our work: cluster mode, too old, a permission is missing
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
+    │   ├── UnknownMessage        it is a message of Vapi's, of a type that this version does not know
+    │   └── TooLarge              it is larger than allowed
     ├── ReplayRefused             no replay job can be made like this: no reason, or too many jobs
     └── LedgerError               the ledger did not do what it was asked
         ├── LedgerUnavailable     Redis cannot be reached, or did not answer in time
@@ -27,6 +30,10 @@ class BrokenPromise(ConfigurationError):
     """The Redis server cannot keep the durability that was asked for."""
 
 
+class UnfitServer(ConfigurationError):
+    """The Redis server cannot do our work whatever is promised: cluster mode, too old, a permission is missing."""
+
+
 class InvalidReport(IngestError):
     """What was handed in cannot be used as a report.
 
@@ -37,6 +44,14 @@ class InvalidReport(IngestError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class UnknownMessage(InvalidReport):
+    """It is a message of Vapi's own shape, of a type that this version does not know."""
+
+
+class TooLarge(InvalidReport):
+    """It is larger than allowed, or would be unpacked."""
 
 
 class ReplayRefused(IngestError):

@@ -17,18 +17,21 @@ from typing import NamedTuple
 
 
 class Document(NamedTuple):
-    """One JSON document: the number of the line on which it begins, from 1, and its bytes."""
+    """One JSON document: where it begins, by line and by byte of that line, both from 1, and its bytes."""
 
     line: int
     body: bytes
+    column: int = 1
+    is_row: bool = False
+    """Whether it was made of a row of a table, and is no document that anybody wrote."""
 
 
 # Everything up to the next bracket, whole strings included; stops at a string that does not end in this chunk.
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
 _IN_STRING = re.compile(rb"[^\"\\\n]*+(?:\\[^\n][^\"\\\n]*+)*+", re.DOTALL)
 _SCALAR = re.compile(rb'[^ \t\r\n,\[\]{}"]*+')
-_BETWEEN_ELEMENTS = re.compile(rb"[ \t\r\n,]*+")
-_BETWEEN_DOCUMENTS = re.compile(rb"[ \t\r\n]*+")
+# Marks of byte order stand between documents that were files of their own, RS before each in a JSON text sequence.
+_BETWEEN = re.compile(rb"[ \t\r\n,\x1e\xef\xbb\xbf]*+")
 
 _QUOTE, _BACKSLASH, _LINE_END, _ARRAY_END = b'"\\\n]'
 _OPENING, _CLOSING = frozenset(b"{["), frozenset(b"}]")
@@ -42,14 +45,15 @@ class ElementScanner:
     has that limit refuses it, and a file without an end needs no endless memory.
     """
 
-    def __init__(self, *, array: bool, most_bytes: int, line: int = 1) -> None:
+    def __init__(self, *, array: bool, most_bytes: int, line: int = 1, column: int = 1) -> None:
         self.line = line
+        self.column = column
         self.ended = False
         self.rest = b""
         self._array = array
         self._most = most_bytes + 1
-        self._between = _BETWEEN_ELEMENTS if array else _BETWEEN_DOCUMENTS
         self._begun_on = 0  # 0: between elements
+        self._begun_at = 0
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._depth = 0
@@ -80,15 +84,16 @@ class ElementScanner:
             yield self._element()
 
     def _find_element(self, chunk: bytes, at: int) -> int:
-        found = self._between.match(chunk, at)
+        found = _BETWEEN.match(chunk, at)
         start = found.end() if found else at
-        self.line += chunk.count(b"\n", at, start)
+        self._pass(chunk[at:start])
         if start == len(chunk):
             return start
         if self._array and chunk[start] == _ARRAY_END:
             self.ended, self.rest = True, chunk[start + 1 :]
+            self.column += 1
             return start + 1
-        self._begun_on = self.line
+        self._begun_on, self._begun_at = self.line, self.column
         return start
 
     def _advance(self, chunk: bytes, at: int) -> tuple[int, bool]:
@@ -149,14 +154,19 @@ class ElementScanner:
         return damaged_until, True
 
     def _keep(self, piece: bytes) -> None:
-        self.line += piece.count(b"\n")
+        self._pass(piece)
         wanted = self._most - self._kept_bytes
         if wanted > 0 and piece:
             self._kept.append(piece[:wanted])
             self._kept_bytes += min(wanted, len(piece))
 
+    def _pass(self, piece: bytes) -> None:
+        lines = piece.count(b"\n")
+        self.line += lines
+        self.column = len(piece) - piece.rfind(b"\n") if lines else self.column + len(piece)
+
     def _element(self) -> Document:
-        element = Document(self._begun_on, b"".join(self._kept))
+        element = Document(self._begun_on, b"".join(self._kept), self._begun_at)
         self._kept.clear()
         self._begun_on = self._kept_bytes = self._depth = 0
         self._in_string = self._escaping = False

@@ -40,11 +40,12 @@ class Keys:
     discarded: str
     """ZSET call id by time of discarding (ms)."""
     delivered: str
-    """LIST of call ids, oldest delivery first: the order in which their records are forgotten."""
+    """LIST of call ids, oldest delivery first: the order in which their records are forgotten, confirmed ones only."""
     erased: str
     """SET of keyed hashes of the erased calls' ids (see `tombstones.py`)."""
     counters: str
-    """HASH name → count since the ledger was made; also the last lease token and the key of the tombstones."""
+    """HASH name → count since the ledger was made; also the last lease token, the key of the tombstones, and how full
+    the rejected bin is."""
     lane: str
     """HASH about the way to Roark: hold, reason, probe, who is listening, last claim."""
     perishable: str
@@ -77,6 +78,10 @@ class Keys:
     """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
+    unconfirmed: str
+    """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
+    rejected_spare: str
+    """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
     promises: str
     """HASH about what is known outside the ledger: its identity, and what is missing (see `lua/remember.lua`)."""
 
@@ -117,6 +122,8 @@ class Keys:
             fading=base + "fading",
             alerts=base + "alerts",
             spools=base + "spools",
+            unconfirmed=base + "unconfirmed",
+            rejected_spare=base + "rejected:spare",
             promises=base + "promises",
         )
 

@@ -110,7 +110,7 @@ class Ledger:
 
     def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
         """Run operations in one round trip, in order; each is all or nothing by itself."""
-        with translated_errors():
+        with translated_errors(self.client):
             replies = self._send(operations, durably)
             if unknown := self.calls.unknown(replies):
                 again = [operations[place] for place in unknown]
@@ -134,7 +134,7 @@ class Ledger:
         cursor: Any = None
         found: dict[Any, Any]
         while cursor != 0:
-            with translated_errors():
+            with translated_errors(self.client):
                 cursor, found = self.client.hscan(self.calls.keys.records, cursor or 0, count=page)  # type: ignore[assignment] # a dict without NOVALUES
             if found:
                 yield {call_id.decode(): Record.parse(text).state for call_id, text in found.items()}
@@ -142,32 +142,42 @@ class Ledger:
     def scan_places(self, page: int) -> Iterator[list[str]]:
         """Yield the calls that stand in any place, or in a replay job, by pages of about `page`; see `scan_records`."""
         keys = self.calls.keys
-        for place in (*keys.places(), keys.replay_selected, keys.replay_sent):
+        for place in (*keys.places(), keys.replay_selected, keys.replay_sent, keys.unconfirmed):
             cursor: Any = None
             found: Any
             while cursor != 0:
-                with translated_errors():
+                with translated_errors(self.client):
                     cursor, found = self.client.zscan(place, cursor or 0, count=page)
                 if found:
                     yield [bytes(call_id).decode() for call_id, _ in found]
+
+    def scan_delivered(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls on the list of the delivered, the latest first, by pages; without what comes meanwhile."""
+        with translated_errors():
+            left = int(self.client.llen(self.calls.keys.delivered))
+        while left > 0:
+            with translated_errors():
+                found: Any = self.client.lrange(self.calls.keys.delivered, max(0, left - page), left - 1)
+            yield [bytes(call_id).decode() for call_id in found]
+            left -= page
 
     def packed_page(self, key: str, *, cursor: int, page: int) -> tuple[int, dict[str, bytes]]:
         """Return about `page` fields of a hash of packed reports, and the cursor behind them: 0 behind the last.
 
         A walk begins with the cursor 0 and may go on from any other as long as the server was not started anew.
         """
-        with translated_errors():
+        with translated_errors(self.client):
             found: Any = self.client.hscan(key, cursor, count=page)
         return int(found[0]), {call_id.decode(): text for call_id, text in found[1].items()}
 
     def hash_size(self, key: str) -> int:
         """Return how many fields a hash has."""
-        with translated_errors():
+        with translated_errors(self.client):
             return int(self.client.hlen(key))
 
     def server_run(self) -> str:
         """Return what names this run of the server; another one after each start."""
-        with translated_errors():
+        with translated_errors(self.client):
             return str(self.client.info("server")["run_id"])
 
     def close(self) -> None:
@@ -199,7 +209,7 @@ class AsyncLedger:
 
     async def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
         """Run operations in one round trip; see `Ledger.run_all`."""
-        with translated_errors():
+        with translated_errors(self.client):
             replies = await self._send(operations, durably)
             if unknown := self.calls.unknown(replies):
                 again = [operations[place] for place in unknown]

@@ -55,6 +55,16 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
     queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
     yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
+    yield _gauge(
+        "unconfirmed_reports",
+        "Delivered reports in whose answer Roark did not name the call; their payloads are kept",
+        snapshot.unconfirmed,
+    )
+    yield _gauge(
+        "unconfirmed_share",
+        "Share of the latest two hundred or so deliveries in whose answer Roark did not name the call",
+        snapshot.unnamed_share,
+    )
     happened = CounterMetricFamily(
         "roark_ingest_events",
         "What happened to reports and to the lane, counted by the ledger since it was made",
@@ -66,6 +76,12 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("newer_reports_kept", "Newer reports of calls that are being uploaded right now", snapshot.besides)
     yield _gauge("revisions_kept", "Reports kept beside a delivered one and not uploaded", snapshot.revisions_kept)
     yield _gauge("rejected_kept", "Entries in the rejected bin: what came in and was unusable", snapshot.rejected_kept)
+    yield _gauge("rejected_bytes", "What the rejected bin takes of Redis, packed", snapshot.bin.bytes)
+    yield _gauge(
+        "rejected_fill_ratio",
+        "How much of the rejected bin, 0 to 1, is taken by what exists nowhere else; at 1 the oldest is given up",
+        snapshot.bin.fill,
+    )
     yield _gauge(
         "audio_ending_reports",
         "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
@@ -143,8 +159,9 @@ def _memory(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _audit(snapshot: Snapshot) -> Iterator[Metric]:
-    unaccounted = snapshot.total("accepted") - sum(snapshot.states.values())
-    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", unaccounted)
+    accounts = snapshot.accounts
+    yield _gauge("audit_holds", "1 while every report is accounted for, in exactly one place", int(accounts.holds))
+    yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
     yield _gauge(
         "lost_reports",
         "Reports that were accepted and are missing since Redis was emptied, exchanged or set back (at most)",

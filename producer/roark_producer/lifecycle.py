@@ -6,6 +6,7 @@
                  │  └───reclaim───────┤
                  │                    └──bury, poison──▶ dead ──discard──▶ discarded
                  └────────replay, replace──────────────── │ ◀───restore────────┘
+     ready, waiting ──set_aside──▶ dead
      dead, discarded ──expire──▶ expired
      any ──erase──▶ erased
 
@@ -18,6 +19,12 @@ after a delivery, by `replace` after anything else.
 
 `lose` is for a report whose payload is gone, which no step of ours does: it becomes a dead letter that says so
 rather than stand in the way of the others.
+
+A delivery in which Roark did not name the call is *unconfirmed*: delivered all the same, with its payload kept.
+`confirm` ends that (Roark named it later, or a person or retention decided so) and changes no state; `resend` makes
+such a report ready again.
+
+`set_aside` is a person's: a report that waits becomes a dead letter by hand.
 
 `expire` is retention's: off unless somebody set it, announced before it acts, counted and told in the logbook. Of an
 expired call nothing is kept but the count, so that the ledger takes a later report of it for a new call.
@@ -58,8 +65,11 @@ class Move(StrEnum):
     POISON = "poison"
     PROMOTE = "promote"
     REVISE = "revise"
+    CONFIRM = "confirm"
+    RESEND = "resend"
     EDIT = "edit"
     REPLAY = "replay"
+    SET_ASIDE = "set_aside"
     DISCARD = "discard"
     RESTORE = "restore"
     EXPIRE = "expire"
@@ -88,8 +98,12 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.POISON: {State.UPLOADING: State.DEAD},
         Move.PROMOTE: {State.WAITING: State.READY},
         Move.REVISE: {State.DELIVERED: State.READY},
+        # Both of an unconfirmed delivery only.
+        Move.CONFIRM: {State.DELIVERED: State.DELIVERED},
+        Move.RESEND: {State.DELIVERED: State.READY},
         Move.EDIT: {State.DEAD: State.DEAD},
         Move.REPLAY: {State.DEAD: State.READY},
+        Move.SET_ASIDE: {State.READY: State.DEAD, State.WAITING: State.DEAD},
         Move.DISCARD: {State.DEAD: State.DISCARDED},
         Move.RESTORE: {State.DISCARDED: State.DEAD},
         Move.EXPIRE: {State.DEAD: State.EXPIRED, State.DISCARDED: State.EXPIRED},

@@ -16,18 +16,21 @@ from typing import Any, Generic, NewType, TypeVar
 
 import msgspec
 
+from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
 from roark_producer.promises import Remembered, UnreadFile, parse_remembered
 from roark_producer.records import (
-    DeadPage,
     Entry,
+    LaneNews,
+    LetterPage,
     Rejected,
     Setup,
     Snapshot,
-    parse_dead_page,
     parse_entry,
+    parse_lane_news,
+    parse_page,
     parse_rejected,
     parse_setup,
     parse_snapshot,
@@ -175,7 +178,7 @@ class Signal(IntEnum):
 
 
 class Deliver(msgspec.Struct, frozen=True, gc=False):
-    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say.
+    """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say: then it is unconfirmed.
 
     `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.
     """
@@ -322,7 +325,7 @@ def resume(*, by: str, reason: str = "") -> Operation[bool]:
 
 
 def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Send dead letters again; return `replayed` or the state each call is in instead."""
+    """Send dead letters and unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
     return Operation("replay", (detail, *call_ids), _parse_words)
 
 
@@ -344,9 +347,24 @@ def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Oper
     return Operation("unedit", (call_id, _sha1(seen), expires_ms, detail), _parse_word)
 
 
+def set_aside(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Make dead letters of reports that wait; return `set aside` or the state each call is in instead."""
+    return Operation("set_aside", (detail, *call_ids), _parse_words)
+
+
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Put dead letters aside; return `discarded` or the state each call is in instead."""
+    """Put dead letters aside, drop the payloads of unconfirmed deliveries; return `discarded` or the state instead."""
     return Operation("discard", (detail, *call_ids), _parse_words)
+
+
+def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
+    return Operation("confirm", (detail, *call_ids), _parse_words)
+
+
+def unconfirmed(*, most: int) -> Operation[list[str]]:
+    """The ids of unconfirmed deliveries, the oldest first."""
+    return Operation("unconfirmed", (most,), _parse_words)
 
 
 def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
@@ -364,7 +382,10 @@ class Expired:
 
 
 def expire(*, state: str, window_ms: int, notice_ms: int, most: int) -> Operation[Expired]:
-    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago."""
+    """Remove what has been `dead` or `discarded` for longer than the window, and was announced a notice ago.
+
+    Of what has been `unconfirmed` for so long the payload is dropped.
+    """
     args = (state, window_ms, notice_ms, most, doer("retention", f"{state} for too long", window_ms=window_ms))
     return Operation("expire", args, lambda reply: Expired(*map(int, reply)))
 
@@ -410,27 +431,32 @@ def snapshot() -> Operation[Snapshot]:
     return Operation("snapshot", (), parse_snapshot)
 
 
+def lane_news(*, again_ms: int) -> Operation[LaneNews | None]:
+    """How the lane is, if it is the caller's turn to show that; None where it is not."""
+    return Operation("lane_news", (again_ms,), parse_lane_news)
+
+
 def look(call_id: str) -> Operation[Entry | None]:
     """Everything that is known of one call; None when the ledger has never seen it."""
     return Operation("look", (call_id,), lambda reply: parse_entry(call_id, reply))
 
 
-def dead_page(
+def page(
     *,
     most: int,
-    state: str = "dead",
+    place: str = "dead",
     oldest_ms: int = 0,
     youngest_ms: int = 0,
     behind: tuple[int, str] | None = None,
     properties: bool = False,
-) -> Operation[DeadPage]:
-    """A page of the dead letters (or of the discarded), oldest first.
+) -> Operation[LetterPage]:
+    """A page of the reports that stand in a place, in its order; the place `delivered` is the latest first.
 
-    `behind` is the time and the id of the last letter of the page before, `youngest_ms` what that page said.
+    `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said.
     """
-    since, call_id = behind or ("", "")
-    args = (state, oldest_ms, youngest_ms, since, call_id, most, int(properties))
-    return Operation("dead", args, parse_dead_page)
+    score, call_id = behind or ("", "")
+    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties))
+    return Operation("page", args, lambda reply: parse_page(place, reply))
 
 
 def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
@@ -443,9 +469,11 @@ def setups() -> Operation[list[Setup]]:
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
-def reject(*, digest: str, meta: bytes, packed: bytes, most: int) -> Operation[bool]:
-    """Keep what cannot be used; return whether it is new."""
-    return Operation("reject", (digest, meta, packed, most), bool)
+def reject(
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+) -> Operation[bool]:
+    """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
+    return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
 
 
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
@@ -540,14 +568,14 @@ class Broken:
     faults: tuple[str, ...]
 
 
-def verify(call_ids: Iterable[str]) -> Operation[list[Broken]]:
-    """Say which of these calls are not in exactly one place."""
+def verify(call_ids: Iterable[str], *, listed: bool = False) -> Operation[list[Broken]]:
+    """Say which of these calls are not in exactly one place; `listed` ones are on the list of the delivered."""
 
     def parse(rows: list[list[bytes]]) -> list[Broken]:
         words = ([word.decode() for word in row] for row in rows)
         return [Broken(call_id, state, tuple(faults)) for call_id, state, *faults in words]
 
-    return Operation("verify", tuple(call_ids), parse)
+    return Operation("verify", (int(listed), *call_ids), parse)
 
 
 def mend(call_ids: Iterable[str]) -> Operation[list[str]]:
@@ -560,6 +588,8 @@ def audit_turn(*, who: str, every_ms: int, patience_ms: int) -> Operation[bool]:
     return Operation("audit_turn", (who, every_ms, patience_ms), bool)
 
 
-def audit_done(*, difference: int, broken: int, looked_at: int, took_ms: int) -> Operation[int]:
-    """Keep what an audit found, and give the turn back."""
-    return Operation("audit_done", (difference, broken, looked_at, took_ms), int)
+def audit_done(found: Accounts, *, who: str = "") -> Operation[int]:
+    """Keep what an audit found; `who` gives the turn back that it had."""
+    miscounted = "\n".join(found.miscounted)
+    args = (found.difference, found.broken, found.looked_at, found.took_ms, miscounted, who)
+    return Operation("audit_done", args, int)

@@ -22,7 +22,7 @@ from roark_producer import operations
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
-from roark_producer.errors import IngestError, InvalidReport
+from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
 from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
 from roark_producer.operations import Acceptable, Result
@@ -31,6 +31,7 @@ from roark_producer.properties import Scalar, gather
 from roark_producer.report import OtherMessage, Report, read_message
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
+from roark_producer.unpacking import is_packed, unpacked
 
 BATCH_REPORTS = 64
 BATCH_BYTES = 5_000_000
@@ -55,6 +56,9 @@ class Intake:
     def __init__(self, settings: IngestSettings) -> None:
         self._rules = settings.property_rules()
         self._max_bytes = settings.max_report_bytes
+        self._rejected_max = settings.rejected_max
+        # The largest one that is taken must fit in by itself.
+        self._rejected_bytes = max(settings.rejected_max_bytes, settings.max_report_bytes)
 
     def prepare(
         self,
@@ -68,8 +72,10 @@ class Intake:
 
         Raises InvalidReport when it cannot be used.
         """
+        if is_packed(body):
+            body = unpacked(body, most_bytes=self._max_bytes)
         if len(body) > self._max_bytes:
-            raise InvalidReport("body", f"has {len(body)} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}")
+            raise TooLarge("body", f"has {len(body)} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}")
         message = read_message(body)
         match message:
             case OtherMessage():
@@ -78,12 +84,21 @@ class Intake:
                 packed = pack(payload, gather(self._rules, payload, query, properties), trace)
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
+    def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operations.Operation[bool]:
+        """Return the operation that keeps what is unusable in the rejected bin, once per content.
 
-def rejection(body: bytes, error: InvalidReport, *, source: str, most: int) -> operations.Operation[bool]:
-    """Return the operation that keeps an unusable report, once per content."""
-    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-    digest = hashlib.sha256(body).hexdigest()[:16]
-    return operations.reject(digest=digest, meta=msgspec.json.encode(meta), packed=pack(body), most=most)
+        A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make
+        room for what exists nowhere else.
+        """
+        meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
+        return operations.reject(
+            digest=hashlib.sha256(body).hexdigest()[:16],
+            meta=msgspec.json.encode(meta),
+            packed=pack(body),
+            most=self._rejected_max,
+            most_bytes=self._rejected_bytes,
+            spare=source == "cli" or isinstance(error, UnknownMessage),
+        )
 
 
 class Producer:
@@ -96,6 +111,7 @@ class Producer:
         wake: Callable[[], object],
         *,
         source: str = "python",
+        keeps_rejected: bool = True,
         close_too: Callable[[], object] = lambda: None,
         traces: Traces | None = None,
     ) -> None:
@@ -105,6 +121,7 @@ class Producer:
         self._close_too = close_too
         self._intake = Intake(settings)
         self._source = source
+        self._keeps_rejected = keeps_rejected
         self._traces = traces
 
     @classmethod
@@ -117,8 +134,11 @@ class Producer:
         return cls.from_settings(IngestSettings(), source=source)
 
     @classmethod
-    def from_settings(cls, settings: IngestSettings, *, source: str = "python") -> Self:
-        """Return a producer for these settings; raises as `from_env` does."""
+    def from_settings(cls, settings: IngestSettings, *, source: str = "python", keeps_rejected: bool = True) -> Self:
+        """Return a producer for these settings; raises as `from_env` does.
+
+        `keeps_rejected` says whether what is unusable goes to the rejected bin, or is counted only.
+        """
         traces = Traces.wanted(settings)
         url = redis_url(secret_text(settings.redis_url), settings.data_dir)
         client = connect(url)
@@ -126,8 +146,16 @@ class Producer:
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
         if settings.data_dir.is_dir():
             _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
-        wake_ups = WakeUps(secret_text(settings.broker_url) or url)
-        return cls(ledger, settings, wake_ups.publish, source=source, close_too=wake_ups.close, traces=traces)
+        wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
+        return cls(
+            ledger,
+            settings,
+            wake_ups.publish,
+            source=source,
+            keeps_rejected=keeps_rejected,
+            close_too=wake_ups.close,
+            traces=traces,
+        )
 
     def submit(
         self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
@@ -162,7 +190,7 @@ class Producer:
             try:
                 prepared = self._intake.prepare(body, properties=properties, trace=span.context if span else b"")
             except InvalidReport as error:
-                rejected.append(rejection(body, error, source=self._source, most=self._settings.rejected_max))
+                rejected.append(self._intake.rejection(body, error, source=self._source))
                 receipts[place] = Receipt(None, "rejected", str(error))
                 continue
             if isinstance(prepared, OtherMessage):
@@ -189,10 +217,13 @@ class Producer:
         return results
 
     def _keep(self, rejected: list[operations.Operation[bool]], ignored: int) -> None:
-        if rejected:
+        counted = {"ignored": ignored}
+        if rejected and self._keeps_rejected:
             self.ledger.run_all(rejected, durably=True)
-        if ignored:
-            self.ledger.run(operations.tally({"ignored": ignored}))
+        elif rejected:
+            counted["rejected"] = len(rejected)
+        if any(counted.values()):
+            self.ledger.run(operations.tally(counted))
 
     def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
         """Accept reports that are packed already, in one batch, and wake a worker; return when they are durable."""

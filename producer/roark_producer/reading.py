@@ -5,27 +5,33 @@
             …
 
 1. A file that begins with `[` is an array, and is read element by element.
-2. Else a first line that is a whole document, or no JSON at all, means NDJSON: each line by itself, split at
+2. A table with JSON in a column is read by row (`tables.py`).
+3. Else a first line that is a whole document, or no JSON at all, means NDJSON: each line by itself, split at
    `\\n` alone, because transcripts contain U+2028 and its like, at which Python's own text files split too.
-3. Else the file is a document over several lines, or several such documents.
+4. Else the file is a document over several lines, or several such documents. Nothing need stand between documents:
+   `zcat *.gz` of files without a last line end joins them, and Amazon Firehose writes all of them on one line.
 
 Memory is constant whatever the size: one document at a time, and of one longer than `most_bytes` only its
 beginning, for its reader to refuse. Nothing is parsed here; what is no JSON comes out as it stands.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from roark_producer.compression import DamagedInput
+from roark_producer.compression import DamagedInput, what_is
 from roark_producer.json_elements import Document, ElementScanner
+from roark_producer.tables import delimiter_of, rows
 
 __all__ = ["BinaryFile", "Document", "read_documents"]
 
-_BLANK = b" \t\r\n"
+_BLANK = b" \t\r\n\x1e"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SEAM = re.compile(rb"\}[ \t,\x1e\xef\xbb\xbf]*\{")
 _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
 _LOOKED_AT_BYTES = 512
+_ENOUGH_BYTES = 4096
 _BREAKS_BEHIND = (b"{", b"[", b",", b":")
 
 
@@ -50,10 +56,11 @@ def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -
     """
     source = _Source(file)
     source.require_text()
-    source.skip(_BYTE_ORDER_MARK)
+    if delimiter := delimiter_of(source.look()):
+        yield from rows(source.lines(), delimiter, most_bytes=most_bytes)
     while first := source.first_byte():
         if first == b"[":
-            source.skip(b"[")
+            source.skip_bracket()
             yield from _elements(source, most_bytes, array=True)
         elif _goes_over_lines(source, most_bytes):
             yield from _elements(source, most_bytes, array=False)
@@ -63,20 +70,50 @@ def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -
 
 def _lines(source: "_Source", most_bytes: int) -> Iterator[Document]:
     while line := source.read_line(most_bytes + 1):
-        number, source.line = source.line, source.line + 1
-        if not line.endswith(b"\n"):
+        body = line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
+        if body.startswith(b"[") and _is_array(body):
+            # Another file began here, and that one is an array.
+            source.put_back(line)
+            return
+        # Lines that were cut out of an array keep its commas.
+        body = body.removesuffix(b",") if body.endswith(b"},") else body
+        is_whole = len(line) <= most_bytes or line.endswith(b"\n")
+        if not is_whole and _SEAM.search(line):
+            source.put_back(line)
+            yield from _elements(source, most_bytes, array=False)
+            return
+        if not is_whole:
             source.pass_over_line()
-        if body := line.strip(_BLANK):
-            yield Document(number, body)
+        if body:
+            yield from _in_one_line(Document(source.line, body, source.column + line.find(body)))
+        source.line, source.column = source.line + 1, 1
+
+
+def _is_array(line: bytes) -> bool:
+    """Say whether a line is a whole array, or the beginning of one that printers lay out."""
+    scanner = ElementScanner(array=True, most_bytes=0)
+    for _ in scanner.feed(line[1:]):
+        pass
+    return scanner.ended or line == b"["
+
+
+def _in_one_line(line: Document) -> Iterator[Document]:
+    """Yield the documents that stand on one line, one behind the other; the whole line where it is anything else."""
+    if not _SEAM.search(line.body):
+        yield line
+        return
+    scanner = ElementScanner(array=False, most_bytes=len(line.body), line=line.line, column=line.column)
+    found = [*scanner.feed(line.body), *scanner.close()]
+    yield from found if all(each.body.startswith(b"{") for each in found) else [line]
 
 
 def _elements(source: "_Source", most_bytes: int, *, array: bool) -> Iterator[Document]:
-    scanner = ElementScanner(array=array, most_bytes=most_bytes, line=source.line)
+    scanner = ElementScanner(array=array, most_bytes=most_bytes, line=source.line, column=source.column)
     while not scanner.ended and (chunk := source.read_chunk()):
         yield from scanner.feed(chunk)
     yield from scanner.close()
     source.put_back(scanner.rest)
-    source.line = scanner.line
+    source.line, source.column = scanner.line, scanner.column
 
 
 def _goes_over_lines(source: "_Source", most_bytes: int) -> bool:
@@ -94,26 +131,40 @@ def _goes_over_lines(source: "_Source", most_bytes: int) -> bool:
 
 
 class _Source:
-    """A file from which something may be put back. `line` is the number of the next one, kept by its readers."""
+    """A file from which something may be put back. `line` and `column` tell of the next byte, kept by its readers."""
 
     def __init__(self, file: BinaryFile) -> None:
         self._file = file
         # A pipe's writer may pause: what has come is read, rather than waiting for a whole chunk.
         self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
         self._ahead = b""
-        self.line = 1
+        self.line = self.column = 1
 
     def read_chunk(self) -> bytes:
         """Return some bytes, none at the end."""
         ahead, self._ahead = self._ahead, b""
         return ahead or self._read(_CHUNK_BYTES)
 
+    def look(self) -> bytes:
+        """Return enough to see what this is, which will be read again. What begins like JSON is not waited for."""
+        first = self.read_chunk()
+        while len(first) < _ENOUGH_BYTES and not first.lstrip(_BLANK + _BYTE_ORDER_MARK).startswith((b"{", b"[")):
+            if not (more := self._read(_CHUNK_BYTES)):
+                break
+            first += more
+        self.put_back(first)
+        return first
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield all lines that are left, with their ends, or long ones in pieces."""
+        while line := self.read_line(_CHUNK_BYTES):
+            yield line
+
     def require_text(self) -> None:
         """Raise DamagedInput when a zero byte, which no JSON text holds, is among the first."""
-        first = self.read_chunk()
-        self.put_back(first)
+        first = self.look()
         if b"\0" in first[:_LOOKED_AT_BYTES]:
-            raise DamagedInput("it is no UTF-8 text (packed, but not named .gz or .zst? UTF-16?)")
+            raise DamagedInput(what_is(first))
 
     def put_back(self, chunk: bytes) -> None:
         """Have `chunk` read again."""
@@ -135,16 +186,19 @@ class _Source:
     def first_byte(self) -> bytes:
         """Pass over blanks; return the first byte that is none, which stays, or nothing at the end."""
         while chunk := self.read_chunk():
-            kept = chunk.lstrip(_BLANK)
-            self.line += chunk.count(b"\n", 0, len(chunk) - len(kept))
+            kept = chunk.lstrip(_BLANK + _BYTE_ORDER_MARK)
+            self._pass(chunk[: len(chunk) - len(kept)])
             if kept:
                 self.put_back(kept)
                 return kept[:1]
         return b""
 
-    def skip(self, prefix: bytes) -> None:
-        """Pass over `prefix` if it comes next."""
-        ahead = self.read_chunk()
-        while 0 < len(ahead) < len(prefix) and (more := self._file.read(len(prefix) - len(ahead))):
-            ahead += more
-        self.put_back(ahead.removeprefix(prefix))
+    def skip_bracket(self) -> None:
+        """Pass over the bracket that comes next."""
+        self.put_back(self.read_chunk()[1:])
+        self.column += 1
+
+    def _pass(self, blanks: bytes) -> None:
+        lines = blanks.count(b"\n")
+        self.line += lines
+        self.column = len(blanks) - blanks.rfind(b"\n") if lines else self.column + len(blanks)

@@ -1,14 +1,15 @@
 """What the ledger tells about its reports, as plain values: one call, a dead letter, the whole at a glance.
 
-The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `dead.lua`, `snapshot.lua`.
+The formats are written down in `lua/_ledger.lua` and in the headers of `look.lua`, `page.lua`, `snapshot.lua`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as field_
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
+from roark_producer.accounts import Accounts, Finding
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
@@ -25,10 +26,17 @@ _STATES = {
 SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 
+UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
+"""Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
+
+_ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
+_STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
+_BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
 _PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
 _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
+_BIN_IS_FILLING = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +106,17 @@ class Entry:
     has_newer: bool
     has_revision: bool
     original: bytes = field_(default=b"", repr=False)
+    unconfirmed_ms: int = 0
+    """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A report that could not be delivered; `last` is the attempt, or the event, that ended it.
+    """A report as lists show it, in whatever place it stands: most are dead letters.
 
-    `assistant` is Vapi's assistant as the worker noted it, "" where it did not. `properties` are their JSON, b"" where
-    there are none or they were not asked for. `edited` says that a person changed the report, and the original is kept.
+    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
+    the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
+    asked for. `edited` says that a person changed the report, and the original is kept.
     """
 
     call_id: str
@@ -115,21 +126,37 @@ class DeadLetter:
     assistant: str = ""
     properties: bytes = b""
     edited: bool = False
+    place: str = "dead"
+    score_ms: int = 0
 
     @property
     def last(self) -> Event | None:
-        """The event that ended it, None where the history is gone."""
-        fatal = [event for event in self.history if event.name in {"buried", "poisoned", "lost"}]
-        return fatal[-1] if fatal else None
+        """What brought it where it is: of a dead letter its end, else the last attempt; None where none is told."""
+        for event in reversed(self.history):
+            if event.name in _ENDS_AND_ATTEMPTS:
+                return event
+            if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
+                return None
+        return None
+
+    @property
+    def next_ms(self) -> int:
+        """When it is tried again, or its lease ends; 0 where it stands for no time."""
+        return self.score_ms if self.place in {"waiting", "uploading"} else 0
 
 
 @dataclass(frozen=True, slots=True)
-class DeadPage:
-    """Some of the dead letters. `youngest_ms` bounds the pages that follow, `more` says whether any may."""
+class LetterPage:
+    """Some of the reports in a place. `youngest_ms` bounds the pages that follow, which begin behind `last`, if any."""
 
     youngest_ms: int
-    more: bool
+    last: tuple[int, str] | None
     letters: tuple[DeadLetter, ...]
+
+    @property
+    def more(self) -> bool:
+        """Whether another page may follow."""
+        return self.last is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +181,14 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneNews:
+    """How the lane is, for whoever has the turn to show it, and how many reports are ready."""
+
+    lane: Lane
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The server's memory in bytes; `most` 0 is no limit. Refused from `SHORT_SHARE`, which `short` tells.
 
@@ -175,25 +210,6 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Audited:
-    """What the last audit found: reports in no state (`difference`), calls not in exactly one place (`broken`).
-
-    `at_ms` is when it ended; `looked_at` is how many places it looked at.
-    """
-
-    at_ms: int
-    difference: int
-    broken: int
-    looked_at: int
-    took_ms: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether every report was accounted for."""
-        return self.difference == 0 and self.broken == 0
-
-
-@dataclass(frozen=True, slots=True)
 class Replays:
     """How many replay jobs there are by state, how many letters they are to send, and how many are on their way."""
 
@@ -208,16 +224,43 @@ class Replays:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long reports stay `dead` or `discarded`, by the setting that the workers last had.
+    """How long reports stay `dead`, `discarded` or `unconfirmed`, by the setting that the workers last had.
 
     `expiring` is how many go within the notice; the first of them does not before `next_ms` (Unix ms, 0 without one).
     """
 
-    state: State
+    state: State | Literal["unconfirmed"]
     window_ms: int
     notice_ms: int
     expiring: int
     next_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+
+    `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
+    """
+
+    entries: int
+    bytes: int
+    spare_entries: int
+    spare_bytes: int
+    most: int
+    most_bytes: int
+
+    @property
+    def fill(self) -> float:
+        """How much of it is taken by what exists nowhere else, 0 to 1."""
+        by_entries = (self.entries - self.spare_entries) / self.most if self.most else 0.0
+        by_bytes = (self.bytes - self.spare_bytes) / self.most_bytes if self.most_bytes else 0.0
+        return max(by_entries, by_bytes)
+
+    @property
+    def filling(self) -> bool:
+        """Whether somebody should empty it, before it gives up what exists nowhere else."""
+        return self.fill >= _BIN_IS_FILLING
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +282,8 @@ class Snapshot:
     logbook_lines: int = 0
     retention: tuple[Retention, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    audited: Audited | None = None
+    audited: Accounts | None = None
+    """What the last audit found; `accounts` judges it together with this moment."""
     earliest_lease_end_ms: int = 0
     audio_ending: int = 0
     """Ready reports whose audio links end within five minutes."""
@@ -250,6 +294,19 @@ class Snapshot:
     """What was promised and is not in this ledger, as those that remember it have noted."""
     unread: tuple[Unread, ...] = ()
     """What webhooks' spools cannot give back."""
+
+    unnamed_share: float = 0.0
+    """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """Delivered reports that Roark did not name and nobody has confirmed; their payloads are kept."""
+        return self.queues.get(UNCONFIRMED, 0)
+
+    @property
+    def confirmed(self) -> int:
+        """All other delivered reports."""
+        return self.states[State.DELIVERED] - self.unconfirmed
 
     @property
     def past_due_seconds(self) -> float:
@@ -272,9 +329,27 @@ class Snapshot:
         return forecast(backlog, lane.speed, lane=lane.state, opens_ms=lane.next_ms, now_ms=self.now_ms)
 
     @property
+    def bin(self) -> Bin:
+        """How full the rejected bin is."""
+        names = ("entries", "bytes", "spare_entries", "spare_bytes", "most", "most_bytes")
+        return Bin(*(self.total(f"bin_{name}") for name in names))
+
+    @property
+    def accounts(self) -> Accounts:
+        """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
+        return replace(
+            self.audited or Accounts(),
+            difference=self.total("accepted") - sum(self.states.values()),
+            promises=(
+                *(Finding(loss.words(), "roark-ingest repair ledger") for loss in self.losses),
+                *(Finding(each.words(), "roark-ingest repair spool") for each in self.unread),
+            ),
+        )
+
+    @property
     def balanced(self) -> bool:
         """Whether the accounting equation holds: accepted equals the sum over all states."""
-        return self.total("accepted") == sum(self.states.values())
+        return not self.accounts.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +417,7 @@ def parse_history(text: bytes) -> tuple[Event, ...]:
 
 def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
     """Read the answer of `look.lua`; None for a call that was never seen."""
-    now, record, erased, score, history, packed, beside, revision, original = reply
+    now, record, erased, score, history, packed, beside, revision, original, *more = reply
     if not record and erased == 0:
         return None
     return Entry(
@@ -356,27 +431,31 @@ def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
         has_newer=bool(beside),
         has_revision=bool(revision),
         original=original,
+        unconfirmed_ms=int(float(more[0])) if more else 0,
     )
 
 
-def parse_dead_page(reply: list[Any]) -> DeadPage:
-    """Read the answer of `dead.lua`."""
+def parse_page(place: str, reply: list[Any]) -> LetterPage:
+    """Read the answer of `page.lua`."""
     youngest, more, *rows = reply
-    return DeadPage(int(youngest), more == 1, tuple(map(_parse_dead_letter, rows)))
+    last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
+    return LetterPage(int(youngest), last, tuple(_parse_letter(place, row) for row in rows if row[2]))
 
 
-def _parse_dead_letter(row: list[Any]) -> DeadLetter:
-    call_id, since, record, lines, edited, properties = row
-    history = parse_history(lines)
+def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
+    call_id, score, text, lines, edited, properties = row
+    history, record = parse_history(lines), Record.parse(text)
     named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
     return DeadLetter(
         call_id=call_id.decode(),
-        since_ms=int(since),
-        record=Record.parse(record),
+        since_ms=int(score) if place in _BY_SINCE else record.since_ms,
+        record=record,
         history=history,
         assistant=next(named, ""),
         properties=properties,
         edited=edited == 1,
+        place=place,
+        score_ms=int(score),
     )
 
 
@@ -412,16 +491,30 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         revisions_kept=revisions,
         rejected_kept=rejected,
         logbook_lines=logged,
-        retention=tuple(Retention(State(state.decode()), *map(int, numbers)) for state, *numbers in retention),
+        retention=tuple(Retention(_kept_state(state), *map(int, numbers)) for state, *numbers in retention),
         alerts=tuple(parse_alerts(alerts)),
         audited=_parse_audited(lane_fields),
         earliest_lease_end_ms=lease_end,
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
+        unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
         losses=losses,
         unread=unread,
     )
+
+
+def _kept_state(state: bytes) -> State | Literal["unconfirmed"]:
+    return UNCONFIRMED if state == b"unconfirmed" else State(state.decode())
+
+
+def parse_lane_news(reply: list[Any]) -> LaneNews | None:
+    """Read the answer of `lane_news.lua`; None where it is nobody's turn, or another one's."""
+    if not reply:
+        return None
+    now, ready, lane = reply
+    fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
+    return LaneNews(_parse_lane(fields, int(now)), int(ready))
 
 
 def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
@@ -460,13 +553,14 @@ def _parse_speed(fields: dict[str, str]) -> Speed | None:
     return Speed(accepted, delivered, int(float(fields["speed_at"])))
 
 
-def _parse_audited(fields: dict[str, str]) -> Audited | None:
+def _parse_audited(fields: dict[str, str]) -> Accounts | None:
     if "audit_at" not in fields:
         return None
-    return Audited(
+    return Accounts(
         at_ms=int(fields["audit_at"]),
         difference=int(fields["audit_difference"]),
         broken=int(fields["audit_broken"]),
+        miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
     )

@@ -1,6 +1,7 @@
 """A Vapi end-of-call report, parsed at the border from the bytes that came in.
 
-1. `read_message` unwraps `{"message": …}` if it is there and tells a report from Vapi's other messages.
+1. `read_message` unwraps `{"message": …}` if it is there and tells a report from Vapi's other messages, of which it
+   knows the list (`vapi_messages.py`). An envelope that can only be meant to carry one report is opened (`shapes.py`).
 2. A report needs `type == "end-of-call-report"` and a usable `call.id`; nothing else is asked of it.
 3. Its payload is kept as the sender's own bytes: numbers beyond 2^53, escapes and key order arrive at Roark
    as they were.
@@ -20,16 +21,21 @@ from typing import NewType
 
 import msgspec
 
-from roark_producer.errors import InvalidReport
+from roark_producer.errors import InvalidReport, UnknownMessage
 from roark_producer.fingerprint import fingerprint
+from roark_producer.places import found_at
+from roark_producer.shapes import look_into
 from roark_producer.slices import members
+from roark_producer.vapi_messages import END_OF_CALL_REPORT, OTHER_MESSAGES
 
 CallId = NewType("CallId", str)
 
-END_OF_CALL_REPORT = "end-of-call-report"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _USABLE_CALL_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ENVELOPE = b'{"message":'
 _SPACE = b" \t\n\r"
+_LETTERS = re.compile(r"[^a-z]+")
+_TYPE_WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,60}")
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +56,7 @@ class Report(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class OtherMessage:
-    """A Vapi server message of another type: answered and counted, never stored."""
+    """A Vapi server message of another type that is known: answered and counted, never stored."""
 
     type: str
 
@@ -78,14 +84,18 @@ def read_message(body: bytes) -> Report | OtherMessage:
     Raises InvalidReport, which names the field, when it is neither a report nor another typed message.
     """
     body = body.strip(_SPACE)
+    if body.startswith(BYTE_ORDER_MARK):
+        body = body.removeprefix(BYTE_ORDER_MARK).lstrip(_SPACE)
     # Vapi's envelope holds the message and nothing else. If what stands between its braces is one whole object,
     # the envelope needs no reading of its own: that saves a walk through all of it.
     if body.startswith(_ENVELOPE + b"{") and body.endswith(b"}"):
         payload = body[len(_ENVELOPE) : -1].rstrip(_SPACE)
-        if message := _read_usual(payload):
-            return _report(payload, message)
-    elif (message := _read_usual(body)) and not _is_object(bytes(message.message)):
-        return _report(body, message)
+        if (message := _read_usual(payload)) and (found := _report(payload, message)):
+            return found
+    elif (
+        (message := _read_usual(body)) and not _is_object(bytes(message.message)) and (found := _report(body, message))
+    ):
+        return found
     return _read_thoroughly(body)
 
 
@@ -96,9 +106,9 @@ def _read_usual(payload: bytes) -> _Message | None:
         return None
 
 
-def _report(payload: bytes, message: _Message) -> Report | OtherMessage:
+def _report(payload: bytes, message: _Message) -> Report | OtherMessage | None:
     if message.type != END_OF_CALL_REPORT:
-        return OtherMessage(message.type)
+        return OtherMessage(message.type) if message.type in OTHER_MESSAGES else None
     _require_utf8(payload)
     return _made(payload, _usable(message.call.id), bytes(message.timestamp), message.artifact or {})
 
@@ -106,13 +116,44 @@ def _report(payload: bytes, message: _Message) -> Report | OtherMessage:
 def _read_thoroughly(body: bytes) -> Report | OtherMessage:
     """Read any message, more slowly, and find the words for what is wrong with it."""
     payload, message = _unwrap(body)
-    message_type = _string(message, "type", "type")
-    if message_type != END_OF_CALL_REPORT:
+    try:
+        message_type = _string(message, "type", "type")
+    except InvalidReport as error:
+        return _opened(body, error)
+    if message_type in OTHER_MESSAGES:
         return OtherMessage(message_type)
+    if message_type != END_OF_CALL_REPORT:
+        return _opened(body, _unknown(message_type, message, is_wrapped=payload != body))
     _require_utf8(payload)
     artifact = message.get("artifact", b"")
     inside = members(artifact, "artifact") if _is_object(artifact) else {}
     return _made(payload, _call_id(message), message.get("timestamp", b""), inside)
+
+
+def _opened(body: bytes, error: InvalidReport) -> Report | OtherMessage:
+    """Return the message that this body can only be meant to carry; else raise the error and say what it looks like."""
+    look = look_into(body)
+    if look.only_message is not None and len(pieces := found_at(body, look.only_message)) == 1:
+        return read_message(pieces[0])
+    if said := look.words():
+        raise InvalidReport(error.field, f"{error.problem}; {said}") from None
+    raise error
+
+
+def _unknown(message_type: str, message: Mapping[str, bytes], *, is_wrapped: bool) -> InvalidReport:
+    """Return what is wrong with a type that is none of Vapi's known ones."""
+    if _LETTERS.sub("", message_type.lower()) == _LETTERS.sub("", END_OF_CALL_REPORT):
+        return InvalidReport("type", f'is not written as Vapi does: "{END_OF_CALL_REPORT}"')
+    # The type comes from outside; only what can be a word is repeated.
+    quoted = f' (it is "{message_type}")' if _TYPE_WORD.fullmatch(message_type) else ""
+    if "artifact" in message and "endedReason" in message:
+        return InvalidReport(
+            "type", f"is none that is known of Vapi's{quoted}; but it looks like an end-of-call report"
+        )
+    is_of_vapi = _is_object(message.get("call", b"")) or (is_wrapped and "timestamp" in message)
+    if is_of_vapi and message_type:
+        return UnknownMessage("type", f"is none that is known of Vapi's{quoted}; it is no report by its shape")
+    return InvalidReport("type", f"is none that is known of Vapi's{quoted}")
 
 
 def _made(payload: bytes, call_id: CallId, timestamp: bytes, artifact: Mapping[str, bytes | msgspec.Raw]) -> Report:

@@ -4,7 +4,7 @@ script = first line of the file, `#!lua flags=…`     what Redis may refuse it 
        + KEY, rendered from keys.py                  which key is which
        + LEGAL, rendered from lifecycle.py           which move is legal
        + _replays.lua, _ledger.lua                   books of replay jobs; clock, record, move
-       + the lane's files, _jobs.lua                 where the script "needs _flow.lua", "needs _jobs.lua"
+       + the lane's files, _jobs.lua, _bin.lua       where the script "needs _flow.lua", "needs _jobs.lua", …
        + the rest of the file
 """
 
@@ -23,6 +23,7 @@ _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
     "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
     "-- needs _jobs.lua": ("_jobs.lua",),
+    "-- needs _bin.lua": ("_bin.lua",),
 }
 
 

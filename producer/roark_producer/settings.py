@@ -22,6 +22,7 @@ from roark_producer.durability import wanted_replicas
 from roark_producer.errors import ConfigurationError
 from roark_producer.ledger import DEFAULT_PREFIX
 from roark_producer.properties import PropertyRules, Scalar
+from roark_producer.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -126,7 +127,10 @@ class IngestSettings(FromEnvironment):
         64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
     )
     max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
-    rejected_max: int = Field(10_000, ge=1, description="unusable reports kept, oldest given up first")
+    rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
+    rejected_max_bytes: int = Field(
+        64_000_000, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
+    )
     properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="webhook query parameters taken as properties, comma-separated"
@@ -139,6 +143,16 @@ class IngestSettings(FromEnvironment):
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _readable_url(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value and (url := value.get_secret_value()):
+                parse_redis_url(url, "")
+        except ConfigurationError as error:
+            raise ValueError(str(error).strip()) from None
+        return value
 
     @field_validator("properties_from_query", mode="before")
     @classmethod
@@ -153,6 +167,11 @@ class IngestSettings(FromEnvironment):
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
         return value
+
+    @property
+    def broker_setting(self) -> str:
+        """The variable that names the broker."""
+        return BROKER_SETTING if self.broker_url else REDIS_SETTING
 
     @property
     def spool_folder(self) -> Path:

@@ -1,11 +1,12 @@
 """A real Flower beside real workers: what it says of each report, and whether that is what the ledger says."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from flowers import Flower, flower_beside
+from flowers import flower_beside
 from pipeline import TOKEN, Pipeline, wait_until
 
 from roark_ops.sample_reports import sample_reports
@@ -15,6 +16,8 @@ from roark_producer.lifecycle import State
 pytestmark = pytest.mark.acceptance
 
 REPORTS = 150
+SEEN_WITHIN_SECONDS = 5
+COUNTED = ("task-succeeded", "task-failed", "task-retried", "task-received")
 
 
 @pytest.fixture
@@ -30,16 +33,6 @@ def bodies() -> list[bytes]:
 
 def call_ids(bodies: list[bytes]) -> list[str]:
     return [json.loads(body)["message"]["call"]["id"] for body in bodies]
-
-
-def wait_for_a_summary(flower: Flower, saying: str) -> str:
-    """Wait until a drain has ended that says so; return all that it says."""
-
-    def summaries() -> list[str]:
-        return [drain["result"] for drain in flower.drains() if saying in (drain["result"] or "")]
-
-    wait_until(summaries, f"a drain has ended, {saying}")
-    return summaries()[0]
 
 
 def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: list[bytes]) -> None:
@@ -72,12 +65,21 @@ def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: l
         assert again["result"].startswith(f"delivered on attempt {again['retries'] + 1}: 200 in ")
         assert again["runtime"] > 0
 
-        # and drains say what they did
-        summary = wait_for_a_summary(flower, saying="delivered")
-        assert "ended after" in summary
+        # and reports are all that there is
+        assert flower.other_rows() == []
+
+        # and what a worker is said to have done is what the ledger knows of
+        events = [event.name for call in call_ids(bodies) for event in line.look(call).history]
+        counted = {name: sum(row.get(name) or 0 for row in flower.workers()) for name in COUNTED}
+        assert counted == {
+            "task-succeeded": line.count(State.DELIVERED),
+            "task-failed": len(refused),
+            "task-retried": events.count("deferred"),
+            "task-received": line.count(State.DELIVERED) + len(refused) + events.count("deferred"),
+        }
 
         # and nothing is there that must not be
-        shown = json.dumps(flower.reports()) + json.dumps(flower.drains())
+        shown = json.dumps(flower.reports())
         assert "5550101234" not in shown
         assert "transcript" not in shown
         assert TOKEN not in shown
@@ -102,9 +104,8 @@ def test_successes_above_the_rate_are_sampled_problems_are_not_and_all_can_be_sw
     silent = line.start_worker(ROARK_INGEST_FLOWER_EVENTS="off")
     with flower_beside(line) as flower:
         line.submit(bodies[:5])
-        wait_for_a_summary(flower, saying="5 delivered")
-        assert line.count(State.DELIVERED) == 5
-        assert flower.reports() == {}
+        wait_until(lambda: line.count(State.DELIVERED) == 5, "five are delivered")
+        assert (flower.reports(), flower.other_rows()) == ({}, [])
         silent.terminate()
         assert silent.exit_code() == 0
 
@@ -114,3 +115,38 @@ def test_successes_above_the_rate_are_sampled_problems_are_not_and_all_can_be_sw
 
         wait_until(lambda: flower.states()["FAILURE"] == len(refused), "every problem is shown")
         assert flower.states()["SUCCESS"] < REPORTS - len(refused) - 5
+
+
+def test_a_shut_lane_is_seen_within_seconds_in_plain_words_and_so_is_its_end(
+    line: Pipeline, bodies: list[bytes]
+) -> None:
+    line.start_sandbox()
+    line.start_supervisor(2)
+    with flower_beside(line) as flower:
+        line.submit(bodies[:5])
+        line.wait_until_settled()
+
+        line.ledger.run(operations.hold(by="ada", reason="Roark moves, call +15550101234"))
+        began = time.monotonic()
+        wait_until(flower.other_rows, "the lane is seen")
+        assert time.monotonic() - began < SEEN_WITHIN_SECONDS
+        (row,) = flower.other_rows()
+        assert (row["name"], row["state"]) == ("roark.lane", "RETRY")
+        assert row["exception"].startswith(
+            "The lane is on hold: nothing is uploaded, 0 ready. ada put the lane on hold"
+        )
+        assert "Next: roark-ingest resume" in row["exception"]
+        assert "5550101234" not in row["exception"]
+        (first, *_) = flower.find("")
+        assert first["name"] == "roark.lane", "it stands on top"
+
+        line.ledger.run(operations.resume(by="ada"))
+        wait_until(lambda: flower.other_rows()[0]["state"] == "SUCCESS", "its end is seen")
+        assert flower.other_rows()[0]["exception"] is None
+
+        # and it may be shut once more
+        line.ledger.run(
+            operations.hold(by="roark", reason="http_401 Unauthorized", gap_ms=60_000, longest_gap_ms=60_000)
+        )
+        wait_until(lambda: flower.other_rows()[0]["state"] == "RETRY", "it is seen again")
+        assert "Roark does not know our token (401)." in flower.other_rows()[0]["exception"]

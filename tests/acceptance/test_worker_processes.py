@@ -196,7 +196,7 @@ class TestAnUpstreamThatFails:
         line.wait_until_settled()
 
         # then exactly those are dead, with Roark's reason
-        dead = line.ledger.run(operations.dead_page(most=100)).letters
+        dead = line.ledger.run(operations.page(most=100)).letters
         assert sorted(letter.call_id for letter in dead) == chosen
         assert {(letter.last.detail["status"], letter.last.detail["message"]) for letter in dead if letter.last} == {
             (400, "Recording is missing")

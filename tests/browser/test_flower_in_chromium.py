@@ -13,6 +13,7 @@ from flowers import PASSWORD, USER, Flower, flower_beside
 from pipeline import Pipeline, wait_until
 
 from roark_ops.sample_reports import sample_reports
+from roark_producer import operations
 
 pytestmark = pytest.mark.browser
 
@@ -46,7 +47,8 @@ def flower(calls: list[str], refused: list[str]) -> Iterator[Flower]:
         with flower_beside(line) as flower:
             line.submit(sample.body(wrap=True) for sample in sample_reports(REPORTS, odd=0, dup=0))
             flower.wait_for(SUCCESS=REPORTS - REFUSED - LATE, FAILURE=REFUSED, RETRY=LATE)
-            wait_until(lambda: all(drain["state"] == "SUCCESS" for drain in flower.drains()), "the drains have ended")
+            line.ledger.run(operations.hold(by="ada", reason="Roark is being moved"))
+            wait_until(flower.other_rows, "the lane is seen")
             yield flower
 
 
@@ -83,7 +85,7 @@ def test_the_workers_page_counts_what_they_did(browser: Browser, flower: Flower,
     wait_until(lambda: browser.text("#workers-online") == "2", "both workers are online")
     wait_until(lambda: browser.text("#workers-failed") == str(REFUSED), "the refused reports are counted")
     succeeded = sum(row["task-succeeded"] for row in flower.workers())
-    assert succeeded == flower.states()["SUCCESS"] + len(flower.drains())
+    assert succeeded == flower.states()["SUCCESS"]
     retried = sum(row.get("task-retried", 0) for row in flower.workers())
     assert sum(row["task-received"] for row in flower.workers()) == succeeded + retried + REFUSED
     browser.picture(pictures / "flower-workers.png")
@@ -93,7 +95,9 @@ def test_the_task_list_shows_reports_with_their_outcome(browser: Browser, flower
     browser.open(at(flower, "/tasks"))
     browser.wait_for("#tasks-table tbody a")
     page = browser.text("#tasks-table")
+    assert "The lane is on hold: nothing is uploaded" in page
     assert "roark.report" in page
+    assert "roark.deliver" not in page
     assert "delivered on attempt 1: 200 in" in page
     assert "RETRY" in page
     assert "Roark failed (503). Attempt 2 follows" in page
@@ -117,9 +121,3 @@ def test_a_dead_report_is_found_by_its_call_id_and_says_why(
     assert "Roark refused the report as invalid (422)." in page
     assert f"roark-ingest dlq show {refused[0]}" in page
     browser.picture(pictures / "flower-dead-report.png", height=1420)
-
-
-def test_a_drain_says_what_it_did(browser: Browser, flower: Flower) -> None:
-    search(browser, flower, "name:roark.deliver")
-    wait_until(lambda: number_of_rows(browser) == len(flower.drains()), "the drains")
-    assert "nothing more is ready" in browser.text("#tasks-table")

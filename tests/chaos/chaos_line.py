@@ -281,10 +281,8 @@ class Line:
     def replay_poison(self) -> None:
         """Send again what died in too many workers' hands: it waits where a person can see it."""
         self.settle()
-        poison = [letter.call_id for letter in self.ledger.run(operations.dead_page(most=1000)).letters]
-        assert all(
-            letter.record.note == "poison" for letter in self.ledger.run(operations.dead_page(most=1000)).letters
-        )
+        poison = [letter.call_id for letter in self.ledger.run(operations.page(most=1000)).letters]
+        assert all(letter.record.note == "poison" for letter in self.ledger.run(operations.page(most=1000)).letters)
         if poison:
             self.ledger.run(operations.replay(poison, detail=b"{}"))
 

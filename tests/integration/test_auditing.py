@@ -81,7 +81,7 @@ def test_reports_that_are_delivered_meanwhile_are_never_called_broken(bench: Ben
         moving.join()
 
     assert {verdict.broken for verdict in verdicts} == {()}
-    assert {verdict.difference for verdict in verdicts} == {0}
+    assert {verdict.accounts.difference for verdict in verdicts} == {0}
 
 
 def test_its_end_does_not_wait_for_an_audit_that_is_under_way(bench: Bench) -> None:

@@ -206,6 +206,7 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "memory": "OK",
         "clock": "OK",
         "accepting": "OK",
+        "broker": "OK",
         "workers": "WARN",
         "lane": "OK",
         "accounts": "OK",

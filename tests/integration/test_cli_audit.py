@@ -1,6 +1,6 @@
 """`roark-ingest audit`, `rejected`, and what `status` says of audit and spool."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,11 @@ from commands import CommandLine, report
 from servers import Server
 
 from roark_producer import operations
+from roark_producer.alerts import AlertKind
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_producer.spool import Spool, Spooled
+from roark_worker.alert_causes import AlertRules, causes
 from roark_worker.auditing import Auditor
 
 
@@ -80,7 +82,16 @@ class TestStatus:
         assert (found["holds"], found["difference"], found["broken"]) == (False, 0, 2)
         assert ended.exit_code == 3
         assert "roark-ingest audit" in {todo["command"] for todo in ended.document["todo"]}
-        assert "2 calls BROKEN" in line.run("status").stdout
+        assert "2 calls are not in exactly one place." in line.run("status").stdout
+
+    def test_what_an_audit_by_hand_found_is_shown_at_once(self, line: CommandLine) -> None:
+        line.accept("call-1")
+        lose(line, "call-1")
+        assert line.run("audit").exit_code == 3
+        assert "1 call is not in exactly one place." in line.run("status").stdout
+        line.run("audit", "--repair")
+
+        assert "Every report is accounted for. (last audit" in line.run("status").stdout
 
     def test_it_shows_what_waits_on_this_machines_disk(self, line: CommandLine) -> None:
         assert line.run("status", "--json").document["spool"] == {"reports": 0, "bytes": 0}
@@ -166,3 +177,82 @@ class TestRejected:
     @pytest.mark.parametrize("command", ["retry", "discard"])
     def test_it_wants_to_know_which(self, rejecting: CommandLine, command: str) -> None:
         assert rejecting.run("rejected", command).exit_code == 2
+
+
+def lose_a_record(line: CommandLine) -> None:
+    line.accept("call-1")
+    line.deliver("call-1")
+    line.ledger.client.hdel(line.ledger.calls.keys.records, "call-1")
+
+
+def lose_a_place(line: CommandLine) -> None:
+    line.accept("call-1")
+    lose(line, "call-1")
+
+
+def put_in_two_places(line: CommandLine) -> None:
+    line.accept("call-1")
+    line.ledger.client.zadd(line.ledger.calls.keys.dead, {"call-1": 1})
+
+
+def lose_a_payload(line: CommandLine) -> None:
+    line.accept("call-1")
+    line.ledger.client.hdel(line.ledger.calls.keys.payloads, "call-1")
+
+
+def lose_all_of_a_waiting_report(line: CommandLine) -> None:
+    line.accept("call-1")
+    line.defer("call-1")
+    keys = line.ledger.calls.keys
+    line.ledger.client.zrem(keys.waiting, "call-1")
+    line.ledger.client.hdel(keys.records, "call-1")
+
+
+def make_a_record(line: CommandLine) -> None:
+    line.accept("call-1")
+    line.deliver("call-1")
+    keys = line.ledger.calls.keys
+    record = line.ledger.client.hget(keys.records, "call-1")
+    line.ledger.client.hset(keys.records, "call-2", record)
+
+
+class TestTheyAllAgree:
+    """Whatever the audit finds, everybody who is asked says so, and what to type next."""
+
+    @pytest.mark.parametrize("by", ["worker", "hand"])
+    @pytest.mark.parametrize(
+        "break_it",
+        [
+            lose_a_record,
+            lose_a_place,
+            put_in_two_places,
+            lose_a_payload,
+            lose_all_of_a_waiting_report,
+            make_a_record,
+        ],
+    )
+    def test_that_the_accounts_do_not_hold(
+        self, line: CommandLine, by: str, break_it: Callable[[CommandLine], None]
+    ) -> None:
+        break_it(line)
+        if by == "worker":
+            assert Auditor(line.ledger, every_seconds=600).once()
+        else:
+            assert line.run("audit").exit_code == 3
+
+        status = line.run("status", "--json")
+        assert status.exit_code == 3
+        assert status.document["audit"]["holds"] is False
+        assert any("accounted for" in todo["what"] and todo["command"] for todo in status.document["todo"])
+        assert "0 calls" not in line.run("status").stdout
+        checks = {check["name"]: check for check in line.run("doctor", "--json").document["checks"]}
+        assert checks["accounts"]["level"] == "FAIL"
+        assert checks["accounts"]["mend"]
+        assert "roark_ingest_audit_holds 0.0" in line.run("metrics").stdout
+        facts = line.ledger.run(operations.alert_facts(lately_ms=1, soon_ms=1))
+        message = causes(line.snapshot(), facts, AlertRules(1, 1, 1, 1))[AlertKind.AUDIT_BROKEN]
+        assert message.explanation == line.snapshot().accounts.in_words
+        assert message.command
+        audited = line.run("audit")
+        assert audited.exit_code == 3
+        assert "Next: roark-ingest " in audited.stdout

@@ -306,7 +306,7 @@ class TestReplayJobs:
         """Start a job of so many dead letters."""
         bench.submit(reports(number))
         bench.ledger.run(operations.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, number)]))
-        letters = bench.ledger.run(operations.dead_page(most=number)).letters
+        letters = bench.ledger.run(operations.page(most=number)).letters
         job = bench.ledger.run(replay_jobs.open_job(most_open=1))
         assert job
         bench.ledger.run(replay_jobs.select(job, [(letter.call_id, letter.since_ms) for letter in letters]))

@@ -312,6 +312,14 @@ class Model:
         call.edited = ""
         return "unedited"
 
+    def set_aside(self, call_id: str) -> str:
+        call = self.calls.get(call_id)
+        if call is None or call.state not in {"ready", "waiting"}:
+            return call.state if call else "unknown"
+        self._leave(call, "dead", self.now)
+        self.counters["set_aside"] += 1
+        return "set aside"
+
     def discard(self, call_id: str) -> str:
         return self._aside(call_id, "dead", "discarded", "discarded")
 

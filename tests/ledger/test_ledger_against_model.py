@@ -37,6 +37,7 @@ PRIORITIES = {"fresh": "f", "retry": "r", "replay": "p"}
 
 CALLS = [f"call-{number}" for number in range(6)]
 
+VERBS = ["replay", "set_aside", "discard", "restore"]
 calls = st.sampled_from(CALLS)
 outcomes = st.sampled_from(["deliver", "defer", "bury", "release", "renew"])
 fates = st.sampled_from(["unknown", "ready", "renew", "deliver", "defer", "bury"])
@@ -183,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.now = self.clock.now_ms
 
     @precondition(lambda self: any(call.state in {"dead", "discarded"} for call in self.model.calls.values()))
-    @rule(ids=st.lists(calls, min_size=3, max_size=6), verb=st.sampled_from(["replay", "discard", "restore"]))
+    @rule(ids=st.lists(calls, min_size=3, max_size=6), verb=st.sampled_from(VERBS))
     def someone_sees_to_the_dead_letters(self, ids: list[str], verb: str) -> None:
         answers = getattr(self.bench, verb)(*ids)
 

@@ -74,7 +74,7 @@ async def test_a_buried_report_is_a_dead_letter(async_ledger: AsyncLedger) -> No
 
     await async_ledger.run(operations.bury([Bury(one, "status-422", DETAIL)]))
 
-    (letter,) = (await async_ledger.run(operations.dead_page(most=10))).letters
+    (letter,) = (await async_ledger.run(operations.page(most=10))).letters
     assert letter.call_id == "call-1"
     assert letter.record.note == "status-422"
 

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from workbench import Workbench
 
 from roark_producer import operations
+from roark_producer.accounts import Accounts
 from roark_producer.ledger import Ledger
-from roark_producer.records import Audited
 from roark_worker.audit import Verdict, audit
 
 STATES = ("uploading", "waiting", "delivered", "dead", "discarded", "erased", "ready")
 PLACE = {"ready": "fresh", "uploading": "uploading", "waiting": "waiting", "dead": "dead", "discarded": "discarded"}
+
+FOUND = Accounts(2, 1, ("dead: 1 records, 2 expected",), looked_at=70, took_ms=1500)
 
 
 def look(bench: Workbench, *, repair: bool = False) -> Verdict:
@@ -34,20 +37,20 @@ def faults(verdict: Verdict) -> dict[str, tuple[str, ...]]:
 def test_a_sound_ledger_is_sound(sound: Workbench) -> None:
     verdict = look(sound)
 
-    assert verdict.holds
-    assert (verdict.difference, verdict.broken, verdict.notes) == (0, (), ())
+    assert verdict.accounts.holds
+    assert (verdict.accounts.difference, verdict.broken, verdict.accounts.miscounted) == (0, (), ())
     assert verdict.counted == dict.fromkeys(PLACE, 1) | {"delivered": 1}
 
 
 def test_an_empty_ledger_is_sound(bench: Workbench) -> None:
-    assert look(bench).holds
+    assert look(bench).accounts.holds
 
 
 def test_forgotten_deliveries_are_accounted_for(sound: Workbench) -> None:
     sound.clock.advance(10_000)
     assert sound.forget(5_000) == 1
 
-    assert look(sound).holds
+    assert look(sound).accounts.holds
 
 
 @pytest.mark.parametrize("state", PLACE)
@@ -60,13 +63,13 @@ class TestOneCall:
 
         verdict = look(sound)
         assert faults(verdict) == {f"a-{state}": ("nowhere",)}
-        assert verdict.difference == 1
-        assert not verdict.holds
+        assert verdict.accounts.difference == 1
+        assert not verdict.accounts.holds
 
         mended = look(sound, repair=True)
-        assert (mended.holds, mended.mended, mended.difference) == (True, 1, 0)
+        assert (mended.accounts.holds, mended.mended, mended.accounts.difference) == (True, 1, 0)
         assert sound.state(f"a-{state}") == state
-        assert look(sound).holds
+        assert look(sound).accounts.holds
 
     def test_that_is_in_two_places_is_found_and_taken_out_of_the_wrong_one(self, sound: Workbench, state: str) -> None:
         other = "waiting" if state != "waiting" else "dead"
@@ -74,9 +77,9 @@ class TestOneCall:
 
         verdict = look(sound)
         assert faults(verdict) == {f"a-{state}": (f"also:{other}",)}
-        assert verdict.difference == -1
+        assert verdict.accounts.difference == -1
 
-        assert look(sound, repair=True).holds
+        assert look(sound, repair=True).accounts.holds
         assert sound.state(f"a-{state}") == state
 
     def test_that_has_lost_its_payload_is_found_and_becomes_a_dead_letter_that_says_so(
@@ -87,11 +90,11 @@ class TestOneCall:
 
         assert faults(look(sound)) == {call_id: ("no-payload",)}
 
-        assert look(sound, repair=True).difference == 0
+        assert look(sound, repair=True).accounts.difference == 0
         assert sound.state(call_id) == ("discarded" if state == "discarded" else "dead")
         if state in {"ready", "uploading", "waiting"}:
             assert sound.record(call_id).note == "payload_lost"
-            assert look(sound).holds
+            assert look(sound).accounts.holds
 
     def test_that_has_lost_its_record_is_found_and_taken_out_of_its_place(self, sound: Workbench, state: str) -> None:
         call_id = f"a-{state}"
@@ -99,20 +102,20 @@ class TestOneCall:
 
         verdict = look(sound)
         assert faults(verdict) == {call_id: ("no-record",)}
-        assert any(note.startswith(f"{state}: 0 records") for note in verdict.notes)
+        assert any(note.startswith(f"{state}: 0 records") for note in verdict.accounts.miscounted)
 
         after = look(sound, repair=True)
         assert after.broken == ()
         # It was accepted, and nobody can say what became of it: the accounts show that until a person decides.
-        assert after.difference == 1
-        assert not after.holds
+        assert after.accounts.difference == 1
+        assert not after.accounts.holds
 
 
 def test_a_delivered_call_that_still_stands_in_a_queue_is_found_and_mended(sound: Workbench) -> None:
     sound.ledger.client.zadd(sound.ledger.calls.keys.fresh, {"a-delivered": 1})
 
     assert faults(look(sound)) == {"a-delivered": ("also:fresh",)}
-    assert look(sound, repair=True).holds
+    assert look(sound, repair=True).accounts.holds
 
 
 def test_a_report_that_is_put_back_is_delivered(bench: Workbench) -> None:
@@ -151,7 +154,7 @@ def test_many_broken_calls_are_all_named_and_mended(bench: Workbench) -> None:
 
     verdict = look(bench)
     assert {one.call_id for one in verdict.broken} == set(names)
-    assert look(bench, repair=True).holds
+    assert look(bench, repair=True).accounts.holds
 
 
 def test_a_ledger_that_moves_is_never_called_broken(bench: Workbench) -> None:
@@ -170,7 +173,7 @@ def test_a_ledger_that_moves_is_never_called_broken(bench: Workbench) -> None:
 
     verdict = audit(bench.ledger, sleep=move)
 
-    assert (verdict.difference, verdict.broken, verdict.notes) == (0, (), ())
+    assert (verdict.accounts.difference, verdict.broken, verdict.accounts.miscounted) == (0, (), ())
     assert verdict.counted is None, "what moves is not counted"
 
 
@@ -197,8 +200,28 @@ def test_a_call_that_a_page_names_twice_is_not_one_too_many(bench: Workbench, mo
 
     monkeypatch.setattr(Ledger, "scan_records", twice)
 
-    assert look(bench).holds
+    assert look(bench).accounts.holds
     assert len(scans) == 2
+
+
+class TestADeliveredCallWhoseRecordIsGone:
+    def test_is_named_and_does_not_hold(self, sound: Workbench) -> None:
+        sound.ledger.client.hdel(sound.ledger.calls.keys.records, "a-delivered")
+
+        verdict = look(sound)
+
+        assert faults(verdict) == {"a-delivered": ("no-record",)}
+        assert verdict.accounts.miscounted == ("delivered: 0 records, 1 expected",)
+        assert not verdict.accounts.holds
+
+    def test_counts_as_forgotten_once_it_is_mended(self, sound: Workbench) -> None:
+        sound.ledger.client.hdel(sound.ledger.calls.keys.records, "a-delivered")
+
+        mended = look(sound, repair=True)
+
+        assert (mended.mended, mended.accounts.holds, mended.accounts.miscounted) == (1, True, ())
+        assert look(sound).accounts.holds
+        assert sound.snapshot().total("forgotten") == 1
 
 
 class TestTheTurn:
@@ -206,7 +229,7 @@ class TestTheTurn:
         return bench.run(operations.audit_turn(who=who, every_ms=600_000, patience_ms=60_000))
 
     def done(self, bench: Workbench) -> None:
-        bench.run(operations.audit_done(difference=2, broken=1, looked_at=70, took_ms=1500))
+        bench.run(operations.audit_done(FOUND, who="a"))
 
     def test_one_worker_at_a_time_has_it(self, bench: Workbench) -> None:
         assert self.ask(bench, "a")
@@ -222,6 +245,12 @@ class TestTheTurn:
 
         assert self.ask(bench, "b")
 
+    def test_an_audit_by_hand_leaves_it_where_it_is(self, bench: Workbench) -> None:
+        self.ask(bench, "a")
+        bench.run(operations.audit_done(FOUND))
+
+        assert not self.ask(bench, "b")
+
     def test_a_holder_that_died_loses_it(self, bench: Workbench) -> None:
         self.ask(bench, "a")
         bench.clock.advance(59_999)
@@ -236,4 +265,4 @@ class TestTheTurn:
         self.ask(bench, "a")
         self.done(bench)
 
-        assert bench.snapshot().audited == Audited(bench.clock.now_ms, 2, 1, 70, 1500)
+        assert bench.snapshot().audited == replace(FOUND, at_ms=bench.clock.now_ms)

@@ -4,6 +4,7 @@ import pytest
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
 from roark_producer import operations
+from roark_producer.accounts import Accounts
 from roark_producer.flow import FlowRules
 from roark_producer.operations import Reaped, Signal
 
@@ -132,7 +133,7 @@ class TestAnHourBack:
     def test_the_audit_takes_its_turn(self, bench: Workbench) -> None:
         ask = operations.audit_turn(who="a", every_ms=600_000, patience_ms=60_000)
         assert bench.run(ask)
-        bench.run(operations.audit_done(difference=0, broken=0, looked_at=1, took_ms=1))
+        bench.run(operations.audit_done(Accounts(looked_at=1, took_ms=1), who="a"))
         assert not bench.run(ask)
 
         bench.clock.advance(-HOUR_MS)

@@ -8,7 +8,7 @@ from workbench import WHO, Workbench, packed
 from roark_producer import operations
 from roark_producer.operations import Acceptable
 from roark_producer.packing import TRACE_BYTES, pack
-from roark_producer.records import DeadPage
+from roark_producer.records import LetterPage
 from roark_producer.report import CallId
 
 
@@ -109,8 +109,8 @@ class TestPages:
             found.append(self.page(bench, most, **more | {"behind": behind, "youngest_ms": found[-1].youngest_ms}))
         return [[letter.call_id for letter in page.letters] for page in found]
 
-    def page(self, bench: Workbench, most: int = 10, **more: Any) -> DeadPage:
-        return bench.run(operations.dead_page(most=most, **more))
+    def page(self, bench: Workbench, most: int = 10, **more: Any) -> LetterPage:
+        return bench.run(operations.page(most=most, **more))
 
     def test_dead_letters_come_oldest_first_by_pages(self, bench: Workbench) -> None:
         for number in range(5):
@@ -211,7 +211,7 @@ class TestPages:
         bench.bring("call-1", "dead")
         bench.bring("call-2", "discarded")
 
-        (letter,) = self.page(bench, state="discarded").letters
+        (letter,) = self.page(bench, place="discarded").letters
 
         assert letter.call_id == "call-2"
         assert letter.history[-1].detail == {"by": "ada"}

@@ -117,7 +117,7 @@ class TestEdit:
         bench.bring("call-2", "dead")
         bench.edit("call-2")
 
-        letters = bench.run(operations.dead_page(most=9)).letters
+        letters = bench.run(operations.page(most=9)).letters
 
         assert [(letter.call_id, letter.edited) for letter in letters] == [("call-1", False), ("call-2", True)]
 

@@ -118,7 +118,7 @@ class ReplayMachine(RuleBasedStateMachine):
         self.versions += 1
         self.bench.accept_all(*((call_id, f"v{self.versions}") for call_id in call_ids))
 
-    @rule(call_ids=some_calls, verb=st.sampled_from(["replay", "discard", "restore"]))
+    @rule(call_ids=some_calls, verb=st.sampled_from(["replay", "set_aside", "discard", "restore"]))
     def a_person_moves_letters_by_hand(self, call_ids: list[str], verb: str) -> None:
         words = getattr(self.bench, verb)(*call_ids)
         self.meant.update(call_id for call_id, word in zip(call_ids, words, strict=True) if word == "replayed")

@@ -77,7 +77,7 @@ class Workbench:
         assert report.call_id == call_id
         return held(report)
 
-    def deliver(self, one: Held, roark_call_id: str = "", *, keep: bool = False, detail: bytes = b"{}") -> bool:
+    def deliver(self, one: Held, roark_call_id: str = "roark-1", *, keep: bool = False, detail: bytes = b"{}") -> bool:
         return self.run(operations.deliver([Deliver(one, roark_call_id, detail)], keep_payloads=keep))[0]
 
     def defer(
@@ -120,8 +120,14 @@ class Workbench:
         seen = found.packed if found else b""
         return self.run(operations.unedit(call_id, expires_ms=expires_ms, seen=seen, detail=WHO))
 
+    def set_aside(self, *call_ids: str) -> list[str]:
+        return self.run(operations.set_aside(call_ids, detail=WHO))
+
     def discard(self, *call_ids: str) -> list[str]:
         return self.run(operations.discard(call_ids, detail=WHO))
+
+    def confirm(self, *call_ids: str) -> list[str]:
+        return self.run(operations.confirm(call_ids, detail=WHO))
 
     def restore(self, *call_ids: str) -> list[str]:
         return self.run(operations.restore(call_ids, detail=WHO))
@@ -196,13 +202,15 @@ class Workbench:
                 assert self.defer(one)
             case "delivered":
                 assert self.deliver(one)
+            case "unconfirmed":
+                assert self.deliver(one, "")
             case "dead" | "discarded":
                 assert self.bury(one)
             case "erased":
                 assert self.erase(call_id) == "uploading"
         if state == "discarded":
             assert self.discard(call_id) == ["discarded"]
-        assert self.state(call_id) == state
+        assert self.state(call_id) == ("delivered" if state == "unconfirmed" else state)
         return one
 
     def open_job(self, *call_ids: str) -> JobNumber:
@@ -275,7 +283,8 @@ class Inventory:
         keys = ledger.calls.keys
         hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
-        zsets = (*_ZSETS, "perishable", "fading", "rejected_order", "replay_selected", "replay_sent")
+        zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "rejected_order", "rejected_spare")
+        zsets += ("replay_selected", "replay_sent")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
             pipeline.hgetall(getattr(keys, name))
@@ -307,6 +316,8 @@ class Inventory:
                 found.setdefault(member.decode(), []).append(place)
         for member in self.delivered:
             found.setdefault(member.decode(), []).append("delivered")
+        for member, _ in self.zsets["unconfirmed"]:
+            found.setdefault(member.decode(), []).append("unconfirmed")
         return found
 
     def check(self, *, lost: Collection[str] = (), now_ms: int | None = None) -> None:
@@ -319,8 +330,11 @@ class Inventory:
             assert call_id in records, f"{call_id} stands in {places} and nobody knows it"
             record = records[call_id]
             expected = record.priority if record.state == "ready" else record.state.value
+            if places == ["unconfirmed"]:
+                assert record.state == "delivered", f"{call_id} is {record.state}, and unconfirmed"
+                expected = "unconfirmed"
             assert places == [expected], f"{call_id} is {record.state} and stands in {places}"
-            needs_payload = record.state != "delivered" and call_id not in lost
+            needs_payload = expected != "delivered" and call_id not in lost
             has_payload = call_id.encode() in self.hashes["payloads"]
             assert has_payload == needs_payload, f"{call_id} is {record.state}, payload kept: {has_payload}"
             assert (record.token > 0) == (record.state == "uploading"), f"{call_id}: {record}"

@@ -49,8 +49,10 @@ def healthy() -> Series:
     """A pipeline that delivers 60 reports a minute within a second."""
     series: Series = {f"up{{{WORKER}}}": still(1), f"up{{{WEBHOOK}}}": still(1)}
     for name, value in {
-        "ledger_up": 1, "past_due_seconds": 0.2, "audit_broken_calls": 0, "audit_difference_reports": 0,
-        "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0, "tick_age_seconds": 5,
+        "ledger_up": 1, "past_due_seconds": 0.2, "audit_holds": 1, "audit_broken_calls": 0,
+        "audit_difference_reports": 0, "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0,
+        "tick_age_seconds": 5,
+        "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
     }.items():  # fmt: skip
         series |= of_ledger(f"roark_ingest_{name}", "", still(value))
@@ -195,13 +197,17 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
     ),
     "a stranger knocks": (answered("unauthorized", 5), NOTHING),
     "unusable reports": (event("rejected", 2), ("RoarkIngestReportsRejected",)),
-    "calls in two places": (of_ledger("roark_ingest_audit_broken_calls", "", still(3)), ("RoarkIngestAuditBroken",)),
-    "reports lost by the last audit": (
-        of_ledger("roark_ingest_audit_difference_reports", "", still(-2)), ("RoarkIngestAuditBroken",),
-    ),
-    "reports lost now": (of_ledger("roark_ingest_unaccounted_reports", "", still(1)), ("RoarkIngestAuditBroken",)),
+    "accounts that do not hold": (of_ledger("roark_ingest_audit_holds", "", still(0)), ("RoarkIngestAuditBroken",)),
     "no audit for two hours": (
         of_ledger("roark_ingest_audit_age_seconds", "", still(7200)), ("RoarkIngestAuditStale",),
+    ),
+    "answers that name no call": (
+        of_ledger("roark_ingest_unconfirmed_share", "", still(0.2)), ("RoarkIngestUnconfirmed",),
+    ),
+    "answers that named no call, and all are confirmed": (
+        of_ledger("roark_ingest_unconfirmed_share", "", still(0.2))
+        | of_ledger("roark_ingest_unconfirmed_reports", "", still(0)),
+        NOTHING,
     ),
     "no audit ever": (of_ledger("roark_ingest_audit_age_seconds", "", FOR_EVER), ("RoarkIngestAuditStale",)),
     "audio about to end": (of_ledger("roark_ingest_audio_ending_reports", "", still(2)), ("RoarkIngestAudioEnding",)),

@@ -324,7 +324,7 @@ class TestPriorities:
         async def replay() -> None:
             await world.until(lambda: world.snapshot().states[State.DEAD] > 100, 60)
             await asyncio.sleep(5)
-            dead = [one.call_id for one in world.ledger.run(operations.dead_page(most=1000)).letters]
+            dead = [one.call_id for one in world.ledger.run(operations.page(most=1000)).letters]
             world.ledger.run(operations.replay(dead, detail=b"{}"))
             world.replayed = len(dead)
 

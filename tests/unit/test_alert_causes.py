@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, SpoolNote
 from roark_producer.lifecycle import State
 from roark_producer.promises import Loss, Unread, UnreadFile
-from roark_producer.records import Audited, Lane, Memory, Retention, Snapshot
+from roark_producer.records import Lane, Memory, Retention, Snapshot
 from roark_worker.alert_causes import AlertRules, causes
 
 NOW = 1_760_000_000_000
@@ -50,11 +51,12 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
     AlertKind.BREAKER_OPEN: (snapshot(lane=lane("breaker-open", since_ms=NOW - 5 * MINUTE)), NOTHING),
     AlertKind.AUDIO_ENDING: (snapshot(), replace(NOTHING, fading=2)),
     AlertKind.RETENTION: (snapshot(retention=(Retention(State.DEAD, 9, 9, 4, NOW + MINUTE),)), NOTHING),
-    AlertKind.AUDIT_BROKEN: (snapshot(audited=Audited(NOW, 0, 2, 9, 9)), NOTHING),
+    AlertKind.AUDIT_BROKEN: (snapshot(audited=Accounts(broken=2, at_ms=NOW)), NOTHING),
     AlertKind.SPOOL_IN_USE: (
         snapshot(),
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
+    AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
     AlertKind.SPOOL_UNREADABLE: (

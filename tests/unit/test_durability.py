@@ -58,7 +58,8 @@ def test_a_server_that_can_keep_the_promise_does_it_this_way(
     [
         ("fsync", {"aof": False}, "CONFIG SET appendonly yes"),
         ("fsync", {"appendfsync": "everysec", **REDIS_7_0}, "CONFIG SET appendfsync always"),
-        ("fsync", {"appendfsync": None, **REDIS_7_0}, "CONFIG SET appendfsync always"),
+        ("fsync", {"appendfsync": None, **REDIS_7_0}, "ACL SETUSER OUR-USER +config|get"),
+        ("fsync", {"aof": None, "hidden": ("+info",)}, "ACL SETUSER OUR-USER +info"),
         ("replicated:1", {}, "Connect the replicas"),
         ("replicated:3", {"replicas": 2}, "has 2 replicas; replicated:3 needs 3"),
         ("fsync", {"eviction": "allkeys-lru"}, "CONFIG SET maxmemory-policy noeviction"),

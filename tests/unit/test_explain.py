@@ -166,6 +166,23 @@ def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
     assert explain_lane("open", "", "") is None
 
 
+REJECTIONS = ("InvalidReport", "UnknownMessage", "TooLarge")
+LOOKS = (
+    "a CloudEvents envelope; an end-of-call report stands at .a and .b[]",
+    "an end-of-call report stands at .payload.message",
+    "a Call object of Vapi's API, not an end-of-call report",
+    "a log record; a Call object of Vapi's API, not an end-of-call report, stands at .results[]",
+    "a CloudEvents envelope",
+)
+
+
+def test_a_report_in_a_wrapper_is_told_with_the_command_that_takes_it() -> None:
+    for look in LOOKS[:2]:
+        found = explain_rejected.explain_rejected("type", f"is missing; {look}", entry="5f3a")
+        place = ".a" if ".a" in look else ".payload.message"
+        assert found.command == f"roark-ingest rejected retry 5f3a --at {place}"
+
+
 def rejections() -> Iterator[tuple[str, str]]:
     """The field and the problem of every rejection in the producer's sources, with 7 for what is filled in."""
     for path in Path(roark_producer.__path__[0]).rglob("*.py"):
@@ -173,8 +190,12 @@ def rejections() -> Iterator[tuple[str, str]]:
             # It reads what an operator types, and no report.
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InvalidReport":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in REJECTIONS:
                 field, problem = (in_full(argument) for argument in node.args)
+                if field == "error.field":
+                    # What the document looks like is put behind another rejection's words.
+                    yield from (("type", f"is missing; {look}") for look in LOOKS)
+                    continue
                 named = ["call.id", "type"] if path.name == "report.py" else ["body", "call"]
                 for one in named if field == "field" else [field]:
                     yield one, problem

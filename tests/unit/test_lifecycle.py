@@ -31,9 +31,13 @@ def test_every_move_is_in_the_table() -> None:
         (State.WAITING, Move.PROMOTE, State.READY),
         (State.DEAD, Move.EDIT, State.DEAD),
         (State.DEAD, Move.REPLAY, State.READY),
+        (State.READY, Move.SET_ASIDE, State.DEAD),
+        (State.WAITING, Move.SET_ASIDE, State.DEAD),
         (State.DEAD, Move.DISCARD, State.DISCARDED),
         (State.DISCARDED, Move.RESTORE, State.DEAD),
         (State.DELIVERED, Move.REVISE, State.READY),
+        (State.DELIVERED, Move.CONFIRM, State.DELIVERED),
+        (State.DELIVERED, Move.RESEND, State.READY),
         (State.DEAD, Move.EXPIRE, State.EXPIRED),
         (State.DISCARDED, Move.EXPIRE, State.EXPIRED),
         (State.READY, Move.REPLACE, State.READY),
@@ -49,7 +53,7 @@ def test_each_move_leads_where_it_says(state: str, move: Move, target: State) ->
 def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     pairs = [(state, move) for move in Move for state in STARTS if after(state, move)]
 
-    assert len(pairs) == 21 + len(set(State) - GONE)
+    assert len(pairs) == 25 + len(set(State) - GONE)
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - GONE))
@@ -63,8 +67,10 @@ def test_nothing_comes_back_from_being_erased_or_expired(move: Move, state: Stat
     assert after(state, move) is None
 
 
-def test_a_delivered_report_is_uploaded_again_only_when_it_is_revised() -> None:
-    assert [move for move in Move if after(State.DELIVERED, move)] == [Move.REVISE, Move.ERASE]
+def test_a_delivered_report_is_uploaded_again_only_when_it_is_revised_or_sent_again_unconfirmed() -> None:
+    moves = [move for move in Move if after(State.DELIVERED, move)]
+    assert moves == [Move.REVISE, Move.CONFIRM, Move.RESEND, Move.ERASE]
+    assert [move for move in moves if after(State.DELIVERED, move) is State.READY] == [Move.REVISE, Move.RESEND]
 
 
 def test_only_a_claim_begins_an_upload() -> None:

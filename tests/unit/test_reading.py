@@ -1,10 +1,14 @@
 """Reading reports out of files: what is one document, on which line it begins, and that its bytes stay as they are."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import random
-from collections.abc import Iterator
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -34,15 +38,23 @@ class Dribble(io.RawIOBase):
         return self._content.readline(size)
 
 
-def documents(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
+def documents(content: bytes | str, most_bytes: int = MOST) -> list[tuple[int, bytes]]:
+    return [(document.line, document.body) for document in found_in(content, most_bytes)]
+
+
+def found_in(content: bytes | str, most_bytes: int = MOST) -> list[Document]:
     content = content.encode() if isinstance(content, str) else content
     found = list(read_documents(io.BytesIO(content), most_bytes=most_bytes))
     assert list(read_documents(Dribble(content), most_bytes=most_bytes)) == found
     return found
 
 
+def places_of(content: bytes) -> list[tuple[int, bytes, int]]:
+    return [(document.line, document.body, document.column) for document in found_in(content)]
+
+
 def bodies(content: bytes | str) -> list[bytes]:
-    return [document.body for document in documents(content)]
+    return [document.body for document in found_in(content)]
 
 
 def test_an_empty_file_holds_nothing() -> None:
@@ -198,7 +210,7 @@ def test_an_arrays_elements_are_found_however_the_stream_is_cut(
 ) -> None:
     elements, inside = given
     found, rest = scanned(pieces_of(inside + b"] behind", cuts))
-    assert [body for _, body in found] == elements
+    assert [body for _, body, *_ in found] == elements
     assert rest == b" behind"
 
 
@@ -207,7 +219,7 @@ def test_even_nonsense_is_cut_the_same_however_the_stream_is_cut(text: str, cuts
     content = text.encode()
     whole = scanned(iter([content]), array=array)
     assert scanned(pieces_of(content, cuts), array=array) == whole
-    assert all(body in content for _, body in whole[0])
+    assert all(body in content for _, body, *_ in whole[0])
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), json_values(), max_size=3), max_size=6))
@@ -225,7 +237,7 @@ def test_a_file_is_packed_and_unpacked_by_its_name(name: str) -> None:
     if packing is not packed:
         packing.close()
         assert len(packed.getvalue()) < len(content) / 3
-    with decompressed(io.BytesIO(packed.getvalue()), name) as unpacked:
+    with decompressed(io.BytesIO(packed.getvalue())) as unpacked:
         assert unpacked.read() == content
 
 
@@ -239,24 +251,149 @@ def test_a_file_that_is_no_text_is_not_taken_for_lines(content: bytes) -> None:
 
 @pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
 def test_a_packed_file_of_several_parts_is_read_whole(name: str, pack: "type[bytes]") -> None:
-    with decompressed(io.BytesIO(pack(b'{"a":1}\n') + pack(b'{"b":2}\n')), name) as unpacked:
-        assert [body for _, body in read_documents(unpacked)] == [b'{"a":1}', b'{"b":2}']
+    with decompressed(io.BytesIO(pack(b'{"a":1}\n') + pack(b'{"b":2}\n'))) as unpacked:
+        assert [body for _, body, *_ in read_documents(unpacked)] == [b'{"a":1}', b'{"b":2}']
 
 
 @pytest.mark.parametrize(("name", "pack"), [("a.gz", gzip.compress), ("a.zst", zstandard.compress)])
 def test_a_packed_file_that_was_cut_short_is_not_taken_for_a_whole_one(name: str, pack: "type[bytes]") -> None:
     whole = pack(b"".join(b'{"n":%d}\n' % number for number in range(50_000)))
-    with decompressed(io.BytesIO(whole[:-9]), name) as unpacked, pytest.raises(DamagedInput):
+    with decompressed(io.BytesIO(whole[:-9])) as unpacked, pytest.raises(DamagedInput):
         list(read_documents(unpacked))
 
 
-@pytest.mark.parametrize("name", ["a.gz", "a.zst"])
-def test_a_file_that_is_not_packed_at_all_is_said_to_be_damaged(name: str) -> None:
-    with decompressed(io.BytesIO(b'{"a":1}\n' * 100), name) as unpacked, pytest.raises(DamagedInput):
-        list(read_documents(unpacked))
+PACKERS = {"gzip": gzip.compress, "zstd": zstandard.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_file_is_known_by_its_first_bytes(pack: Callable[[bytes], bytes]) -> None:
+    content = b'{"a":1}\n' * 100_000
+    for packed in (pack(content), pack(gzip.compress(content))):
+        for file in (io.BytesIO(packed), Dribble(packed)):
+            with decompressed(file) as unpacked:
+                assert unpacked.read() == content
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_file_that_was_cut_short_is_no_whole_one(pack: Callable[[bytes], bytes]) -> None:
+    with (
+        decompressed(io.BytesIO(pack(random.Random(1).randbytes(500_000))[:-9])) as unpacked,
+        pytest.raises(DamagedInput),
+    ):
+        unpacked.read()
+
+
+def test_a_file_that_is_not_packed_at_all_is_read_as_it_is() -> None:
+    for content in (b'{"a":1}\n' * 100, b"", b"{", b"BZ"):
+        with decompressed(io.BytesIO(content)) as plain:
+            assert plain.read() == content
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_with_its_mark_is_read(encoding: str) -> None:
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
+    text = '{"a":"\U0001f600\u2028"}\r\n' * 20_000
+    with decompressed(io.BytesIO(mark + text.encode(encoding))) as plain:
+        assert plain.read() == text.encode()
+
+
+def archive(name: str) -> bytes:
+    file = io.BytesIO()
+    if name == "tar":
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("a.json"))
+    else:
+        with zipfile.ZipFile(file, "w") as zipped:
+            zipped.writestr("a.json", "{}")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("name", "command"), [("tar", "tar -xOf"), ("zip", "unzip -p")])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_archive_is_named_with_the_command_that_takes_out_what_is_in_it(
+    name: str, command: str, pack: Callable[[bytes], bytes]
+) -> None:
+    with decompressed(io.BytesIO(pack(archive(name)))) as file, pytest.raises(DamagedInput, match=command):
+        list(read_documents(file))
+
+
+TABLES = {
+    "commas": b'id,payload\r\n1,"{""a"":""x\n, y""}"\r\n2,"{""b"":2}"\r\n',
+    "a mark, and quoted names": b'\xef\xbb\xbf"id","payload"\n"1","{""a"":""x\n, y""}"\n2,"{""b"":2}"\n',
+    "semicolons": b'id;payload\n1;"{""a"":""x\n, y""}"\n2;"{""b"":2}"',
+    "tabs": b'id\tpayload\n1\t"{""a"":""x\n, y""}"\n2\t{"b":2}',
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_table_with_json_in_a_column_is_read_by_row(table: bytes) -> None:
+    found = found_in(table)
+    assert [(one.line, json.loads(one.body)) for one in found] == [
+        (2, {"id": "1", "payload": '{"a":"x\n, y"}'}),
+        (4, {"id": "2", "payload": '{"b":2}'}),
+    ]
+    assert all(one.is_row for one in found)
+
+
+def test_a_table_of_one_column_is_one() -> None:
+    (row,) = found_in(b'payload\n"{""a"":1}"\n')
+    assert json.loads(row.body) == {"payload": '{"a":1}'}
+
+
+@pytest.mark.parametrize("content", [b'{"a":"b,c"}\n{"d":1}', b"id,name\n1,ann\n", b'not json\n{"a":1}', b'"a","b"\n'])
+def test_what_is_no_such_table_is_read_by_line(content: bytes) -> None:
+    assert bodies(content) == [line.strip() for line in content.splitlines() if line]
+
+
+def test_a_cell_that_does_not_end_is_damage_and_no_endless_memory() -> None:
+    with pytest.raises(DamagedInput, match="line 3"):
+        list(read_documents(io.BytesIO(TABLES["commas"][:20] + b'","\n2,"{""' + b"x" * 900_000), most_bytes=MOST))
 
 
 def test_an_endless_packed_file_unpacks_in_bounded_pieces() -> None:
     bomb = zstandard.compress(bytes(300_000_000))
-    with decompressed(io.BytesIO(bomb), "a.zst") as unpacked:
+    with decompressed(io.BytesIO(bomb)) as unpacked:
         assert len(unpacked.read(1_000_000)) == 1_000_000
+
+
+R = b'{"message":{"type":"end-of-call-report","call":{"id":"%d"},"t":"}{ }{"}}'
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b" ", b"\t", MARK, b"\x1e", b",", b" " + MARK, b"\n", b"\r\n" + MARK, b"\n\x1e"]
+)
+@pytest.mark.parametrize("first", [b"", R % 0 + b"\n", R % 0 + b"\r\n\r\n", b"[" + R % 0 + b"]"])
+def test_documents_may_follow_each_other_with_anything_or_nothing_between(between: bytes, first: bytes) -> None:
+    # As `zcat` joins files without a last line end, Firehose writes records, and JSON text sequences begin them.
+    following = [R % number for number in range(1, 4)]
+    found = bodies(first + between.join(following))
+    assert found == ([R % 0] if first else []) + following
+
+
+def test_documents_on_one_line_may_be_many_more_than_one_may_be_long() -> None:
+    joined = b"".join(R % number for number in range(200))
+    assert [one.body for one in found_in(joined, 100)] == [R % number for number in range(200)]
+    assert [one.body for one in found_in(b"{}\n" + joined + b"\n{}", 100)][1:-1] == [
+        R % number for number in range(200)
+    ]
+
+
+def test_the_column_is_told_where_a_document_does_not_begin_its_line() -> None:
+    assert places_of(b'{"a":1}{"b":2}\n  {"c":3} {"d":4}') == [
+        (1, b'{"a":1}', 1), (1, b'{"b":2}', 8), (2, b'{"c":3}', 3), (2, b'{"d":4}', 11),
+    ]  # fmt: skip
+    assert places_of(b'[{"a":1},\n {"b":2}]{"c":3}') == [
+        (1, b'{"a":1}', 2), (2, b'{"b":2}', 2), (2, b'{"c":3}', 10),
+    ]  # fmt: skip
+
+
+def test_arrays_may_stand_on_lines_and_a_cut_one_is_one_bad_line() -> None:
+    assert bodies(b'{"a":1}\n[{"b":2},{"c":3}]\n{"d":4}\n[\n{"e":5}\n]\n') == [
+        b'{"%c":%d}' % (96 + n, n) for n in range(1, 6)
+    ]
+    assert bodies(b'{"a":1}\n[{"b":2},{"c"\n{"d":4}') == [b'{"a":1}', b'[{"b":2},{"c"', b'{"d":4}']
+
+
+def test_a_seam_inside_a_string_or_in_nonsense_cuts_nothing() -> None:
+    assert bodies(b'{"a":"}{"}\nso }{ what\n{"b":1}') == [b'{"a":"}{"}', b"so }{ what", b'{"b":1}']

@@ -184,7 +184,7 @@ class TestFingerprint:
 
 
 class TestOtherMessages:
-    @pytest.mark.parametrize("name", ["status-update", "transcript", "tool-calls", "End-Of-Call-Report", ""])
+    @pytest.mark.parametrize("name", ["status-update", "transcript", "tool-calls", "campaign.predial"])
     def test_a_message_of_another_type_is_told_by_its_type(self, name: str) -> None:
         assert read_message(json.dumps({"message": {"type": name}}).encode()) == OtherMessage(name)
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from roark_ops.sandbox.faults import (
     CutShort,
+    ErrorInside,
     Fault,
+    NamesNothing,
     NeverAnswer,
     ProxyPage,
     Refuse,
@@ -43,6 +45,10 @@ CALL_IDS = st.from_regex("[a-z0-9-]{1,12}", fullmatch=True)
         ("timeout:0.05:imported=true", Fault("timeout", NeverAnswer(), 0.05, imported=True)),
         ("reset:0.02", Fault("reset", ResetConnection(), 0.02)),
         ("html:0.1", Fault("html", ProxyPage(), 0.1)),
+        ("html-400:0.1", Fault("html-400", ProxyPage(400), 0.1)),
+        ("200-error:0.1", Fault("200-error", ErrorInside(), 0.1)),
+        ("200-error:0.1:code=unauthorized", Fault("200-error", ErrorInside("unauthorized"), 0.1)),
+        ("200-empty:0.1:imported=true", Fault("200-empty", NamesNothing(), 0.1, imported=True)),
         ("cut:0.01", Fault("cut", CutShort(), 0.01)),
         ("cut:calls=ID1", Fault("cut", CutShort(), 1, frozenset({"ID1"}))),
     ],

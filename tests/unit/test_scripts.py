@@ -45,7 +45,7 @@ def test_only_what_takes_new_things_in_is_refused_when_memory_is_full(name: str)
     assert refused == (name in {"accept", "edit", "reject"})
 
 
-@pytest.mark.parametrize("name", ["dead", "look", "pulse", "snapshot"])
+@pytest.mark.parametrize("name", ["look", "page", "pulse", "snapshot"])
 def test_what_only_looks_is_barred_from_writing(name: str) -> None:
     assert "no-writes" in script(name).text.splitlines()[0]
 

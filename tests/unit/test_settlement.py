@@ -64,7 +64,7 @@ class TestDelivered:
         assert settlement.roark_call_id == "roark-1"
 
     def test_its_history_line_says_which_attempt_and_how_long(self) -> None:
-        assert detail(settled(Delivered(201), attempts=2)) == {"attempt": 3, "ms": 120, "status": 201}
+        assert detail(settled(Delivered(201, "roark-1"), attempts=2)) == {"attempt": 3, "ms": 120, "status": 201}
 
     def test_a_duplicate_says_that_it_was_already_there(self) -> None:
         assert detail(settled(Delivered(409, already_there=True)))["already_there"] is True

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roark_worker.error_inside import error_inside
 from roark_worker.verdict import Answer, Delivered, OurFault, Passing, Refused, Verdict, judge
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -18,8 +19,8 @@ PAGE = b"<!DOCTYPE html><html><body>Please sign in.</body></html>"
 
 DUPLICATE = 409
 PASSING = (408, 425, 429, 500, 502, 503, 504, 520, 599, 600, 999)
-OUR_FAULT = (100, 101, 300, 301, 302, 304, 307, 308, 401, 402, 403, 404, 405, 410)
-REFUSED = (400, 406, 411, 412, 413, 414, 415, 418, 421, 422, 423, 424, 426, 428, 431, 451, 499)
+OUR_FAULT = (100, 101, 300, 301, 302, 304, 307, 308, 401, 402, 403, 404, 405, 407, 410, 415)
+REFUSED = (400, 406, 411, 412, 413, 414, 418, 421, 422, 423, 424, 426, 428, 431, 451, 499)
 
 # Some bodies that a proxy, a captive portal or an attacker may send.
 HOSTILE = [
@@ -88,13 +89,19 @@ def test_a_success_without_a_json_object_is_not_roarks_and_passes(status: int, b
     ],
 )
 def test_roarks_id_is_kept_where_it_is_usable_and_missed_where_not(body: bytes, roark_call_id: str) -> None:
-    assert judged(200, body) == Delivered(200, roark_call_id)
+    verdict = judged(200, body)
+
+    assert isinstance(verdict, Delivered)
+    assert verdict.roark_call_id == roark_call_id
+    assert verdict.confirmed is bool(roark_call_id)
 
 
 def test_a_success_that_is_too_long_to_read_whole_is_delivered_if_it_begins_as_an_object() -> None:
     cut = b' {"data":{"callId":"roark-1","transcript":"' + b"x" * 65_000
 
-    assert judge(Answer(200, {}, cut, cut=True), NOW) == Delivered(200)
+    verdict = judge(Answer(200, {}, cut, cut=True), NOW)
+    assert isinstance(verdict, Delivered)
+    assert not verdict.confirmed
     assert isinstance(judge(Answer(200, {}, PAGE * 1000, cut=True), NOW), Passing)
 
 
@@ -147,7 +154,7 @@ def test_another_word_than_roarks_own_two_changes_nothing(word: str) -> None:
 def test_a_conflict_over_a_call_that_is_there_is_delivered(message: str) -> None:
     body = json.dumps({"type": "conflict", "code": "conflict", "message": message}).encode()
 
-    assert judged(409, body) == Delivered(409, already_there=True)
+    assert judged(409, body) == Delivered(409, already_there=True, message=message, code="conflict")
 
 
 @pytest.mark.parametrize(
@@ -193,19 +200,19 @@ def test_the_wait_that_roark_asks_for_comes_with_a_passing_failure(
         (b'{"message":"Too short"}', "Too short"),
         (b'{"code":"too_short"}', "too_short"),
         (b'{"message":"","code":"too_short"}', "too_short"),
-        (b'{"message":["Too","short"],"code":"too_short"}', "too_short"),
+        (b'{"message":["Too short","Too old"],"code":"too_short"}', "Too short; Too old"),
         (b'{"message":"Too short","parameter":["a","b"]}', "Too short"),
         (b'{"message":"Too short","details":{"deep":[1]}}', "Too short"),
         (b'{"message":"  Too\\n\\u001b[31mshort\\u0000\\u202e  "}', "Too [31mshort"),
-        (PAGE, ""),
-        (b'["Too short"]', ""),
+        (PAGE, "Please sign in."),
+        (b'["Too short"]', "Too short"),
         (b"", ""),
     ],
 )
 def test_roarks_reason_is_one_readable_line_or_missing(body: bytes, message: str) -> None:
     verdict = judged(422, body)
 
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, Refused | OurFault)
     assert verdict.message == message
 
 
@@ -230,9 +237,11 @@ def test_every_answer_has_a_verdict_that_can_be_recorded(
 ) -> None:
     verdict = judge(Answer(status, headers, body, cut), NOW)
 
-    texts: dict[str, Any] = {name: getattr(verdict, name, "") for name in ("reason", "message", "parameter")}
+    texts: dict[str, Any] = {name: getattr(verdict, name, "") for name in ("reason", "message", "parameter", "code")}
     assert verdict.status == status
     assert all(len(text) <= 300 for text in texts.values())
+    texts["excerpt"] = getattr(verdict, "excerpt", "")
+    assert len(texts["excerpt"].encode()) <= 500
     assert not any(unicodedata.category(character) == "Cc" for text in texts.values() for character in text)
     assert " " not in texts["reason"]
     json.dumps(texts).encode()
@@ -243,6 +252,8 @@ def test_a_report_is_refused_or_delivered_only_by_an_answer_that_says_so(status:
     match judge(Answer(status, {}, body), NOW):
         case Delivered():
             assert 200 <= status < 300 or status == 409
+        case Refused() | OurFault() if 200 <= status < 300:
+            assert error_inside(json.loads(body))
         case Refused():
             assert 400 <= status < 500
         case OurFault():

@@ -4,13 +4,13 @@ Each message has one line that says what it is, an explanation, and the command 
 what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
 from roark_producer.logs import masked_text
 from roark_producer.promises import LOSS_TODO, UNREAD_TODO
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
 
@@ -22,6 +22,7 @@ class AlertRules:
     lately_ms: int
     breaker_ms: int
     audio_ms: int
+    unnamed_share: float = 0.05
 
 
 def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKind, Message]:
@@ -36,6 +37,8 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.AUDIT_BROKEN: _audit_broken(snapshot),
         AlertKind.SPOOL_IN_USE: _spool_in_use(snapshot, facts),
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
+        AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
+        AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
         AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
         AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
@@ -100,8 +103,10 @@ def _retention(snapshot: Snapshot) -> Message | None:
         return None
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
     rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
-    discarded = all(kept.state is State.DISCARDED for kept in expiring)
-    command = f"roark-ingest dlq list{' --discarded' if discarded else ''}"
+    states = {kept.state for kept in expiring}
+    command = "roark-ingest dlq confirm --list" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    if states == {State.DISCARDED}:
+        command += " --discarded"
     return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
 
 
@@ -110,15 +115,11 @@ def _expiring(kept: Retention, now_ms: int) -> str:
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
-    audited = snapshot.audited
-    if snapshot.balanced and (audited is None or audited.holds):
+    # What was promised and is missing has alerts of its own.
+    accounts = replace(snapshot.accounts, promises=())
+    if accounts.holds:
         return None
-    broken, difference = (audited.broken, audited.difference) if audited else (0, 0)
-    return Message(
-        "The accounts do not hold: not every report is in exactly one place.",
-        f"The last audit found {broken} broken calls and a difference of {difference}. --repair puts back what can be.",
-        "roark-ingest audit",
-    )
+    return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
 
 
 def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
@@ -135,6 +136,18 @@ def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
     )
 
 
+def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    if not snapshot.unconfirmed or snapshot.unnamed_share < rules.unnamed_share:
+        return None
+    why = explain("unconfirmed")
+    return Message(
+        f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
+        f"{snapshot.unconfirmed} unconfirmed.",
+        f"{why.what} Their reports are kept. {why.todo}",
+        "roark-ingest dlq confirm --list",
+    )
+
+
 def _memory_short(snapshot: Snapshot) -> Message | None:
     if not snapshot.memory.short:
         return None
@@ -142,6 +155,17 @@ def _memory_short(snapshot: Snapshot) -> Message | None:
         "Redis's memory is almost full: no reports are taken in.",
         "Reports are spooled or refused (503). Give Redis more memory, or let the workers deliver.",
         "roark-ingest doctor",
+    )
+
+
+def _rejected_filling(snapshot: Snapshot) -> Message | None:
+    if not snapshot.bin.filling:
+        return None
+    return Message(
+        f"The rejected bin is {snapshot.bin.fill:.0%} full: {snapshot.rejected_kept} entries.",
+        "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
+        "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        "roark-ingest rejected list",
     )
 
 

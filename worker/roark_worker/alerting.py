@@ -56,6 +56,7 @@ class Alerter:
             lately_ms=_LATELY_MS,
             breaker_ms=round(settings.alert_breaker_seconds * 1000),
             audio_ms=round(settings.alert_audio_minutes * 60_000),
+            unnamed_share=settings.alert_unconfirmed_share,
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)

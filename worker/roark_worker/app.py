@@ -20,21 +20,22 @@ import threading
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from celery import Celery, bootsteps, signals
 from celery.app.amqp import AMQP
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from kombu.connection import Connection
 
-from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_settings
+from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, celery_settings
 from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import inspect, keep
-from roark_producer.errors import ConfigurationError, LedgerUnavailable
+from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
 from roark_producer.keeping import Keeper
 from roark_producer.ledger import AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
+from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
 from roark_worker.alerting import Alerter
@@ -44,6 +45,7 @@ from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.lane_row import LaneRow
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
 from roark_worker.remembering import Remembering
 from roark_worker.roark import Roark, Token
@@ -85,7 +87,7 @@ def broker_url() -> str:
 @cache
 def wake_ups() -> WakeUps:
     """Return this process's publisher of wake-ups."""
-    return WakeUps(broker_url())
+    return WakeUps(broker_url(), ingest_settings().broker_setting)
 
 
 @cache
@@ -111,8 +113,9 @@ def _counts_of(_pid: int) -> Counts:
 
 
 def event_sender() -> EventSender | None:
-    """Return what tells Flower of reports; None where nobody wants that."""
-    return _event_sender_of(os.getpid()) if worker_settings().flower_events else None
+    """Return what tells Flower of reports; None where nobody wants that, or the broker has no channels for us."""
+    wanted = worker_settings().flower_events and app.conf.worker_send_task_events
+    return _event_sender_of(os.getpid()) if wanted else None
 
 
 @cache
@@ -163,9 +166,8 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         try:
             ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
             _check(ledger)
-        except ConfigurationError as error:
-            event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
-            sys.exit(EX_CONFIG)
+        except (ConfigurationError, LedgerFault) as error:
+            _refuse(error)
         events = event_sender()
         self.tick = Tick(
             ledger,
@@ -175,6 +177,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             give_up=_start_anew,
             tell_poisoned=events.tell_poisoned if events else None,
             note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()
         settings = ingest_settings()
@@ -223,11 +226,17 @@ def _start_metrics_page(ledger: Ledger) -> MetricsPage | None:
     return page
 
 
+def _refuse(error: IngestError) -> NoReturn:
+    event(logger, "worker_refused", level=logging.CRITICAL, error=str(error))
+    sys.exit(EX_CONFIG)
+
+
 def _check(ledger: Ledger) -> None:
     worker_settings().require_token()
     traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))
+        prove_ledger(ledger)
         event(logger, "worker_started", durability=kept.sentence, roark=worker_settings().upload_url)
     except LedgerUnavailable as error:
         # Redis may come later; what it cannot promise, the producers refuse.
@@ -246,9 +255,9 @@ class _Amqp(AMQP):  # type: ignore[misc] # Celery has no types
 
 
 def _make_app() -> Celery:
-    made = Celery("roark", amqp=_Amqp)
+    made = celery_app("roark", amqp=_Amqp)
     try:
-        made.conf.update(celery_settings(broker_url()))
+        made.conf.update(celery_settings(broker_url(), ingest_settings().broker_setting))
     except ConfigurationError:
         # Importing this module must not fail; the worker's first step meets the same error, says it and ends.
         made.conf.update(task_ignore_result=True)
@@ -267,7 +276,8 @@ def _make_app() -> Celery:
 app = _make_app()
 
 
-@app.task(name=DELIVER_TASK)  # type: ignore[untyped-decorator] # Celery has no types
+# Flower shows reports, and counts them: a drain is no event, what it did is in the log.
+@app.task(name=DELIVER_TASK, send_events=False)  # type: ignore[untyped-decorator] # Celery has no types
 def deliver() -> str:
     """Deliver ready reports until none is left or the time budget is used up; return what was done."""
     summary = engine.drain()
@@ -296,6 +306,25 @@ def _begin(sender: str, **_: Any) -> None:
     _worker_name = sender
     # What root endangers is a worker that takes pickles from its broker. This one takes JSON without arguments.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _prove_broker(sender: Any, **_: Any) -> None:
+    """Refuse a broker that cannot do Celery's work. Here, because without channels the worker is built differently."""
+    _log_our_way()
+    try:
+        proven = prove_broker(broker_url(), ingest_settings().broker_setting)
+    except ConfigurationError as error:
+        _refuse(error)
+    except LedgerError as error:
+        event(logger, "broker_away", level=logging.ERROR, error=str(error))
+        return
+    if proven.silent:
+        # Celery would lose its connection over them once a second. The tick notices a consumer that stalls.
+        event(logger, "no_channels", level=logging.WARNING, why=proven.silent, without="remote control, events, Flower")
+        app.conf.update(worker_enable_remote_control=False, worker_send_task_events=False)
+        sender.task_events = False
+        sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
 
 
 @signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator] # Celery has no types

@@ -11,10 +11,11 @@ Redis serves others meanwhile: between pages the audit sleeps, so that it takes 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from roark_producer import operations
+from roark_producer.accounts import Accounts
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.operations import Broken
@@ -26,26 +27,21 @@ _MEND_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an audit found. `counted` is the number of records by state, where nothing moved during the count."""
+    """What an audit found: the calls that are broken, by name, and the whole as `accounts`, which says if it holds.
+
+    `counted` is the number of records by state, where nothing moved during the count.
+    """
 
     snapshot: Snapshot
-    looked_at: int
     broken: tuple[Broken, ...]
     counted: dict[str, int] | None
-    seconds: float
+    accounts: Accounts
     mended: int = 0
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def difference(self) -> int:
-        """Reports accepted that are in no state: 0 where the equation holds."""
-        return self.snapshot.total("accepted") - sum(self.snapshot.states.values())
 
     @property
     def holds(self) -> bool:
-        """Whether every report is accounted for, in exactly one place, and nothing that was promised is missing."""
-        promised = not self.snapshot.losses and not self.snapshot.unread
-        return self.difference == 0 and not self.broken and not self.notes and promised
+        """Whether every report is accounted for, as `accounts` says."""
+        return self.accounts.holds
 
 
 def audit(
@@ -72,22 +68,29 @@ def audit(
         looked_at += len(page)
         progress(looked_at)
         pause()
-    mended = _mend(ledger, list(broken)) if repair else 0
     after = ledger.run(operations.snapshot())
-    counted = notes = None
-    if before.counters == after.counters and before.states == after.states:
-        counted = dict(states)
-        # A page may name a call twice while Redis resizes its table: what seems too much is counted again, by name.
-        notes = _differences(counted, after) and _differences(_counted_by_name(ledger, pause), after)
-    return Verdict(
-        snapshot=after,
+    stood_still = before.counters == after.counters and before.states == after.states
+    # A page may name a call twice while Redis resizes its table: what seems too much is counted again, by name.
+    differ = stood_still and _differences(states, after)
+    notes = _differences(_counted_by_name(ledger, pause), after) if differ else []
+    if notes:
+        broken.update((one.call_id, one) for one in _without_record(ledger, pause))
+    found = tuple(broken.values())
+    mended = _mend(ledger, list(broken)) if repair else 0
+    if mended:
+        after = ledger.run(operations.snapshot())
+        found = tuple(_still_broken(ledger, broken))
+        notes = _differences(_counted_by_name(ledger, pause), after) if notes else []
+    accounts = Accounts(
+        difference=after.accounts.difference,
+        broken=len(found),
+        miscounted=tuple(notes),
+        at_ms=after.now_ms,
         looked_at=looked_at,
-        broken=tuple(_still_broken(ledger, broken) if mended else broken.values()),
-        counted=counted,
-        seconds=time.monotonic() - started,
-        mended=mended,
-        notes=tuple(notes or ()),
+        took_ms=round((time.monotonic() - started) * 1000),
+        promises=after.accounts.promises,
     )
+    return Verdict(after, found, dict(states) if stood_still else None, accounts, mended)
 
 
 class _Pause:
@@ -108,6 +111,13 @@ def _pages(ledger: Ledger, states: Counter[str]) -> Iterator[list[str]]:
         states.update(page.values())
         yield list(page)
     yield from ledger.scan_places(PAGE)
+
+
+def _without_record(ledger: Ledger, pause: Callable[[], None]) -> Iterator[Broken]:
+    # A delivered call stands in no place, so nothing else names the one whose record is gone.
+    for page in ledger.scan_delivered(PAGE):
+        yield from ledger.run(operations.verify(page, listed=True))
+        pause()
 
 
 def _counted_by_name(ledger: Ledger, pause: Callable[[], None]) -> dict[str, int]:
@@ -132,7 +142,7 @@ def _some(call_ids: list[str]) -> Iterator[list[str]]:
         yield call_ids[first : first + _MEND_AT_ONCE]
 
 
-def _differences(counted: dict[str, int], snapshot: Snapshot) -> list[str]:
+def _differences(counted: Mapping[str, int], snapshot: Snapshot) -> list[str]:
     found = []
     for state, expected in snapshot.states.items():
         if state in {State.EXPIRED, State.ERASED}:

@@ -76,14 +76,7 @@ class Auditor:
             return None
         self._kept = time.monotonic()
         verdict = audit(self._ledger, share=self._share, sleep=self._sleep, progress=self._keep)
-        self._ledger.run(
-            operations.audit_done(
-                difference=verdict.difference,
-                broken=len(verdict.broken),
-                looked_at=verdict.looked_at,
-                took_ms=round(verdict.seconds * 1000),
-            )
-        )
+        self._ledger.run(operations.audit_done(verdict.accounts, who=self._who))
         _tell(verdict)
         return verdict
 
@@ -104,14 +97,15 @@ class Auditor:
 
 
 def _tell(verdict: Verdict) -> None:
+    found = verdict.accounts
     event(
         logger,
         "audit",
-        level=logging.INFO if verdict.holds else logging.ERROR,
-        holds=verdict.holds,
-        difference=verdict.difference,
-        broken=len(verdict.broken),
+        level=logging.INFO if found.holds else logging.ERROR,
+        holds=found.holds,
+        difference=found.difference,
+        broken=found.broken,
         calls=[one.call_id for one in verdict.broken[:_MOST_NAMED]] or None,
-        notes=list(verdict.notes) or None,
-        seconds=round(verdict.seconds, 1),
+        notes=list(found.miscounted) or None,
+        seconds=round(found.took_ms / 1000, 1),
     )

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from roark_producer.metrics import SECONDS
 from roark_producer.operations import Claim, Deliver
 from roark_worker import cells
+from roark_worker.reasons import FAULT_OF, label_of
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 RESULTS: dict[type, str] = {Delivered: "delivered", Passing: "passing", Refused: "refused", OurFault: "our-fault"}
@@ -25,17 +26,7 @@ OUTCOMES = ("delivered", "deferred", "buried", "released", "lost")
 TOLD = ("sent", "sampled", "dropped")
 ENDS = ("idle", "budget", "stopping", "redis", "held", "breaker-open", "half-open", "throttled")
 
-_ROARK, _CONNECTION, _US, _REPORT = FAULTS = ("roark", "connection", "us", "report")
-FAULT_OF: dict[str, str] = {
-    **dict.fromkeys(("timeout", "not_roark", "http_408", "http_409", "http_425", "http_429"), _ROARK),
-    **dict.fromkeys(("http_500", "http_502", "http_503", "http_504", "http_5xx"), _ROARK),
-    **dict.fromkeys(("connect", "network", "transport"), _CONNECTION),
-    **dict.fromkeys(("http_401", "http_402", "http_403", "http_404", "http_405", "http_410", "http_3xx"), _US),
-    **dict.fromkeys(("damaged", "newer_version"), _US),
-    **dict.fromkeys(("http_400", "http_413", "http_415", "http_422", "http_4xx"), _REPORT),
-    "other": _ROARK,
-}
-"""Every reason for which an attempt fails, and whose fault that is: the closed set of values of the label `reason`."""
+FAULTS = ("roark", "connection", "us", "report")
 
 _WIDTH = len(SECONDS) + 2
 _SUM = _WIDTH - 1
@@ -159,11 +150,10 @@ _PROCESSES_AT = _PLACE[_PROCESSES.name]
 
 
 def known_reason(reason: str) -> str:
-    """Return the label's value for a verdict's reason: itself, or the class of a status that no one has heard of."""
-    if reason in FAULT_OF:
-        return reason
-    status_class = f"{reason[:6]}xx"
-    return status_class if status_class in FAULT_OF else "other"
+    """Return the label's value for a verdict's reason: see the table of reasons."""
+    # A code that no attempt fails by is a surprise as well.
+    label = label_of(reason)
+    return label if label in FAULT_OF else "other"
 
 
 class Counts:
@@ -195,8 +185,7 @@ class Counts:
         """Count an upload and what it meant."""
         self._observe(_UPLOADS_AT[type(verdict)], seconds)
         if not isinstance(verdict, Delivered):
-            place = _FAILED_AT.get(verdict.reason)
-            self._cells[_FAILED_AT[known_reason(verdict.reason)] if place is None else place] += 1
+            self._cells[_FAILED_AT[known_reason(verdict.reason)]] += 1
 
     def claimed(self, claim: Claim, seconds: float) -> None:
         """Count a claim, which took so long, and how late its reports were."""

@@ -89,5 +89,6 @@ def _tell(attempt: Attempt, settlement: Settlement) -> None:
         reason=getattr(verdict, "reason", None),
         duration_ms=attempt.duration_ms,
         age_seconds=round(attempt.age_seconds, 3),
+        **({"confirmed": False} if isinstance(verdict, Delivered) and not verdict.confirmed else {}),
         **({"next_try_seconds": settlement.delay_ms / 1000} if isinstance(settlement, Defer) else {}),
     )

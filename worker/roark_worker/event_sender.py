@@ -132,6 +132,10 @@ class EventSender:
         for one in events:
             self._keep((one,), 1)
 
+    def tell_lane(self, row: ReportEvent) -> None:
+        """Take how the lane is. Returns at once."""
+        self._keep((row,), 1)
+
     def tell_poisoned(self, call_ids: Sequence[CallId]) -> None:
         """Take calls whose reports were given up as poison. Returns at once."""
         for call_id in call_ids:

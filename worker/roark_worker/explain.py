@@ -1,36 +1,29 @@
 """What a reason's code means in plain words: fixed rules, no guessing. Pure.
 
-Each rule says what happened, on whose side the cause is, whether a replay helps (yes; after what; no, until when), and
-what to do next. The codes are those that a worker writes into a record (`http_…`, exhausted, poison, …) and into the
-reason of a hold. A test walks every way of dying that there is, and wants a complete explanation of each.
+An explanation says what happened, on whose side the cause is, whether a replay helps (yes; after what; no, until when),
+and what to do next. The words stand in the table of reasons (`reasons.py`); the codes are those that a worker writes
+into a record (`http_…`, exhausted, poison, …) and into the reason of a hold. A test walks every way of dying that
+there is.
 """
 
 import re
 import shlex
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from roark_worker.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
 
-class Side(StrEnum):
-    """Where the cause is."""
-
-    REPORT = "this report"
-    SETTINGS = "our settings"
-    PIPELINE = "this pipeline"
-    ROARK = "Roark"
-    NETWORK = "the network"
-    VAPI = "Vapi, or whoever sent it"
-    PERSON = "a person"
-
-
-class Replay(StrEnum):
-    """Whether a replay helps; `Explanation.condition` says after what, or until when not."""
-
-    HELPS = "yes"
-    AFTER_MENDING = "after"
-    USELESS = "no"
-    NEEDLESS = "not needed"
-
+__all__ = [
+    "Entry",
+    "Explanation",
+    "Replay",
+    "Side",
+    "catalogue",
+    "explain",
+    "explain_hold",
+    "explain_lane",
+    "is_known",
+    "status_of",
+]
 
 _REPLAYS = {
     Replay.HELPS: "A replay helps, as soon as {}.",
@@ -72,253 +65,8 @@ class Entry:
     explanation: Explanation
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """`codes` is a pattern that fits whole codes, `named` what people call them. Texts may name {status} and {call}."""
-
-    codes: str
-    what: str
-    side: Side
-    replay: Replay
-    condition: str
-    todo: str
-    command: str
-    named: str = ""
-
-    def told(self, status: int, call_id: str) -> Explanation:
-        # A call id comes from outside, and what is shown here is copied into shells.
-        names = {"status": str(status or "an error"), "call": shlex.quote(call_id)}
-        return Explanation(
-            what=self.what.format(**names),
-            side=self.side,
-            replay=self.replay,
-            todo=self.todo,
-            command=self.command.format(**names),
-            condition=self.condition,
-        )
-
-
-_SHOW, _REPLAY = "roark-ingest dlq show {call}", "roark-ingest dlq replay {call}"
 _EDIT = "roark-ingest dlq edit {call}"
-_DOCTOR, _STATUS = "roark-ingest doctor", "roark-ingest status"
-
-# Causes that are true for every report. They hold the lane; a single report dies of one only where Roark said that
-# trying again would help, and it never did.
-_OURS = (
-    _Rule(
-        "http_401",
-        "Roark does not know our token (401).",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the token is valid again",
-        "Set ROARK_API_BEARER_TOKEN to a valid token and restart the worker (a token file is read again by itself).",
-        _DOCTOR,
-    ),
-    _Rule(
-        "http_402",
-        "Roark wants to be paid: the account has no credits left (402).",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the account has credits again",
-        "Top up the account at Roark.",
-        _STATUS,
-    ),
-    _Rule(
-        "http_403",
-        "Our token may not upload calls (403).",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the token has the right to upload",
-        "Give the token the right to do so at Roark, or check ROARK_PROJECT_ID.",
-        _DOCTOR,
-    ),
-    _Rule(
-        "http_(404|405|410)",
-        "There is no upload at this address ({status}): it is not Roark's, or Roark took it away.",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the address is right",
-        "Check ROARK_BASE_URL and ROARK_INGEST_UPLOAD_PATH.",
-        _DOCTOR,
-        named="http_404, http_405, http_410",
-    ),
-    _Rule(
-        r"http_[123]\d\d",
-        "The address redirects or answers in another way that an upload does not survive ({status}).",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the address is right",
-        "Set ROARK_BASE_URL to the address itself (https, no redirect).",
-        _DOCTOR,
-        named="http_1xx, http_3xx",
-    ),
-)
-
-_RULES = (
-    _Rule(
-        "http_(400|422)",
-        "Roark refused the report as invalid ({status}).",
-        Side.REPORT,
-        Replay.USELESS,
-        "the report is mended (`dlq edit`), Roark takes such reports, or a newer report of the call takes its place",
-        "Read what Roark says about it, and mend the field; a newer report of the call takes its place by itself. If "
-        "nothing can be mended, discard it.",
-        _SHOW,
-        named="http_400, http_422",
-    ),
-    _Rule(
-        "http_413",
-        "Roark refused the report because it is too large (413).",
-        Side.REPORT,
-        Replay.USELESS,
-        "Roark allows larger reports, or what makes it large is taken out (`dlq edit`)",
-        "Ask Roark for a higher limit, or take out what makes it large.",
-        _EDIT,
-    ),
-    _Rule(
-        "http_415",
-        "Something in front of Roark, or Roark itself, does not take JSON at this address (415).",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "the address is right",
-        "Check ROARK_BASE_URL and ROARK_INGEST_UPLOAD_PATH.",
-        _DOCTOR,
-    ),
-    _Rule(
-        "http_409",
-        "Roark kept answering that it is busy with another upload of this call (409).",
-        Side.ROARK,
-        Replay.HELPS,
-        "Roark is done with the other upload; some minutes are enough",
-        "Wait some minutes, then replay: what Roark has already is not imported twice.",
-        _REPLAY,
-    ),
-    *_OURS,
-    _Rule(
-        "http_(425|429)",
-        "Roark takes no more for the moment ({status}).",
-        Side.ROARK,
-        Replay.HELPS,
-        "Roark takes uploads again",
-        "Replay when Roark takes uploads again.",
-        _REPLAY,
-        named="http_425, http_429",
-    ),
-    _Rule(
-        r"http_408|http_5\d\d",
-        "Roark failed ({status}).",
-        Side.ROARK,
-        Replay.HELPS,
-        "Roark works again",
-        "Replay when Roark works again.",
-        _REPLAY,
-        named="http_408, http_5xx",
-    ),
-    _Rule(
-        r"http_4\d\d",
-        "Roark refused the report ({status}).",
-        Side.REPORT,
-        Replay.USELESS,
-        "the report is mended (`dlq edit`), Roark takes such reports, or a newer report of the call takes its place",
-        "Read what Roark says about it. A newer report of the call takes this one's place by itself.",
-        _SHOW,
-        named="http_4xx (any other)",
-    ),
-    _Rule(
-        "exhausted",
-        "Every planned attempt failed.",
-        Side.ROARK,
-        Replay.HELPS,
-        "uploads succeed again",
-        "Replay when uploads succeed again.",
-        _REPLAY,
-    ),
-    _Rule(
-        "poison",
-        "Several workers in a row died, or lost Redis, while they had this report.",
-        Side.PIPELINE,
-        Replay.AFTER_MENDING,
-        "it is known why the workers died",
-        "Look in the workers' logs (out of memory? killed?), then replay it alone.",
-        _REPLAY,
-    ),
-    _Rule(
-        "damaged",
-        "The version that tried could not read what was stored: it is damaged, or a newer version wrote it.",
-        Side.PIPELINE,
-        Replay.AFTER_MENDING,
-        "all workers run the newest version, if one was rolled back",
-        "See with `dlq show --payload` whether this version can read it: then replay it, discard nothing. Else hand a "
-        "newer report of the call in, which takes this one's place.",
-        _SHOW,
-    ),
-    _Rule(
-        "newer_version",
-        "A newer version wrote this report, and this one cannot read it: it waits, and no attempt is counted.",
-        Side.PIPELINE,
-        Replay.AFTER_MENDING,
-        "a worker of the newer version runs",
-        "Start a worker of the newer version: it delivers what waits. Nothing is lost meanwhile.",
-        _STATUS,
-    ),
-    _Rule(
-        "payload_lost",
-        "What was stored of the report is gone.",
-        Side.PIPELINE,
-        Replay.USELESS,
-        "a newer report of the call takes its place",
-        "Hand a newer report of the call in, which takes this one's place, or discard it.",
-        _SHOW,
-    ),
-    _Rule(
-        "not_roark",
-        "Something that is not Roark answered: a success without JSON, such as a proxy's page.",
-        Side.SETTINGS,
-        Replay.AFTER_MENDING,
-        "Roark itself answers",
-        "Check ROARK_BASE_URL and the proxy on the way.",
-        _DOCTOR,
-    ),
-    _Rule(
-        "timeout",
-        "Roark did not answer in time.",
-        Side.NETWORK,
-        Replay.HELPS,
-        "uploads succeed again",
-        "If it goes on, raise ROARK_INGEST_UPLOAD_SECONDS. Replay when uploads succeed again.",
-        _REPLAY,
-    ),
-    _Rule(
-        "connect",
-        "No connection to Roark could be made.",
-        Side.NETWORK,
-        Replay.HELPS,
-        "Roark can be reached",
-        "Check name resolution, firewall and proxy. Replay when Roark can be reached.",
-        _REPLAY,
-    ),
-    _Rule(
-        "network|transport",
-        "The connection to Roark broke before an answer came.",
-        Side.NETWORK,
-        Replay.HELPS,
-        "uploads succeed again",
-        "Replay when uploads succeed again.",
-        _REPLAY,
-        named="network, transport",
-    ),
-)
-
-_UNKNOWN = _Rule(
-    ".*",
-    "A reason that this version does not know.",
-    Side.PIPELINE,
-    Replay.AFTER_MENDING,
-    "somebody has looked at it",
-    "Look at the attempts and at the workers' logs.",
-    _SHOW,
-    named="(any other)",
-)
+_STATUS = "roark-ingest status"
 
 _OVER = {
     "attempts": "All the attempts that are planned failed.",
@@ -347,6 +95,7 @@ _LANES = {
         _STATUS,
     ),
 }
+_UNTIL_A_PROBE = "Reports stay ready until a probe comes through."
 _WHILE_HELD = "Reports stay ready, and the next good probe opens the lane."
 
 
@@ -367,12 +116,12 @@ def explain(
     why none is: `attempts` or `age`. `parameter` is the field that Roark named, `value` what stands there, in words
     that may be shown.
     """
-    found = _explain(code, status or status_of(code), call_id)
+    found = _explain(code, status, call_id)
     if code == "exhausted":
         what = _OVER.get(over, found.what)
         if not last or last == code:
             return replace(found, what=what)
-        cause = _explain(last, status or status_of(last), call_id)
+        cause = _explain(last, status, call_id)
         return replace(cause, what=f"{what} The last one: {cause.what}")
     if parameter:
         names = f"It names the field {parameter}{f', {value}' if value else ''}."
@@ -396,42 +145,65 @@ def explain_hold(reason: str, by: str) -> Explanation:
 
 
 def explain_lane(state: str, reason: str, by: str) -> Explanation | None:
-    """Return why the lane lets nothing or little through, None where it is open. The arguments are the lane's."""
-    return explain_hold(reason, by) if state == "held" else _LANES.get(state)
+    """Return why the lane lets nothing or little through, None where it is open. The arguments are the lane's.
+
+    A breaker's `reason` is its evidence; where that names codes, the first of them says whose side it is on.
+    """
+    if state == "held":
+        return explain_hold(reason, by)
+    found = _LANES.get(state)
+    cause = next((code for code in re.findall(r"\w+", reason) if is_known(code)), "")
+    if found is None or state == "throttled" or not cause:
+        return found
+    why = _explain(cause, status_of(cause), "CALL_ID")
+    # What there is to do about the reports is nothing; about the cause there may be.
+    todo = found.todo if why.side is Side.ROARK else f"{why.todo.partition(' Replay ')[0]} {_UNTIL_A_PROBE}"
+    command = why.command if why.side is Side.SETTINGS else found.command
+    return replace(found, what=f"{found.what} {why.what}", side=why.side, todo=todo, command=command)
 
 
 def catalogue() -> list[Entry]:
     """Return every explanation that there is of a dead letter, a hold, or a lane that is shut."""
-    letters = [
-        Entry("dead letter", rule.named or rule.codes, rule.told(_example_status(rule), "CALL_ID"))
-        for rule in (*_RULES, _UNKNOWN)
-    ]
-    holds = [
-        Entry("hold", rule.named or rule.codes, explain_hold(f"http_{_example_status(rule)}", "roark"))
-        for rule in _OURS
-    ]
+    letters = [Entry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
+    letters.append(Entry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
+    holds = [Entry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
     by_hand = Entry("hold", "by a person", explain_hold("", ""))
     return [*letters, *holds, by_hand, *(Entry("lane", state, found) for state, found in _LANES.items())]
 
 
-def _example_status(rule: _Rule) -> int:
-    # The first status that fits stands for all of them.
-    return next((status for status in range(100, 600) if re.fullmatch(rule.codes, f"http_{status}")), 0)
+def _holding() -> list[Reason]:
+    return [row for row in REASONS if row.judged is Judged.OURS]
+
+
+def _example(row: Reason) -> str:
+    return row.codes[0].replace("xx", "00")
+
+
+def _example_status(row: Reason) -> int:
+    return status_of(_example(row))
 
 
 def is_known(code: str) -> bool:
-    """Say whether there is a rule for `code`."""
-    return any(re.fullmatch(rule.codes, code) for rule in _RULES)
-
-
-def status_of(code: str) -> int:
-    """Return the HTTP status that a code names, 0 where it names none."""
-    match = re.fullmatch(r"http_(\d{3})", code)
-    return int(match[1]) if match else 0
+    """Say whether there is a row for `code`."""
+    return reason_of(code) is not OTHER
 
 
 def _explain(code: str, status: int, call_id: str) -> Explanation:
-    for rule in _RULES:
-        if re.fullmatch(rule.codes, code):
-            return rule.told(status, call_id)
-    return _UNKNOWN.told(status, call_id)
+    row, named = reason_of(code), status_of(code)
+    told = _told(row, named or status, call_id)
+    if named and 200 <= status < 300 and named != status:
+        return replace(told, what=f"{told.what} It said so inside an answer of {status}.")
+    return told
+
+
+def _told(row: Reason, status: int, call_id: str) -> Explanation:
+    # A call id comes from outside, and what is shown here is copied into shells.
+    names = {"status": str(status or "an error"), "call": shlex.quote(call_id)}
+    return Explanation(
+        what=row.what.format(**names),
+        side=row.side,
+        replay=row.replay,
+        todo=row.todo,
+        command=row.command.format(**names),
+        condition=row.condition,
+    )

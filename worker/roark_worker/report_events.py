@@ -51,6 +51,7 @@ class _Detail(msgspec.Struct):
     reason: str = ""
     parameter: str = ""
     already_there: bool = False
+    unconfirmed: bool = False
     revision: bool = False
 
 
@@ -75,10 +76,10 @@ def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
             detail = _detail(packed)
-            said = _in_words(_cause(held, reason, detail))
+            said = in_words(_cause(held, reason, detail))
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Release(held, hold_reason) if hold_reason:
-            said = f"The lane is on hold. {_in_words(explain_hold(hold_reason, 'roark'))}"
+            said = f"The lane is on hold. {in_words(explain_hold(hold_reason, 'roark'))}"
             return _attempt("task-retried", held, _Detail(), at, result=said, exception=said)
         case Release():
             return ()
@@ -92,7 +93,7 @@ def started(held: Held, at: float, *, revision: bool) -> ReportEvent:
 
 def poisoned(call_id: CallId, at: float) -> ReportEvent:
     """Return what Flower is told of a report that was given up `at` this time because its workers died with it."""
-    said = _in_words(explain("poison", call_id=call_id))
+    said = in_words(explain("poison", call_id=call_id))
     facts = {"received": at, "timestamp": at, "result": said, "exception": said}
     return ReportEvent("task-failed", _row(call_id, revision=False) | facts)
 
@@ -117,6 +118,8 @@ def _detail(packed: bytes) -> _Detail:
 
 def _delivered(detail: _Detail, roark_call_id: str) -> str:
     what = "Roark had it already" if detail.already_there else "delivered"
+    if detail.unconfirmed:
+        what = f"{what}, unconfirmed (Roark did not name the call)"
     named = f"; Roark's id {roark_call_id}" if roark_call_id else ""
     return f"{what} on attempt {detail.attempt}: {detail.status} in {detail.ms} ms{named}"
 
@@ -126,5 +129,6 @@ def _cause(held: Held, reason: str, detail: _Detail) -> Explanation:
     return explain(reason, call_id=held.call_id, status=detail.status, last=detail.reason, parameter=field)
 
 
-def _in_words(why: Explanation) -> str:
+def in_words(why: Explanation) -> str:
+    """Return an explanation in the words of a row: what it is, what to do, and what to type."""
     return f"{why.what} {why.todo} Next: {why.command}"

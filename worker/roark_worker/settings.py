@@ -90,8 +90,14 @@ class WorkerSettings(FromEnvironment):
     alert_deaths: int = Field(25, ge=1, description="so many dead letters within ten minutes are an alert")
     alert_breaker_seconds: float = Field(300, ge=0, description="a breaker that is open for so long is an alert")
     alert_audio_minutes: float = Field(60, ge=0, description="audio links that end within this are an alert")
+    alert_unconfirmed_share: float = Field(
+        0.05, gt=0, le=1, description="share of deliveries in which Roark names no call that is an alert"
+    )
     dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: for ever")
     discarded_days: float = Field(0, ge=0, description="how long discarded reports can be restored; 0: for ever")
+    unconfirmed_days: float = Field(
+        0, ge=0, description="how long reports are kept that Roark took without naming the call; 0: for ever"
+    )
     notice_hours: float = Field(24, gt=0, description="removal by age is announced so long before it happens")
     remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
 

@@ -9,6 +9,8 @@ import msgspec
 from roark_producer.assistant import assistant_of
 from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Signal
 from roark_producer.packing import DamagedPayload, unpack
+from roark_worker.answer_words import unquoted
+from roark_worker.reasons import Judged, reason_of
 from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
@@ -49,12 +51,12 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
         case OurFault() as fault:
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:
-            return Bury(held, refused.reason, _last_words(attempt), Signal.NONE if refused.status else Signal.UNSENT)
+            return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
         case Passing(reason=reason) if reason == NEWER_VERSION:
             # After a roll-back: it waits for the version that can read it, and neither attempts nor age end that.
             detail = _detail(attempt, _NEWER_VERSION_SECONDS)
             return Defer(held, _NEWER_VERSION_SECONDS * 1000, reason, detail, Signal.UNSENT)
-        case Passing() as passing if passing.status == 409 and tried >= max_conflicts:
+        case Passing() as passing if reason_of(passing.reason).judged is Judged.BUSY and tried >= max_conflicts:
             return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):
             over = "attempts" if tried >= schedule.max_attempts else "age"
@@ -71,21 +73,19 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             )
 
 
+def _signal_of_refusal(refused: Refused) -> Signal:
+    # Whatever the reason says of Roark: it has judged this one report, so the way to it is in order.
+    return Signal.NONE if refused.status else reason_of(refused.reason).signal
+
+
 def _pause_ms(seconds: float, schedule: Schedule) -> int:
     # One answer with a mistaken Retry-After must not stop everything for years.
     return round(min(seconds, schedule.retry_after_max) * 1000)
 
 
 def signal_of(passing: Passing) -> Signal:
-    """Return what a failed attempt says about Roark.
-
-    A 429 is overload and no fault: Roark works, and says how fast. Any other 4xx says something about one call only.
-    """
-    if passing.reason == "timeout" or passing.status in {503, 504}:
-        return Signal.BOTH
-    if passing.status == 429:
-        return Signal.OVERLOAD
-    return Signal.NONE if 400 <= passing.status < 500 else Signal.FAULT
+    """Return what a failed attempt says about Roark: see the table of reasons."""
+    return reason_of(passing.reason).signal
 
 
 def _last_words(attempt: Attempt, over: str = "") -> bytes:
@@ -106,12 +106,29 @@ def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
     return msgspec.json.encode(detail)
 
 
+_QUOTING = ("message", "excerpt")
+_TOLD = ("status", "reason", "message", "code", "parameter", "excerpt", "retry_after", "already_there")
+
+
+def _take_out_quotes(detail: dict[str, Any], names: list[str], packed: bytes) -> None:
+    """Take what an answer quotes of the report out of its words: they are kept longer, and shown to more people."""
+    with contextlib.suppress(DamagedPayload):
+        report = unpack(packed).payload.decode("utf-8", "replace")
+        for name in names:
+            detail[name] = unquoted(detail[name], report)
+
+
 def _facts(attempt: Attempt) -> dict[str, Any]:
     verdict = attempt.verdict
     detail: dict[str, Any] = {"attempt": attempt.claimed.attempts + 1, "ms": attempt.duration_ms}
-    for name in ("status", "reason", "message", "parameter", "retry_after", "already_there"):
+    for name in _TOLD:
         if value := getattr(verdict, name, None):
             detail[name] = value
+    if isinstance(verdict, Delivered):
+        if not verdict.confirmed:
+            detail["unconfirmed"] = True
+    elif said := [name for name in _QUOTING if name in detail]:
+        _take_out_quotes(detail, said, attempt.claimed.packed)
     if attempt.claimed.revision:
         detail["revision"] = True
     return detail

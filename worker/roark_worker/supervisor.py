@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
 from roark_producer.ledger import Ledger
 from roark_producer.logs import event
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
@@ -57,7 +58,8 @@ class Supervisor:
         self._stop = threading.Event()
         self._exit_code = 0
         self._restarts = 0
-        self._environment = dict(os.environ)
+        # Celery's own variables would be command-line options of its worker, and are another application's.
+        self._environment = {name: value for name, value in os.environ.items() if name not in ignored_variables()}
 
     def run(self) -> int:
         """Keep the children alive until SIGTERM, SIGINT or SIGHUP; return the exit code."""
@@ -65,6 +67,7 @@ class Supervisor:
             # nohup's way to say that the terminal's end is none of ours.
             if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, lambda *_: self._stop.set())
+        tell_ignored_variables()
         with self._metrics():
             while not self._stop.wait(_LOOK_SECONDS):
                 for child in self._children:

@@ -4,7 +4,8 @@
     reap      reports whose worker died come back
     forget    records of old deliveries are dropped
     replay    replay jobs send their next letters, stop when too many fail again, and end
-    expire    dead letters and discarded reports go at an age that is a setting (default: never), after a notice
+    expire    dead letters, discarded reports and the payloads of unconfirmed deliveries go at an age that is a setting
+              (default: never), after a notice
     pulse     ready reports that nobody claims: publish a wake-up
 
 Every step is one atomic script, so any number of workers may tick at once and none leads.
@@ -51,6 +52,7 @@ class Tick:
         give_up: Callable[[], None],
         tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
         note_setup: Callable[[], None] = lambda: None,
+        show_lane: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -60,6 +62,7 @@ class Tick:
         self._give_up = give_up
         self._tell_poisoned = tell_poisoned
         self._note_setup = note_setup
+        self._show_lane = show_lane
         self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
@@ -98,6 +101,7 @@ class Tick:
         """
         self._promote()
         self._note_setup()
+        self._show_lane()
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False
@@ -147,7 +151,11 @@ class Tick:
 
     def _expire(self) -> None:
         notice_ms = round(self._settings.notice_hours * 3_600_000)
-        for state, days in (("dead", self._settings.dead_days), ("discarded", self._settings.discarded_days)):
+        # Who keeps the payloads of all that is delivered keeps these, too.
+        settings = self._settings
+        unconfirmed_days = 0 if settings.keep_payloads else settings.unconfirmed_days
+        kept = {"dead": settings.dead_days, "discarded": settings.discarded_days, "unconfirmed": unconfirmed_days}
+        for state, days in kept.items():
             if not days:
                 continue
             window_ms = round(days * 86_400_000)

@@ -1,11 +1,12 @@
 """What an answer from Roark means. Pure: an answer goes in, a verdict comes out.
 
-    2xx with a JSON object                       delivered
+    2xx with a usable data.callId                delivered, confirmed: Roark named the call
+    2xx with another JSON object                 delivered, unconfirmed: nothing proves that Roark has it
+    2xx with an error inside                     judged by what it says; passing where it says nothing that is known
     2xx that is no JSON object                   passing: a proxy's page, not Roark
-    408, 425, 429, 5xx, no answer                passing: try again by schedule
-    409                                          delivered if it says that the call is there, else passing: a lock
-    3xx, 401, 402, 403, 404, 405, 410            we are wrong: token, credits or URL; true for every report
-    400, 413, 415, 422, every other 4xx          refused: this report is wrong
+    409 that says that the call is there         delivered; confirmed where the call is named, too
+    anything else                                as the table of reasons says for its status (reasons.py)
+    4xx that does not read like Roark's          we are wrong: something in front of Roark answered
 
 `x-should-retry` is Roark's own word: true makes any failure passing, false makes a passing one refused. It
 does not make a dead letter of a report when the fault is ours.
@@ -16,27 +17,25 @@ body is `{"type", "code", "message"}`, with `parameter` and `details` in third-p
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
+from roark_worker.answer_words import UNREADABLE, Kind, Words, words_of
+from roark_worker.error_inside import error_inside, status_inside
 from roark_worker.rate_headers import exhausted_for
+from roark_worker.reasons import Judged, reason_of
 from roark_worker.retry_after import retry_after_seconds
 
-_OUR_FAULT = frozenset({401, 402, 403, 404, 405, 410})
-_PASSING = frozenset({408, 425, 429})
+_CONFLICT = 409
 _FOR_ALL_OF_US = frozenset({429, 503})
 # "Already being processed" is a lock, and says nothing about how that will end.
 _DUPLICATE = re.compile(
-    rb"duplicate|already[\s_-]*(been[\s_-]*)?(imported|exist|uploaded|created|received|ingested)", re.IGNORECASE
+    r"duplicate|already[\s_-]*(been[\s_-]*)?(imported|exist|uploaded|created|received|ingested)", re.IGNORECASE
 )
 _USABLE_ROARK_ID = re.compile(r"[\x21-\x7e]{1,64}")
-# What a terminal would obey: the text comes from outside and is shown to people.
-_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_MOST_MESSAGE = 300
-_MOST_PARAMETER = 100
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -53,15 +52,30 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delivered(msgspec.Struct, frozen=True, gc=False):
-    """Roark has the report. `roark_call_id` is "" where Roark did not name it.
+    """Roark answered that it took the report. `roark_call_id` is "" where it did not name the call: unconfirmed.
 
-    `lane_pause` is how many seconds nobody should upload anything, as the answer's rate-limit headers say.
+    `lane_pause` is how many seconds nobody should upload anything, as the answer's rate-limit headers say. The words
+    are those of an answer that confirms nothing.
     """
 
     status: int
     roark_call_id: str = ""
     already_there: bool = False
     lane_pause: float = 0.0
+    message: str = ""
+    code: str = ""
+    excerpt: str = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether Roark named the call."""
+        return bool(self.roark_call_id)
+
+
+def _told() -> str:
+    # What is only told of an answer makes no other verdict of it.
+    text: str = field(default="", compare=False)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,9 @@ class Passing:
     message: str = ""
     retry_after: float | None = None
     lane_pause: float = 0.0
+    code: str = _told()
+    parameter: str = _told()
+    excerpt: str = _told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,8 @@ class Refused:
     status: int = 0
     message: str = ""
     parameter: str = ""
+    code: str = _told()
+    excerpt: str = _told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +114,12 @@ class OurFault:
     reason: str
     status: int
     message: str = ""
+    code: str = _told()
+    parameter: str = _told()
+    excerpt: str = _told()
 
 
 Verdict = Delivered | Passing | Refused | OurFault
-
-
-class _ErrorBody(msgspec.Struct):
-    # Whatever type they have: an odd parameter must not hide the message.
-    message: object = None
-    code: object = None
-    parameter: object = None
 
 
 class _Data(msgspec.Struct):
@@ -116,7 +131,6 @@ class _SuccessBody(msgspec.Struct):
 
 
 # Made once: from a type alone msgspec makes its reader anew for each answer.
-_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _successes = msgspec.json.Decoder(_SuccessBody)
 
 
@@ -124,60 +138,122 @@ def judge(answer: Answer, now: datetime) -> Verdict:
     """Say what `answer` means for the report that was uploaded."""
     if 200 <= answer.status < 300:
         return _judge_success(answer, now)
-    if answer.status == 409 and _DUPLICATE.search(answer.body):
-        return Delivered(answer.status, _roark_call_id(answer.body), already_there=True)
-    return _judge_failure(answer, now)
+    words = words_of(answer.body, cut=answer.cut)
+    if answer.status == _CONFLICT and words.kind is Kind.OBJECT and _says_duplicate(words):
+        return _already_there(answer, words, now)
+    return _judge_failure(answer, words, now, answer.status)
 
 
 def _judge_success(answer: Answer, now: datetime) -> Verdict:
     roark_call_id = _roark_call_id(answer.body)
-    if not roark_call_id and not _is_object(answer):
-        return Passing("not_roark", answer.status, "the answer is not a JSON object: a proxy's page, not Roark's")
-    return Delivered(answer.status, roark_call_id, lane_pause=exhausted_for(answer.headers, now))
+    if roark_call_id and not _may_contradict(answer.body):
+        return Delivered(answer.status, roark_call_id, lane_pause=exhausted_for(answer.headers, now))
+    return _judge_doubtful(answer, now, roark_call_id)
 
 
-def _is_object(answer: Answer) -> bool:
-    if answer.cut:
-        # Too long to be read whole: if Roark ever answers at such length, no report may die of it.
-        return answer.body.lstrip(b" \t\r\n").startswith(b"{")
-    try:
-        _objects.decode(answer.body)
-    except _UNREADABLE:
-        return False
-    return True
+def _may_contradict(body: bytes) -> bool:
+    # Nearly every answer: to read it whole would cost as much as all else that is done with it.
+    return b"rror" in body or b"alse" in body or b"fail" in body or b"FAIL" in body or b"ERR" in body
 
 
-def _judge_failure(answer: Answer, now: datetime) -> Verdict:
-    status, reason = answer.status, f"http_{answer.status}"
-    message, parameter = _error(answer)
+def _judge_doubtful(answer: Answer, now: datetime, roark_call_id: str) -> Verdict:
+    """Judge a success that names no call, or says that something failed as well."""
+    words = words_of(answer.body, cut=answer.cut)
+    value = words.value
+    if words.kind is not Kind.OBJECT or isinstance(value, list):
+        said = words.message or words.excerpt or "nothing"
+        message = f"the answer is not a JSON object: a proxy's page, not Roark's. It says: {said}"[:300]
+        return Passing("not_roark", answer.status, message, excerpt=words.excerpt)
+    pause = exhausted_for(answer.headers, now)
+    failed = error_inside(value) if isinstance(value, dict) else _error_in_cut(answer.body)
+    if failed and not roark_call_id and not _says_duplicate(words):
+        status = status_inside(value, words) if isinstance(value, dict) else 0
+        if status:
+            return _judge_failure(answer, words, now, status)
+        return Passing(
+            f"http_{answer.status}_error",
+            answer.status,
+            words.message or words.code,
+            retry_after_seconds(answer.headers, now),
+            pause,
+            words.code,
+            words.parameter,
+            words.excerpt,
+        )
+    if roark_call_id and not failed:
+        return Delivered(answer.status, roark_call_id, lane_pause=pause)
+    if failed and roark_call_id:
+        # It names the call and says that something failed: that proves neither, and nothing may be lost of it.
+        return Delivered(answer.status, "", False, pause, words.message or words.code, words.code, words.excerpt)
+    return _already_there(answer, words, now) if _says_duplicate(words) else _unconfirmed(answer, words, pause)
+
+
+_CUT_ERROR = re.compile(rb'\s*\{\s*"errors?"\s*:\s*["{\[]')
+
+
+def _error_in_cut(body: bytes) -> bool:
+    return _CUT_ERROR.match(body) is not None
+
+
+def _unconfirmed(answer: Answer, words: Words, pause: float) -> Delivered:
+    return Delivered(answer.status, "", False, pause, words.message or words.code, words.code, words.excerpt)
+
+
+def _says_duplicate(words: Words) -> bool:
+    return _DUPLICATE.search(f"{words.code} {words.message}") is not None
+
+
+def _already_there(answer: Answer, words: Words, now: datetime) -> Delivered:
+    """Roark says that it has the call. Which one it means is certain only where it names it."""
+    named = _named_anywhere(words.value, 4)
+    said = ("", "", "") if named else (words.message or words.code, words.code, words.excerpt)
+    return Delivered(answer.status, named, True, exhausted_for(answer.headers, now), *said)
+
+
+def _named_anywhere(value: Any, depth: int) -> str:
+    if not depth:
+        return ""
+    match value:
+        case dict():
+            named = value.get("callId")
+            if isinstance(named, str) and _USABLE_ROARK_ID.fullmatch(named):
+                return named
+            return next(filter(None, (_named_anywhere(inner, depth - 1) for inner in value.values())), "")
+        case list():
+            return next(filter(None, (_named_anywhere(inner, depth - 1) for inner in value[:5])), "")
+        case _:
+            return ""
+
+
+def _judge_failure(answer: Answer, words: Words, now: datetime, status: int) -> Verdict:
+    """Judge by `status`, which is the answer's or stands inside a success."""
+    reason = f"http_{status}"
+    judged = reason_of(reason).judged
     wait = retry_after_seconds(answer.headers, now)
     word = answer.headers.get("x-should-retry")
     pause = max(exhausted_for(answer.headers, now), (wait or 0.0) if status in _FOR_ALL_OF_US else 0.0)
-    if word == "true":
-        return Passing(reason, status, message, wait, pause)
-    if status in _OUR_FAULT or status < 400:
-        return OurFault(reason, status, message)
-    if (status in _PASSING or status == 409 or status >= 500) and word != "false":
-        return Passing(reason, status, message, wait, pause)
-    return Refused(reason, status, message, parameter)
+    if _is_somebody_elses(judged, words):
+        reason = f"{reason}_not_roark"
+        judged = reason_of(reason).judged
+    message = words.message or words.code
+    if word == "true" or (judged in {Judged.PASSING, Judged.BUSY} and word != "false"):
+        said = (words.code, words.parameter, words.excerpt)
+        return Passing(reason, answer.status, message, wait, pause, *said)
+    if judged is Judged.OURS:
+        return OurFault(reason, answer.status, message, words.code, words.parameter, words.excerpt)
+    return Refused(reason, answer.status, message, words.parameter, words.code, words.excerpt)
 
 
-def _error(answer: Answer) -> tuple[str, str]:
-    try:
-        error = msgspec.json.decode(answer.body, type=_ErrorBody)
-    except _UNREADABLE:
-        return "", ""
-    message = _shown(error.message, _MOST_MESSAGE) or _shown(error.code, _MOST_MESSAGE)
-    return message, _shown(error.parameter, _MOST_PARAMETER)
-
-
-def _shown(text: object, most: int) -> str:
-    return _CONTROL.sub(" ", text[: 2 * most]).strip()[:most] if isinstance(text, str) else ""
+def _is_somebody_elses(judged: Judged, words: Words) -> bool:
+    # Roark's own 401 may be bare; a page never is Roark's.
+    if judged is Judged.OURS:
+        return words.kind is Kind.PAGE
+    return judged is Judged.REFUSED and not words.reads_like_roark
 
 
 def _roark_call_id(body: bytes) -> str:
     try:
         data = _successes.decode(body).data
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     return data.callId if data and _USABLE_ROARK_ID.fullmatch(data.callId) else ""

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, repair, replay
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, repair, replay, unconfirmed
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
 from roark_ops.cli.erase import erase
 from roark_ops.cli.explain import explain
 from roark_ops.cli.lane import hold, resume
+from roark_ops.cli.list import list_
 from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
 from roark_ops.cli.running import Commands
@@ -44,27 +45,37 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help="Delivers every Vapi end-of-call report to Roark: durable, retried, never twice, never lost.")
 def roark_ingest(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Delivers every Vapi end-of-call report to Roark: durable, retried, never twice, never lost."""
+    """Take what stands before the command."""
 
 
 def _add(
     group: typer.Typer, command: Callable[..., None], *examples: str, name: str | None = None, panel: str | None = None
 ) -> None:
     # A paragraph is one line for Rich, which breaks it where the terminal ends, and [ is its markup.
-    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    paragraphs = (inspect.getdoc(command) or _written(command)).split("\n\n")
     group.command(
         name,
         help=_escaped("\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)),
         epilog=_escaped("\n\n".join(("Examples:", *examples))) if examples else None,
         rich_help_panel=panel,
     )(command)
+
+
+def _written(command: Callable[..., None]) -> str:
+    # With PYTHONOPTIMIZE=2 there are no docstrings, but in the source.
+    import ast
+    import textwrap
+
+    node = ast.parse(textwrap.dedent(inspect.getsource(command))).body[0]
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101 a command is a function
+    return ast.get_docstring(node) or ""
 
 
 def _escaped(text: str) -> str:
@@ -85,9 +96,24 @@ _add(app, sandbox, "roark-ingest sandbox --fail 503:0.2", "roark-ingest sandbox 
 _add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", panel=_RUN)
 
 _add(app, status, "roark-ingest status --watch", "roark-ingest status --json | jq .states.dead", panel=_LOOK)
+_add(
+    app,
+    list_,
+    "roark-ingest list --state waiting --died-of 'http_5*'",
+    "roark-ingest list --state ready --state waiting --audio-ends-within 10min",
+    "roark-ingest list --state delivered --audio ended --csv",
+    name="list",
+    panel=_LOOK,
+)
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
-_add(app, doctor, "roark-ingest doctor", panel=_LOOK)
+_add(
+    app,
+    doctor,
+    "roark-ingest doctor",
+    "roark-ingest doctor --public-url https://reports.example.com/vapi",
+    panel=_LOOK,
+)
 _add(
     app,
     metrics,
@@ -108,6 +134,7 @@ _add(
 )
 _add(app, hold, 'roark-ingest hold --reason "Roark maintenance until 4 pm"', panel=_ACT)
 _add(app, resume, panel=_ACT)
+_add(app, dlq_moves.set_aside, "roark-ingest set-aside CALL_ID --reason 'test call, ticket 4711'", panel=_ACT)
 _add(
     app,
     erase,
@@ -153,6 +180,13 @@ _add(
     dlq_moves.discard,
     "roark-ingest dlq discard CALL_ID --yes",
     "roark-ingest dlq discard --group 3f9a --reason 'test calls, ticket 4711'",
+)
+_add(
+    letters,
+    unconfirmed.confirm_,
+    "roark-ingest dlq confirm --list",
+    "roark-ingest dlq confirm CALL_ID --reason 'seen at Roark'",
+    name="confirm",
 )
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")
 _add(

@@ -13,7 +13,8 @@ Repair = Annotated[bool, typer.Option("--repair", help="Put calls that are in no
 def audit(*, repair: Repair = False, by: As = None, as_json: AsJson = False) -> None:
     """Account for every report that was ever accepted, and look at each place of each of them.
 
-    Takes no more than a fifth of Redis's time. Ends with 3 when something is not as it should be.
+    Takes no more than a fifth of Redis's time. What it finds, `status`, alerts and metrics say as well. Ends with 3
+    when something is not as it should be.
     """
     from roark_ops.access import Access
     from roark_ops.cli.audit_view import show_verdict
@@ -26,6 +27,7 @@ def audit(*, repair: Repair = False, by: As = None, as_json: AsJson = False) -> 
         if repair:
             access.ledger.run(operations.log_deed(Action.REPAIR, who=doer(actor(by))))
         verdict = run(access.ledger, repair=repair)
+        access.ledger.run(operations.audit_done(verdict.accounts))
     show_verdict(verdict, as_json=as_json)
-    if not verdict.holds:
+    if not verdict.accounts.holds:
         raise typer.Exit(TO_ACT_ON)

@@ -6,12 +6,12 @@ import typer
 
 from roark_ops.cli.filtering import filtered
 from roark_ops.cli.options import AsJson, CallIdArgument
-from roark_ops.cli.running import FAILED, USAGE, fail
+from roark_ops.cli.running import FAILED, USAGE, fail, say
 from roark_ops.cli.words import shown
 
 if TYPE_CHECKING:
-    from roark_ops.dead_letters import Cursor
     from roark_ops.finding import Filter
+    from roark_ops.pages import Cursor
 
 Limit = Annotated[
     int | None,
@@ -49,34 +49,41 @@ def list_(
     cut it says so, and how to see the rest.
     """
     from roark_ops.access import Access
-    from roark_ops.cli.dlq_list import show_letters
+    from roark_ops.cli.dlq_list import show_dead, show_letters
     from roark_ops.dead_letters import DeadLetters
     from roark_producer.lifecycle import State
+
+    limit, form, behind = how_to_list(limit, cursor, all_=all_, as_csv=as_csv, as_json=as_json)
+    state = State.DISCARDED if discarded else State.DEAD
+    with Access.from_env() as access:
+        show_letters(
+            access.ledger,
+            chosen,
+            [state],
+            limit=limit,
+            behind=behind,
+            form=form,
+            show_table=lambda shown: show_dead(shown, state),
+        )
+        if notice := DeadLetters(access.ledger, by="").retention_notice(state):
+            say(notice)
+
+
+def how_to_list(
+    limit: int | None, cursor: str, *, all_: bool, as_csv: bool, as_json: bool
+) -> "tuple[int | None, str, Cursor | None]":
+    """Return how many to show, in which form, and from where on; ends the command where that makes no sense."""
+    from roark_ops.pages import Cursor
 
     if (as_csv and as_json) or (all_ and limit):
         fail("say either --csv or --json, and either --all or --limit.", USAGE)
     if limit is None and not (all_ or as_csv or as_json):
         limit = _SHOWN_TO_PEOPLE
-    state = State.DISCARDED if discarded else State.DEAD
-    with Access.from_env() as access:
-        desk = DeadLetters(access.ledger, by="")
-        show_letters(
-            desk,
-            chosen,
-            state,
-            limit=limit,
-            behind=_cursor(cursor),
-            form="csv" if as_csv else "json" if as_json else "",
-        )
-
-
-def _cursor(text: str) -> "Cursor | None":
-    from roark_ops.dead_letters import Cursor
-
     try:
-        return Cursor.parse(text) if text else None
+        behind = Cursor.parse(cursor) if cursor else None
     except ValueError:
-        fail(f"--cursor {shown(text)}: that is no cursor; it is told where a list is cut.", USAGE)
+        fail(f"--cursor {shown(cursor)}: that is no cursor; it is told where a list is cut.", USAGE)
+    return limit, "csv" if as_csv else "json" if as_json else "", behind
 
 
 @filtered

@@ -1,18 +1,21 @@
-"""`roark-ingest dlq list`: dead letters as a table, as JSON lines, or as CSV; all but the table while they are read."""
+"""Lists of reports, of whatever states: as a table, as JSON lines, or as CSV; all but the table while they are read."""
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from roark_ops.cli.output import print_json, print_line, print_table
 from roark_ops.cli.running import say
 from roark_ops.cli.words import ago, counted, iso, shown
-from roark_ops.dead_letters import Cursor, DeadLetters
 from roark_ops.finding import Filter
 from roark_ops.grouping import Death
+from roark_ops.pages import Cursor, Pages
+from roark_producer import operations
+from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import DeadLetter
+from roark_producer.records import DeadLetter, Snapshot
 
 _AT_ONCE = 1000
 # A spreadsheet takes a cell that begins so for a formula.
@@ -20,33 +23,40 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def show_letters(
-    desk: DeadLetters, chosen: Filter, state: State, *, limit: int | None, behind: Cursor | None, form: str
+    ledger: Ledger,
+    chosen: Filter,
+    states: Sequence[State],
+    *,
+    limit: int | None,
+    behind: Cursor | None,
+    form: str,
+    show_table: "Callable[[Shown], object]",
 ) -> None:
-    """Print up to `limit` letters, or all; `form` is json, csv, or "" for a table. Say where they are cut."""
-    pages = _Pages(desk, chosen, state, limit, behind)
+    """Print up to `limit` reports, or all; `form` is json, csv, or "" for a table. Say where they are cut."""
+    rest = _Rest(Pages(ledger), chosen, states, limit, behind)
     match form:
         case "json":
-            for letter in pages.letters():
-                print_json(letter_document(letter, state))
+            for letter in rest.letters():
+                print_json(letter_document(letter))
         case "csv":
-            _print_csv(letter_document(letter, state) for letter in pages.letters())
+            _print_csv(letter_document(letter) for letter in rest.letters())
         case _:
-            _print_table(desk, chosen, state, list(pages.letters()), first=behind is None, cut=pages.rest is not None)
+            letters = list(rest.letters())
+            show_table(Shown(ledger.run(operations.snapshot()), chosen, letters, behind is None, rest.at is not None))
     sys.stdout.flush()
-    if notice := desk.retention_notice(state):
-        say(notice)
-    if pages.rest:
-        say(f"More of them follow. The next ones: --cursor '{pages.rest}'; all at once: --all")
+    if rest.at:
+        say(f"More of them follow. The next ones: --cursor '{rest.at}'; all at once: --all")
 
 
-def letter_document(letter: DeadLetter, state: State) -> dict[str, Any]:
+def letter_document(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter as `--json` prints it. Times in ISO 8601, null where there is none."""
     death = Death.of(letter)
     return {
         "call_id": letter.call_id,
-        "state": state.value,
+        "state": letter.record.state.value,
         "since": iso(letter.since_ms),
         "accepted": iso(letter.record.accepted_ms),
+        "next": iso(letter.next_ms),
         "attempts": letter.record.attempts,
         "reason": death.reason,
         "status": death.status or None,
@@ -60,25 +70,48 @@ def letter_document(letter: DeadLetter, state: State) -> dict[str, Any]:
     }
 
 
-class _Pages:
-    """Reads letters page by page, and knows where it stopped before the end: `rest`."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a table shows: these reports, of all that there are, from the `first` one on, and whether it is `cut`."""
+
+    snapshot: Snapshot
+    chosen: Filter
+    letters: Sequence[DeadLetter]
+    first: bool
+    cut: bool
+
+    def print_how_many(self, total: int, kind: str) -> None:
+        """Say how many were shown of `total` reports of a kind, "" for reports of several kinds."""
+        number, reports = len(self.letters), f"{kind} report".strip()
+        if not self.first:
+            print_line(f"{counted(number, 'more report')}.")
+        elif self.cut:
+            print_line(f"The first {number}{f' of {total}' if self.chosen.is_everything else ''}.")
+        elif self.chosen.is_everything:
+            print_line(f"{counted(number, 'report')} {kind}".strip() + "." if number else f"No {reports}s.")
+        else:
+            print_line(f"{number or 'None'} of {counted(total, reports)} {'fit' if number != 1 else 'fits'}.")
+
+
+class _Rest:
+    """Reads reports page by page, and knows where it stopped before the end: `at`."""
 
     def __init__(
-        self, desk: DeadLetters, chosen: Filter, state: State, limit: int | None, behind: Cursor | None
+        self, pages: Pages, chosen: Filter, states: Sequence[State], limit: int | None, behind: Cursor | None
     ) -> None:
-        self._desk, self._chosen, self._state = desk, chosen, state
+        self._pages, self._chosen, self._states = pages, chosen, states
         self._left = limit
-        self.rest = behind
+        self.at = behind
 
     def letters(self) -> Iterator[DeadLetter]:
         while self._left is None or self._left > 0:
             wanted = _AT_ONCE if self._left is None else min(_AT_ONCE, self._left)
-            page = self._desk.page(self._chosen, limit=wanted, behind=self.rest, state=self._state)
+            page = self._pages.page(self._chosen, self._states, limit=wanted, behind=self.at)
             yield from page.letters
-            self.rest = page.following
+            self.at = page.following
             if self._left is not None:
                 self._left -= len(page.letters)
-            if self.rest is None:
+            if self.at is None:
                 return
 
 
@@ -95,40 +128,28 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _print_table(
-    desk: DeadLetters, chosen: Filter, state: State, letters: Sequence[DeadLetter], *, first: bool, cut: bool
-) -> None:
-    now_ms, total = desk.counted(state)
+def show_dead(shown: Shown, state: State) -> None:
+    """Print dead letters, or the discarded."""
     rows = [
         (
             letter.call_id,
-            ago(letter.since_ms, now_ms),
+            ago(letter.since_ms, shown.snapshot.now_ms),
             str(letter.record.attempts),
             letter.record.note,
-            ("(edited) " if letter.edited else "") + _said(letter),
+            ("(edited) " if letter.edited else "") + said(letter),
         )
-        for letter in letters
+        for letter in shown.letters
     ]
     if rows:
         print_table(("call", state.value, "tries", "reason", "Roark said"), rows, right=frozenset({2}))
         print_line()
-    _print_how_many(chosen, state, len(rows), total, first=first, cut=cut)
+    shown.print_how_many(shown.snapshot.states[state], state.value)
     if rows:
         print_line(f"Next: roark-ingest dlq {'groups' if state is State.DEAD else 'restore CALL_ID'}")
 
 
-def _print_how_many(chosen: Filter, state: State, shown_: int, total: int, *, first: bool, cut: bool) -> None:
-    if not first:
-        print_line(f"{counted(shown_, 'more report')}.")
-    elif cut:
-        print_line(f"The first {shown_}{f' of {total}' if chosen.is_everything else ''}.")
-    elif chosen.is_everything:
-        print_line(f"{counted(shown_, 'report')} {state}." if shown_ else f"No {state} reports.")
-    else:
-        print_line(f"{shown_ or 'None'} of {counted(total, f'{state} report')} {'fit' if shown_ != 1 else 'fits'}.")
-
-
-def _said(letter: DeadLetter) -> str:
+def said(letter: DeadLetter) -> str:
+    """Return what Roark said of a report at last, or whoever set it aside."""
     death = Death.of(letter)
     cause = death.last if death.last != death.reason else ""
     return shown(" ".join(filter(None, (cause, death.message, f"({death.parameter})" if death.parameter else ""))))

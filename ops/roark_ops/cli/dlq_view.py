@@ -37,6 +37,8 @@ def _print_group(group: Group, found: Explanation) -> None:
         print_line(f"  died {moment(group.first_ms)}: {group.example}")
     else:
         print_line(f"  from {moment(group.first_ms)} to {moment(group.last_ms)}, the last one {group.example}")
+    if group.excerpt and group.excerpt != group.message:
+        print_line(f"  the answer to that one: {shown(group.excerpt)}")
     for one in group.shared:
         print_line(f"  {_share(one, group)}")
     for change in group.changed:
@@ -86,7 +88,9 @@ def _group_document(group: Group, found: Explanation) -> dict[str, object]:
         "reason": group.reason,
         "status": group.status or None,
         "message": shown(group.message) or None,
+        "code": shown(group.code) or None,
         "parameter": shown(group.parameter) or None,
+        "excerpt": shown(group.excerpt) or None,
         "last_reason": group.last or None,
         "count": group.count,
         "edited": group.edited,

@@ -1,19 +1,26 @@
 """What `roark-ingest enqueue` does: feed the files to the ledger, tell each receipt, sum up, choose the exit code."""
 
+import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from roark_ops.cli.feeding import Fed, Feeder, Place
 from roark_ops.cli.output import print_json
 from roark_ops.cli.progress import Quiet, progress
 from roark_ops.cli.running import FAILED, INTERRUPTED, TO_ACT_ON, in_words, say
 from roark_ops.cli.sources import Source
-from roark_ops.cli.words import shown, span
+from roark_ops.cli.words import counted, shown, span
+from roark_ops.opening import Opener, submitting
 from roark_producer.errors import LedgerUnavailable
+from roark_producer.places import named
 from roark_producer.producer import Producer, Receipt
+from roark_producer.properties import Scalar
 from roark_producer.settings import IngestSettings
 
 _MOST_COMPLAINTS = 20
+_OF_REPORTS = ("accepted", "duplicate", "replaced", "revision", "erased")
+_NOT_KEPT = ", told and not kept (--keep-rejected puts them in the rejected bin)"
 _WORDS = {
     "accepted": "accepted",
     "good": "good",
@@ -26,24 +33,60 @@ _WORDS = {
 }
 
 
-def run(
-    sources: Sequence[Source], properties: Mapping[str, str], *, patience: float, quiet: bool, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How files are to be handed in: see the command's options."""
+
+    properties: dict[str, Scalar]
+    at: tuple[str, ...] | None
+    keep_rejected: bool
+    patience: float
+    quiet: bool
+    as_json: bool
+
+
+def run(sources: Sequence[Source], wishes: Wishes) -> int:
     """Hand in everything and return the exit code."""
     settings = IngestSettings()
-    fed = Fed()
-    with Producer.from_settings(settings, source="cli") as producer, progress(sources, quiet=quiet) as screen:
+    fed, opener = Fed(), Opener(wishes.at)
+    with (
+        Producer.from_settings(settings, source="cli", keeps_rejected=wishes.keep_rejected) as producer,
+        progress(sources, quiet=wishes.quiet) as screen,
+    ):
         feeder = Feeder(
-            submit=lambda bodies: list(producer.submit_many(bodies, properties)),
-            tell=json_line if as_json else complainer(screen),
+            submit=submitting(producer, wishes.properties),
+            tell=json_line if wishes.as_json else complainer(screen),
             after_batch=lambda: screen.show(fed),
             complain=screen.complain,
-            most_bytes=settings.max_report_bytes,
-            patience=patience,
+            # A wrapper is larger than the report in it, and one with JSON in a string up to twice as large.
+            most_bytes=settings.max_report_bytes * (2 if wishes.at else 1),
+            patience=wishes.patience,
+            opens=lambda document: opener.opened(document.body, is_row=document.is_row),
         )
         code = feed(feeder, sources, fed, screen)
-    if not quiet and not as_json:
-        sum_up(fed, rejected=", kept in the rejected bin: roark-ingest rejected list")
+    if not wishes.quiet and not wishes.as_json:
+        kept = ", kept in the rejected bin: roark-ingest rejected list" if wishes.keep_rejected else _NOT_KEPT
+        sum_up(fed, rejected=kept)
+    if code in {0, TO_ACT_ON}:
+        code = _advise(fed, opener, wishes, sources) or code
+    return code
+
+
+def _advise(fed: Fed, opener: Opener, wishes: Wishes, sources: Sequence[Source]) -> int:
+    """Say which files held no report, and how a wrapper is opened; return the exit code that this makes."""
+    code = 0
+    for name, results in fed.by_file.items():
+        if not any(results[result] for result in _OF_REPORTS):
+            code = TO_ACT_ON
+            others = f": {counted(results['ignored'], 'message')} of other types" if results["ignored"] else ""
+            say(f"roark-ingest: {name} holds no end-of-call report that can be used{others}.")
+    if opener.missed:
+        at = named(wishes.at or ())
+        say(f"roark-ingest: in {counted(opener.missed, 'document')} nothing stands at {at}.")
+    if fed.places:
+        (place, _), *_ = fed.places.most_common(1)
+        files = " ".join(shlex.quote(source.path) for source in sources)
+        say(f"Reports stand at {place}. To hand them in: roark-ingest enqueue --at {shlex.quote(place)} {files}")
     return code
 
 
@@ -75,6 +118,7 @@ def json_line(place: Place, receipt: Receipt) -> None:
             "file": place.file,
             "line": place.line,
         }
+        | ({"column": place.column} if receipt.result == "rejected" and place.column > 1 else {})
     )
 
 

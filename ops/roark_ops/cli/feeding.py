@@ -6,6 +6,7 @@
 3. Each document's receipt is told with the file and the line that it came from.
 """
 
+import re
 import threading
 import time
 from collections import Counter
@@ -17,9 +18,10 @@ from roark_ops.cli.sources import Source
 from roark_producer.compression import DamagedInput
 from roark_producer.errors import LedgerUnavailable
 from roark_producer.producer import BATCH_BYTES, BATCH_REPORTS, Receipt
-from roark_producer.reading import read_documents
+from roark_producer.reading import Document, read_documents
 
 T = TypeVar("T")
+_PLACE = re.compile(r"an end-of-call report stands at (\S+)")
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -30,9 +32,10 @@ class Place:
 
     file: str
     line: int
+    column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column > 1 else "")
 
 
 @dataclass(slots=True)
@@ -41,6 +44,9 @@ class Fed:
 
     results: Counter[str] = field(default_factory=Counter)
     broken_files: list[str] = field(default_factory=list)
+    by_file: dict[str, Counter[str]] = field(default_factory=dict)
+    places: Counter[str] = field(default_factory=Counter)
+    """Where in documents that could not be used a report stands."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -59,7 +65,7 @@ class Feeder:
     """How documents are handed over, and who is told what.
 
     `submit` gives a receipt for each document, in order, or raises LedgerUnavailable. `patience` in seconds. `passes`
-    is asked for each document once, in order; one that it says no to is left out.
+    is asked for each document once, in order; one that it says no to is left out. `opens` makes messages of one.
     """
 
     submit: Callable[[list[bytes]], Sequence[Receipt]]
@@ -69,6 +75,7 @@ class Feeder:
     most_bytes: int
     patience: float
     passes: Callable[[bytes], bool] = lambda _: True
+    opens: Callable[[Document], Sequence[bytes]] = lambda document: [document.body]
 
     def feed(self, sources: Iterable[Source], fed: Fed) -> None:
         """Hand over everything, and count it in `fed` as it goes.
@@ -89,11 +96,13 @@ class Feeder:
 
     def _documents(self, sources: Iterable[Source], fed: Fed) -> Iterator[tuple[Place, bytes]]:
         for source in sources:
+            fed.by_file.setdefault(source.name, Counter())
             with source.opened() as file:
                 try:
-                    for line, body in read_documents(file, most_bytes=self.most_bytes):
-                        if self.passes(body):
-                            yield Place(source.name, line), body
+                    for document in read_documents(file, most_bytes=self.most_bytes):
+                        if self.passes(document.body):
+                            place = Place(source.name, document.line, document.column)
+                            yield from ((place, body) for body in self.opens(document))
                 except DamagedInput as error:
                     self.complain(f"{source.name}: {error}; what stands before that was read")
                     fed.broken_files.append(source.name)
@@ -104,6 +113,8 @@ class Feeder:
         receipts = patiently(lambda: self.submit(bodies), self.patience, self.complain)
         fed.results.update(receipt.result for receipt in receipts)
         for place, receipt in zip(places, receipts, strict=True):
+            fed.by_file[place.file][receipt.result] += 1
+            fed.places.update(_PLACE.findall(receipt.reason) if receipt.result == "rejected" else ())
             self.tell(place, receipt)
         self.after_batch()
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from roark_producer.celery_wiring import ignored_variables
+
 # What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
 # is a report's call id and the link to its page; by `received` the list is sorted.
 _DEFAULTS = {
@@ -20,8 +22,11 @@ _DEFAULTS = {
 def become_flower(host: str, port: int, database: Path, basic_auth: str | None) -> NoReturn:
     """Replace this process by Flower."""
     command = [sys.executable, "-m", "celery", "-A", "roark_ops.flower_app", "flower"]
-    command += [f"--address={host}", f"--port={port}"]
+    # Tornado takes :: for IPv6 alone, and no address for all there are.
+    command += [f"--address={'' if host == '::' else host}", f"--port={port}"]
     environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ
+    for name in ignored_variables():
+        del environment[name]
     if basic_auth:
         # Not on the command line, where everybody on this machine can read it.
         environment["FLOWER_BASIC_AUTH"] = basic_auth

@@ -3,7 +3,6 @@
 from typing import Any
 
 from roark_ops.cli.words import iso
-from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import Snapshot
 
 
@@ -28,11 +27,3 @@ def promises_document(snapshot: Snapshot) -> dict[str, Any]:
             for file in each.files
         ],
     }
-
-
-def promises_told(snapshot: Snapshot) -> list[str]:
-    """Return it in words, with what can be done."""
-    return [
-        *(f"{loss.words()} {LOSS_TODO}" for loss in snapshot.losses),
-        *(f"{each.words()} {UNREAD_TODO}" for each in snapshot.unread),
-    ]

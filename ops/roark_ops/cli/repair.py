@@ -9,6 +9,7 @@ from roark_ops.cli.options import As, AsJson, Reason, Yes, actor
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.running import TO_ACT_ON, confirm, fail
 from roark_ops.cli.words import counted, shown
+from roark_producer.promises import LOSS_TODO
 
 AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help="What is missing will not come back: say so for good.")]
 
@@ -43,7 +44,7 @@ def ledger(
         if settled:
             print_line("Settled: the logbook says by whom.")
         elif losses:
-            print_line("Next: roark-ingest repair ledger --accept-loss --reason '…'", style="bold yellow")
+            print_line(LOSS_TODO, style="bold yellow")
         else:
             print_line("Nothing that was promised is missing in the ledger.")
     if losses and not settled:

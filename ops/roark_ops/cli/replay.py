@@ -9,6 +9,7 @@ from roark_ops.cli.filtering import filtered, require_one_choice
 from roark_ops.cli.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
 from roark_ops.cli.output import print_json, print_line
 from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.unconfirmed import replay_unconfirmed
 from roark_ops.cli.words import counted, shown
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ Delay = Annotated[
         show_default=False,
     ),
 ]
+Unconfirmed = Annotated[bool, typer.Option("--unconfirmed", help="All deliveries in which Roark named no call.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent and stop.")]
 Follow = Annotated[
     bool | None,
@@ -79,6 +81,7 @@ def dlq_replay(
     *,
     chosen: "Filter",
     all_: AllDead = False,
+    unconfirmed: Unconfirmed = False,
     reason: Reason = "",
     rate: Rate = "",
     stop_at: StopAt = "20%",
@@ -98,14 +101,31 @@ def dlq_replay(
     report, then 5, 25 and 100, and stops by itself when too many fail. A letter is in one job at most, and what Roark
     has already is not imported twice. More than 100 need a --reason.
 
+    An unconfirmed delivery, which Roark took without naming the call, is sent again at once, without a job.
+
     Ends with 3 when it is watched and some fail again, or it stops.
     """
     from roark_ops.access import Access
     from roark_ops.replays import Replays
 
-    require_one_choice(call_ids, chosen, all_=all_)
+    if not unconfirmed:
+        require_one_choice(call_ids, chosen, all_=all_)
+    elif call_ids or all_ or not chosen.is_everything:
+        fail("--unconfirmed means all of them: name no calls, no filter and no --all beside it.", USAGE)
     plan = _plan(rate, stop_at, ramp=ramp)
     with Access.from_env() as access:
+        if (call_ids or unconfirmed) and not (dry_run or to):
+            call_ids = replay_unconfirmed(
+                access,
+                call_ids or [],
+                everything=unconfirmed,
+                by=actor(by),
+                reason=reason,
+                yes=yes,
+                as_json=as_json,
+            )
+            if not call_ids:
+                return
         replays = Replays(access.ledger, by=actor(by))
         preview = replays.preview_calls(call_ids) if call_ids else replays.preview(chosen)
         if to:

@@ -54,7 +54,7 @@ def in_words(error: IngestError) -> str:
         case LedgerFull():
             return f"{error}. Give Redis more memory, or let the workers deliver; `roark-ingest doctor` says more"
         case LedgerUnavailable():
-            return f"{error}. Is it running? `roark-ingest doctor` says more"
+            return f"{error}. `roark-ingest doctor` says more"
         case ConfigurationError() | IngestError():
             return str(error)
 

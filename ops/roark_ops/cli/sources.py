@@ -19,7 +19,7 @@ class Source:
 
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == STDIN else path
-        self._path = path
+        self.path = path
         self._file: BinaryIO | None = None
         self._behind = 0
 
@@ -27,7 +27,7 @@ class Source:
     def size(self) -> int | None:
         """How many bytes there are on disk, None where nobody knows (a pipe)."""
         try:
-            found = os.fstat(sys.stdin.fileno()) if self._path == STDIN else Path(self._path).stat()
+            found = os.fstat(sys.stdin.fileno()) if self.path == STDIN else Path(self.path).stat()
         except OSError:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
@@ -39,14 +39,14 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Open the file, unpacked where its name says that it is packed."""
-        if self._path == STDIN:
+        """Open the file, unpacked where its first bytes say that it is packed."""
+        if self.path == STDIN:
             self._file = sys.stdin.buffer
-            yield self._file
+            yield decompressed(self._file)
             return
-        with Path(self._path).open("rb") as file:
+        with Path(self.path).open("rb") as file:
             self._file = file
-            yield decompressed(file, self._path)
+            yield decompressed(file)
             self._behind, self._file = self.read_bytes, None
 
 

@@ -36,6 +36,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "at": iso(now),
         "states": {state.value: number for state, number in snapshot.states.items()},
         "totals": {name: snapshot.total(name) for name in _TOTALS},
+        "receipts": {"confirmed": snapshot.confirmed, "unconfirmed": snapshot.unconfirmed},
         "balanced": snapshot.balanced,
         "lane": {
             "state": lane.state,
@@ -62,13 +63,15 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "newer_reports": snapshot.besides,
             "revisions": snapshot.revisions_kept,
             "rejected": snapshot.rejected_kept,
+            "rejected_bytes": snapshot.bin.bytes,
+            "rejected_full": round(snapshot.bin.fill, 3),
             "log_lines": snapshot.logbook_lines,
         },
         "replays": asdict(snapshot.replays),
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
             {
-                "state": kept.state.value,
+                "state": str(kept.state),
                 "kept_seconds": round(kept.window_ms / 1000),
                 "notice_seconds": round(kept.notice_ms / 1000),
                 "expiring": kept.expiring,
@@ -95,7 +98,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("accepted", f"{accepted}, {present} in all states: {'balanced' if snapshot.balanced else 'NOT BALANCED'}"),
             ("seen again", f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer one"),
             ("revisions", f"{total('revisions')}, {snapshot.revisions_kept} kept and not uploaded"),
-            ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin"),
+            ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
             *_replays(snapshot),
@@ -118,6 +121,10 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         print_line(f"Next: {todo.command}")
 
 
+def _how_full(snapshot: Snapshot) -> str:
+    return f", which is {snapshot.bin.fill:.0%} full" if snapshot.bin.bytes else ""
+
+
 def _beside(snapshot: Snapshot, state: State) -> str:
     now = snapshot.now_ms
     match state:
@@ -126,6 +133,8 @@ def _beside(snapshot: Snapshot, state: State) -> str:
         case State.WAITING if snapshot.earliest_due_ms:
             due = snapshot.earliest_due_ms
             return f"next due {ago(due, now)}" if due > now else "due now"
+        case State.DELIVERED if snapshot.unconfirmed:
+            return f"{snapshot.unconfirmed} of them unconfirmed: Roark did not name the call"
         case State.DEAD if snapshot.oldest_dead_ms:
             return f"the oldest for {span((now - snapshot.oldest_dead_ms) / 1000)}"
         case _:
@@ -169,22 +178,27 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:
-    if (found := snapshot.audited) is None:
+    if (last := snapshot.audited) is None:
         return None
+    found = snapshot.accounts
     return {
-        "at": iso(found.at_ms),
+        "at": iso(last.at_ms),
         "holds": found.holds,
         "difference": found.difference,
         "broken": found.broken,
-        "seconds": round(found.took_ms / 1000, 3),
+        "miscounted": list(found.miscounted),
+        "seconds": round(last.took_ms / 1000, 3),
     }
 
 
 def _audit(snapshot: Snapshot) -> str:
-    if (found := snapshot.audited) is None:
-        return "not yet; the workers do it now and then"
-    verdict = "every report accounted for" if found.holds else f"{counted(found.broken, 'call')} BROKEN"
-    return f"{verdict}, {ago(found.at_ms, snapshot.now_ms)}"
+    found, last = snapshot.accounts, snapshot.audited
+    when = (
+        f"(last audit {ago(last.at_ms, snapshot.now_ms)})"
+        if last
+        else "(no audit yet; the workers do it by themselves)"
+    )
+    return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 
 def _lane(snapshot: Snapshot) -> str:

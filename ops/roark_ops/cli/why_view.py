@@ -42,6 +42,7 @@ def document(story: Story) -> dict[str, Any]:
         "attempts": story.attempts,
         "reason": story.reason or None,
         "roark_call_id": story.roark_call_id or None,
+        "confirmed": story.confirmed,
         "audio_links_end": iso(story.expires_ms),
         "is_revision": story.is_revision,
         "newer_report_waits": story.newer_waits,
@@ -73,7 +74,9 @@ def _step_document(step: Step) -> dict[str, Any]:
         "status": step.status,
         "reason": step.reason,
         "message": shown(step.message),
+        "code": shown(step.code),
         "parameter": shown(step.parameter),
+        "excerpt": shown(step.excerpt),
         "by": shown(step.by),
     }
     timed = {"duration_ms": step.duration_ms} if step.duration_ms is not None else {}
@@ -82,9 +85,10 @@ def _step_document(step: Step) -> dict[str, Any]:
 
 def _print(story: Story, asked_by: str) -> None:
     now = story.now_ms
-    facts = [("call", story.call_id), ("state", story.state.value)]
+    state = f"{story.state.value}, unconfirmed" if story.confirmed is False else story.state.value
+    facts = [("call", story.call_id), ("state", state)]
     if story.since_ms:
-        facts[1] = ("state", f"{story.state.value}, since {moment(story.since_ms)} ({ago(story.since_ms, now)})")
+        facts[1] = ("state", f"{state}, since {moment(story.since_ms)} ({ago(story.since_ms, now)})")
         facts.append(("accepted", f"{moment(story.accepted_ms)} ({ago(story.accepted_ms, now)})"))
         facts.append(("attempts", str(story.attempts)))
     if story.roark_call_id:
@@ -107,6 +111,7 @@ def _print(story: Story, asked_by: str) -> None:
     if story.steps:
         print_line()
         print_steps(story.steps)
+        print_excerpt(story.steps)
     if story.explanation:
         print_line()
         print_explanation(story.explanation)
@@ -131,6 +136,13 @@ def print_steps(steps: tuple[Step, ...]) -> None:
         for step in steps
     ]
     print_table(("at", "event", "try", "status", "took", "what"), rows, right=frozenset({2, 3, 4}))
+
+
+def print_excerpt(steps: tuple[Step, ...]) -> None:
+    """Print what the last answer said beside its message, where something of it is kept."""
+    last = next((step for step in reversed(steps) if step.status), None)
+    if last and last.excerpt and last.excerpt != last.message:
+        print_line(f"The answer: {shown(last.excerpt)}")
 
 
 def print_explanation(found: Explanation) -> None:

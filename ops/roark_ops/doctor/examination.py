@@ -5,23 +5,36 @@ from collections.abc import Callable, Iterator
 
 from roark_ops.access import Access
 from roark_ops.doctor import here, pipeline, server
-from roark_ops.doctor.check import Check, fail, ok
+from roark_ops.doctor.check import Check, Level, fail, ok, warn
+from roark_ops.doctor.outside import check_public
 from roark_producer import operations
-from roark_producer.celery_wiring import answering_workers
+from roark_producer.celery_wiring import answering_workers, ignored_variables
 from roark_producer.connection import translated_errors
 from roark_producer.durability import inspect
-from roark_producer.errors import ConfigurationError, LedgerError, LedgerRefuses
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerRefuses,
+    LedgerUnavailable,
+    UnfitServer,
+)
+from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.records import Snapshot
+from roark_producer.redis_causes import SERVERS_PAGE
 from roark_producer.settings import WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
+_MEND = "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands."
 
 
-def examine() -> Iterator[Check]:
+def examine(public_url: str | None = None) -> Iterator[Check]:
     """Yield every check as it is made. What cannot be checked is left out, behind the check that says why."""
-    yield from _examine_redis()
+    yield from _guarded("redis", _examine_redis)
     yield from _guarded("settings", lambda: _examine_worker(WorkerSettings()))
     yield from _guarded("webhook", lambda: iter([here.check_webhook(WebhookSettings())]))
+    if public_url is not None:
+        yield from _guarded("public url", lambda: check_public(WebhookSettings(), public_url))
 
 
 def _examine_redis() -> Iterator[Check]:
@@ -31,18 +44,28 @@ def _examine_redis() -> Iterator[Check]:
         yield fail("redis", str(error), "Start `roark-ingest up`, or set ROARK_INGEST_REDIS_URL.")
         return
     with access:
-        yield from _guarded("redis", lambda: _examine_server(access))
-        yield from _guarded("ledger", lambda: _examine_pipeline(access))
+        checks = list(_guarded("redis", lambda: _examine_server(access)))
+        yield from checks
+        usable = not any(check.name in {"redis", "server"} and check.level is Level.FAIL for check in checks)
+        if usable or access.settings.broker_url:
+            yield from _guarded("broker", lambda: _examine_broker(access))
+        if usable:
+            yield from _guarded("ledger", lambda: _examine_pipeline(access))
         yield here.check_data_dir(access.settings.data_dir)
 
 
 def _examine_server(access: Access) -> Iterator[Check]:
     client = access.ledger.client
     found = inspect(client)
-    yield server.judge_version(found)
+    fit = server.judge_version(found)
+    yield fit
+    if fit.level is Level.FAIL:
+        return
     yield server.judge_durability(access.settings.durability, found)
     yield server.judge_eviction(found)
-    with translated_errors():
+    if "+info" in found.hidden:
+        return
+    with translated_errors(client):
         memory = client.info("memory")
         before = time.time()
         seconds, microseconds = client.time()
@@ -63,12 +86,28 @@ def _examine_accepting(access: Access) -> Check:
     return ok("accepting", "Redis takes reports")
 
 
+def _examine_broker(access: Access) -> Iterator[Check]:
+    if names := ignored_variables():
+        yield ok("celery", f"{', '.join(names)}: not looked at, they are another application's")
+    yield server.judge_broker(prove_broker(access.broker_url, access.settings.broker_setting))
+
+
 def _examine_pipeline(access: Access) -> Iterator[Check]:
+    prove_ledger(access.ledger)
     access.remember()
     snapshot = access.ledger.run(operations.snapshot())
-    yield pipeline.judge_workers(answering_workers(access.broker_url, _PING_SECONDS), snapshot)
+    yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    yield pipeline.judge_bin(snapshot)
+
+
+def _examine_workers(access: Access, snapshot: Snapshot) -> Check:
+    try:
+        names = answering_workers(access.broker_url, _PING_SECONDS, access.settings.broker_setting)
+    except LedgerUnavailable as error:
+        return warn("workers", str(error), "See the check of the broker.")
+    return pipeline.judge_workers(names, snapshot)
 
 
 def _examine_worker(settings: WorkerSettings) -> Iterator[Check]:
@@ -79,7 +118,12 @@ def _examine_worker(settings: WorkerSettings) -> Iterator[Check]:
 def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from checks()
+    except UnfitServer as error:
+        hint = f"; what to grant: {SERVERS_PAGE}"
+        yield fail(name, str(error).replace(hint, ""), f"See {SERVERS_PAGE}")
     except ConfigurationError as error:
         yield fail(name, str(error), "Correct the setting.")
     except LedgerError as error:
-        yield fail(name, str(error), "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands.")
+        yield fail(name, str(error), _MEND)
+    except Exception as error:  # noqa: BLE001 a doctor that falls ill himself helps nobody; the message may quote
+        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND)

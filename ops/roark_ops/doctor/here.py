@@ -2,11 +2,10 @@
 
 import errno
 import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from roark_ops.doctor.check import Check, fail, ok, warn
+from roark_ops.doctor.reach import status_of
 from roark_producer.errors import ConfigurationError
 from roark_producer.settings import WebhookSettings
 from roark_producer.spool import prove_disk
@@ -14,7 +13,6 @@ from roark_producer.webhook.authentication import OpenGate
 from roark_producer.webhook.gate import gate_for
 from roark_worker.settings import WorkerSettings
 
-_REACH_SECONDS = 3.0
 _HEALTH_PATH = "/health"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LEAST_FREE = 200_000_000
@@ -31,20 +29,15 @@ def check_token(settings: WorkerSettings) -> Check:
 
 def check_reach(settings: WorkerSettings) -> Check:
     """Ask Roark whether it is there, without the token."""
-    url = settings.roark_base_url + _HEALTH_PATH
-    request = urllib.request.Request(url, headers={"user-agent": "roark-ingest"})  # noqa: S310 the setting is http(s)
     mend = "Check ROARK_BASE_URL, name resolution, firewall and proxy."
     try:
-        with urllib.request.urlopen(request, timeout=_REACH_SECONDS) as answer:  # noqa: S310 the setting is http(s)
-            return ok("roark", f"{settings.roark_base_url} answers ({answer.status})")
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code >= 500:
-            return warn("roark", f"{settings.roark_base_url} answers {error.code}", "Wait: reports do, too.")
-        return ok("roark", f"{settings.roark_base_url} answers ({error.code} at {_HEALTH_PATH})")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return warn("roark", f"{settings.roark_base_url} cannot be reached: {reason}", mend)
+        status = status_of(settings.roark_base_url + _HEALTH_PATH, settings)
+    except OSError as error:
+        return warn("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
+    if status >= 500:
+        return warn("roark", f"{settings.roark_base_url} answers {status}", "Wait: reports do, too.")
+    at = "" if status == 200 else f" at {_HEALTH_PATH}"
+    return ok("roark", f"{settings.roark_base_url} answers ({status}{at})")
 
 
 def check_webhook(settings: WebhookSettings) -> Check:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.lifecycle import State
-from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import Snapshot
 from roark_worker.explain import explain_hold
 
@@ -40,10 +39,24 @@ def judge_lane(snapshot: Snapshot) -> Check:
 
 
 def judge_accounts(snapshot: Snapshot) -> Check:
-    """Say whether every accepted report is in a state, and nothing that was promised is missing."""
-    if missing := [loss.words() for loss in snapshot.losses] + [each.words() for each in snapshot.unread]:
-        return fail("accounts", " ".join(missing), LOSS_TODO if snapshot.losses else UNREAD_TODO)
+    """Say whether every accepted report is in exactly one place: by number at this moment, else by the last audit."""
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
-    if snapshot.balanced:
+    if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
-    return fail("accounts", f"{accepted} accepted, but {present} in all states", "Find which: roark-ingest audit")
+    return fail("accounts", snapshot.accounts.in_words, f"Find which: {snapshot.accounts.command}")
+
+
+def judge_bin(snapshot: Snapshot) -> Check:
+    """Say whether the rejected bin has room for what exists nowhere else."""
+    found = snapshot.bin
+    lost = snapshot.total("rejected_overflow")
+    told = f"{snapshot.rejected_kept} entries, {found.bytes / 1e6:.1f} MB, {found.fill:.0%} full"
+    told += f"; {lost} were given up when it was full" if lost else ""
+    if found.filling:
+        return warn(
+            "rejected bin",
+            told,
+            "Retry or discard entries (roark-ingest rejected list), or raise ROARK_INGEST_REJECTED_MAX "
+            "and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        )
+    return ok("rejected bin", told)

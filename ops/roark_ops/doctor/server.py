@@ -1,11 +1,12 @@
 """Judges the Redis server: does it keep what was promised, is there room, is its clock right? Pure."""
 
 from roark_ops.doctor.check import Check, fail, ok, warn
-from roark_producer.durability import Server, keep
-from roark_producer.errors import BrokenPromise, LedgerRefuses
+from roark_producer.durability import Server, check_fit, keep
+from roark_producer.errors import BrokenPromise, LedgerRefuses, UnfitServer
+from roark_producer.proving import ProvenBroker
 from roark_producer.records import SHORT_SHARE
+from roark_producer.redis_causes import SERVERS_PAGE
 
-_OLDEST = (7, 0)
 _SKEW_SECONDS = 2.0
 _MOST_USED = 0.7
 _MB = 1_000_000
@@ -13,9 +14,23 @@ _MB = 1_000_000
 
 def judge_version(server: Server) -> Check:
     """Say whether the server can run the ledger's scripts."""
-    if server.version < _OLDEST:
-        return fail("server", f"{server.name} is too old", "Use Redis 7, Valkey, or newer: their scripts know flags.")
+    try:
+        check_fit(server)
+    except UnfitServer as error:
+        found, _, mend = str(error).partition(". ")
+        return fail("server", found, mend or f"Use Redis 7, Valkey, or newer. See {SERVERS_PAGE}")
+    if server.hidden:
+        hint = f"Not needed. With ACL SETUSER OUR-USER {' '.join(server.hidden)} the doctor sees more: {SERVERS_PAGE}"
+        return warn("server", f"{server.name} answers, and its ACL hides {', '.join(server.hidden)} from us", hint)
     return ok("server", f"{server.name} answers")
+
+
+def judge_broker(proven: ProvenBroker) -> Check:
+    """Say whether workers can be talked to, where the broker carries wake-ups."""
+    if not proven.silent:
+        return ok("broker", "declares, publishes and hands out wake-ups")
+    without = "workers run without remote control and events: Flower and the doctor do not see them"
+    return warn("broker", f"carries wake-ups, but {proven.silent}", f"Grant it; {without}.")
 
 
 def judge_durability(promise: str, server: Server) -> Check:

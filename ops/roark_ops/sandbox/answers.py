@@ -64,9 +64,19 @@ def refused(refuse: Refuse) -> Response:
     return error(refuse.status, refuse.message, headers=headers)
 
 
-def proxy_page() -> Response:
-    """200 from somebody who is not Roark."""
-    return Response(_PROXY_PAGE, media_type="text/html")
+def proxy_page(status: int = 200) -> Response:
+    """A page from somebody who is not Roark."""
+    return Response(_PROXY_PAGE, status, media_type="text/html")
+
+
+def error_inside(code: str) -> Response:
+    """A success that is none."""
+    return json_answer({"error": {"code": code, "message": f"The upload failed: {code}"}})
+
+
+def names_nothing() -> Response:
+    """The documented answer to an upload, without the call's id."""
+    return json_answer({"data": {"callId": None}})
 
 
 def _words_from_http(status: int) -> tuple[str, str, str]:

@@ -27,7 +27,16 @@ from starlette.types import Receive, Scope, Send
 from roark_ops.sandbox import answers, connection
 from roark_ops.sandbox.behaviour import Behaviour
 from roark_ops.sandbox.control import Control
-from roark_ops.sandbox.faults import CutShort, Fault, NeverAnswer, ProxyPage, Refuse, ResetConnection
+from roark_ops.sandbox.faults import (
+    CutShort,
+    ErrorInside,
+    Fault,
+    NamesNothing,
+    NeverAnswer,
+    ProxyPage,
+    Refuse,
+    ResetConnection,
+)
 from roark_ops.sandbox.memory import Memory
 from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.service import Service, is_authorised
@@ -113,8 +122,12 @@ class CallImport:
         match fault.action:
             case Refuse() as refuse:
                 await self._noted(upload, answers.refused(refuse))(scope, receive, send)
-            case ProxyPage():
-                await self._noted(upload, answers.proxy_page())(scope, receive, send)
+            case ProxyPage(status):
+                await self._noted(upload, answers.proxy_page(status))(scope, receive, send)
+            case ErrorInside(code):
+                await self._noted(upload, answers.error_inside(code))(scope, receive, send)
+            case NamesNothing():
+                await self._noted(upload, answers.names_nothing())(scope, receive, send)
             case CutShort():
                 await connection.cut_short(self._noted(upload, self._import(upload)), scope, receive, send)
             case NeverAnswer():

@@ -8,6 +8,9 @@ A fault is written WHAT:RATE[:OPTION=VALUE]… and hits that share of the reques
     timeout:0.05                  never answered
     reset:0.02                    the connection is reset without an answer
     html:0.1                      200 with a proxy's HTML page in place of Roark's JSON
+    html-400:0.1                  400 with a server's HTML page (any status from 400 to 599)
+    200-error:0.1                 200 with an error inside; also code=CODE (quota, unauthorized, validation, …)
+    200-empty:0.1                 200 in Roark's shape that names no call; with imported=true it was taken in
     cut:0.01                      taken in, but the answer breaks off in the middle
     timeout:0.05:imported=true    taken in, and only the answer is lost (any fault; cut always does)
 
@@ -51,7 +54,21 @@ class ResetConnection:
 
 @dataclass(frozen=True, slots=True)
 class ProxyPage:
-    """200 with HTML, as from a captive portal or a gateway that hides an error."""
+    """HTML, as from a captive portal, a gateway that hides an error, or a server that is not Roark."""
+
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInside:
+    """200 whose body says that it failed."""
+
+    code: str = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class NamesNothing:
+    """200 in Roark's shape, without the call's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class CutShort:
     """The request is served, and its answer breaks off before the promised length."""
 
 
-Action = Refuse | NeverAnswer | ResetConnection | ProxyPage | CutShort
+Action = Refuse | NeverAnswer | ResetConnection | ProxyPage | CutShort | ErrorInside | NamesNothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +165,30 @@ def _parts(spec: str) -> tuple[str, float | None, dict[str, str]]:
 def _action(what: str, options: dict[str, str]) -> Action:
     if re.fullmatch("[45][0-9][0-9]", what):
         return _refusal(int(what), options)
+    action = _odd(what, options)
     if options:
         raise ValueError(f"there is no option {next(iter(options))!r} for {what!r}")
-    match what:
-        case "timeout":
-            return NeverAnswer()
-        case "reset":
-            return ResetConnection()
-        case "html":
-            return ProxyPage()
-        case "cut":
-            return CutShort()
-        case _:
-            raise ValueError(f"{what!r} is neither a status from 400 to 599 nor timeout, reset, html or cut")
+    return action
+
+
+def _odd(what: str, options: dict[str, str]) -> Action:
+    if page := re.fullmatch("html-([45][0-9][0-9])", what):
+        return ProxyPage(int(page[1]))
+    if what == "200-error":
+        return ErrorInside(**{"code": options.pop("code")} if "code" in options else {})
+    if what in _ODD:
+        return _ODD[what]
+    kinds = f"html-STATUS, 200-error, {', '.join(_ODD)}"
+    raise ValueError(f"{what!r} is neither a status from 400 to 599 nor {kinds}")
+
+
+_ODD: dict[str, Action] = {
+    "timeout": NeverAnswer(),
+    "reset": ResetConnection(),
+    "html": ProxyPage(),
+    "cut": CutShort(),
+    "200-empty": NamesNothing(),
+}
 
 
 def _refusal(status: int, options: dict[str, str]) -> Refuse:

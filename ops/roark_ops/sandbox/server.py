@@ -97,7 +97,8 @@ class _Server(uvicorn.Server):
 
 def _bound(options: SandboxOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    return socket.create_server((options.host, options.port), family=family, backlog=2048)
+    both = options.host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((options.host, options.port), family=family, backlog=2048, dualstack_ipv6=both)
 
 
 def _url(listener: socket.socket) -> str:

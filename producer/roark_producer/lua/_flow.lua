@@ -129,6 +129,15 @@ local function is_probe(id, token)
   return lane.probe == id .. ' ' .. token
 end
 
+-- Takes note of how many of the deliveries Roark did not name the call in: their share, over some two hundred.
+local NAMED_OVER = 200
+local function note_unnamed(unnamed, delivered)
+  if unnamed == 0 and not lane.unnamed then return end
+  local share = lane.unnamed or 0
+  share = share + (unnamed / delivered - share) * math.min(1, delivered / NAMED_OVER)
+  lane.unnamed = (unnamed > 0 or share >= 0.001) and share or nil
+end
+
 -- The probe came through: what it was to find out is found out. A hold by hand stays, nobody asked a probe about it.
 local function probe_was_good(id, token)
   if not is_probe(id, token) then return end

@@ -14,6 +14,7 @@
 --   level     limit, threshold, cut_at, cut_from, pressed, rtt, base, seen, odd, by_chance,
 --             calm, busy, look_n, look_log                         see _level.lua
 --   speed     speed_at, accepted, delivered, accepted_ps, delivered_ps       see _rate.lua
+--   receipts  unnamed                                            share of late deliveries that Roark did not name
 --   others    listening_until, turn, late_turn, last_claim, resumed, at (of the last change)
 --   not here  memory_at, memory_used, memory_most, memory_rate, memory_short: see accept.lua
 --             audit_by, audit_heard, audit_at, audit_…: see audit_turn.lua   promoted_at, rewinding: see promote.lua
@@ -31,7 +32,7 @@ local FIELD = {
   second_before = NUMBER, limit = NUMBER, threshold = NUMBER, rtt = NUMBER, base = NUMBER, seen = NUMBER,
   cut_from = NUMBER, odd = NUMBER, by_chance = NUMBER,
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
-  accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
+  unnamed = NUMBER, accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
 }
 
 local lane, lane_was = {}, {}

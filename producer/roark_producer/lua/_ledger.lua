@@ -98,7 +98,7 @@ local function count(name, by)
 end
 
 -- The sorted set in which a report of this state stands. A delivered one stands in none: it is on the list of
--- the delivered, and part of a counter.
+-- the delivered or among the unconfirmed, and part of a counter.
 local function place(record)
   if record.state == 'ready' then return QUEUE[record.priority] end
   if record.state == 'delivered' then return nil end
@@ -108,7 +108,7 @@ end
 -- Takes a call off the list of the delivered. It is looked for from the end: what is revised was mostly delivered
 -- just now.
 local function no_longer_delivered(id)
-  redis.call('LREM', KEY.delivered, -1, id)
+  if redis.call('ZREM', KEY.unconfirmed, id) == 0 then redis.call('LREM', KEY.delivered, -1, id) end
   count('delivered', -1)
 end
 
@@ -148,6 +148,19 @@ end
 local function tell(id, event, detail)
   local line = now .. ' ' .. event .. ' ' .. (detail or '{}') .. '\n'
   redis.call('HSET', KEY.histories, id, (redis.call('HGET', KEY.histories, id) or '') .. line)
+end
+
+-- Ends it that a delivered call is unconfirmed: from here on it is like any other, and its payload goes. Returns false,
+-- and changes nothing, where it is not unconfirmed.
+local function confirm(id, record, event, detail, keep)
+  if not LEGAL.confirm[record.state] or redis.call('ZREM', KEY.unconfirmed, id) == 0 then return false end
+  redis.call('RPUSH', KEY.delivered, id)
+  if not keep then
+    redis.call('HDEL', KEY.payloads, id)
+    redis.call('HDEL', KEY.originals, id)
+  end
+  tell(id, event, detail)
+  return true
 end
 
 -- Puts a newer report of the same call in the older one's place; its tries start anew.

@@ -2,6 +2,9 @@
 -- Records that Roark took these reports, drops their payloads, and lets a newer report that came meanwhile
 -- follow. Does nothing for a caller that lost its lease.
 --
+-- Where Roark did not name the call it is unconfirmed: its payload is kept, and it is not on the list of those that are
+-- forgotten one day. An upload that lost its lease and names the call confirms it, if it was of the same report.
+--
 -- needs _flow.lua
 --
 -- ARGV  1 now   2 keep: 1 keeps the payload, 0 drops it   3 the lane's rules
@@ -20,6 +23,7 @@ for i, text in ipairs(#ids > 0 and redis.call('HMGET', KEY.records, unpack(ids))
 end
 
 local delivered, written = {}, {}
+local named, unnamed = {}, {}
 
 local function deliver(id, record, note)
   record.state = LEGAL.deliver[record.state]
@@ -30,6 +34,12 @@ local function deliver(id, record, note)
   delivered[#delivered + 1] = id
   written[#written + 1] = id
   written[#written + 1] = format(record)
+  if note == '-' then
+    unnamed[#unnamed + 1] = now
+    unnamed[#unnamed + 1] = id
+  else
+    named[#named + 1] = id
+  end
 end
 
 -- All at once: a command for each report and each place would cost three times as much.
@@ -37,9 +47,29 @@ local function record_all()
   if #delivered == 0 then return end
   redis.call('ZREM', KEY.uploading, unpack(delivered))
   redis.call('HSET', KEY.records, unpack(written))
-  redis.call('RPUSH', KEY.delivered, unpack(delivered))
-  if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, unpack(delivered)) end
+  if #named > 0 then
+    redis.call('RPUSH', KEY.delivered, unpack(named))
+    if ARGV[2] == '0' then redis.call('HDEL', KEY.payloads, unpack(named)) end
+  end
+  if #unnamed > 0 then redis.call('ZADD', KEY.unconfirmed, unpack(unnamed)) end
   count('delivered', #delivered)
+  count('unconfirmed', #unnamed / 2)
+  note_unnamed(#unnamed / 2, #delivered)
+end
+
+-- A newer report took its place since, so that what is named is another one.
+local function was_replaced(id, record)
+  local history = redis.call('HGET', KEY.histories, id) or ''
+  return record.revision ~= '0' or string.find(history, ' replaced ', 1, true) or string.find(history, ' edited ', 1, true)
+end
+
+local function confirm_late(id, record, name, line)
+  if name == '-' or not record or record.state ~= 'delivered' or was_replaced(id, record) then return end
+  if confirm(id, record, 'confirmed', line, ARGV[2] == '1') then
+    record.note = name
+    write(id, record)
+    count('confirmed', 1)
+  end
 end
 
 open_lane()
@@ -55,6 +85,7 @@ for i = 5, #ARGV, 5 do
     note_good(id, token, began)
     results[#results + 1] = 1
   else
+    confirm_late(id, record, ARGV[i + 2], ARGV[i + 3])
     results[#results + 1] = 0
   end
 end
@@ -62,9 +93,10 @@ record_all()
 local any_beside = redis.call('HLEN', KEY.besides) > 0
 for _, id in ipairs(delivered) do
   replay_ended(id, 'delivered', '', lines[id])
-  if told[id] then
+  local is_unnamed = records[id].note == '-'
+  if told[id] or is_unnamed then
     -- Only what was dead before can have been edited.
-    if ARGV[2] == '0' then redis.call('HDEL', KEY.originals, id) end
+    if ARGV[2] == '0' and not is_unnamed then redis.call('HDEL', KEY.originals, id) end
     tell(id, 'delivered', lines[id])
   end
   if any_beside then take_beside(id, records[id]) end

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Puts dead letters aside for good, payload and history kept, so that they can be restored.
+-- Puts dead letters aside for good, payload and history kept, so that they can be restored. Of an unconfirmed delivery
+-- the payload is dropped: it stays delivered, and nobody can send it again.
 --
 -- ARGV  1 now   2 who (JSON)   then the call ids
 -- Returns for each id `discarded`, or the state that it is in instead, or `unknown`.
@@ -11,6 +12,10 @@ for i = 3, #ARGV do
   local was = record.state
   if move(id, record, 'discard', now) then
     tell(id, 'discarded', ARGV[2])
+    results[#results + 1] = 'discarded'
+    changed[#changed + 1] = id
+  elseif confirm(id, record, 'dropped', ARGV[2]) then
+    count('unconfirmed_dropped', 1)
     results[#results + 1] = 'discarded'
     changed[#changed + 1] = id
   else

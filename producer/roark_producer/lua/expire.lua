@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 -- Removes dead letters, or discarded reports, that are older than a setting allows, and nothing that was not announced.
+-- Of unconfirmed deliveries it drops the payload: they stay delivered.
 --
 --   announced_to   reports that came into this state until then were announced at `announced_at`
 --   cleared_to     the same, and the notice is over: they may go once they are old enough
@@ -7,7 +8,7 @@
 -- An announcement reaches two notices ahead, so that under way there is always one that is over in time. When nobody
 -- asked for a while (the setting was off, all workers were down), what was announced is void: it begins anew.
 --
--- ARGV  1 now   2 `dead` or `discarded`   3 window (ms): how long they are kept   4 notice (ms)
+-- ARGV  1 now   2 `dead`, `discarded` or `unconfirmed`   3 window (ms): how long they are kept   4 notice (ms)
 --       5 most reports at once   6 who (JSON)
 -- Returns { removed, announced, first (ms) }: how many were removed, how many were announced just now, and when the
 -- first of those goes at the earliest, 0 where none was.
@@ -42,14 +43,21 @@ local gone = {}
 if cleared_to then
   local last = math.min(now - window, cleared_to)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', last, 'LIMIT', 0, ARGV[5])) do
-    if move(id, read(id), 'expire') then
+    local record = read(id)
+    if state == 'unconfirmed' then
+      if confirm(id, record, 'dropped', ARGV[6]) then gone[#gone + 1] = id end
+    elseif move(id, record, 'expire') then
       drop(id)
       gone[#gone + 1] = id
     end
   end
 end
-count('expired', #gone)
-count('expired_' .. state, #gone)
+if state == 'unconfirmed' then
+  count('unconfirmed_dropped', #gone)
+else
+  count('expired', #gone)
+  count('expired_' .. state, #gone)
+end
 if #gone > 0 then log_deed('retention', ARGV[6], #gone, gone) end
 
 redis.call(

@@ -3,7 +3,7 @@
 --
 -- ARGV  1 now   2 call id
 -- Returns { now, record or '', erased (1 or 0), score in its place, history, packed or '', beside or '',
---           revision or '', original or '' }.
+--           revision or '', original or '', since when it is unconfirmed (ms), 0 where it is not }.
 
 local id = ARGV[2]
 local text = redis.call('HGET', KEY.records, id)
@@ -14,5 +14,5 @@ return {
   now, text or '', is_erased(id, true) and 1 or 0, tostring(score),
   redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
   redis.call('HGET', KEY.besides, id) or '', redis.call('HGET', KEY.revisions, id) or '',
-  redis.call('HGET', KEY.originals, id) or '',
+  redis.call('HGET', KEY.originals, id) or '', tostring(redis.call('ZSCORE', KEY.unconfirmed, id) or 0),
 }

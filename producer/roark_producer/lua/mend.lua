@@ -4,13 +4,15 @@
 --   nowhere, also   the call stands in the record's place, and in no other
 --   original        it is removed: the report that was made of it has been delivered
 --   also:selected, also:sent   the replay job does without the call, or takes note of how it ended
---   no-payload      the report can never be uploaded: it becomes a dead letter that says so
---   no-record       a call without a record is taken out of its place; a payload that is left is kept
+--   no-payload      the report can never be uploaded: it becomes a dead letter that says so, or, unconfirmed, is a
+--                   delivered one like any other
+--   no-record       a call without a record is taken out of its place; a payload that is left is kept. One that was
+--                   delivered counts as forgotten
 --
 -- ARGV  1 now   then the call ids
 -- Returns for each id `mended`, or `sound` where nothing was wrong.
 
-local PLACES = { KEY.fresh, KEY.retry, KEY.replay, KEY.uploading, KEY.waiting, KEY.dead, KEY.discarded }
+local PLACES = { KEY.fresh, KEY.retry, KEY.replay, KEY.uploading, KEY.waiting, KEY.dead, KEY.discarded, KEY.unconfirmed }
 local results = {}
 
 local ENDED = { delivered = 'delivered', dead = 'failed', discarded = 'failed', unknown = 'erased' }
@@ -28,10 +30,22 @@ local function mend(id)
   local record = read(id)
   local named = record.state ~= 'unknown' and place(record) or nil
   local result = 'sound'
+  if record.state == 'delivered' and redis.call('ZSCORE', KEY.unconfirmed, id) then
+    named = KEY.unconfirmed
+  end
   for _, key in ipairs(PLACES) do
     if key ~= named and redis.call('ZREM', key, id) == 1 then result = 'mended' end
   end
   if mend_in_job(id, record) then result = 'mended' end
+  if named == KEY.unconfirmed then
+    local lost = redis.call('HEXISTS', KEY.payloads, id) == 0 and confirm(id, record, 'dropped', '{}')
+    return lost and 'mended' or result
+  end
+  if record.state == 'unknown' then
+    local listed = redis.call('LREM', KEY.delivered, 0, id)
+    count('forgotten', listed)
+    if listed > 0 then result = 'mended' end
+  end
   if not named then
     local left_over = redis.call('HEXISTS', KEY.payloads, id) == 0 and redis.call('HDEL', KEY.originals, id) == 1
     return left_over and 'mended' or result

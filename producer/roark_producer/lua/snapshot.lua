@@ -32,7 +32,7 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded' }) do
+for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed' }) do
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
@@ -55,6 +55,7 @@ local function look_at_retention(state)
 end
 look_at_retention('dead')
 look_at_retention('discarded')
+look_at_retention('unconfirmed')
 
 local counters = redis.call('HGETALL', KEY.counters)
 local used, most = memory()

@@ -1,12 +1,13 @@
 """What the webhook answers, as values: status, JSON body, and the label under which it is counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 from starlette.types import Send
 
-from roark_producer.errors import IngestError, InvalidReport, LedgerFull
+from roark_producer.errors import IngestError, InvalidReport, LedgerFull, TooLarge, UnknownMessage
 from roark_producer.operations import Result
 from roark_producer.report import CallId
 from roark_producer.spool import SpoolFull
@@ -29,8 +30,9 @@ class Label(StrEnum):
     SPOOLED = "spooled"
     IGNORED = "ignored"
     REJECTED = "rejected"
+    KEPT = "kept"
+    SEVERAL = "several"
     UNAUTHORIZED = "unauthorized"
-    UNSUPPORTED = "unsupported"
     TOO_LARGE = "too-large"
     TOO_SLOW = "too-slow"
     HUNG_UP = "hung-up"
@@ -69,8 +71,29 @@ def spooled(call_id: CallId) -> Answer:
 
 
 def rejected(error: InvalidReport) -> Answer:
-    """422: what came cannot be used as a report; it is kept in the rejected bin."""
-    return Answer(Label.REJECTED, 422, _json(result="rejected", field=error.field, reason=error.problem))
+    """What came cannot be used as a report; it is kept in the rejected bin.
+
+    422, or 413 where it is too large. 200 for a message of Vapi's that is not known: to send it again is of no use.
+    """
+    if isinstance(error, UnknownMessage):
+        return Answer(Label.KEPT, 200, _json(result="kept", field=error.field, reason=error.problem))
+    status, label = (413, Label.TOO_LARGE) if isinstance(error, TooLarge) else (422, Label.REJECTED)
+    return Answer(label, status, _json(result="rejected", field=error.field, reason=error.problem))
+
+
+def of_each(kept: Sequence[Answer]) -> Answer:
+    """Several messages that came together: what became of each, in order.
+
+    503 as soon as one is not known to be stored: sent again, the others are duplicates. 200 where some were of use, for
+    the rest is kept.
+    """
+    bodies = [b'{"result":"ignored"}' if answer.label is Label.IGNORED else answer.body for answer in kept]
+    body = b'{"results":[' + b",".join(bodies) + b"]}"
+    labels = {answer.label for answer in kept}
+    label = labels.pop() if len(labels) == 1 else Label.SEVERAL
+    if failed := next((answer for answer in kept if answer.status >= 500), None):
+        return Answer(failed.label, failed.status, body, failed.headers)
+    return Answer(label, 200, body)
 
 
 def unauthorized(reason: Reason) -> Answer:
@@ -109,14 +132,5 @@ def _unavailable(label: Label, reason: str) -> Answer:
 
 
 IGNORED = Answer(Label.IGNORED, 200, b"{}")
-ENCODED = Answer(
-    Label.UNSUPPORTED,
-    415,
-    _json(error="encoded", reason="send plain JSON, without Content-Encoding"),
-    ((b"accept-encoding", b"identity"),),
-)
-UPGRADE = Answer(
-    Label.UNSUPPORTED, 400, _json(error="upgrade", reason="send plain HTTP/1.1, without Upgrade"), (_CLOSE,)
-)
 FAILED = _unavailable(Label.FAILED, "failed")
 SHUTTING_DOWN = _unavailable(Label.UNAVAILABLE, "shutting-down")

@@ -2,10 +2,11 @@
 
 A report's way is `VapiRoute`:
 
-1. admit: who may pass, and is the body one that can be read? Decided from the headers alone where possible, so a
-   stranger's body is not even read;
-2. read the body, bounded in size, time and memory; where a signature is demanded, check it now;
-3. prepare: find the report and its properties in the bytes, and pack them;
+1. admit: who may pass? Decided from the headers alone where possible, so a stranger's body is not even read;
+2. read the body, bounded in size, time and memory; where a signature is demanded, check it now, over the bytes as
+   they came: nobody unknown gets anything unpacked. Then unpack them, where they are packed;
+3. prepare: find the report and its properties in the bytes, and pack them. An array, or one message a line, is taken
+   whole, and answered with a result for each;
 4. store: wait until it is durable. What cannot be used is kept too, in the rejected bin; what the ledger cannot
    take now goes to the spool;
 5. answer, and count.
@@ -17,6 +18,8 @@ nothing is known to be stored. A body cannot bring about a 500.
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -27,26 +30,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roark_producer.errors import IngestError, InvalidReport, LedgerError
+from roark_producer.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
 from roark_producer.logs import event
 from roark_producer.operations import Acceptable
-from roark_producer.producer import Intake, rejection
+from roark_producer.producer import Intake
 from roark_producer.report import OtherMessage
 from roark_producer.settings import IngestSettings
 from roark_producer.spool import SpoolFull
 from roark_producer.tracing import Accepting, Traces
+from roark_producer.unpacking import is_packed
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import Answer
-from roark_producer.webhook.authentication import Gate, Inbound, Refused, header
+from roark_producer.webhook.authentication import Gate, Inbound, Refused, header, values
 from roark_producer.webhook.body import Bodies, Trouble
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
+from roark_producer.webhook.several import messages_in
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
 
 logger = logging.getLogger(__name__)
+
+_AT_ONCE = 64
 
 
 def create_app(
@@ -87,6 +94,15 @@ def create_app(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """One message: its bytes, what was found in them, and its trace."""
+
+    body: bytes
+    found: Acceptable | OtherMessage | InvalidReport
+    span: Accepting | None = None
+
+
 class VapiRoute:
     """The path that Vapi posts to, as a bare ASGI application: it decides itself when to read the body."""
 
@@ -118,14 +134,7 @@ class VapiRoute:
         await answer.send(send)
 
     def _refusal_by_headers(self, scope: Scope) -> Answer | None:
-        if not self._gate.reads_body and (refusal := self._refusal(scope, b"")):
-            return refusal
-        if header(scope["headers"], b"content-encoding").lower() not in {b"", b"identity"}:
-            return answers.ENCODED
-        if header(scope["headers"], b"upgrade"):
-            # httptools takes what follows for another protocol, and the report would be missing from its request.
-            return answers.UPGRADE
-        return None
+        return None if self._gate.reads_body else self._refusal(scope, b"")
 
     def _refusal(self, scope: Scope, body: bytes) -> Answer | None:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
@@ -143,22 +152,61 @@ class VapiRoute:
         try:
             self._metrics.read(len(body))
             refusal = self._refusal(scope, body) if self._gate.reads_body else None
-            return refusal or await self._take(scope, body)
+            return refusal or await self._unpack(scope, body)
         finally:
             self._bodies.done(body)
 
+    async def _unpack(self, scope: Scope, body: bytes) -> Answer:
+        codings = [each.strip().lower() for each in values(scope["headers"], b"content-encoding").split(",")]
+        if not any(codings) and not is_packed(body):
+            return await self._take(scope, body)
+        try:
+            text = self._bodies.unpacked(body, codings)
+        except InvalidReport as error:
+            return await self._reject(scope, body, error)
+        if isinstance(text, Trouble):
+            return answers.trouble(text, most_bytes=self._settings.max_report_bytes)
+        try:
+            return await self._take(scope, text)
+        finally:
+            self._bodies.done(text)
+
     async def _take(self, scope: Scope, body: bytes) -> Answer:
+        one = self._prepare(scope, body)
+        if isinstance(one.found, InvalidReport):
+            try:
+                several = [self._prepare(scope, each) for each in messages_in(body)]
+            except InvalidReport as error:
+                return await self._reject(scope, body, error)
+            if any(_is_a_message(each) for each in several):
+                return await self._keep_all(scope, several)
+        return await self._keep(scope, one)
+
+    def _prepare(self, scope: Scope, body: bytes) -> _Prepared:
         sent = header(scope["headers"], b"traceparent").decode("latin-1") if self._traces else ""
         span = self._traces.accept(sent) if self._traces else None
         try:
-            match self._intake.prepare(body, query=self._query(scope), trace=span.context if span else b""):
-                case Acceptable() as report:
-                    return await self._accept(report, scope, body, span)
-                case OtherMessage(message_type):
-                    self._tally.ignore(message_type)
-                    return answers.IGNORED
+            found = self._intake.prepare(body, query=self._query(scope), trace=span.context if span else b"")
         except InvalidReport as error:
-            return await self._reject(scope, body, error)
+            return _Prepared(body, error)
+        return _Prepared(body, found, span)
+
+    async def _keep_all(self, scope: Scope, several: Sequence[_Prepared]) -> Answer:
+        kept: list[Answer] = []
+        for start in range(0, len(several), _AT_ONCE):
+            # Started in order, they are taken in order: of two reports of one call the later one is the newer.
+            kept += await asyncio.gather(*(self._keep(scope, each) for each in several[start : start + _AT_ONCE]))
+        return answers.of_each(kept)
+
+    async def _keep(self, scope: Scope, one: _Prepared) -> Answer:
+        match one.found:
+            case Acceptable() as report:
+                return await self._accept(report, scope, one.body, one.span)
+            case OtherMessage(message_type):
+                self._tally.ignore(message_type)
+                return answers.IGNORED
+            case InvalidReport() as error:
+                return await self._reject(scope, one.body, error)
 
     async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> Answer:
         started = time.perf_counter()
@@ -184,7 +232,7 @@ class VapiRoute:
         try:
             if self._spooling and await self._spooling.takes_over():
                 return await self._spool(scope, body, answers.rejected(error))
-            await self._commit.reject(rejection(body, error, source="webhook", most=self._settings.rejected_max))
+            await self._commit.reject(self._intake.rejection(body, error, source="webhook"))
         except (LedgerError, SpoolFull) as away:
             return await self._last_defence(scope, body, away, answers.rejected(error))
         event(logger, "reject", level=logging.WARNING, field=error.field, reason=error.problem, bytes=len(body))
@@ -210,6 +258,10 @@ class VapiRoute:
         if not self._settings.properties_from_query:
             return None
         return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def _is_a_message(one: _Prepared) -> bool:
+    return not isinstance(one.found, InvalidReport) or isinstance(one.found, UnknownMessage)
 
 
 class _Service:

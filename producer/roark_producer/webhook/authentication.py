@@ -102,6 +102,11 @@ def header(headers: Headers, name: bytes) -> bytes:
     return next((value for found, value in headers if found == name), b"")
 
 
+def values(headers: Headers, name: bytes) -> str:
+    """Return all values of a header that lists something, as one list; however often it was sent."""
+    return b",".join(value for found, value in headers if found == name).decode("latin-1")
+
+
 def _without_scheme(value: bytes) -> bytes:
     scheme, _, rest = value.partition(b" ")
     return rest.strip() if scheme.lower() == b"bearer" else b""

@@ -5,10 +5,12 @@ meanwhile. JSON of the same size that is made to be slow can cost seconds: only 
 """
 
 import asyncio
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from starlette.types import Receive
 
+from roark_producer.unpacking import unpacked
 from roark_producer.webhook.authentication import Headers, header
 
 _ROOM_BYTES = 256_000_000
@@ -52,6 +54,17 @@ class Bodies:
             if isinstance(found, Trouble):
                 self._held_bytes -= sum(map(len, chunks))
         return found
+
+    def unpacked(self, body: bytes, codings: Sequence[str]) -> bytes | Trouble:
+        """Return what a packed body holds, which counts like another one: `done` must follow.
+
+        Raises InvalidReport when it is damaged, or too large (TooLarge).
+        """
+        text = unpacked(body, codings, most_bytes=self._most_bytes)
+        if self._held_bytes + len(text) > self._room_bytes:
+            return Trouble.NO_ROOM
+        self._held_bytes += len(text)
+        return text
 
     def done(self, body: bytes) -> None:
         """Give back the room that a body took."""

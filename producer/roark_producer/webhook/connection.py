@@ -10,17 +10,66 @@ the idle time between two requests (`timeout_keep_alive`), and the unread bytes 
     a body byte by byte                         `body.py` answers 408; the rest of a body that was refused
                                                 early is read and dropped: `hang_up_if_slow`
 
+An offer to go on in another protocol (`Upgrade: h2c` by Java's HttpClient and `curl --http2`, `websocket` behind an
+nginx that was set up for it) is not taken up, and HTTP/1.1 goes on, as RFC 9110 says in 7.8: `PlainParser`. httptools
+by itself takes what follows the head for the other protocol, and the report would be missing from its request.
+
 Not bounded here: the number of connections (the limit on open files is the last wall) and the rate of requests;
 both are a reverse proxy's job.
 """
 
 import asyncio
+from typing import Any, Protocol
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _MOST_HEAD_BYTES = 65_536
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+class OffersProtocols(Protocol):
+    """What a PlainParser needs of the protocol that it reads for."""
+
+    def head_without_offer(self) -> bytes:
+        """Return the head that was just read, without the offer of another protocol."""
+
+
+class PlainParser:
+    """httptools' parser, which goes on in HTTP/1.1 whatever a request offers.
+
+    The head that makes an offer is read a second time without it, by a parser that has not left HTTP/1.1 yet, and
+    behind it what followed.
+    """
+
+    def __init__(self, protocol: OffersProtocols) -> None:
+        self._protocol = protocol
+        self._parser = self._made()
+
+    def feed_data(self, data: bytes) -> None:
+        """Read on; raises what httptools raises, but for an offer."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if self._parser.get_method() == b"CONNECT":
+                    raise httptools.HttpParserError("CONNECT") from None
+                data = self._protocol.head_without_offer() + data[offer.args[0] :]
+                self._parser = self._made()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def _made(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self._protocol)
+        # As uvicorn does: a request that comes behind one that ends the connection is no reason to answer neither.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
 
 class HeadTooLarge(Exception):
@@ -35,6 +84,22 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = False
     _head_too_large = False
     _under_way: RequestResponseCycle | None = None
+    _made_an_offer = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.parser = PlainParser(self)  # type: ignore[assignment] # it does what uvicorn asks of one
+
+    def head_without_offer(self) -> bytes:
+        """Return the head that was just read, without the offer of another protocol."""
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [each for each in value.split(b",") if each.strip().lower() not in _OFFERS]
+                lines += [name + b": " + b",".join(kept)] if kept else []
+            elif name not in _OFFERS:
+                lines.append(name + b": " + value)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own
         """Begin to wait for a request."""
@@ -75,10 +140,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MOST_HEAD_BYTES:
             self._head_too_large = True
             raise HeadTooLarge
-        super().on_headers_complete()
+        self._made_an_offer = self.parser.should_upgrade()
+        if not self._made_an_offer:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request is complete: from now on it is we who take time."""
+        if self._made_an_offer:
+            return
         super().on_message_complete()
         # Where the answer went out before the body was here, uvicorn's idle timer is gone: wait in its place.
         self._waiting_since = self.loop.time() if self.cycle.response_complete else None

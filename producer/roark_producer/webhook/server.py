@@ -3,7 +3,8 @@
 1. refuse settings that would leave the door open;
 2. bind the socket, so that a port in use is told at once and port 0 is known;
 3. check the durability promise and say in one line how it is kept. A server that cannot keep it ends the start;
-   one that cannot be reached does not: the answer is 503 until it is there and was checked;
+   one that cannot be reached does not: the answer is 503 until it is there and was checked. So it is with the
+   broker: what is impossible there ends the start in words, what is away may come later;
 4. serve on uvicorn, httptools and uvloop; say where, in one line that other programs wait for;
 5. on SIGTERM, SIGINT or SIGHUP: listen no more, finish the requests under way (what takes longer is answered 503),
    flush the counts, and return.
@@ -17,6 +18,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -27,9 +29,10 @@ from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import Kept, inspect, keep
 from roark_producer.errors import LedgerUnavailable
 from roark_producer.keeping import Keeper
-from roark_producer.ledger import AfterWrite, AsyncLedger
+from roark_producer.ledger import AfterWrite, AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import Intake, secret_text
+from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.spool import Spool, pending
 from roark_producer.tracing import Traces
@@ -121,7 +124,8 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
         return AsyncLedger(client, prefix=ingest.prefix, after_write=after_write)
 
     ledger = PromisedLedger(check, make)
-    waker = Waker(WakeUps(secret_text(ingest.broker_url) or url).publish)
+    broker = secret_text(ingest.broker_url) or url
+    waker = Waker(WakeUps(broker, ingest.broker_setting).publish)
     tally = Tally(ledger)
     commit = GroupCommit(
         ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
@@ -130,6 +134,7 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
     await ledger.check()
     if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
         raise ledger.error
+    await _prove(ingest, checker, ledger, broker)
     note = PromiseNote(ledger, Keeper.of(ingest.data_dir, url, ingest.prefix, make_folder=True), ingest.spool_folder)
     background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
     if spooling:
@@ -151,11 +156,21 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
         checker.close()
 
 
+async def _prove(ingest: IngestSettings, checker: Any, ledger: PromisedLedger, broker: str) -> None:
+    try:
+        if ledger.error is None:
+            await asyncio.to_thread(prove_ledger, Ledger(checker, prefix=ingest.prefix))
+        await asyncio.to_thread(prove_broker, broker, ingest.broker_setting)
+    except LedgerUnavailable as error:
+        # It may come later. Reports are taken meanwhile, and the workers' tick wakes.
+        event(logger, "unproven", level=logging.ERROR, error=str(error))
+
+
 def _spooling(ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCommit) -> Spooling | None:
     if not webhook.spool:
         return None
     spool = Spool(ingest.spool_folder, most_bytes=webhook.spool_max_bytes)
-    return Spooling(spool, commit, Intake(ingest), rejected_max=ingest.rejected_max)
+    return Spooling(spool, commit, Intake(ingest))
 
 
 class _Server(uvicorn.Server):
@@ -195,8 +210,11 @@ class _Server(uvicorn.Server):
 
 
 def _bound(webhook: WebhookSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in webhook.webhook_host else socket.AF_INET
-    return socket.create_server((webhook.webhook_host, webhook.webhook_port), family=family, backlog=2048)
+    host = webhook.webhook_host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Whoever says :: means every address of this machine, IPv4's as well.
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, webhook.webhook_port), family=family, backlog=2048, dualstack_ipv6=both)
 
 
 def _address(listener: socket.socket) -> str:

@@ -26,7 +26,7 @@ from typing import TypeVar
 from roark_producer.errors import InvalidReport, LedgerError, LedgerFault
 from roark_producer.logs import event
 from roark_producer.operations import Acceptable
-from roark_producer.producer import Intake, rejection
+from roark_producer.producer import Intake
 from roark_producer.spool import Segment, Spool, Spooled, SpoolFull
 from roark_producer.webhook.accepting import GroupCommit
 
@@ -44,11 +44,10 @@ T = TypeVar("T")
 class Spooling:
     """Belongs to one event loop."""
 
-    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake, *, rejected_max: int) -> None:
+    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake) -> None:
         self._spool = spool
         self._commit = commit
         self._intake = intake
-        self._rejected_max = rejected_max
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -211,7 +210,7 @@ class Spooling:
             self._refused.append(request)
 
     async def _reject(self, request: Spooled, error: InvalidReport) -> None:
-        await self._commit.reject(rejection(request.body, error, source="webhook", most=self._rejected_max))
+        await self._commit.reject(self._intake.rejection(request.body, error, source="webhook"))
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

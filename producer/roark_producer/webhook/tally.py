@@ -15,6 +15,7 @@ from collections import Counter
 from roark_producer import operations
 from roark_producer.errors import LedgerError
 from roark_producer.logs import event
+from roark_producer.vapi_messages import NEED_AN_ANSWER
 from roark_producer.webhook.authentication import Reason
 from roark_producer.webhook.promise import PromisedLedger
 
@@ -22,18 +23,6 @@ logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 1.0
 _FLUSH_WAIT_SECONDS = 3.0
-_NEED_AN_ANSWER = frozenset(
-    {
-        "assistant-request",
-        "call.endpointing.request",
-        "function-call",
-        "handoff-destination-request",
-        "knowledge-base-request",
-        "tool-calls",
-        "transfer-destination-request",
-        "voice-request",
-    }
-)
 
 
 class Tally:
@@ -49,7 +38,7 @@ class Tally:
     def ignore(self, message_type: str) -> None:
         """Count a message of another type."""
         self._ignored += 1
-        if message_type in _NEED_AN_ANSWER - self._warned_of:
+        if message_type in NEED_AN_ANSWER - self._warned_of:
             self._warned_of.add(message_type)
             hint = "Vapi waits for an answer to this type, which only your application can give: send it there"
             event(logger, "unanswerable_message", level=logging.WARNING, type=message_type, hint=hint)

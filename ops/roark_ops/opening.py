@@ -1,0 +1,86 @@
+"""What is handed in, opened: where the message stands in each document, and a report in place of a Call object.
+
+1. With a place (`--at`), what stands there is taken; a document in which nothing stands there goes on as it is.
+2. Without one, a row of a table is opened at the only report in it. Everything else goes on as it is: an envelope that
+   can only carry one report is opened where reports are read.
+3. A Call object of Vapi's API becomes the report that Vapi's webhook would have sent, if the call has ended.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from roark_producer import operations
+from roark_producer.calls import is_call_object, report_of
+from roark_producer.errors import InvalidReport
+from roark_producer.places import found_at
+from roark_producer.producer import Producer, Receipt
+from roark_producer.properties import Scalar
+from roark_producer.report import Report, read_message
+from roark_producer.shapes import look_into
+from roark_producer.vapi_messages import END_OF_CALL_REPORT
+
+Place = tuple[str, ...]
+
+_REPORT_BYTES = END_OF_CALL_REPORT.encode()
+_KNOWN = "is known already: a Call object never takes the place of a report"
+
+
+class Opener:
+    """Opens documents. `missed` counts those in which nothing stood at the place."""
+
+    def __init__(self, at: Place | None = None) -> None:
+        self.missed = 0
+        self._at = at
+
+    def opened(self, document: bytes, *, is_row: bool = False) -> list[bytes]:
+        """Return the messages of a document, or the document itself where it is not to be opened."""
+        if self._at is not None:
+            found = found_at(document, self._at)
+            self.missed += not found
+            return found or [document]
+        if is_row and len(places := look_into(document).reports) == 1:
+            return found_at(document, places[0]) or [document]
+        return [document]
+
+
+def submitting(producer: Producer, properties: dict[str, Scalar]) -> Callable[[Sequence[bytes]], list[Receipt]]:
+    """Return what hands in messages, and Call objects in between, with one receipt for each in order."""
+
+    def submit(bodies: Sequence[bytes]) -> list[Receipt]:
+        told = {number: _of_call(producer, body) for number, body in enumerate(bodies) if _may_be_a_call(body)}
+        made = {number: call for number, call in told.items() if isinstance(call, bytes)}
+        wanted = [
+            made.get(number, body)
+            for number, body in enumerate(bodies)
+            if number in made or not isinstance(told.get(number), Receipt)
+        ]
+        receipts = iter(producer.submit_many(wanted, properties))
+        return [
+            found if isinstance(found := told.get(number), Receipt) else next(receipts) for number in range(len(bodies))
+        ]
+
+    return submit
+
+
+def _may_be_a_call(body: bytes) -> bool:
+    # Nearly everything is a report, and spared a walk through it.
+    return _REPORT_BYTES not in body and is_call_object(body)
+
+
+def _of_call(producer: Producer, body: bytes) -> bytes | Receipt | None:
+    """Return the report of a Call object, the receipt of one that has none or is known, or None: judge it as it is."""
+    try:
+        call = msgspec.json.decode(body)
+        if call.get("status", "ended") != "ended":
+            return Receipt(None, "rejected", "a Call object of Vapi's API whose call has not ended: there is no report")
+        report = report_of(body)
+        message = read_message(report)
+    except (InvalidReport, msgspec.DecodeError):
+        return None
+    if not isinstance(message, Report):
+        return None
+    # Between this look and accept its own report may come: it is the newer one then, as if it had come later.
+    if producer.ledger.run(operations.look(message.call_id)):
+        return Receipt(message.call_id, "duplicate", _KNOWN)
+    return report

@@ -1,0 +1,138 @@
+#!lua flags=no-writes,allow-oom
+-- A page of the reports that stand in one place, in its order, behind the one on which the last page ended.
+--
+-- Pages do not shift when reports come or go between them: a page begins behind a report's score and id, whether that
+-- report is still there or not, and leaves out what came later than the first page was read.
+--
+-- ARGV  1 now   2 place: a sorted set of reports, by its name in keys.py, or `delivered`, which goes from the latest back
+--       3 oldest (ms) wanted   4 youngest (ms) wanted; 0: all that are there now
+--       5 score and 6 call id of the last report of the page before, or two empty strings
+--       7 most   8 properties: 1 wants them, 0 does without
+-- Returns { youngest (ms), more, report … }: more is 1 where another page may follow; a report is
+--         { call id, score, record, history, edited (1 or 0), properties or '' }. Of `delivered` the score is when.
+
+local MOST_BYTES = 500000
+
+local key = KEY[ARGV[2]]
+local oldest, youngest = tonumber(ARGV[3]), tonumber(ARGV[4])
+local last_score, last_id = ARGV[5], ARGV[6]
+-- Where the score says since when a report stands there, what is too old or too young need not be read.
+local BY_SINCE = { dead = true, discarded = true, unconfirmed = true }
+local by_since = BY_SINCE[ARGV[2]]
+-- Further back than that, a list is searched for too long.
+local RECENT = 100000
+local most, with_properties = tonumber(ARGV[7]), ARGV[8] == '1'
+
+-- Strings are compared as Redis orders them. Lua's own `<` goes by the server's language.
+local function is_behind(a, b)
+  for i = 1, math.min(#a, #b) do
+    local left, right = string.byte(a, i), string.byte(b, i)
+    if left ~= right then return left > right end
+  end
+  return #a > #b
+end
+
+local function first_rank()
+  if last_id == '' then return by_since and redis.call('ZCOUNT', key, '-inf', '(' .. oldest) or 0 end
+  if tonumber(redis.call('ZSCORE', key, last_id) or -1) == tonumber(last_score) then
+    return redis.call('ZRANK', key, last_id) + 1
+  end
+  -- It was taken out meanwhile: look for its place among those that died in the same ms.
+  local low = redis.call('ZCOUNT', key, '-inf', '(' .. last_score)
+  local high = redis.call('ZCOUNT', key, '-inf', last_score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_behind(redis.call('ZRANGE', key, middle, middle)[1], last_id) then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+local TRACE_BYTES = 25
+
+-- Packed reports begin with the length of their properties; its highest bit says that a trace's context is between
+-- the two, the next one that there is a checksum behind all: see packing.py.
+local function properties_of(packed)
+  if not packed then return '' end
+  local a, b, c, d = string.byte(packed, 1, 4)
+  local first = a >= 128 and 5 + TRACE_BYTES or 5
+  return string.sub(packed, first, first - 1 + ((a % 64 * 256 + b) * 256 + c) * 256 + d)
+end
+
+-- The latest first, from the young end of the list.
+local function delivered_ids()
+  local size = redis.call('LLEN', key)
+  local function delivered_at(i) return parse(redis.call('HGET', KEY.records, redis.call('LINDEX', key, i))).since or 0 end
+  local last = size - 1
+  if last_id ~= '' then
+    local at = redis.call('LPOS', key, last_id, 'RANK', -1, 'MAXLEN', RECENT)
+    if at and delivered_at(at) == tonumber(last_score) then
+      last = at - 1
+    else
+      -- It was delivered once more meanwhile, or is forgotten: go on with what is older.
+      local low, high = 0, size
+      while low < high do
+        local middle = math.floor((low + high) / 2)
+        if delivered_at(middle) < tonumber(last_score) then low = middle + 1 else high = middle end
+      end
+      last = low - 1
+    end
+  end
+  local ids = {}
+  if last < 0 then return ids end
+  local page = redis.call('LRANGE', key, math.max(0, last - most + 1, size - RECENT), last)
+  for i = #page, 1, -1 do ids[#ids + 1] = page[i] end
+  return ids
+end
+
+local function ranked_ids()
+  local first = first_rank()
+  local rows = redis.call('ZRANGE', key, first, first + most - 1, 'WITHSCORES')
+  local ids, scores = {}, {}
+  for i = 1, #rows, 2 do
+    ids[#ids + 1] = rows[i]
+    scores[#ids] = tonumber(rows[i + 1])
+  end
+  return ids, scores
+end
+
+-- A letter may be younger than now, where the server's clock was set back.
+local there_now = now
+if by_since then there_now = math.max(now, tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or 0)) end
+youngest = youngest == 0 and there_now or math.min(youngest, there_now)
+
+local ids, scores
+if ARGV[2] == 'delivered' then ids = delivered_ids() else ids, scores = ranked_ids() end
+local page = { youngest, #ids == most and 1 or 0 }
+local bytes = 0
+
+-- Whether the page ends in front of this report, and whether the report is on it.
+local function judge(since)
+  if scores then return by_since and since > youngest, by_since or since <= youngest or since > now end
+  return since < oldest, since <= youngest
+end
+
+for i, id in ipairs(ids) do
+  local record = redis.call('HGET', KEY.records, id)
+  local score = scores and scores[i] or parse(record).since or 0
+  local is_over, is_meant = judge(by_since and score or parse(record).since or 0)
+  if is_over then
+    page[2] = 0
+    break
+  end
+  if bytes > MOST_BYTES then
+    page[2] = 1
+    break
+  end
+  local history, packed = '', nil
+  if record and is_meant then
+    history = redis.call('HGET', KEY.histories, id) or ''
+    packed = with_properties and redis.call('HGET', KEY.payloads, id)
+    bytes = bytes + #history + (packed and #packed or 0)
+  end
+  -- What is not meant has no record here; it is there for its place, behind which the next page begins.
+  page[#page + 1] = {
+    id, score, is_meant and record or '', history, redis.call('HEXISTS', KEY.originals, id),
+    with_properties and properties_of(packed) or '',
+  }
+end
+return page

@@ -1,0 +1,47 @@
+"""Proves at the start, and for the doctor, that a server can do our work: what is forbidden or impossible there is
+said before the first report meets it, and by name.
+
+    ledger   one script that reads and one that writes, as durably as was promised
+    broker   what Celery's worker and its producers do: declare, publish, pop, acknowledge, and a channel to talk on
+"""
+
+from dataclasses import dataclass
+
+from roark_producer import operations
+from roark_producer.celery_wiring import exercise
+from roark_producer.connection import connect, place_of
+from roark_producer.durability import check_no_cluster, inspect
+from roark_producer.errors import LedgerError, UnfitServer
+from roark_producer.ledger import Ledger
+from roark_producer.redis_causes import missing_permission, where
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenBroker:
+    """A broker that takes wake-ups and hands them out. `silent`: why workers cannot be talked to, "" if they can."""
+
+    silent: str = ""
+
+
+def prove_ledger(ledger: Ledger) -> None:
+    """Return when the ledger's scripts run there.
+
+    Raises UnfitServer when our user lacks a permission, LedgerError when something else is wrong.
+    """
+    try:
+        ledger.run(operations.snapshot())
+        ledger.run_durably(operations.tally({}))
+    except LedgerError as error:
+        if lacking := missing_permission(error):
+            raise UnfitServer(f"the ledger cannot work there: {lacking}{where(place_of(ledger.client))}") from None
+        raise
+
+
+def prove_broker(url: str, setting: str) -> ProvenBroker:
+    """Return when wake-ups can be published and taken there; leaves nothing behind.
+
+    Raises UnfitServer when that is not possible there, LedgerUnavailable when the broker cannot be reached.
+    """
+    with connect(url, setting) as client:
+        check_no_cluster(inspect(client), f"{setting} names a broker that")
+    return ProvenBroker(exercise(url, setting))

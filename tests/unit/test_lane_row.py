@@ -1,0 +1,54 @@
+"""What Flower shows of the lane: a row with the reason in plain words, ended when the lane opens."""
+
+import pytest
+
+from roark_producer.records import Lane, LaneNews
+from roark_worker.lane_row import lane_event
+from roark_worker.report_events import ReportEvent
+
+AT = 1_800_000_000.5
+
+
+def told(state: str, reason: str = "", by: str = "") -> ReportEvent:
+    return lane_event(LaneNews(Lane(state, reason, by, 0, 0, 0), 59), AT)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "by", "words"),
+    [
+        (
+            "held",
+            "http_403 no",
+            "roark",
+            "The lane is on hold: nothing is uploaded, 59 ready. Our token may not upload",
+        ),
+        (
+            "held",
+            "moving",
+            "ada",
+            "The lane is on hold: nothing is uploaded, 59 ready. ada put the lane on hold: moving.",
+        ),
+        ("breaker-open", "http_503: 9", "", "The lane is shut (circuit breaker open): nothing is uploaded, 59 ready."),
+        ("half-open", "http_503: 9", "", "The lane is shut (circuit breaker half-open): nothing is uploaded"),
+    ],
+)
+def test_a_shut_lane_is_a_retry_in_words_with_the_command_on_top_of_the_list(
+    state: str, reason: str, by: str, words: str
+) -> None:
+    event = told(state, reason, by)
+    assert (event.type, event.fields["name"], event.fields["received"]) == ("task-retried", "roark.lane", AT)
+    assert event.fields["exception"].startswith(words)
+    assert "Next: roark-ingest " in event.fields["exception"]
+
+
+@pytest.mark.parametrize("state", ["open", "throttled"])
+def test_one_that_lets_reports_through_is_a_success_in_the_same_row(state: str) -> None:
+    event = told(state)
+    assert event.type == "task-succeeded"
+    assert event.fields["uuid"] == told("held").fields["uuid"]
+    assert event.fields["exception"] is None
+
+
+def test_neither_roarks_words_nor_a_phone_number_go_there() -> None:
+    assert "my card" not in str(told("held", "http_401 my card number", "roark").fields)
+    assert "5550101234" not in str(told("held", "call +15550101234", "ada +15550101234").fields)

@@ -1,0 +1,51 @@
+"""The lane's row in Flower: `roark.lane`, RETRY with the reason in plain words while it is shut, then SUCCESS.
+
+Every worker looks each second; the ledger gives one of them the turn to show it (`lane_news.lua`).
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from roark_producer import operations
+from roark_producer.ledger import Ledger
+from roark_producer.logs import masked_text
+from roark_producer.records import LaneNews
+from roark_worker.explain import explain_lane
+from roark_worker.report_events import ReportEvent, in_words
+
+LANE_TASK = "roark.lane"
+_UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "roark-ingest lane"))
+_AGAIN_MS = 60_000
+
+
+class LaneRow:
+    """Shows how the lane is, when that is this worker's turn."""
+
+    def __init__(self, ledger: Ledger, tell: Callable[[ReportEvent], None]) -> None:
+        self._ledger = ledger
+        self._tell = tell
+
+    def look(self) -> None:
+        """Show it, if it is to be shown now.
+
+        Raises LedgerUnavailable when Redis is away.
+        """
+        if news := self._ledger.run(operations.lane_news(again_ms=_AGAIN_MS)):
+            self._tell(lane_event(news, time.time()))
+
+
+def lane_event(news: LaneNews, at: float) -> ReportEvent:
+    """Return what Flower is told of the lane `at` this Unix time. A shut one goes to the top of the list."""
+    lane = news.lane
+    row: dict[str, Any] = {"uuid": _UUID, "name": LANE_TASK, "args": "", "kwargs": "{}", "timestamp": at}
+    # Roark's own words may quote a report; of a hold by Roark only the code is ours.
+    reason = lane.reason.partition(" ")[0] if lane.by == "roark" else masked_text(lane.reason)
+    why = explain_lane(lane.state, reason, masked_text(lane.by))
+    if why is None or lane.state == "throttled":
+        said = "The lane is open: reports are uploaded."
+        return ReportEvent("task-succeeded", row | {"result": said, "exception": None})
+    shut = "on hold" if lane.state == "held" else f"shut (circuit breaker {lane.state.removeprefix('breaker-')})"
+    said = f"The lane is {shut}: nothing is uploaded, {news.ready} ready. {in_words(why)}"
+    return ReportEvent("task-retried", row | {"received": at, "result": said, "exception": said})
