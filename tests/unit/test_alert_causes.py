@@ -57,6 +57,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
+    AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
     AlertKind.SPOOL_UNREADABLE: (

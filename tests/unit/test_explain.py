@@ -130,6 +130,8 @@ def demand_a_complete(found: Explanation) -> None:
 def demand_a_command(line: str) -> None:
     program, *words = shlex.split(line)
     assert program == "roark-ingest"
+    if "--at" in words:
+        words = words[: words.index("--at")]
     assert arguments_behind_the_command(words) in ([], ["c-1"], ["CALL_ID"], ["ENTRY"], ["--repair"]), line
 
 
