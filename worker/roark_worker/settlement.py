@@ -15,6 +15,8 @@ from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 EXHAUSTED = "exhausted"
+NEWER_VERSION = "newer_version"
+_NEWER_VERSION_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     age_seconds: float
 
 
-def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Settlement:
+def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Settlement:  # noqa: PLR0911 one for each verdict
     """Return what is recorded about an attempt. `chance` is evenly drawn from 0 to 1."""
     held = Held(attempt.claimed.call_id, attempt.claimed.token)
     tried = attempt.claimed.attempts + 1
@@ -50,6 +52,10 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:
             return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
+        case Passing(reason=reason) if reason == NEWER_VERSION:
+            # After a roll-back: it waits for the version that can read it, and neither attempts nor age end that.
+            detail = _detail(attempt, _NEWER_VERSION_SECONDS)
+            return Defer(held, _NEWER_VERSION_SECONDS * 1000, reason, detail, Signal.UNSENT)
         case Passing() as passing if reason_of(passing.reason).judged is Judged.BUSY and tried >= max_conflicts:
             return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):

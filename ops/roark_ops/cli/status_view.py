@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.promises_view import promises_document
 from roark_ops.cli.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.todo import todos
@@ -87,6 +88,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
         "reconcile": reconcile_document(snapshot),
+        **promises_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
