@@ -116,8 +116,11 @@ _QUOTING = ("message", "excerpt")
 _TOLD = ("status", "reason", "message", "code", "parameter", "excerpt", "retry_after", "already_there")
 
 
-def _take_out_quotes(detail: dict[str, Any], names: list[str], packed: bytes) -> None:
-    """Take what an answer quotes of the report out of its words: they are kept longer, and shown to more people."""
+def _take_out_quotes(detail: dict[str, Any], packed: bytes) -> None:
+    """Take what an answer quotes of the report out of its words: they are shown to people, and outlive the report."""
+    names = [name for name in _QUOTING if name in detail]
+    if not names:
+        return
     with contextlib.suppress(DamagedPayload):
         report = unpack(packed).payload.decode("utf-8", "replace")
         for name in names:
@@ -125,16 +128,20 @@ def _take_out_quotes(detail: dict[str, Any], names: list[str], packed: bytes) ->
 
 
 def _facts(attempt: Attempt) -> dict[str, Any]:
+    """Return all that is kept of an attempt in the call's history."""
     verdict = attempt.verdict
     detail: dict[str, Any] = {"attempt": attempt.claimed.attempts + 1, "ms": attempt.duration_ms}
-    for name in _TOLD:
-        if value := getattr(verdict, name, None):
-            detail[name] = value
-    if isinstance(verdict, Delivered):
-        if not verdict.confirmed:
+    if isinstance(verdict, Delivered) and verdict.roark_call_id:
+        # Nearly every attempt, and there is nothing else to tell of it.
+        detail["status"] = verdict.status
+        if verdict.already_there:
+            detail["already_there"] = True
+    else:
+        detail |= {name: value for name in _TOLD if (value := getattr(verdict, name, None))}
+        if not _must_stay_packed(verdict):
+            _take_out_quotes(detail, attempt.claimed.packed)
+        if isinstance(verdict, Delivered):
             detail["unconfirmed"] = True
-    elif (said := [name for name in _QUOTING if name in detail]) and not _must_stay_packed(verdict):
-        _take_out_quotes(detail, said, attempt.claimed.packed)
     if attempt.claimed.revision:
         detail["revision"] = True
     return detail

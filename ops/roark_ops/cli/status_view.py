@@ -11,7 +11,7 @@ from roark_ops.todo import todos
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_producer.spool import Pending
 from roark_worker.explain import explain_lane
 
@@ -171,7 +171,8 @@ def _retention(snapshot: Snapshot) -> str:
 
 def retention_told(kept: Retention, now_ms: int) -> str:
     """Return what retention does to reports of one state, and what it is about to do."""
-    rule = f"{kept.state} are removed after {span(kept.window_ms / 1000)}"
+    what = "reports of unconfirmed deliveries are dropped" if kept.state == UNCONFIRMED else f"{kept.state} are removed"
+    rule = f"{what} after {span(kept.window_ms / 1000)}"
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
