@@ -77,6 +77,8 @@ class Keys:
     """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
+    refused: str
+    """HASH call id → `count first total last`: reports that were refused as all might be (see `lua/_refusals.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -115,6 +117,7 @@ class Keys:
             fading=base + "fading",
             alerts=base + "alerts",
             spools=base + "spools",
+            refused=base + "refused",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From a verdict to what is recorded: delivered, deferred, buried, or given back with the lane on hold. Pure."""
+"""From a verdict to what is recorded: delivered, deferred, buried, refused, or given back. Pure."""
 
 import contextlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from roark_producer.assistant import assistant_of
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Signal
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Refuse, Signal
 from roark_producer.packing import DamagedPayload, unpack
 from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
@@ -17,13 +17,12 @@ EXHAUSTED = "exhausted"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The report goes back to its queue, unjudged. `hold_reason` stops the lane where it is not empty."""
+    """The report goes back to its queue, unjudged."""
 
     held: Held
-    hold_reason: str = ""
 
 
-Settlement = Deliver | Defer | Bury | Release
+Settlement = Deliver | Defer | Bury | Refuse | Release
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +44,8 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             age_ms = round(attempt.age_seconds * 1000)
             return Deliver(held, delivered.roark_call_id, _detail(attempt), attempt.duration_ms, pause_ms, age_ms)
         case OurFault() as fault:
-            return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
+            last_words = _last_words(attempt, "alone")
+            return Refuse(held, fault.reason, fault.message, _detail(attempt), last_words, attempt.duration_ms)
         case Refused() as refused:
             return Bury(held, refused.reason, _last_words(attempt), Signal.NONE if refused.status else Signal.UNSENT)
         case Passing() as passing if passing.status == 409 and tried >= max_conflicts:

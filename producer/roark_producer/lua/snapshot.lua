@@ -8,7 +8,7 @@
 --             memory used, maxmemory },
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
 --           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
---           { kind of an alert, JSON, … } (see alerts.lua) };
+--           { kind of an alert, JSON, … } (see alerts.lua), the workers' last set-up as in setups.lua or '' };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -83,5 +83,5 @@ return {
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
   replays(),
-  retention, redis.call('HGETALL', KEY.alerts),
+  retention, redis.call('HGETALL', KEY.alerts), redis.call('LINDEX', KEY.setups, -1) or '',
 }
