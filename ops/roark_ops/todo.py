@@ -47,6 +47,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
             "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
         )
         found.append(Todo(what, "roark-ingest rejected list"))
+    if snapshot.reconciled and (missing := snapshot.reconciled.missing):
+        calls = "1 call has" if missing == 1 else f"{missing} calls have"
+        found.append(Todo(f"{calls} ended at Vapi, and no report came.", "roark-ingest reconcile --since 14d"))
     found += [
         Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention

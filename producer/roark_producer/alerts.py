@@ -29,6 +29,9 @@ class AlertKind(StrEnum):
     MEMORY_SHORT = "memory_short"
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
+    FALLING_BEHIND = "falling_behind"
+    CALLS_MISSING = "calls_missing"
+    RECONCILE_STALE = "reconcile_stale"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ T = TypeVar("T")
 Argument = bytes | str | int
 LeaseToken = NewType("LeaseToken", int)
 
+REJECTED_BYTES = 64_000_000
+"""What the rejected bin takes of Redis where nobody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
@@ -487,7 +490,7 @@ def setups() -> Operation[list[Setup]]:
 
 
 def reject(
-    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = REJECTED_BYTES, spare: bool = False
 ) -> Operation[bool]:
     """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
     return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)

@@ -36,6 +36,8 @@ _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
 _BIN_IS_FILLING = 0.8
+_RECONCILE_WANTED_MS = 600_000
+_RECONCILE_LATE_MS = 7_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,33 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How the comparison with Vapi's list of calls stands. Times are Unix ms, 0 for never.
+
+    Workers that have Vapi's key ask for a turn all the time: `asked_ms` is the last time, `first_ms` the first one.
+    `tried_ms` is when the last pass ended, `at_ms` the last one that read all, and `error` why the last one did not.
+    `result` has its figures.
+    """
+
+    first_ms: int
+    asked_ms: int
+    every_ms: int
+    at_ms: int
+    tried_ms: int
+    watermark_ms: int
+    missing: int
+    error: str
+    running: bool
+    result: dict[str, Any]
+
+    def late_ms(self, now_ms: int) -> int:
+        """For how long nothing was read whole though workers are there to do it, once that is no chance; else 0."""
+        quiet_ms = now_ms - (self.at_ms or self.first_ms)
+        is_wanted = self.first_ms > 0 and now_ms - self.asked_ms < _RECONCILE_WANTED_MS
+        return quiet_ms if is_wanted and quiet_ms > max(_RECONCILE_LATE_MS, 4 * self.every_ms) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -294,6 +323,8 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+    reconciled: Reconciled | None = None
+    """None: no worker ever had Vapi's key, and nobody compared by hand."""
 
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
@@ -496,6 +527,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
+        reconciled=_parse_reconciled(lane_fields),
     )
 
 
@@ -558,6 +590,26 @@ def _parse_audited(fields: dict[str, str]) -> Accounts | None:
         miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
+    )
+
+
+def _parse_reconciled(fields: dict[str, str]) -> Reconciled | None:
+    def number(name: str) -> int:
+        return int(fields.get(f"reconcile_{name}", 0))
+
+    if not {"reconcile_first", "reconcile_missing"} & fields.keys():
+        return None
+    return Reconciled(
+        first_ms=number("first"),
+        asked_ms=number("asked"),
+        every_ms=number("every"),
+        at_ms=number("at"),
+        tried_ms=number("tried"),
+        watermark_ms=number("watermark"),
+        missing=number("missing"),
+        error=fields.get("reconcile_error", ""),
+        running="reconcile_by" in fields,
+        result=msgspec.json.decode(fields.get("reconcile_result", "{}")),
     )
 
 

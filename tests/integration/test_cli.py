@@ -209,6 +209,7 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "workers": "WARN",
         "lane": "OK",
         "accounts": "OK",
+        "rejected bin": "OK",
         "data dir": "OK",
         "token": "OK",
         "roark": "WARN",

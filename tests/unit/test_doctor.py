@@ -74,7 +74,11 @@ def worker(**values: object) -> WorkerSettings:
         (here.check_token(worker(roark_api_bearer_token="secret-1")), Level.OK),
         (here.check_token(worker(roark_api_bearer_token=None)), Level.FAIL),
         (here.check_webhook(WebhookSettings(_env_file=None)), Level.OK),
-        (here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="secret-1,secret-2")), Level.OK),
+        (
+            here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="secret-1-is-long")),
+            Level.OK,
+        ),
+        (here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="Ab3,x")), Level.WARN),
         (here.check_webhook(WebhookSettings(_env_file=None, webhook_host="0.0.0.0")), Level.FAIL),
     ],
 )

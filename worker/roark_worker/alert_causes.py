@@ -13,6 +13,7 @@ from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
 _ENDED = "roark-ingest list --audio ended"
+_LATE_SECONDS, _LONG_SECONDS = 120, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
+        AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
+        AlertKind.CALLS_MISSING: _calls_missing(snapshot),
+        AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -153,6 +157,42 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     )
 
 
+def _calls_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not found.missing:
+        return None
+    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    return Message(
+        f"{calls} ended at Vapi, and no report came.",
+        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
+        "as long as Vapi keeps the calls.",
+        "roark-ingest reconcile --since 14d",
+    )
+
+
+def _reconcile_stale(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
+        return None
+    return Message(
+        f"Vapi's list of calls was not read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        "roark-ingest reconcile",
+    )
+
+
+def why_incomplete(error: str) -> str:
+    """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
+    return {
+        "": "No worker has come to an end with it.",
+        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers that there are too many requests.",
+        "unreachable": "Vapi cannot be reached from the workers.",
+        "too_many": "Vapi lists more calls of one second than it gives out at once.",
+        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+    }.get(error, "Vapi answers with errors.")
+
+
 def _memory_short(snapshot: Snapshot) -> Message | None:
     if not snapshot.memory.short:
         return None
@@ -171,6 +211,26 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
         "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
         "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
+    )
+
+
+def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane, late = snapshot.lane, snapshot.past_due_seconds
+    coming = snapshot.forecast
+    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+        return None
+    # A breaker that stays open has an alert of its own; one that opens again and again has none.
+    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+        return None
+    why = (
+        f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
+    )
+    return Message(
+        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"{snapshot.states[State.READY]} are ready.",
+        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
+        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        "roark-ingest status",
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.todo import todos
 from roark_producer import operations
@@ -85,6 +86,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         ],
         "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
+        "reconcile": reconcile_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
@@ -108,6 +110,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
+            ("vapi", reconcile_told(snapshot)),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),

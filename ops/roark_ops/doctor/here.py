@@ -8,7 +8,7 @@ from roark_ops.doctor.reach import status_of
 from roark_producer.errors import ConfigurationError
 from roark_producer.settings import WebhookSettings
 from roark_producer.webhook.authentication import OpenGate
-from roark_producer.webhook.gate import gate_for
+from roark_producer.webhook.gate import gate_for, told_of_secrets
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"
@@ -49,6 +49,10 @@ def check_webhook(settings: WebhookSettings) -> Check:
         return fail("webhook", str(error), "Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends.")
     if isinstance(gate, OpenGate):
         return ok("webhook", f"no secret is set; it listens on {settings.webhook_host} only")
+    if told := told_of_secrets(settings):
+        return warn(
+            "webhook", told, "If they are several, put longer ones, one a line, into ROARK_INGEST_VAPI_SECRET_FILE."
+        )
     return ok("webhook", f"a secret is demanded ({len(settings.secrets())} valid)")
 
 

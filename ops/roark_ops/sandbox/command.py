@@ -97,6 +97,16 @@ MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes
 AsJson = Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")]
 KeepPayloads = Annotated[bool, typer.Option("--keep-payloads", help="Keep each call's last payload.")]
 
+VapiKey = Annotated[str | None, typer.Option(help="Vapi's side: key to demand; without it everybody is let in.")]
+VapiFail = Annotated[
+    list[str],
+    typer.Option(
+        callback=_checked_faults,
+        metavar="STATUS:RATE[:OPTION=VALUE]…",
+        help="Vapi's side: what goes wrong there, 429:0.1:retry-after=1. May be given several times.",
+    ),
+]
+
 
 def sandbox(
     *,
@@ -114,6 +124,8 @@ def sandbox(
     no_dedup: NoDedup = False,
     max_body: MaxBody = DEFAULT_MAX_BODY_BYTES,
     keep_payloads: KeepPayloads = False,
+    vapi_key: VapiKey = None,
+    vapi_fail: VapiFail = [],  # noqa: B006 Typer copies it
     as_json: AsJson = False,
 ) -> None:
     """A local Roark that fails on demand and remembers what it received."""
@@ -134,6 +146,8 @@ def sandbox(
         dedup=not no_dedup,
         max_body_bytes=max_body,
         keep_payloads=keep_payloads,
+        vapi_key=vapi_key,
+        vapi_fail=tuple(vapi_fail),
     )
     try:
         run(options, as_json=as_json)

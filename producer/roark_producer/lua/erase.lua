@@ -25,6 +25,8 @@ if record.state ~= 'unknown' then
   if probe and probe == id .. ' ' .. record.token then redis.call('HDEL', KEY.lane, 'probe') end
   count('erased', 1)
 end
+redis.call('ZREM', KEY.missing, id)
+redis.call('ZREM', KEY.removed, id)
 local hash = tombstone(id)
 redis.call('SADD', KEY.erased, hash)
 log_deed('erase', ARGV[4], #removed > 0 and 1 or 0, { hash })
