@@ -32,6 +32,8 @@ class AlertKind(StrEnum):
     FALLING_BEHIND = "falling_behind"
     CALLS_MISSING = "calls_missing"
     RECONCILE_STALE = "reconcile_stale"
+    LEDGER_LOST = "ledger_lost"
+    SPOOL_UNREADABLE = "spool_unreadable"
 
 
 @dataclass(frozen=True, slots=True)

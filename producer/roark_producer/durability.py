@@ -17,7 +17,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from roark_producer.connection import place_of, translated_errors
-from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, UnfitServer
+from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, LedgerRefuses, UnfitServer
 from roark_producer.ledger import AfterWrite
 from roark_producer.redis_causes import SERVERS_PAGE, missing_permission, where
 
@@ -86,7 +86,9 @@ def inspect(client: "redis.Redis") -> Server:
             info = _info(client)
             config = _config(client)
             told = info or _told_without_info(client)
-    except LedgerFault as error:
+    except (LedgerFault, LedgerRefuses) as error:
+        if isinstance(error, LedgerRefuses) and error.code != "NOPERM":
+            raise
         raise UnfitServer(f"{error}{where(place)}") from error
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"

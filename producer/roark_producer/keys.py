@@ -90,6 +90,8 @@ class Keys:
     """ZSET call id by its end (ms): calls that Vapi lists and whose report never came."""
     removed: str
     """ZSET call id by time (ms): what retention removed lately, so that it is not taken for missing."""
+    promises: str
+    """HASH about what is known outside the ledger: its identity, and what is missing (see `lua/remember.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -134,6 +136,7 @@ class Keys:
             crew=base + "crew",
             missing=base + "missing",
             removed=base + "removed",
+            promises=base + "promises",
         )
 
     def in_order(self) -> tuple[str, ...]:

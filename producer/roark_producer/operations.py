@@ -20,6 +20,7 @@ from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
+from roark_producer.promises import Remembered, UnreadFile, parse_remembered
 from roark_producer.records import (
     Entry,
     LaneNews,
@@ -559,6 +560,24 @@ def alert_sent(turn: Turn) -> Operation[bool]:
 def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
     """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
     return Operation("note_spool", (who, waiting_bytes), int)
+
+
+def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:
+    """Take note of what a webhook's spool cannot give back; none: all of it can be read."""
+    return Operation("note_unread", (who, msgspec.json.encode(files) if files else b""), int)
+
+
+def remember(keeper: str, known: Remembered, *, fresh_id: str) -> Operation[Remembered]:
+    """Lay what is remembered of the ledger beside it; return what is to be remembered from now on."""
+    args: list[Argument] = [fresh_id, keeper, known.ledger, known.accepted, known.open, known.number, known.seen_ms]
+    for loss in known.losses:
+        args += loss
+    return Operation("remember", tuple(args), parse_remembered)
+
+
+def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
+    """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
+    return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
 
 
 @dataclass(frozen=True, slots=True)

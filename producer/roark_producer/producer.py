@@ -23,6 +23,7 @@ from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
 from roark_producer.operations import REJECTED_BYTES, Acceptable, Result
 from roark_producer.packing import pack
@@ -153,6 +154,8 @@ class Producer:
         client = connect(url)
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        if settings.data_dir.is_dir():
+            _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
         wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
         return cls(
             ledger,
@@ -301,3 +304,8 @@ def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
             return
         size += len(document)
         yield document
+
+
+def _lay_beside(ledger: Ledger, keeper: Keeper) -> None:
+    # What is missing is noted in the ledger, and logged; nobody is kept from handing in for that.
+    keeper.note(ledger.run_durably(keeper.operation()))

@@ -9,10 +9,11 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from roark_producer.accounts import Accounts
+from roark_producer.accounts import Accounts, Finding
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, parse_promises
 
 _STATES = {
     b"r": State.READY,
@@ -325,6 +326,10 @@ class Snapshot:
     replays: Replays = Replays()
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
+    losses: tuple[Loss, ...] = ()
+    """What was promised and is not in this ledger, as those that remember it have noted."""
+    unread: tuple[Unread, ...] = ()
+    """What webhooks' spools cannot give back."""
 
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
@@ -373,7 +378,14 @@ class Snapshot:
     @property
     def accounts(self) -> Accounts:
         """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
-        return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))
+        return replace(
+            self.audited or Accounts(),
+            difference=self.total("accepted") - sum(self.states.values()),
+            promises=(
+                *(Finding(loss.words(), "roark-ingest repair ledger") for loss in self.losses),
+                *(Finding(each.words(), "roark-ingest repair spool") for each in self.unread),
+            ),
+        )
 
     @property
     def balanced(self) -> bool:
@@ -490,7 +502,8 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts = reply
+    now, sizes, counters, lane, facts, replays, retention, alerts, *promises = reply
+    _, losses, unread = parse_promises(promises[0] if promises else ())
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -528,6 +541,8 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
         reconciled=_parse_reconciled(lane_fields),
+        losses=losses,
+        unread=unread,
     )
 
 

@@ -205,6 +205,7 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "eviction": "OK",
         "memory": "OK",
         "clock": "OK",
+        "accepting": "OK",
         "broker": "OK",
         "workers": "WARN",
         "lane": "OK",

@@ -188,6 +188,10 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         | of_webhook("roark_ingest_webhook_spool_bytes", "", still(6e8)),
         ("RoarkIngestSpoolInUse", "RoarkIngestSpoolFillingUp"),
     ),
+    "a spool's file that cannot be read": (
+        of_ledger("roark_ingest_unreadable_spooled_reports", "", still(2)), ("RoarkIngestSpoolUnreadable",),
+    ),
+    "an emptied ledger": (of_ledger("roark_ingest_lost_reports", "", still(180)), ("RoarkIngestLedgerLost",)),
     "no spool": (of_webhook("roark_ingest_webhook_spool_limit_bytes", "", still(0)), NOTHING),
     "refused for want of room": (answered("full", 1), ("RoarkIngestWebhookRefusing",)),
     "a wrong secret": (

@@ -8,6 +8,7 @@ from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, SpoolNote
 from roark_producer.forecast import Speed
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, UnreadFile
 from roark_producer.records import Lane, Memory, Reconciled, Retention, Snapshot
 from roark_worker.alert_causes import AlertRules, causes
 
@@ -83,11 +84,16 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
-    AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
+    AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.FALLING_BEHIND: (behind("open", delivered_per_second=8), NOTHING),
     AlertKind.CALLS_MISSING: (snapshot(reconciled=reconciled(missing=3)), NOTHING),
     AlertKind.RECONCILE_STALE: (snapshot(reconciled=reconciled(at_ms=NOW - 121 * MINUTE, error="key")), NOTHING),
+    AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
+    AlertKind.SPOOL_UNREADABLE: (
+        snapshot(unread=(Unread("host:/spool", (UnreadFile("a.damaged", "why", 2),)),)),
+        NOTHING,
+    ),
 }
 
 

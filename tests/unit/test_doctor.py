@@ -1,10 +1,13 @@
 """What the doctor says about what it finds."""
 
+import errno
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +15,9 @@ from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level
 from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer.durability import Server
+from roark_producer.errors import LedgerRefuses
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, UnreadFile
 from roark_producer.records import Lane, Memory, Setup, Snapshot
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
@@ -99,6 +104,42 @@ def test_a_data_dir_that_can_be_made_is_good_and_one_below_a_file_is_not(tmp_pat
     assert here.check_data_dir(tmp_path).level is Level.OK
     assert here.check_data_dir(tmp_path / "new" / "deeper").level is Level.OK
     assert here.check_data_dir(tmp_path / "file" / "below").level is Level.FAIL
+
+
+def test_a_disk_is_tried_and_not_only_asked_for_its_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    check = here.check_data_dir(tmp_path)
+
+    assert check.level is Level.FAIL
+    assert "No space left on device" in check.found
+    assert "room" in check.mend
+    assert list(tmp_path.iterdir()) == [], "what was tried leaves nothing behind"
+
+
+def test_a_disk_with_little_room_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    assert here.check_data_dir(tmp_path).level is Level.WARN
+
+
+@pytest.mark.parametrize("code", ["MISCONF", "NOPERM", "READONLY", "OOM", "BUSY", "NOREPLICAS", "ERR"])
+def test_a_redis_that_answers_and_takes_nothing_is_told_by_its_own_word(code: str) -> None:
+    check = server.judge_refusal(LedgerRefuses(f"Redis does not take commands: {code} why", code))
+
+    assert check.level is Level.FAIL
+    assert f"{code} why" in check.found
+    assert check.mend
+
+
+def test_what_was_promised_and_is_missing_is_no_balance() -> None:
+    lost = replace(snapshot(), losses=(Loss("id", 3, 3, 2, 1, 1, went_back=False),))
+    unread = replace(snapshot(), unread=(Unread("host:/spool", (UnreadFile("a.damaged", "it is damaged", 2),)),))
+
+    assert "3 reports" in pipeline.judge_accounts(lost).found
+    assert "a.damaged" in pipeline.judge_accounts(unread).found
+    assert {pipeline.judge_accounts(one).level for one in (lost, unread)} == {Level.FAIL}
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

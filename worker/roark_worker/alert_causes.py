@@ -4,11 +4,12 @@ Each message has one line that says what it is, an explanation, and the command 
 what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
 from roark_producer.logs import masked_text
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
@@ -44,6 +45,8 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
         AlertKind.CALLS_MISSING: _calls_missing(snapshot),
         AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
+        AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
+        AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -125,7 +128,8 @@ def _expiring(kept: Retention, now_ms: int) -> str:
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
-    accounts = snapshot.accounts
+    # What was promised and is missing has alerts of its own.
+    accounts = replace(snapshot.accounts, promises=())
     if accounts.holds:
         return None
     return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
@@ -232,6 +236,21 @@ def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
         "roark-ingest status",
     )
+
+
+def _ledger_lost(snapshot: Snapshot) -> Message | None:
+    if not snapshot.losses:
+        return None
+    told = " ".join(loss.words() for loss in snapshot.losses)
+    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+
+
+def _spool_unreadable(snapshot: Snapshot) -> Message | None:
+    if not snapshot.unread:
+        return None
+    told = " ".join(each.words() for each in snapshot.unread)
+    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
 
 
 def _span(ms: int) -> str:

@@ -25,7 +25,7 @@ from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
-from roark_producer.packing import DamagedPayload, Unpacked, check, payload_size, trace_of, unpack
+from roark_producer.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
 from roark_worker.deciding import Deciding, Ended
@@ -35,7 +35,7 @@ from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
 from roark_worker.room import Room, need_of, room_bytes
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Release
+from roark_worker.settlement import NEWER_VERSION, Release
 from roark_worker.settling import Settling
 from roark_worker.verdict import Answer, Passing, Refused, Verdict
 
@@ -281,6 +281,8 @@ class Delivery:
     async def _attempt(self, report: Claimed, span: Uploading | None, fresh: Unpacked | None) -> Answer | Verdict:
         try:
             body = upload_body(fresh or unpack(report.packed), revision=report.revision)
+        except NewerPayload as error:
+            return Passing(NEWER_VERSION, message=str(error))
         except DamagedPayload as error:
             return Refused("damaged", message=str(error))
         try:

@@ -4,13 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.promises_view import promises_document
 from roark_ops.cli.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.todo import todos
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_producer.spool import Pending
 from roark_worker.explain import explain_lane
 
@@ -87,6 +88,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
         "reconcile": reconcile_document(snapshot),
+        **promises_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
@@ -169,7 +171,8 @@ def _retention(snapshot: Snapshot) -> str:
 
 def retention_told(kept: Retention, now_ms: int) -> str:
     """Return what retention does to reports of one state, and what it is about to do."""
-    rule = f"{kept.state} are removed after {span(kept.window_ms / 1000)}"
+    what = "reports of unconfirmed deliveries are dropped" if kept.state == UNCONFIRMED else f"{kept.state} are removed"
+    rule = f"{what} after {span(kept.window_ms / 1000)}"
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"

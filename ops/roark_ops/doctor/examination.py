@@ -12,7 +12,13 @@ from roark_producer import operations
 from roark_producer.celery_wiring import answering_workers, ignored_variables
 from roark_producer.connection import translated_errors
 from roark_producer.durability import inspect
-from roark_producer.errors import ConfigurationError, LedgerError, LedgerUnavailable, UnfitServer
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerRefuses,
+    LedgerUnavailable,
+    UnfitServer,
+)
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.records import Setup, Snapshot
 from roark_producer.redis_causes import SERVERS_PAGE
@@ -70,6 +76,16 @@ def _examine_server(access: Access) -> Iterator[Check]:
         int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0)), int(memory.get("total_system_memory", 0))
     )
     yield server.judge_clock(seconds + microseconds / 1e6 - middle)
+    yield _examine_accepting(access)
+
+
+def _examine_accepting(access: Access) -> Check:
+    # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
+    try:
+        access.ledger.run(operations.accept((), revisions="record", per_wakeup=1))
+    except LedgerRefuses as error:
+        return server.judge_refusal(error)
+    return ok("accepting", "Redis takes reports")
 
 
 def _examine_broker(access: Access) -> Iterator[Check]:
@@ -82,6 +98,7 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     prove_ledger(access.ledger)
     known = access.ledger.run(operations.crew())
     crew.update(known)
+    access.remember()
     snapshot = access.ledger.run(operations.snapshot())
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
