@@ -6,7 +6,7 @@ calls well what another one calls broken.
 
 from dataclasses import dataclass
 
-_REPAIR, _SERVER = "roark-ingest audit --repair", "roark-ingest doctor"
+_REPAIR, _SERVER, _VAPI = "roark-ingest audit --repair", "roark-ingest doctor", "roark-ingest reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Accounts:
             found.append(Finding(f"The records do not add up ({named}).", _REPAIR if self.broken else _SERVER))
         if self.difference > 0:
             reports = "1 accepted report is" if self.difference == 1 else f"{self.difference} accepted reports are"
-            found.append(Finding(f"{reports} in no state.", _REPAIR if self.broken else _SERVER))
+            found.append(Finding(f"{reports} in no state.", _REPAIR if self.broken else _VAPI))
         if self.difference < 0:
             reports = "1 report is" if self.difference == -1 else f"{-self.difference} reports are"
             found.append(Finding(f"{reports} in a state and were never accepted.", _REPAIR if self.broken else _SERVER))

@@ -75,7 +75,7 @@ class Reader:
 
     def run(self, command: Command) -> str:
         """Run a page's line; return what is wrong unless it ends as the page says."""
-        wait_until(self._is_quiet, "nothing is on its way any more")
+        wait_until(self._is_quiet, "workers live, and nothing is on its way any more")
         done = self.shell(self.filled_in(command.line))
         said = f"$ {command.line}\n{done.stdout}{done.stderr}"
         if done.returncode == command.exit_code and "Traceback" not in said:
@@ -96,9 +96,10 @@ class Reader:
 
     def _is_quiet(self) -> bool:
         with connect(redis_url(None, self.folder / ".roark-ingest")) as client:
-            snapshot = Ledger(client).run(operations.snapshot())
+            ledger = Ledger(client)
+            snapshot, workers = ledger.run(operations.snapshot()), ledger.run(operations.crew())
         on_its_way = snapshot.states[State.READY] + snapshot.states[State.UPLOADING]
-        return snapshot.lane.state != "open" or not on_its_way
+        return bool(workers) and (snapshot.lane.state != "open" or not on_its_way)
 
     def close(self) -> None:
         self.pipeline.terminate()

@@ -42,7 +42,7 @@ def one_of_each(line: CommandLine) -> CommandLine:
             case "delivered":
                 line.deliver("c-delivered", "roark-1")
             case "unconfirmed":
-                line.deliver("c-unconfirmed")
+                line.deliver("c-unconfirmed", "")
             case "dead" | "discarded":
                 line.bury(f"c-{name}")
             case "uploading":

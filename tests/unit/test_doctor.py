@@ -21,7 +21,7 @@ from roark_producer.promises import Loss, Unread, UnreadFile
 from roark_producer.records import Lane, Memory, Setup, Snapshot
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import mark_of
+from roark_worker.setup_notes import mark_of, token_ends
 
 GB = 1_000_000_000
 
@@ -204,7 +204,7 @@ def test_an_address_of_the_workers_that_cannot_be_reached_keeps_reports_from_roa
 
 class TestThisShellBesideTheWorkers:
     def setup(self, token: str = "token-of-workers", **settings: str) -> Setup:
-        return Setup(0, 0, 0, version("roark-ingest"), mark_of(token), settings)
+        return Setup(0, 0, 0, version("roark-ingest"), mark_of(token), settings, token_ends=token_ends(token))
 
     def shell(self, crew: dict[str, Setup], **values: object) -> Check:
         return judge_shell(crew, worker(**values), IngestSettings(_env_file=None))
@@ -220,6 +220,7 @@ class TestThisShellBesideTheWorkers:
         assert "ROARK_BASE_URL: https://other.example in the workers, http://127.0.0.1:4010 here" in check.found
         assert "token: mark " in check.found
         assert "token-of" not in check.found
+        assert "…kers in the workers" in check.found
         assert "token: mark" in check.found
         assert "none here" in self.shell(crew).found
 

@@ -10,7 +10,7 @@ AT = 1_800_000_000.5
 
 
 def told(state: str, reason: str = "", by: str = "") -> ReportEvent:
-    return lane_event(LaneNews(Lane(state, reason, by, 0, 0, 0), 59), AT)
+    return lane_event(LaneNews(Lane(state, reason, by, 0, 0, 0), 59), None, AT)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ Every worker looks each second; the ledger gives one of them the turn to show it
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.logs import masked_text
-from roark_producer.records import LaneNews
-from roark_worker.explain import explain_lane
+from roark_producer.records import LaneNews, Setup
+from roark_worker.lane_words import explain_way
 from roark_worker.report_events import ReportEvent, in_words
 
 LANE_TASK = "roark.lane"
@@ -35,16 +36,17 @@ class LaneRow:
         Raises LedgerUnavailable when Redis is away.
         """
         if news := self._ledger.run(operations.lane_news(again_ms=_AGAIN_MS)):
-            self._tell(lane_event(news, time.time()))
+            setup = self._ledger.run(operations.snapshot()).setup
+            self._tell(lane_event(news, setup, time.time()))
 
 
-def lane_event(news: LaneNews, at: float) -> ReportEvent:
+def lane_event(news: LaneNews, setup: Setup | None, at: float) -> ReportEvent:
     """Return what Flower is told of the lane `at` this Unix time. A shut one goes to the top of the list."""
     lane = news.lane
     row: dict[str, Any] = {"uuid": _UUID, "name": LANE_TASK, "args": "", "kwargs": "{}", "timestamp": at}
     # Roark's own words may quote a report; of a hold by Roark only the code is ours.
     reason = lane.reason.partition(" ")[0] if lane.by == "roark" else masked_text(lane.reason)
-    why = explain_lane(lane.state, reason, masked_text(lane.by))
+    why = explain_way(replace(lane, reason=reason, by=masked_text(lane.by)), setup, examples=False)
     if why is None or lane.state == "throttled":
         said = "The lane is open: reports are uploaded."
         return ReportEvent("task-open", row | {"result": said, "exception": None})

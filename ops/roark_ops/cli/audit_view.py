@@ -46,4 +46,5 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
     for finding in found.findings:
         print_line(finding.what, style="bold yellow")
     for command in dict.fromkeys(finding.command for finding in found.findings):
-        print_line(f"Next: {'roark-ingest doctor' if verdict.mended else command}", style="bold yellow")
+        left = verdict.mended and command.endswith("--repair")
+        print_line(f"Next: {'roark-ingest doctor' if left else command}", style="bold yellow")

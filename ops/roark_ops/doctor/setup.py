@@ -8,7 +8,7 @@ from roark_producer.producer import secret_text
 from roark_producer.records import Setup
 from roark_producer.settings import IngestSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import mark_of, said_otherwise
+from roark_worker.setup_notes import mark_of, said_otherwise, token_ends
 
 _BASE_URL = "ROARK_BASE_URL"
 # What decides whether, where and how reports reach Roark.
@@ -48,10 +48,12 @@ def judge_shell(crew: Mapping[str, Setup], worker: WorkerSettings, ingest: Inges
 def _of_shell(worker: WorkerSettings, ingest: IngestSettings) -> Setup:
     token = secret_text(worker.roark_api_bearer_token)
     settings = said_otherwise(worker, ingest)
-    return Setup(0, 0, 0, version("roark-ingest"), mark_of(token) if token else "", settings)
+    ends = token_ends(token) if token else ""
+    return Setup(0, 0, 0, version("roark-ingest"), mark_of(token) if token else "", settings, token_ends=ends)
 
 
 def _facts(setup: Setup) -> dict[str, str]:
     said = {name: setup.settings.get(name, "not set") for name in _COMPARED}
     # The mark is of no use to find out the token, and shows whether it is another one.
-    return {"version": setup.version, "token": f"mark {setup.token}" if setup.token else "none"} | said
+    ends = f" …{setup.token_ends}" if setup.token_ends else ""
+    return {"version": setup.version, "token": f"mark {setup.token}{ends}" if setup.token else "none"} | said
