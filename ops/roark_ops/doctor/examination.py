@@ -15,11 +15,12 @@ from roark_producer.errors import ConfigurationError, LedgerError, LedgerUnavail
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.records import Snapshot
 from roark_producer.redis_causes import SERVERS_PAGE
+from roark_producer.redis_url import REDIS_SETTING
 from roark_producer.settings import WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
-_MEND = "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands."
+_MEND = "See that Redis runs at {} and takes our commands."
 
 
 def examine(public_url: str | None = None) -> Iterator[Check]:
@@ -42,7 +43,7 @@ def _examine_redis() -> Iterator[Check]:
         yield from checks
         usable = not any(check.name in {"redis", "server"} and check.level is Level.FAIL for check in checks)
         if usable or access.settings.broker_url:
-            yield from _guarded("broker", lambda: _examine_broker(access))
+            yield from _guarded("broker", lambda: _examine_broker(access), access.settings.broker_setting)
         if usable:
             yield from _guarded("ledger", lambda: _examine_pipeline(access))
         yield here.check_data_dir(access.settings.data_dir)
@@ -98,7 +99,7 @@ def _examine_worker(settings: WorkerSettings) -> Iterator[Check]:
     yield here.check_reach(settings)
 
 
-def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+def _guarded(name: str, checks: Callable[[], Iterator[Check]], setting: str = REDIS_SETTING) -> Iterator[Check]:
     try:
         yield from checks()
     except UnfitServer as error:
@@ -107,6 +108,6 @@ def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check
     except ConfigurationError as error:
         yield fail(name, str(error), "Correct the setting.")
     except LedgerError as error:
-        yield fail(name, str(error), _MEND)
+        yield fail(name, str(error), _MEND.format(setting))
     except Exception as error:  # noqa: BLE001 a doctor that falls ill himself helps nobody; the message may quote
-        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND)
+        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND.format(setting))
