@@ -6,6 +6,7 @@ redis-py by itself sends a command again after a lost answer, up to ten times. O
 library: who must not lose an answer asks again on purpose, and knows it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,27 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from roark_producer.errors import ConfigurationError, LedgerFault, LedgerFull, LedgerUnavailable
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerFault,
+    LedgerFull,
+    LedgerRefuses,
+    LedgerUnavailable,
+)
 from roark_producer.redis_causes import cause_of, missing_permission
 from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
@@ -159,20 +174,38 @@ def _packing_in_c(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
     return client
 
 
+# Where a script of ours fails on what it reads, Lua names its line: that is about one call. All else is about Redis.
+_SCRIPT_FAILED = re.compile(r"(?:ERR )?(?:Error running script.*?: @?)?user_script:\d+: |WRONGTYPE")
+_CODE = re.compile(r"[A-Z]{4,}(?= |$)")
+_CODES = {NoPermissionError: "NOPERM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
+_SCRIPT = re.compile(r"(?: script: (?:on |[0-9a-f]{40}).*)$")
+
+
 @contextmanager
 def translated_errors(client: Any = None) -> Iterator[None]:
     """Turn redis-py's errors into ours; the message names the client's server and no argument."""
     try:
         yield
     except OutOfMemoryError as error:
-        raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError) as error:
+        raise LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM") from error
+    except (BusyLoadingError, ReadOnlyError, ResponseError) as error:
+        raise _refusal(error) from error
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise LedgerUnavailable(f"Redis cannot be reached: {cause_of(error, place_of(client))}") from error
     except RedisError as error:
-        if "OOM" in str(error)[:40] or "maxmemory" in str(error):
-            raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-        if str(error).startswith(("LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")):
-            raise LedgerUnavailable(f"Redis does not take commands: {str(error)[:80]}") from error
-        if lacking := missing_permission(error):
-            raise LedgerFault(f"Redis refused: {lacking}") from error
         raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error
+
+
+def _refusal(error: RedisError) -> LedgerError:
+    # What follows quotes the command's arguments, which may be a report.
+    text = str(error).partition(", with args")[0][:160]
+    if "OOM" in text[:40] or "maxmemory" in text:
+        return LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM")
+    if _SCRIPT_FAILED.match(text):
+        return LedgerFault(f"Redis refused: {text}")
+    said = _CODE.match(text)
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
+    if lacking := missing_permission(error):
+        return LedgerRefuses(f"Redis does not take commands: NOPERM {lacking}", "NOPERM")
+    told = text if said else f"{code} {text}"
+    return LedgerRefuses(f"Redis does not take commands: {_SCRIPT.sub('', told)}", code)

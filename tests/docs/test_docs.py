@@ -88,9 +88,9 @@ class Reader:
         if "DELIVERED_ID" in line:
             calls = httpx.get(f"http://127.0.0.1:{self.ports['4010']}/_sandbox/calls", trust_env=False).json()["calls"]
             line = line.replace("DELIVERED_ID", next(call for call, facts in calls.items() if facts["imported"]))
-        for name, options in (("DISCARDED_ID", "--discarded"), ("CALL_ID", "")):
+        for name, state in (("DISCARDED_ID", "discarded"), ("READY_ID", "ready"), ("CALL_ID", "dead")):
             if name in line:
-                letters = self.shell(f"roark-ingest dlq list --limit 1 --json {options}").stdout.splitlines()
+                letters = self.shell(f"roark-ingest list --state {state} --limit 1 --json").stdout.splitlines()
                 line = line.replace(name, json.loads(letters[0])["call_id"])
         return line
 
