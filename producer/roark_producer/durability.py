@@ -10,6 +10,8 @@ An eviction policy breaks every promise, because it deletes reports when memory 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,16 +82,10 @@ def inspect(client: "redis.Redis") -> Server:
 
     Raises LedgerUnavailable when it does not answer, UnfitServer when it lets our user ask nothing at all.
     """
-    place = place_of(client)
-    try:
-        with translated_errors(client):
-            info = _info(client)
-            config = _config(client)
-            told = info or _told_without_info(client)
-    except (LedgerFault, LedgerRefuses) as error:
-        if isinstance(error, LedgerRefuses) and error.code != "NOPERM":
-            raise
-        raise UnfitServer(f"{error}{where(place)}") from error
+    with _asking(client):
+        info = _info(client)
+        config = _config(client)
+        told = info or _told_without_info(client)
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"
     return Server(
@@ -101,8 +97,20 @@ def inspect(client: "redis.Redis") -> Server:
         replicas=int(told.get("connected_slaves", 0)),
         cluster=_is_clusters(told),
         hidden=(*(() if info else ("+info",)), *(() if config else ("+config|get",))),
-        where=where(place),
+        where=where(place_of(client)),
     )
+
+
+@contextmanager
+def _asking(client: "redis.Redis") -> Iterator[None]:
+    try:
+        with translated_errors(client):
+            yield
+    except (LedgerFault, LedgerRefuses) as error:
+        # Waiting mends neither a permission nor a setting; the other refusals pass.
+        if isinstance(error, LedgerRefuses) and error.code not in {"NOPERM", "ERR"}:
+            raise
+        raise UnfitServer(f"{error}{where(place_of(client))}") from error
 
 
 def _info(client: "redis.Redis") -> dict[str, Any]:
@@ -117,11 +125,8 @@ def _info(client: "redis.Redis") -> dict[str, Any]:
 
 def in_cluster_mode(client: "redis.Redis") -> bool:
     """Ask the server whether it is a cluster's node; raises as `inspect` does."""
-    try:
-        with translated_errors(client):
-            told = _info(client) or _hello(client)
-    except LedgerFault as error:
-        raise UnfitServer(f"{error}{where(place_of(client))}") from error
+    with _asking(client):
+        told = _info(client) or _hello(client)
     return _is_clusters(told)
 
 

@@ -124,6 +124,9 @@ def missing_permission(error: BaseException) -> str | None:
             return f"it does not know the command {found[1].upper()}; what is needed: {SERVERS_PAGE}"
         if "without MULTI" in text:
             return f"its ACL does not grant our user +multi; what to grant: {SERVERS_PAGE}"
+        if "does not grant our user" in text:
+            # An error of ours, which says it in our words already; what Redis said stands behind it.
+            continue
         if not re.search(r"NOPERM|No permissions|no permissions|can't run this command|can't access", text):
             continue
         if found := _DENIED_COMMAND.search(text):

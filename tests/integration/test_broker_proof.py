@@ -258,6 +258,7 @@ class TestTls:
     def test_the_broker_is_told_by_the_same_words(self, speaks_tls: tuple[Authority, str]) -> None:
         authority, url = speaks_tls
         assert prove_broker(f"{url}?ssl_ca_certs={authority.ca}", BROKER_SETTING).silent == ""
+        assert prove_broker(f"{url}?ssl_cert_reqs=CERT_NONE", BROKER_SETTING).silent == ""
         with pytest.raises(LedgerUnavailable, match=r"certificate is not trusted.*ROARK_INGEST_BROKER_URL"):
             prove_broker(url, BROKER_SETTING)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli.running import FAILED, fail
+from roark_ops.cli.running import FAILED, fail, say
 
 LogJson = Annotated[bool, typer.Option("--json", help="Log JSON lines (ROARK_INGEST_LOG_FORMAT=json).")]
 Host = Annotated[
@@ -103,10 +103,25 @@ def flower(
         fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them parted by commas.")
     with Access.from_env() as access:
         data_dir = access.settings.data_dir
+        _see_that_flower_can_listen(access.broker_url, access.settings.broker_setting)
     data_dir.mkdir(parents=True, exist_ok=True)
     from roark_ops.cli.flowering import become_flower
 
     become_flower(host, port, data_dir / "flower", basic_auth)
+
+
+def _see_that_flower_can_listen(broker_url: str, setting: str) -> None:
+    from roark_producer.errors import LedgerUnavailable
+    from roark_producer.proving import prove_broker
+
+    try:
+        proven = prove_broker(broker_url, setting)
+    except LedgerUnavailable as error:
+        # It may come later; Flower looks again.
+        say(f"Flower waits: {error}.")
+        return
+    if proven.silent:
+        fail(f"Flower hears of nothing without channels: {proven.silent}.")
 
 
 def _log_as(log_json: bool) -> None:

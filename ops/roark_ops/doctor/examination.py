@@ -22,11 +22,12 @@ from roark_producer.errors import (
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.records import Setup, Snapshot
 from roark_producer.redis_causes import SERVERS_PAGE
+from roark_producer.redis_url import REDIS_SETTING
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
-_MEND = "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands."
+_MEND = "See that Redis runs at {} and takes our commands."
 
 
 def examine(public_url: str | None = None) -> Iterator[Check]:
@@ -50,7 +51,7 @@ def _examine_redis(crew: dict[str, Setup]) -> Iterator[Check]:
         yield from checks
         usable = not any(check.name in {"redis", "server"} and check.level is Level.FAIL for check in checks)
         if usable or access.settings.broker_url:
-            yield from _guarded("broker", lambda: _examine_broker(access))
+            yield from _guarded("broker", lambda: _examine_broker(access), access.settings.broker_setting)
         if usable:
             yield from _guarded("ledger", lambda: _examine_pipeline(access, crew))
         yield here.check_data_dir(access.settings.data_dir)
@@ -126,7 +127,7 @@ def _examine_set_up(crew: dict[str, Setup], shell: WorkerSettings) -> Iterator[C
         yield here.check_reach(shell.model_copy(update={"roark_base_url": url}), of_workers=True)
 
 
-def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+def _guarded(name: str, checks: Callable[[], Iterator[Check]], setting: str = REDIS_SETTING) -> Iterator[Check]:
     try:
         yield from checks()
     except UnfitServer as error:
@@ -135,6 +136,6 @@ def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check
     except ConfigurationError as error:
         yield fail(name, str(error), "Correct the setting.")
     except LedgerError as error:
-        yield fail(name, str(error), _MEND)
+        yield fail(name, str(error), _MEND.format(setting))
     except Exception as error:  # noqa: BLE001 a doctor that falls ill himself helps nobody; the message may quote
-        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND)
+        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND.format(setting))
