@@ -274,7 +274,7 @@ def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
         ("connect", Side.NETWORK, Replay.HELPS),
         ("not_roark", Side.SETTINGS, Replay.AFTER_MENDING),
         ("poison", Side.PIPELINE, Replay.AFTER_MENDING),
-        ("damaged", Side.PIPELINE, Replay.USELESS),
+        ("damaged", Side.PIPELINE, Replay.AFTER_MENDING),
         ("payload_lost", Side.PIPELINE, Replay.USELESS),
     ],
 )

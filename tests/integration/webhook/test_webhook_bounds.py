@@ -37,6 +37,26 @@ class TestBounds:
         eventually(lambda: webhook.metric(name) == before + 1)
         assert ledger.run(operations.look(call_id)) is None
 
+    def test_a_sender_who_hangs_up_with_several_requests_under_way_is_no_failure_of_ours(
+        self, webhook: Webhook, ledger: Ledger, call_id: str
+    ) -> None:
+        accepted, failed = (
+            f'roark_ingest_webhook_requests_total{{result="{word}"}}' for word in ("accepted", "failed")
+        )
+        before = webhook.metric(accepted)
+        for number in range(5):
+            requests = b""
+            for place in range(6):
+                body = report(f"{call_id}-{number}-{place}")
+                head = (
+                    f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: {len(body)}\r\n\r\n"
+                )
+                requests += head.encode() + body
+            sent_by_hand(webhook.address, requests).close()
+        eventually(lambda: webhook.metric(accepted) >= before + 5)
+        assert webhook.metric(failed) == 0
+        assert "request_failed" not in webhook.logged()
+
     @pytest.mark.parametrize(
         "head",
         [

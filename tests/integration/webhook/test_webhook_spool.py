@@ -20,7 +20,7 @@ from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.packing import unpack
-from roark_producer.spool import pending
+from roark_producer.spool import pending, pending_in
 
 # httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -227,7 +227,23 @@ def test_a_damaged_record_does_not_keep_the_rest_waiting(
 
     snapshot = ledger.run(operations.snapshot())
     assert [number for number in range(6) if number != 3 and not ledger.run(operations.look(f"call-{number}"))] == []
-    assert snapshot.rejected_kept == 1
+    assert snapshot.rejected_kept == 0
+    (aside,) = folder(tmp_path).glob("*.refused")
+    assert pending_in(aside) == 1
+    eventually(lambda: ledger.run(operations.snapshot()).unread)
+    assert "1 report" in webhook.get("/readyz").json()["reason"]
+
+
+def test_what_was_set_aside_is_taken_once_it_can_be(started_valkey: Valkey, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.client.hset(ledger.calls.keys.records, "call-3", "damaged")
+    with start(tmp_path, started_valkey.url, **SPOOLING) as webhook:
+        assert results(webhook, "call-3") == ["spooled"]
+        eventually(lambda: list(folder(tmp_path).glob("*.refused")))
+        ledger.client.hdel(ledger.calls.keys.records, "call-3")
+    with start(tmp_path, started_valkey.url, **SPOOLING) as webhook:
+        eventually(lambda: ledger.run(operations.look("call-3")))
+        eventually(lambda: not ledger.run(operations.snapshot()).unread)
+        eventually(lambda: webhook.get("/readyz").json() == {"status": "ready"})
 
 
 def test_without_a_spool_the_sender_hears_soon_that_it_should_send_again(
