@@ -77,7 +77,7 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r"is not written as Vapi does: .*|is none that is known of Vapi's.*",
+        r"is not written as Vapi does: .*|is none that is known of Vapi's.*|is not that of a report",
         "type: unknown",
         "Its type is none of Vapi's, or is written in another way.",
         Side.VAPI,
