@@ -68,7 +68,7 @@ def _of_call(producer: Producer, body: bytes, properties: dict[str, Scalar]) -> 
     try:
         call = msgspec.json.decode(body)
         if call.get("status", "ended") != "ended":
-            return Receipt(None, "rejected", "a Call object of Vapi's API whose call has not ended: there is no report")
+            return None
         receipt = producer.backfill(report_of(body), "call-object", properties)
     except (InvalidReport, msgspec.DecodeError):
         return None

@@ -26,6 +26,7 @@ from roark_producer.packing import unpack
 from roark_producer.producer import Intake
 from roark_producer.report import OtherMessage
 from roark_producer.settings import IngestSettings
+from roark_producer.unpacking import is_packed, unpacked
 
 _SENDERS = 4
 _SERVE = (
@@ -71,7 +72,8 @@ def fuzz_parser(number: int, *, seed: int) -> Outcome:
         try:
             match intake.prepare(body, query={"tenant": "a"}):
                 case Acceptable() as report:
-                    assert unpack(report.packed).payload in body, "the payload is the sender's own bytes"
+                    sent = unpacked(body, most_bytes=len(body) * 100) if is_packed(body) else body
+                    assert unpack(report.packed).payload in sent, "the payload is the sender's own bytes"
                     outcome.results["report"] += 1
                 case OtherMessage():
                     outcome.results["other message"] += 1
