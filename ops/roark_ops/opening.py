@@ -69,11 +69,11 @@ def _may_be_a_call(body: bytes) -> bool:
 
 
 def _of_call(producer: Producer, body: bytes) -> bytes | Receipt | None:
-    """Return the report of a Call object, the receipt of one that has none or is known, or None: judge it as it is."""
+    """Return the report of a Call object, the receipt where the call is known, or None: judge it as it is."""
     try:
         call = msgspec.json.decode(body)
         if call.get("status", "ended") != "ended":
-            return Receipt(None, "rejected", "a Call object of Vapi's API whose call has not ended: there is no report")
+            return None
         report = report_of(body)
         message = read_message(report)
     except (InvalidReport, msgspec.DecodeError):
@@ -81,6 +81,7 @@ def _of_call(producer: Producer, body: bytes) -> bytes | Receipt | None:
     if not isinstance(message, Report):
         return None
     # Between this look and accept its own report may come: it is the newer one then, as if it had come later.
-    if producer.ledger.run(operations.look(message.call_id)):
+    entry = producer.ledger.run(operations.look(message.call_id))
+    if entry and not entry.erased:
         return Receipt(message.call_id, "duplicate", _KNOWN)
     return report

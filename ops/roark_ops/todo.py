@@ -7,7 +7,7 @@ from roark_producer.lifecycle import State
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain_hold
 
-_LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest dlq confirm --list"}
+_LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest list --state unconfirmed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         found.append(Todo(letters, "roark-ingest dlq groups"))
     if snapshot.unconfirmed:
         what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark did not name the call."
-        found.append(Todo(what, "roark-ingest dlq confirm --list"))
+        found.append(Todo(what, "roark-ingest list --state unconfirmed"))
     if snapshot.bin.filling:
         what = (
             f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "

@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     MEMORY_SHORT = "memory_short"
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
+    FALLING_BEHIND = "falling_behind"
     LEDGER_LOST = "ledger_lost"
     SPOOL_UNREADABLE = "spool_unreadable"
 

@@ -46,6 +46,8 @@ from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "client_name": "roark-ingest"}
+# One that hangs is asked first, again and again, and the others wait for it.
+_SENTINEL_SECONDS = 1.0
 # A claim's answer has some hundred kB.
 _READ_AT_ONCE: dict[str, Any] = {"socket_read_size": 1 << 20}
 
@@ -77,7 +79,7 @@ def connect(url: str, setting: str = REDIS_SETTING) -> "redis.Redis":
     place = parse_redis_url(url, setting)
     retry = Retry(NoBackoff(), 0)
     if place.master:
-        sentinel = Sentinel(place.hosts, sentinel_kwargs=_PATIENCE | sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
+        sentinel = Sentinel(place.hosts, sentinel_kwargs=sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.Redis = sentinel.master_for(place.master, retry=retry)  # type: ignore[no-untyped-call] # redis-py's own
         return _placed(primary, place)
     return _placed(redis.Redis(retry=retry, **_to_server(place)), place)
@@ -88,7 +90,7 @@ def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redi
     place = parse_redis_url(url, setting)
     retry = AsyncRetry(NoBackoff(), 0)
     if place.master:
-        asked = _PATIENCE | sentinel_arguments(place) | {"retry": retry}
+        asked = sentinel_arguments(place) | {"retry": retry}
         sentinel = AsyncSentinel(place.hosts, sentinel_kwargs=asked, **_to_server(place, _READ_AT_ONCE))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(place.master, retry=retry)
         return _packing_in_c(_placed(primary, place))
@@ -120,14 +122,15 @@ def sentinel_arguments(place: RedisPlace) -> dict[str, Any]:
     """Return redis-py's arguments for the Sentinels themselves. The next Sentinel is asked rather than one again."""
     known = {"username": place.sentinel_username, "password": place.sentinel_password}
     given = {name: value for name, value in known.items() if value is not None}
-    patience = {"retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
-    return patience | given | tls_arguments(place, place.sentinel_tls)
+    patience = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS}
+    once = {"retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
+    return patience | once | given | tls_arguments(place, place.sentinel_tls)
 
 
 def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return redis-py's arguments for TLS, none without it.
 
-    Raises ConfigurationError when a file that is named cannot be read: redis-py would call that a lost connection.
+    Raises ConfigurationError when a file that is named cannot be used: redis-py would call that a lost connection.
     """
     if tls is None:
         return {}
@@ -138,6 +141,19 @@ def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str,
             raise ConfigurationError(
                 f"{place.setting}: {name} names {tls[name]}, which cannot be read: {error.strerror}"
             ) from None
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        if authority := tls.get("ssl_ca_certs"):
+            context.load_verify_locations(cafile=authority)
+        if certificate := tls.get("ssl_certfile"):
+            context.load_cert_chain(certificate, tls.get("ssl_keyfile"), tls.get("ssl_password", ""))
+    except ssl.SSLError:
+        raise ConfigurationError(
+            f"{place.setting}: ssl_ca_certs must name a PEM file of certificates, ssl_certfile and ssl_keyfile a "
+            "certificate and its key, with ssl_password where that has one"
+        ) from None
     return {"ssl": True, "ssl_cert_reqs": "required", **tls}
 
 

@@ -87,6 +87,11 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
         "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
         snapshot.audio_ending,
     )
+    yield _gauge(
+        "audio_ended_reports",
+        "Reports not delivered whose links to the audio ended since they were accepted: Roark will get no sound",
+        snapshot.audio_ended,
+    )
 
 
 def _ages(snapshot: Snapshot) -> Iterator[Metric]:

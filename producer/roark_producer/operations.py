@@ -42,6 +42,9 @@ T = TypeVar("T")
 Argument = bytes | str | int
 LeaseToken = NewType("LeaseToken", int)
 
+REJECTED_BYTES = 64_000_000
+"""What the rejected bin takes of Redis where nobody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
@@ -464,13 +467,31 @@ def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
     return Operation("note_setup", (facts, int(started), most), bool)
 
 
+_CREW_PATIENCE_MS = 60_000
+
+
+def note_crew(worker: str, facts: bytes) -> Operation[int]:
+    """Keep how a worker that lives is set up; it says so again every few seconds."""
+    return Operation("note_crew", (worker, facts, _CREW_PATIENCE_MS), int)
+
+
+def crew() -> Operation[dict[str, Setup]]:
+    """How the workers that live are set up, by their names."""
+
+    def parse(reply: list[bytes]) -> dict[str, Setup]:
+        named = zip(reply[::2], reply[1::2], strict=True)
+        return {name.decode(): parse_setup(b"0 0 0 " + facts) for name, facts in named}
+
+    return Operation("crew", (_CREW_PATIENCE_MS,), parse)
+
+
 def setups() -> Operation[list[Setup]]:
     """How the workers were set up, the oldest first."""
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
 def reject(
-    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = REJECTED_BYTES, spare: bool = False
 ) -> Operation[bool]:
     """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
     return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)

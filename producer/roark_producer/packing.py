@@ -30,6 +30,7 @@ _HEAD = struct.Struct(">I")
 _TRACED, _CHECKED = 1 << 31, 1 << 30
 _LATER = 0b1111 << 26
 _CHECKSUM_BYTES = 8
+_FRAME_HEADER_BYTES = 18
 _HOW = zstandard.ZstdCompressionParameters.from_level(1, source_size=1 << 20, hash_log=13)
 _local = threading.local()
 
@@ -73,6 +74,22 @@ def unpack(packed: bytes) -> Unpacked:
     except (struct.error, zstandard.ZstdError, MemoryError) as error:
         # MemoryError: a damaged header may promise any size.
         raise DamagedPayload(f"a stored payload cannot be read: {error}") from error
+
+
+def check(packed: bytes) -> None:
+    """Raise DamagedPayload when there is a checksum and it is wrong."""
+    if packed[0] << 24 & _CHECKED:
+        _checked(packed)
+
+
+def payload_size(packed: bytes) -> int:
+    """Return the length of the payload as the head promises it, without unpacking; 0 where it promises none."""
+    try:
+        (head,) = _HEAD.unpack_from(packed)
+        start = _HEAD.size + (TRACE_BYTES if head & _TRACED else 0) + (head & ~(_TRACED | _CHECKED))
+        return max(0, zstandard.frame_content_size(packed[start : start + _FRAME_HEADER_BYTES]))
+    except (struct.error, zstandard.ZstdError):
+        return 0
 
 
 def _checked(packed: bytes) -> bytes:

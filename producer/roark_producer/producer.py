@@ -25,7 +25,7 @@ from roark_producer.durability import inspect, keep
 from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
 from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Result
+from roark_producer.operations import REJECTED_BYTES, Acceptable, Result
 from roark_producer.packing import pack
 from roark_producer.properties import Scalar, gather
 from roark_producer.report import OtherMessage, Report, read_message
@@ -85,20 +85,27 @@ class Intake:
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
     def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operations.Operation[bool]:
-        """Return the operation that keeps what is unusable in the rejected bin, once per content.
+        """Return the operation that keeps what is unusable in the rejected bin, within the bounds that are set."""
+        return rejection(body, error, source=source, most=self._rejected_max, most_bytes=self._rejected_bytes)
 
-        A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make
-        room for what exists nowhere else.
-        """
-        meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-        return operations.reject(
-            digest=hashlib.sha256(body).hexdigest()[:16],
-            meta=msgspec.json.encode(meta),
-            packed=pack(body),
-            most=self._rejected_max,
-            most_bytes=self._rejected_bytes,
-            spare=source == "cli" or isinstance(error, UnknownMessage),
-        )
+
+def rejection(
+    body: bytes, error: InvalidReport, *, source: str, most: int, most_bytes: int = REJECTED_BYTES
+) -> operations.Operation[bool]:
+    """Return the operation that keeps an unusable report, once per content.
+
+    A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make room
+    for what exists nowhere else.
+    """
+    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
+    return operations.reject(
+        digest=hashlib.sha256(body).hexdigest()[:16],
+        meta=msgspec.json.encode(meta),
+        packed=pack(body),
+        most=most,
+        most_bytes=most_bytes,
+        spare=source == "cli" or isinstance(error, UnknownMessage),
+    )
 
 
 class Producer:

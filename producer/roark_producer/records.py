@@ -140,6 +140,11 @@ class DeadLetter:
         return None
 
     @property
+    def state(self) -> str:
+        """The state as it is shown: that of the record, but for deliveries that are unconfirmed."""
+        return UNCONFIRMED if self.place == UNCONFIRMED else self.record.state.value
+
+    @property
     def next_ms(self) -> int:
         """When it is tried again, or its lease ends; 0 where it stands for no time."""
         return self.score_ms if self.place in {"waiting", "uploading"} else 0
@@ -333,6 +338,11 @@ class Snapshot:
         """How full the rejected bin is."""
         names = ("entries", "bytes", "spare_entries", "spare_bytes", "most", "most_bytes")
         return Bin(*(self.total(f"bin_{name}") for name in names))
+
+    @property
+    def audio_ended(self) -> int:
+        """Reports not delivered whose audio links ended since they were accepted: Roark will get them without sound."""
+        return self.queues.get("silent", 0)
 
     @property
     def accounts(self) -> Accounts:

@@ -24,6 +24,7 @@ _NEEDED = {
     "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
+    "-- needs _suspects.lua": ("_suspects.lua",),
 }
 
 

@@ -318,6 +318,32 @@ class TestOutcomes:
             timeless.promote()
             await until(lambda: timeless.count(State.DELIVERED) == 3, "the newer version has come back")
 
+    async def test_a_report_for_which_there_is_no_memory_is_told_and_the_others_go_on(
+        self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 50_000)
+        bench.submit([*reports(3), report("call-large", "x" * 30_000)])
+
+        async with bench.delivery(roark_base_url=sandbox.url) as delivery:
+            await bench.settle_all(delivery)
+
+        assert bench.count(State.DELIVERED) == 3
+        entry = bench.look("call-large")
+        assert entry.record
+        assert (entry.record.state, entry.record.note) == (State.DEAD, "too_large_here")
+        assert "call-large" not in sandbox.calls()
+
+    async def test_what_does_not_fit_at_once_goes_one_after_the_other(
+        self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 70_000)
+        bench.submit([report(f"call-{number}", "x" * 30_000) for number in range(5)])
+
+        async with bench.delivery(roark_base_url=sandbox.url) as delivery:
+            await bench.settle_all(delivery)
+
+        assert bench.count(State.DELIVERED) == 5
+
     async def test_an_upload_that_crashes_lets_its_lease_run_out_and_another_attempt_follows(
         self, timeless: Bench, clock: Clock
     ) -> None:

@@ -44,7 +44,11 @@ class TestFullMemory:
 
     def test_so_is_what_would_go_to_the_rejected_bin(self, full: Workbench) -> None:
         with pytest.raises(LedgerFull):
-            full.run(Intake(IngestSettings(_env_file=None)).rejection(b"nonsense", InvalidReport("body", "no"), source="test"))
+            full.run(
+                Intake(IngestSettings(_env_file=None)).rejection(
+                    b"nonsense", InvalidReport("body", "no"), source="test"
+                )
+            )
 
     def test_everything_that_records_an_outcome_or_frees_memory_goes_on(self, full: Workbench) -> None:
         one, two, three, four, five, six = all_held(full.claim(6).reports)

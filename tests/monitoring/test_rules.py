@@ -54,6 +54,7 @@ def healthy() -> Series:
         "tick_age_seconds": 5,
         "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
+        "rejected_fill_ratio": 0.1,
     }.items():  # fmt: skip
         series |= of_ledger(f"roark_ingest_{name}", "", still(value))
     series |= of_ledger("roark_ingest_redis_memory_short_in_seconds", "", FOR_EVER)
@@ -196,6 +197,10 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         answered("unauthorized", 70) | answered("accepted", 0), ("RoarkIngestWebhookUnauthorized",),
     ),
     "a stranger knocks": (answered("unauthorized", 5), NOTHING),
+    "the bin at 85 %": (
+        of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.85)), ("RoarkIngestRejectedBinFilling",),
+    ),
+    "the bin at 75 %": (of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.75)), NOTHING),
     "unusable reports": (event("rejected", 2), ("RoarkIngestReportsRejected",)),
     "accounts that do not hold": (of_ledger("roark_ingest_audit_holds", "", still(0)), ("RoarkIngestAuditBroken",)),
     "no audit for two hours": (

@@ -130,9 +130,10 @@ def demand_a_complete(found: Explanation) -> None:
 def demand_a_command(line: str) -> None:
     program, *words = shlex.split(line)
     assert program == "roark-ingest"
-    if "--at" in words:
-        words = words[: words.index("--at")]
-    assert arguments_behind_the_command(words) in ([], ["c-1"], ["CALL_ID"], ["ENTRY"], ["--repair"]), line
+    arguments = arguments_behind_the_command(words)
+    if "--at" in arguments:
+        arguments = arguments[: arguments.index("--at")]
+    assert arguments in ([], ["c-1"], ["CALL_ID"], ["ENTRY"], ["--repair"]), line
 
 
 def test_every_way_of_dying_has_a_complete_explanation() -> None:

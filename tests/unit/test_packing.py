@@ -8,7 +8,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.packing import TRACE_BYTES, DamagedPayload, NewerPayload, pack, trace_of, unpack
+from roark_producer.packing import (
+    TRACE_BYTES,
+    DamagedPayload,
+    NewerPayload,
+    check,
+    pack,
+    payload_size,
+    trace_of,
+    unpack,
+)
 
 
 @given(st.binary(), st.binary())
@@ -17,6 +26,27 @@ def test_payload_and_properties_come_back_as_they_were(payload: bytes, propertie
 
     assert unpacked.payload == payload
     assert unpacked.properties == properties
+
+
+@given(st.binary(), st.binary(max_size=300), st.sampled_from([b"", bytes(TRACE_BYTES)]))
+def test_how_large_a_payload_is_can_be_told_without_unpacking(payload: bytes, properties: bytes, trace: bytes) -> None:
+    packed = pack(payload, properties, trace)
+
+    assert payload_size(packed) == len(payload)
+    check(packed)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_lies_there_telling_its_size_does_no_harm(rubbish: bytes) -> None:
+    assert payload_size(rubbish) >= 0
+
+
+def test_what_was_changed_on_the_way_is_found_by_its_checksum() -> None:
+    packed = bytearray(pack(b"payload" * 100))
+    packed[20] ^= 1
+
+    with pytest.raises(DamagedPayload):
+        check(bytes(packed))
 
 
 def test_without_properties_they_come_back_empty() -> None:

@@ -13,6 +13,9 @@ from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
+_ENDED = "roark-ingest list --audio ended"
+_LATE_SECONDS, _LONG_SECONDS = 120, 3600
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
@@ -39,6 +42,7 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
+        AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
         AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
         AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
@@ -87,13 +91,20 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
     held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
-    if not facts.fading + held_up:
+    soon, ended = facts.fading + held_up, snapshot.audio_ended
+    if not soon + ended:
         return None
+    # What has ended is not over: it is told until the reports are delivered or given up.
+    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
+        ended
+    )
+    if not soon:
+        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
     return Message(
-        f"The links to the audio of {facts.fading + held_up} reports end within {_span(rules.audio_ms)}.",
+        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
         f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
-        "without sound.",
-        "roark-ingest dlq list" if facts.fading else "roark-ingest status",
+        f"without sound. {lost}".rstrip(),
+        f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
     )
 
 
@@ -104,7 +115,7 @@ def _retention(snapshot: Snapshot) -> Message | None:
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
     rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
     states = {kept.state for kept in expiring}
-    command = "roark-ingest dlq confirm --list" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
     if states == {State.DISCARDED}:
         command += " --discarded"
     return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
@@ -144,7 +155,7 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
         f"{snapshot.unconfirmed} unconfirmed.",
         f"{why.what} Their reports are kept. {why.todo}",
-        "roark-ingest dlq confirm --list",
+        "roark-ingest list --state unconfirmed",
     )
 
 
@@ -166,6 +177,26 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
         "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
         "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
+    )
+
+
+def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane, late = snapshot.lane, snapshot.past_due_seconds
+    coming = snapshot.forecast
+    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+        return None
+    # A breaker that stays open has an alert of its own; one that opens again and again has none.
+    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+        return None
+    why = (
+        f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
+    )
+    return Message(
+        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"{snapshot.states[State.READY]} are ready.",
+        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
+        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        "roark-ingest status",
     )
 
 

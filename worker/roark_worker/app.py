@@ -175,8 +175,12 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             wake=wake_ups().publish,
             is_draining=lambda: engine.is_draining,
             give_up=_start_anew,
+            drain_unasked=engine.drain,
+            wake_ups_heard=lambda: engine.asked,
             tell_poisoned=events.tell_poisoned if events else None,
-            note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            note_setup=SetupNotes(
+                ledger, Token.of(worker_settings()), worker_settings(), ingest_settings(), worker=_worker_name
+            ).look,
             show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()
@@ -280,6 +284,7 @@ app = _make_app()
 @app.task(name=DELIVER_TASK, send_events=False)  # type: ignore[untyped-decorator] # Celery has no types
 def deliver() -> str:
     """Deliver ready reports until none is left or the time budget is used up; return what was done."""
+    engine.asked += 1
     summary = engine.drain()
     if summary is None:
         return "a drain is under way in this process"

@@ -25,13 +25,14 @@ from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
-from roark_producer.packing import DamagedPayload, NewerPayload, trace_of, unpack
+from roark_producer.packing import DamagedPayload, NewerPayload, check, payload_size, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
 from roark_worker.deciding import Deciding, Ended
 from roark_worker.event_sender import EventSender
 from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
+from roark_worker.room import Room, need_of, room_bytes
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import NEWER_VERSION, Release
 from roark_worker.settling import Settling
@@ -116,6 +117,7 @@ class Delivery:
         self._settings = settings
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
+        self._room = Room(room_bytes(settings.process_count))
         self._some = max(1, min(self._batch, settings.max_in_flight // 6))
         self._events = events
         deciding = Deciding(settings, self._counts, chance)
@@ -187,7 +189,8 @@ class Delivery:
 
     async def _claim(self, *, listen: bool) -> Claim:
         free = self._settings.max_in_flight - self._uploading
-        wanted = min(free, self._batch)
+        # What is claimed while others wait for memory would only lie there, packed.
+        wanted = 0 if self._room.is_waited_for else min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
         asked, asked_ns = asyncio.get_running_loop().time(), time.time_ns()
@@ -196,7 +199,7 @@ class Delivery:
                 wanted=wanted,
                 lease_ms=round(self._settings.lease_seconds * 1000),
                 listen_ms=_LISTEN_MS if listen else 0,
-                most_bytes=self._settings.claim_bytes,
+                most_bytes=min(self._settings.claim_bytes, self._room.most_bytes // 4),
                 rules=self._rules,
             )
         )
@@ -252,8 +255,19 @@ class Delivery:
         """One report: unpack and post. What its answer means is decided together with others'."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        came: Answer | Verdict
         try:
-            came = await self._attempt(report, span)
+            need = need_of(len(report.packed), payload_size(report.packed))
+            if need > self._room.most_bytes:
+                came = self._too_large(report, need)
+            else:
+                if not self._room.take_now(need):
+                    await self._room.take(need)
+                    started = loop.time()
+                try:
+                    came = await self._attempt(report, span)
+                finally:
+                    self._room.give(need)
         except asyncio.CancelledError:
             if span:
                 span.end("release", status=0, reason="cancelled", at=time.time())
@@ -272,6 +286,16 @@ class Delivery:
             return await self._roark.upload(body, traceparent=told)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
+
+    def _too_large(self, report: Claimed, need: int) -> Verdict:
+        try:
+            check(report.packed)
+        except DamagedPayload as error:
+            return Refused("damaged", message=str(error))
+        room = self._room.most_bytes
+        return Refused(
+            "too_large_here", message=f"it needs {need / 1e6:.0f} MB of memory, a process has {room / 1e6:.0f}"
+        )
 
     def _worth_recording(self) -> int:
         return max(1, min(self._batch, len(self._in_hand) // 4))

@@ -342,6 +342,17 @@ REASONS: tuple[Reason, ...] = (
         "roark-ingest dlq confirm {call}",
     ),
     Reason(
+        ("too_large_here",),
+        Judged.REFUSED,
+        Side.PIPELINE,
+        "The report needs more memory than a worker process may take here. It was not uploaded.",
+        Replay.AFTER_MENDING,
+        "a worker process has room for it",
+        "Give the workers' container more memory, or set ROARK_INGEST_PROCESSES lower, then replay it.",
+        _REPLAY,
+        Signal.UNSENT,
+    ),
+    Reason(
         ("damaged",),
         Judged.REFUSED,
         Side.PIPELINE,

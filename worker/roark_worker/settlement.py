@@ -93,10 +93,16 @@ def _last_words(attempt: Attempt, over: str = "") -> bytes:
     detail = _facts(attempt)
     if over:
         detail["over"] = over
+    if _must_stay_packed(attempt.verdict):
+        return msgspec.json.encode(detail)
     with contextlib.suppress(DamagedPayload):
         if assistant := assistant_of(unpack(attempt.claimed.packed).payload):
             detail["assistant"] = assistant
     return msgspec.json.encode(detail)
+
+
+def _must_stay_packed(verdict: Verdict) -> bool:
+    return getattr(verdict, "reason", "") == "too_large_here"
 
 
 def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
@@ -127,7 +133,7 @@ def _facts(attempt: Attempt) -> dict[str, Any]:
     if isinstance(verdict, Delivered):
         if not verdict.confirmed:
             detail["unconfirmed"] = True
-    elif said := [name for name in _QUOTING if name in detail]:
+    elif (said := [name for name in _QUOTING if name in detail]) and not _must_stay_packed(verdict):
         _take_out_quotes(detail, said, attempt.claimed.packed)
     if attempt.claimed.revision:
         detail["revision"] = True

@@ -67,6 +67,11 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "rejected_full": round(snapshot.bin.fill, 3),
             "log_lines": snapshot.logbook_lines,
         },
+        "audio": {
+            "ending": snapshot.audio_ending,
+            "ended": snapshot.audio_ended,
+            "delivered_without": snapshot.total("delivered_without_audio"),
+        },
         "replays": asdict(snapshot.replays),
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
@@ -101,6 +106,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
+            *_audio(snapshot),
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
@@ -166,6 +172,14 @@ def retention_told(kept: Retention, now_ms: int) -> str:
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
+
+
+def _audio(snapshot: Snapshot) -> list[tuple[str, str]]:
+    ended, without = snapshot.audio_ended, snapshot.total("delivered_without_audio")
+    if not ended + without:
+        return []
+    told = f"the links of {counted(ended, 'report')} not delivered have ended, {without} delivered after theirs ended"
+    return [("audio", told)]
 
 
 def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:

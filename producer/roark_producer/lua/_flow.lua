@@ -10,7 +10,7 @@
 local RUN_MS = 500
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
-local noted = { good = 0, good_began = 0, bad = {}, overload = 0, refused = 0, freshly = false, news = {} }
+local noted = { good = 0, good_began = 0, bad = {}, fine = 0, odd = 0, late = 0, refused = 0, freshly = false, news = {} }
 
 local function no_hold()
   lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
@@ -57,6 +57,7 @@ end
 -- Takes note of uploads that start: `first` is `id token` of the first one, by which a probe is known.
 local function started(rules, state, number, first)
   charge_rate(rules, number)
+  count_begun(rules, number)
   if state == 'probing' then
     lane.probe = first
     lane.probe_at = now + lane.probe_gap
@@ -170,11 +171,20 @@ end
 -- What a failed attempt says about Roark (see Signal in operations.py).
 local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
 
+local function note_overload(is_odd, began)
+  if is_fresh(began) then
+    noted[is_odd and 'odd' or 'fine'] = noted[is_odd and 'odd' or 'fine'] + 1
+  elseif is_odd and began <= lane.cut_at and began > (lane.was_from or 0) then
+    noted.late = noted.late + 1
+  end
+end
+
 -- Takes note of an attempt that Roark judged, be it for or against the report; its upload began at `began`.
 local function note_good(id, token, began)
   probe_was_good(id, token)
   noted.good = noted.good + 1
   noted.good_began = math.max(noted.good_began, began)
+  note_overload(false, began)
 end
 
 -- Takes note of one failed attempt.
@@ -187,9 +197,10 @@ local function note(rules, id, token, began, signal)
   else
     -- Roark judged this one report, so the way to it is in order.
     note_good(id, token, began)
+    return
   end
   if is_fault then noted.bad[#noted.bad + 1] = began end
-  if signal == BOTH and began > (lane.cut_at or 0) then noted.overload = noted.overload + 1 end
+  if signal ~= UNSENT then note_overload(signal == BOTH, began) end
   if signal == OVERLOAD then
     noted.refused = noted.refused + 1
     if began > (lane.pace_at or 0) then noted.freshly = true end
@@ -198,9 +209,8 @@ end
 
 local function conclude(rules)
   watch(rules)
-  if too_fast(noted.refused, noted.freshly) or noted.overload > 0 and not is_by_chance(rules, noted.overload) then
-    went_badly(rules)
-  end
+  if too_fast(noted.refused, noted.freshly) then went_too_fast(rules) end
+  came_back(rules, noted.fine, noted.odd, noted.late)
 end
 
 -- What the lane came to, behind the results of a script: who recorded it tells it.

@@ -11,7 +11,8 @@
 --   probe     probe (`id token`)                                   the one upload that finds out
 --   pause     paused_until, paused_since                           Roark asked all of us to wait
 --   rate      tat (us), pace, pace_at, second_at, second, second_before      see _rate.lua
---   level     limit, threshold, cut_at, cut_from, pressed, rtt, base, seen, odd, by_chance,
+--   level     limit, threshold, cut_at, pressed, rtt, base, seen, odd, begun, top, top_threshold,
+--             was_begun, was_odd, was_from, closed_at, usual_n, usual_odd,
 --             calm, busy, look_n, look_log                         see _level.lua
 --   speed     speed_at, accepted, delivered, accepted_ps, delivered_ps       see _rate.lua
 --   receipts  unnamed                                            share of late deliveries that Roark did not name
@@ -25,12 +26,13 @@ local FIELD = {
 
   since = TIME, probe_at = TIME, breaker_until = TIME, breaker_since = TIME, window_at = TIME, run_since = TIME,
   paused_until = TIME, paused_since = TIME, pace_at = TIME, second_at = TIME, cut_at = TIME, pressed = TIME,
-  speed_at = TIME, listening_until = TIME, last_claim = TIME, resumed = TIME,
+  closed_at = TIME, was_from = TIME, speed_at = TIME, listening_until = TIME, last_claim = TIME, resumed = TIME,
 
   at = NUMBER, probe_gap = NUMBER, breaker_gap = NUMBER, relapse = NUMBER, good = NUMBER, bad = NUMBER,
   good_before = NUMBER, bad_before = NUMBER, run = NUMBER, tat = NUMBER, pace = NUMBER, second = NUMBER,
   second_before = NUMBER, limit = NUMBER, threshold = NUMBER, rtt = NUMBER, base = NUMBER, seen = NUMBER,
-  cut_from = NUMBER, odd = NUMBER, by_chance = NUMBER,
+  odd = NUMBER, begun = NUMBER, top = NUMBER, top_threshold = NUMBER, was_begun = NUMBER, was_odd = NUMBER,
+  usual_n = NUMBER, usual_odd = NUMBER,
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
   unnamed = NUMBER, accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
 }

@@ -17,6 +17,7 @@ if record.state ~= 'unknown' then
   removed[1] = 'place: ' .. record.state
   redis.call('ZREM', KEY.perishable, id)
   redis.call('ZREM', KEY.fading, id)
+  redis.call('ZREM', KEY.silent, id)
   if leave_selection(id, 'erase') then removed[#removed + 1] = 'replay job' end
   if replay_ended(id, 'erased') then removed[#removed + 1] = 'replay job' end
   for _, name in ipairs(drop(id)) do removed[#removed + 1] = name end

@@ -32,7 +32,10 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed' }) do
+local PLACES = {
+  'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed', 'silent',
+}
+for _, name in ipairs(PLACES) do
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end

@@ -148,7 +148,7 @@ class VapiRoute:
     async def _read_and_take(self, scope: Scope, receive: Receive) -> Answer:
         body = await self._bodies.read(scope["headers"], receive)
         if isinstance(body, Trouble):
-            return answers.trouble(body, most_bytes=self._settings.max_report_bytes)
+            return answers.trouble(body, most_bytes=self._bodies.most_bytes, wanted=self._settings.max_report_bytes)
         try:
             self._metrics.read(len(body))
             refusal = self._refusal(scope, body) if self._gate.reads_body else None
@@ -165,7 +165,7 @@ class VapiRoute:
         except InvalidReport as error:
             return await self._reject(scope, body, error)
         if isinstance(text, Trouble):
-            return answers.trouble(text, most_bytes=self._settings.max_report_bytes)
+            return answers.trouble(text, most_bytes=self._bodies.most_bytes, wanted=self._settings.max_report_bytes)
         try:
             return await self._take(scope, text)
         finally:

@@ -40,7 +40,7 @@ from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
 from roark_producer.webhook.authentication import Gate, OpenGate
 from roark_producer.webhook.connection import BoundedProtocol
-from roark_producer.webhook.gate import gate_for
+from roark_producer.webhook.gate import gate_for, told_of_secrets
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
@@ -96,6 +96,8 @@ async def _serve(
         def say_so() -> None:
             if isinstance(gate, OpenGate):
                 event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+            if told := told_of_secrets(webhook):
+                event(logger, "short_secrets", level=logging.WARNING, hint=told)
             print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
 
         server = _Server(app, say_so, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)

@@ -1,6 +1,7 @@
 """The webhook while the ledger cannot take reports: they wait on this machine's disk, and reach it in order."""
 
 import contextlib
+import gzip
 import itertools
 import signal
 import threading
@@ -286,3 +287,21 @@ def test_what_was_erased_while_it_waited_here_is_refused_when_it_is_handed_in(
     assert found.record is None
     assert ledger.run(operations.look("kept-1"))
     assert ledger.run(operations.snapshot()).total("refused_erased") == 1
+
+
+def test_several_messages_and_packed_ones_wait_on_disk_one_by_one(
+    webhook: Webhook, started_valkey: Valkey, ledger: Ledger, tmp_path: Path
+) -> None:
+    started_valkey.stop()
+    broken = b'{"type":"end-of-call-report"}'
+    answer = webhook.post(b"[" + report("several-1") + b"," + broken + b"," + report("several-2") + b"]")
+    assert [one["result"] for one in answer.json()["results"]] == ["spooled", "rejected", "spooled"]
+    packed = webhook.post(gzip.compress(report("several-3", wrap=False)), Content_Encoding="gzip")
+    assert packed.json()["result"] == "spooled"
+    started_valkey.start()
+    drained(webhook, tmp_path)
+    for call_id in ("several-1", "several-2", "several-3"):
+        entry = ledger.run(operations.look(call_id))
+        assert entry
+        assert unpack(entry.packed).payload == report(call_id, wrap=False)
+    assert ledger.run(operations.snapshot()).rejected_kept == 1
