@@ -10,6 +10,8 @@ An eviction policy breaks every promise, because it deletes reports when memory 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +83,10 @@ def inspect(client: "redis.Redis") -> Server:
     Raises LedgerUnavailable when it does not answer, UnfitServer when it lets our user ask nothing at all.
     """
     place = place_of(client)
-    try:
-        with translated_errors(client):
-            info = _info(client)
-            config = _config(client)
-            told = info or _told_without_info(client)
-    except (LedgerFault, LedgerRefuses) as error:
-        if isinstance(error, LedgerRefuses) and error.code != "NOPERM":
-            raise
-        raise UnfitServer(f"{error}{where(place)}") from error
+    with _unfit_where_refused(client):
+        info = _info(client)
+        config = _config(client)
+        told = info or _told_without_info(client)
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"
     return Server(
@@ -117,12 +114,21 @@ def _info(client: "redis.Redis") -> dict[str, Any]:
 
 def in_cluster_mode(client: "redis.Redis") -> bool:
     """Ask the server whether it is a cluster's node; raises as `inspect` does."""
+    with _unfit_where_refused(client):
+        told = _info(client) or _hello(client)
+    return _is_clusters(told)
+
+
+@contextmanager
+def _unfit_where_refused(client: "redis.Redis") -> Iterator[None]:
+    # What passes (it loads, it is full, a replica) is no reason to call the server unfit.
     try:
         with translated_errors(client):
-            told = _info(client) or _hello(client)
-    except LedgerFault as error:
+            yield
+    except (LedgerFault, LedgerRefuses) as error:
+        if isinstance(error, LedgerRefuses) and error.code not in {"NOPERM", "ERR"}:
+            raise
         raise UnfitServer(f"{error}{where(place_of(client))}") from error
-    return _is_clusters(told)
 
 
 def _is_clusters(told: dict[str, Any]) -> bool:
