@@ -37,6 +37,7 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
         yield from _memory(snapshot)
         yield from _audit(snapshot)
         yield from _replays(snapshot)
+        yield from _reconciled(snapshot)
         alerts = {kind.value: active for kind, active in gauges(snapshot.alerts).items()}
         yield _by_label("alerts", "1 for each kind of alert that is active (see `roark-ingest alerts`)", "kind", alerts)
 
@@ -192,6 +193,30 @@ def _audit(snapshot: Snapshot) -> Iterator[Metric]:
         "audit_difference_reports",
         "Reports that were in no state, by the last audit",
         audited.difference if audited else 0,
+    )
+
+
+def _reconciled(snapshot: Snapshot) -> Iterator[Metric]:
+    found = snapshot.reconciled
+    yield _gauge(
+        "vapi_calls_missing",
+        "Calls that ended at Vapi and whose report never came, by the last comparison; 0 also where none is made",
+        found.missing if found else 0,
+    )
+    yield _gauge(
+        "reconcile_age_seconds",
+        "Time since Vapi's list of calls was last read whole by a worker; +Inf: never",
+        _age(snapshot, found.at_ms if found else 0),
+    )
+    yield _gauge(
+        "reconcile_watermark_age_seconds",
+        "Until how long ago Vapi's calls, by their creation, have been compared without a gap; +Inf: never",
+        _age(snapshot, found.watermark_ms if found else 0),
+    )
+    yield _gauge(
+        "reconcile_late_seconds",
+        "For how long workers with Vapi's key have not read its list whole, once it is two hours; 0: in time, or off",
+        found.late_ms(snapshot.now_ms) / 1000 if found else 0,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import msgspec
 
-from roark_producer import operations
+from roark_producer import operations, reconciled
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
@@ -32,6 +32,9 @@ from roark_producer.report import OtherMessage, Report, read_message
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.unpacking import is_packed, unpacked
+
+BACKFILLED: Mapping[str, Scalar] = {"ingest_source": "backfill"}
+"""Sent to Roark beside a report that was made from a Call object of Vapi's API."""
 
 BATCH_REPORTS = 64
 BATCH_BYTES = 5_000_000
@@ -231,6 +234,18 @@ class Producer:
             counted["rejected"] = len(rejected)
         if any(counted.values()):
             self.ledger.run(operations.tally(counted))
+
+    def backfill(self, report: bytes, source: str, properties: Mapping[str, Scalar] | None = None) -> Receipt:
+        """Hand in a report that was made from a Call object; of a call that the ledger knows it is a duplicate.
+
+        Raises InvalidReport when it cannot be used.
+        """
+        prepared = self._intake.prepare(report, properties={**(properties or {}), **BACKFILLED})
+        if isinstance(prepared, OtherMessage):
+            raise InvalidReport("type", "is not that of a report")
+        detail = msgspec.json.encode({"source": source})
+        (answer,) = self.ledger.run_durably(reconciled.backfill([prepared], detail=detail))
+        return Receipt(prepared.call_id, answer if answer in {"accepted", "erased"} else "duplicate")
 
     def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
         """Accept reports that are packed already, in one batch, and wake a worker; return when they are durable."""

@@ -37,6 +37,8 @@ _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
 _BIN_IS_FILLING = 0.8
+_RECONCILE_WANTED_MS = 600_000
+_RECONCILE_LATE_MS = 7_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +167,25 @@ class LetterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what a lane is shut: how often which reason was met, the most frequent first, and a few of the calls.
+
+    `reports` is how many different reports were refused, 0 where it is no hold by refusals; `passed_ms` when the last
+    upload that was good had begun, 0 where none was.
+    """
+
+    reasons: dict[str, int] = field_(default_factory=dict)
+    calls: tuple[str, ...] = ()
+    reports: int = 0
+    passed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
     """The way to Roark. `state` is open, held, breaker-open, half-open or throttled.
 
-    `reason` says why it is not open, `by` who held it ("roark" for its answers), `since_ms` since when, and
+    `reason` says why it is not open, `evidence` by what that is known, `by` who held it ("roark" for its answers),
+    `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
     uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
     said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
@@ -183,6 +200,7 @@ class Lane:
     limit: float = 0.0
     pace: float = 0.0
     speed: Speed | None = None
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +287,33 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How the comparison with Vapi's list of calls stands. Times are Unix ms, 0 for never.
+
+    Workers that have Vapi's key ask for a turn all the time: `asked_ms` is the last time, `first_ms` the first one.
+    `tried_ms` is when the last pass ended, `at_ms` the last one that read all, and `error` why the last one did not.
+    `result` has its figures.
+    """
+
+    first_ms: int
+    asked_ms: int
+    every_ms: int
+    at_ms: int
+    tried_ms: int
+    watermark_ms: int
+    missing: int
+    error: str
+    running: bool
+    result: dict[str, Any]
+
+    def late_ms(self, now_ms: int) -> int:
+        """For how long nothing was read whole though workers are there to do it, once that is no chance; else 0."""
+        quiet_ms = now_ms - (self.at_ms or self.first_ms)
+        is_wanted = self.first_ms > 0 and now_ms - self.asked_ms < _RECONCILE_WANTED_MS
+        return quiet_ms if is_wanted and quiet_ms > max(_RECONCILE_LATE_MS, 4 * self.every_ms) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -295,11 +340,15 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+    reconciled: Reconciled | None = None
+    """None: no worker ever had Vapi's key, and nobody compared by hand."""
     losses: tuple[Loss, ...] = ()
     """What was promised and is not in this ledger, as those that remember it have noted."""
     unread: tuple[Unread, ...] = ()
     """What webhooks' spools cannot give back."""
 
+    setup: "Setup | None" = None
+    """How the worker was set up that started last, or noticed another token last."""
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
 
@@ -366,7 +415,8 @@ class Snapshot:
 class Setup:
     """How workers were set up, and when the first and the latest of them started with it or noticed it (Unix ms).
 
-    `token` is a mark that is another one for another token. `settings` are those that differ from their defaults.
+    `token` is a mark that is another one for another token, `token_ends` its last four characters, "" of a short one.
+    `url` is where it uploads to. `settings` are those that differ from their defaults.
     """
 
     first_ms: int
@@ -375,13 +425,17 @@ class Setup:
     version: str
     token: str
     settings: dict[str, str]
+    url: str = ""
+    token_ends: str = ""
 
 
 def parse_setup(line: bytes) -> Setup:
     """Read one line of `setups.lua`."""
     first, latest, starts, facts = line.split(b" ", 3)
     said = msgspec.json.decode(facts)
-    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"])
+    # Those before did not say where they upload to.
+    more = said.get("url", ""), said.get("token_ends", "")
+    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"], *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,8 +525,9 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts, *promises = reply
-    _, losses, unread = parse_promises(promises[0] if promises else ())
+    now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
+    promises, setup = rest
+    _, losses, unread = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -508,7 +563,9 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
+        setup=parse_setup(setup) if setup else None,
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
+        reconciled=_parse_reconciled(lane_fields),
         losses=losses,
         unread=unread,
     )
@@ -539,7 +596,7 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     elif "breaker_until" in fields:
         until = max(number("breaker_until"), number("paused_until"))
         state = "breaker-open" if until > now_ms else "half-open"
-        reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
+        reason, since, following = _breaker_reason(fields), number("breaker_since"), until
     elif (until := number("paused_until")) > now_ms:
         state, reason = "throttled", "Roark asked us to wait"
         since, following = number("paused_since"), until
@@ -553,7 +610,28 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         limit=float(fields.get("limit", 0)),
         pace=float(fields.get("pace", 0)) if now_ms - number("pace_at") < _PACE_LASTS_MS else 0.0,
         speed=_parse_speed(fields),
+        evidence=_parse_evidence(fields, state, number("passed")),
     )
+
+
+def _breaker_reason(fields: dict[str, str]) -> str:
+    causes = ", ".join(f"{cause}: {number}" for cause, number in _evidence(fields, "failures").reasons.items())
+    return ": ".join(filter(None, (fields.get("evidence", ""), causes)))
+
+
+def _parse_evidence(fields: dict[str, str], state: str, passed_ms: int) -> Evidence:
+    if state == "held":
+        found = _evidence(fields, "refusals")
+        return Evidence(found.reasons, found.calls, int(float(fields.get("refused", 0))), passed_ms)
+    return _evidence(fields, "failures") if state in {"breaker-open", "half-open"} else Evidence()
+
+
+def _evidence(fields: dict[str, str], name: str) -> Evidence:
+    if name not in fields:
+        return Evidence()
+    found = msgspec.json.decode(fields[name])
+    reasons = sorted(found["reasons"].items(), key=lambda one: (-one[1], one[0]))
+    return Evidence({reason: int(number) for reason, number in reasons}, tuple(found["calls"] or ()))
 
 
 def _parse_speed(fields: dict[str, str]) -> Speed | None:
@@ -573,6 +651,26 @@ def _parse_audited(fields: dict[str, str]) -> Accounts | None:
         miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
+    )
+
+
+def _parse_reconciled(fields: dict[str, str]) -> Reconciled | None:
+    def number(name: str) -> int:
+        return int(fields.get(f"reconcile_{name}", 0))
+
+    if not {"reconcile_first", "reconcile_missing"} & fields.keys():
+        return None
+    return Reconciled(
+        first_ms=number("first"),
+        asked_ms=number("asked"),
+        every_ms=number("every"),
+        at_ms=number("at"),
+        tried_ms=number("tried"),
+        watermark_ms=number("watermark"),
+        missing=number("missing"),
+        error=fields.get("reconcile_error", ""),
+        running="reconcile_by" in fields,
+        result=msgspec.json.decode(fields.get("reconcile_result", "{}")),
     )
 
 

@@ -53,6 +53,7 @@ def healthy() -> Series:
         "audit_difference_reports": 0, "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0,
         "tick_age_seconds": 5,
         "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
+        "vapi_calls_missing": 0, "reconcile_late_seconds": 0,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
         "rejected_fill_ratio": 0.1,
     }.items():  # fmt: skip
@@ -215,6 +216,10 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         NOTHING,
     ),
     "no audit ever": (of_ledger("roark_ingest_audit_age_seconds", "", FOR_EVER), ("RoarkIngestAuditStale",)),
+    "calls missing": (of_ledger("roark_ingest_vapi_calls_missing", "", still(3)), ("RoarkIngestCallsMissing",)),
+    "Vapi's list not read": (
+        of_ledger("roark_ingest_reconcile_late_seconds", "", still(9000)), ("RoarkIngestReconcileStale",),
+    ),
     "audio about to end": (of_ledger("roark_ingest_audio_ending_reports", "", still(2)), ("RoarkIngestAudioEnding",)),
     "audio that has ended": (event("audio_expired", 1), ("RoarkIngestAudioExpired",)),
     "no worker ticks": (of_ledger("roark_ingest_tick_age_seconds", "", still(90)), ("RoarkIngestWorkersAbsent",)),

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
-from roark_producer.logs import masked_text
 from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
-from roark_worker.explain import explain, explain_hold
+from roark_worker.explain import explain
+from roark_worker.lane_words import explain_way, main_cause
 
 _ENDED = "roark-ingest list --audio ended"
 _LATE_SECONDS, _LONG_SECONDS = 120, 3600
@@ -43,6 +43,8 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
         AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
+        AlertKind.CALLS_MISSING: _calls_missing(snapshot),
+        AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
         AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
         AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
@@ -71,9 +73,11 @@ def _growing(facts: Facts, rules: AlertRules) -> Message | None:
 def _lane_held(snapshot: Snapshot) -> Message | None:
     if snapshot.lane.state != "held":
         return None
-    why = explain_hold(masked_text(snapshot.lane.reason), masked_text(snapshot.lane.by))
+    if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
+        return None
     ready = snapshot.states[State.READY]
-    return Message(f"The lane is on hold: nothing is uploaded, {ready} ready.", f"{why.what} {why.todo}", why.command)
+    headline = f"The lane is on hold: nothing is uploaded, {ready} ready."
+    return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
 
 
 def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
@@ -81,10 +85,13 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     open_ms = snapshot.now_ms - lane.since_ms
     if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
         return None
+    if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
+        return None
     return Message(
         f"Uploads to Roark have been failing for {_span(open_ms)}: the breaker is open.",
-        f"Reports are still taken in; {snapshot.states[State.READY]} are ready. The first good probe opens the lane.",
-        "roark-ingest status",
+        f"{why.what} {why.todo} Reports are still taken in; {snapshot.states[State.READY]} are ready.",
+        why.command,
+        main_cause(lane),
     )
 
 
@@ -157,6 +164,42 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"{why.what} Their reports are kept. {why.todo}",
         "roark-ingest list --state unconfirmed",
     )
+
+
+def _calls_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not found.missing:
+        return None
+    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    return Message(
+        f"{calls} ended at Vapi, and no report came.",
+        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
+        "as long as Vapi keeps the calls.",
+        "roark-ingest reconcile --since 14d",
+    )
+
+
+def _reconcile_stale(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
+        return None
+    return Message(
+        f"Vapi's list of calls was not read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        "roark-ingest reconcile",
+    )
+
+
+def why_incomplete(error: str) -> str:
+    """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
+    return {
+        "": "No worker has come to an end with it.",
+        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers that there are too many requests.",
+        "unreachable": "Vapi cannot be reached from the workers.",
+        "too_many": "Vapi lists more calls of one second than it gives out at once.",
+        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+    }.get(error, "Vapi answers with errors.")
 
 
 def _memory_short(snapshot: Snapshot) -> Message | None:

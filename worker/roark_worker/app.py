@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -45,13 +46,16 @@ from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.fresh_audio import FreshAudio
 from roark_worker.lane_row import LaneRow
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
+from roark_worker.reconciling import Reconciler
 from roark_worker.remembering import Remembering
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 from roark_worker.setup_notes import SetupNotes
 from roark_worker.tick import Tick
+from roark_worker.vapi_settings import VapiSettings
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,12 @@ def ingest_settings() -> IngestSettings:
 def worker_settings() -> WorkerSettings:
     """Return the worker's settings, read once per process."""
     return WorkerSettings()
+
+
+@cache
+def vapi_settings() -> VapiSettings:
+    """Return the settings for Vapi's API, read once per process."""
+    return VapiSettings()
 
 
 def ledger_url() -> str:
@@ -140,7 +150,15 @@ def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
     roark = Roark(settings, Token.of(settings))
-    return Delivery(ledger, roark, settings, events=event_sender(), counts=counts(), traces=traces())
+    return Delivery(
+        ledger,
+        roark,
+        settings,
+        events=event_sender(),
+        counts=counts(),
+        traces=traces(),
+        fresh_audio=FreshAudio.wanted(vapi_settings(), lambda: time.time() * 1000),
+    )
 
 
 engine = Engine(_make_delivery)
@@ -156,6 +174,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         self.auditor: Auditor | None = None
         self.remembering: Remembering | None = None
         self.alerter: Alerter | None = None
+        self.reconciler: Reconciler | None = None
         self.page: MetricsPage | None = None
         # Before the pool starts: prefork's children count in the same folder.
         with contextlib.suppress(ConfigurationError, OSError):
@@ -192,10 +211,14 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         self.auditor.start()
         self.alerter = Alerter(ledger, worker_settings())
         self.alerter.start()
+        self.reconciler = Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings())
+        self.reconciler.start()
         self.page = _start_metrics_page(ledger)
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
+        if self.reconciler:
+            self.reconciler.stop()
         if self.alerter:
             self.alerter.stop()
         if self.auditor:
@@ -237,6 +260,8 @@ def _refuse(error: IngestError) -> NoReturn:
 
 def _check(ledger: Ledger) -> None:
     worker_settings().require_token()
+    if vapi_settings().vapi_api_key:
+        vapi_settings().require_key()
     traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))

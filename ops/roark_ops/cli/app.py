@@ -16,6 +16,7 @@ from roark_ops.cli.lane import hold, resume
 from roark_ops.cli.list import list_
 from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
+from roark_ops.cli.reconcile import reconcile
 from roark_ops.cli.running import Commands
 from roark_ops.cli.schedule import schedule
 from roark_ops.cli.status import status
@@ -107,6 +108,14 @@ _add(
 )
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
+_add(
+    app,
+    reconcile,
+    "roark-ingest reconcile",
+    "roark-ingest reconcile --since 7d --json | jq .buckets",
+    "roark-ingest reconcile --since 2026-05-19 --until 2026-05-20 --backfill",
+    panel=_LOOK,
+)
 _add(
     app,
     doctor,

@@ -96,9 +96,9 @@ def _examine_broker(access: Access) -> Iterator[Check]:
 
 def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]:
     prove_ledger(access.ledger)
-    access.remember()
     known = access.ledger.run(operations.crew())
     crew.update(known)
+    access.remember()
     snapshot = access.ledger.run(operations.snapshot())
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)

@@ -14,9 +14,9 @@ from roark_producer.webhook.gate import gate_for, told_of_secrets
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"
+_NOT_ROARKS = frozenset({400, 407, 421, 426, 511})
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LEAST_FREE = 200_000_000
-_NOT_ROARKS = frozenset({400, 407, 421, 426, 511})
 
 
 def check_token(settings: WorkerSettings) -> Check:
