@@ -526,7 +526,7 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
     now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
-    promises, setup = rest
+    promises, setup = (*rest, (), b"")[:2]
     _, losses, unread = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}

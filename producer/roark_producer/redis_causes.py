@@ -118,7 +118,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def missing_permission(error: BaseException) -> str | None:
     """Return what an ACL does not grant us, or the server does not know; None when that is not what `error` says."""
-    for each in _chain(error):
+    # The server's own words first: ours, around them, name no command.
+    for each in reversed(tuple(_chain(error))):
         text = str(each)
         if found := _UNKNOWN_COMMAND.search(text):
             return f"it does not know the command {found[1].upper()}; what is needed: {SERVERS_PAGE}"
