@@ -29,17 +29,24 @@ class AlertKind(StrEnum):
     MEMORY_SHORT = "memory_short"
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
+    FALLING_BEHIND = "falling_behind"
     CALLS_MISSING = "calls_missing"
     RECONCILE_STALE = "reconcile_stale"
+    LEDGER_LOST = "ledger_lost"
+    SPOOL_UNREADABLE = "spool_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What an alert says: one line, the explanation, and the command to type. No personal data, no secrets."""
+    """What an alert says: one line, the explanation, and the command to type. No personal data, no secrets.
+
+    `cause` is a word: with another one than were told of so far, the alert is sent anew.
+    """
 
     headline: str
     explanation: str
     command: str
+    cause: str = ""
 
     def encode(self) -> bytes:
         """Return it as the ledger keeps it."""

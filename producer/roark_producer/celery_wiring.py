@@ -94,10 +94,11 @@ def celery_settings(broker_url: str, setting: str = REDIS_SETTING) -> dict[str, 
             "visibility_timeout": 300,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 10,
+            "socket_timeout": 5,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
-            "health_check_interval": 25,
+            # A BRPOP that hangs is given up after twice this and a second.
+            "health_check_interval": 3,
             "client_name": "roark-ingest-celery",
             **transport,
         },
@@ -125,8 +126,7 @@ def _for_kombu(place: RedisPlace) -> tuple[str, dict[str, Any]]:
         return f"redis+socket://{credentials}{quote(place.socket)}?virtual_host={place.db}", {}
     hosts = [f"[{host}]:{port}" if ":" in host else f"{quote(host)}:{port}" for host, port in place.hosts]
     if place.master:
-        patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-        options = {"master_name": place.master, "sentinel_kwargs": patience | sentinel_arguments(place)}
+        options = {"master_name": place.master, "sentinel_kwargs": sentinel_arguments(place)}
         return ";".join(f"sentinel://{credentials}{host}/{place.db}" for host in hosts), options
     return f"redis{'' if place.tls is None else 's'}://{credentials}{hosts[0]}/{place.db}", {}
 

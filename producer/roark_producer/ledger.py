@@ -110,6 +110,14 @@ class Ledger:
 
     def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
         """Run operations in one round trip, in order; each is all or nothing by itself."""
+        try:
+            return self._run_all(operations, durably)
+        except LedgerUnavailable:
+            # Idle connections may lead to the server that hung or was cut off, or to one that is no primary any more.
+            self.client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
             replies = self._send(operations, durably)
             if unknown := self.calls.unknown(replies):
@@ -209,6 +217,13 @@ class AsyncLedger:
 
     async def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
         """Run operations in one round trip; see `Ledger.run_all`."""
+        try:
+            return await self._run_all(operations, durably)
+        except LedgerUnavailable:
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    async def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
             replies = await self._send(operations, durably)
             if unknown := self.calls.unknown(replies):

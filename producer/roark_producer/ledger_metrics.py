@@ -88,6 +88,11 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
         "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
         snapshot.audio_ending,
     )
+    yield _gauge(
+        "audio_ended_reports",
+        "Reports not delivered whose links to the audio ended since they were accepted: Roark will get no sound",
+        snapshot.audio_ended,
+    )
 
 
 def _ages(snapshot: Snapshot) -> Iterator[Metric]:
@@ -163,6 +168,16 @@ def _audit(snapshot: Snapshot) -> Iterator[Metric]:
     accounts = snapshot.accounts
     yield _gauge("audit_holds", "1 while every report is accounted for, in exactly one place", int(accounts.holds))
     yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
+    yield _gauge(
+        "lost_reports",
+        "Reports that were accepted and are missing since Redis was emptied, exchanged or set back (at most)",
+        sum(loss.most for loss in snapshot.losses),
+    )
+    yield _gauge(
+        "unreadable_spooled_reports",
+        "Reports in webhooks' spools that cannot be handed in (at least)",
+        sum(each.reports for each in snapshot.unread),
+    )
     audited = snapshot.audited
     yield _gauge(
         "audit_age_seconds",

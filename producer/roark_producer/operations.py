@@ -20,6 +20,7 @@ from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
+from roark_producer.promises import Remembered, UnreadFile, parse_remembered
 from roark_producer.records import (
     Entry,
     LaneNews,
@@ -40,6 +41,9 @@ from roark_producer.tombstones import pads
 T = TypeVar("T")
 Argument = bytes | str | int
 LeaseToken = NewType("LeaseToken", int)
+
+REJECTED_BYTES = 64_000_000
+"""What the rejected bin takes of Redis where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +219,30 @@ class Bury:
     signal: Signal = Signal.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The report was refused in a way that may be true for all, or for it alone: the ledger tells which.
+
+    `message` is what was said. `last_words` take the place of `detail` where the report becomes a dead letter.
+    """
+
+    held: Held
+    reason: str
+    message: str
+    detail: bytes
+    last_words: bytes
+    took_ms: int = 0
+
+
 class Recorded(list[bool]):
     """Whether each outcome was recorded; False marks a lost lease.
 
-    `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_open`.
+    `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_held`,
+    `lane_open`. `buried` are the places of refused reports that are dead letters now.
     """
 
     news: tuple[tuple[str, str], ...] = ()
+    buried: tuple[int, ...] = ()
 
 
 def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
@@ -232,20 +253,30 @@ def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRule
     return Operation("deliver", tuple(args), _parse_recorded)
 
 
-def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
-    """Record failed attempts that will be repeated."""
+def defer(
+    outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()
+) -> Operation[Recorded]:
+    """Record failed attempts that will be repeated. `causes` say more than the reasons do; without them those count."""
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
-    for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal))
+    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
+        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal), cause)
     return Operation("defer", tuple(args), _parse_recorded)
 
 
-def bury(outcomes: Iterable[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
-    """Record reports as dead letters."""
+def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()) -> Operation[Recorded]:
+    """Record reports as dead letters; `causes` as in `defer`."""
     args: list[Argument] = [rules.text()]
-    for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal))
+    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
+        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal), cause)
     return Operation("bury", tuple(args), _parse_recorded)
+
+
+def refuse(outcomes: Sequence[Refuse], *, longest_gap_ms: int, most_sends: int) -> Operation[Recorded]:
+    """Record refusals: the reports wait or are dead letters, and the lane may be put on hold."""
+    args: list[Argument] = [longest_gap_ms, most_sends]
+    for one in outcomes:
+        args += (*_pair(one.held), one.reason, one.message, one.took_ms, one.detail, one.last_words)
+    return Operation("refuse", tuple(args), _parse_recorded)
 
 
 def release(held: Iterable[Held]) -> Operation[list[bool]]:
@@ -274,8 +305,12 @@ def _parse_flags(reply: list[int]) -> list[bool]:
     return [flag == 1 for flag in reply]
 
 
+_BURIED = 2
+
+
 def _parse_recorded(reply: list[Any]) -> Recorded:
-    recorded = Recorded(flag == 1 for flag in reply if isinstance(flag, int))
+    recorded = Recorded(flag > 0 for flag in reply if isinstance(flag, int))
+    recorded.buried = tuple(place for place, flag in enumerate(reply) if flag == _BURIED)
     recorded.news = tuple((what.decode(), why.decode()) for what, why in reply[len(recorded) :])
     return recorded
 
@@ -463,13 +498,31 @@ def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
     return Operation("note_setup", (facts, int(started), most), bool)
 
 
+_CREW_PATIENCE_MS = 60_000
+
+
+def note_crew(worker: str, facts: bytes) -> Operation[int]:
+    """Keep how a worker that lives is set up; it says so again every few seconds."""
+    return Operation("note_crew", (worker, facts, _CREW_PATIENCE_MS), int)
+
+
+def crew() -> Operation[dict[str, Setup]]:
+    """How the workers that live are set up, by their names."""
+
+    def parse(reply: list[bytes]) -> dict[str, Setup]:
+        named = zip(reply[::2], reply[1::2], strict=True)
+        return {name.decode(): parse_setup(b"0 0 0 " + facts) for name, facts in named}
+
+    return Operation("crew", (_CREW_PATIENCE_MS,), parse)
+
+
 def setups() -> Operation[list[Setup]]:
     """How the workers were set up, the oldest first."""
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
 def reject(
-    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = REJECTED_BYTES, spare: bool = False
 ) -> Operation[bool]:
     """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
     return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
@@ -538,6 +591,24 @@ def alert_sent(turn: Turn) -> Operation[bool]:
 def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
     """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
     return Operation("note_spool", (who, waiting_bytes), int)
+
+
+def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:
+    """Take note of what a webhook's spool cannot give back; none: all of it can be read."""
+    return Operation("note_unread", (who, msgspec.json.encode(files) if files else b""), int)
+
+
+def remember(keeper: str, known: Remembered, *, fresh_id: str) -> Operation[Remembered]:
+    """Lay what is remembered of the ledger beside it; return what is to be remembered from now on."""
+    args: list[Argument] = [fresh_id, keeper, known.ledger, known.accepted, known.open, known.number, known.seen_ms]
+    for loss in known.losses:
+        args += loss
+    return Operation("remember", tuple(args), parse_remembered)
+
+
+def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
+    """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
+    return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Result
+from roark_producer.operations import REJECTED_BYTES, Acceptable, Result
 from roark_producer.packing import pack
 from roark_producer.properties import Scalar, gather
 from roark_producer.report import OtherMessage, Report, read_message
@@ -87,20 +88,27 @@ class Intake:
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
     def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operations.Operation[bool]:
-        """Return the operation that keeps what is unusable in the rejected bin, once per content.
+        """Return the operation that keeps what is unusable in the rejected bin, within the bounds that are set."""
+        return rejection(body, error, source=source, most=self._rejected_max, most_bytes=self._rejected_bytes)
 
-        A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make
-        room for what exists nowhere else.
-        """
-        meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-        return operations.reject(
-            digest=hashlib.sha256(body).hexdigest()[:16],
-            meta=msgspec.json.encode(meta),
-            packed=pack(body),
-            most=self._rejected_max,
-            most_bytes=self._rejected_bytes,
-            spare=source == "cli" or isinstance(error, UnknownMessage),
-        )
+
+def rejection(
+    body: bytes, error: InvalidReport, *, source: str, most: int, most_bytes: int = REJECTED_BYTES
+) -> operations.Operation[bool]:
+    """Return the operation that keeps an unusable report, once per content.
+
+    A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make room
+    for what exists nowhere else.
+    """
+    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
+    return operations.reject(
+        digest=hashlib.sha256(body).hexdigest()[:16],
+        meta=msgspec.json.encode(meta),
+        packed=pack(body),
+        most=most,
+        most_bytes=most_bytes,
+        spare=source == "cli" or isinstance(error, UnknownMessage),
+    )
 
 
 class Producer:
@@ -146,6 +154,8 @@ class Producer:
         client = connect(url)
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        if settings.data_dir.is_dir():
+            _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
         wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
         return cls(
             ledger,
@@ -294,3 +304,8 @@ def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
             return
         size += len(document)
         yield document
+
+
+def _lay_beside(ledger: Ledger, keeper: Keeper) -> None:
+    # What is missing is noted in the ledger, and logged; nobody is kept from handing in for that.
+    keeper.note(ledger.run_durably(keeper.operation()))

@@ -9,10 +9,11 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from roark_producer.accounts import Accounts
+from roark_producer.accounts import Accounts, Finding
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, parse_promises
 
 _STATES = {
     b"r": State.READY,
@@ -141,6 +142,11 @@ class DeadLetter:
         return None
 
     @property
+    def state(self) -> str:
+        """The state as it is shown: that of the record, but for deliveries that are unconfirmed."""
+        return UNCONFIRMED if self.place == UNCONFIRMED else self.record.state.value
+
+    @property
     def next_ms(self) -> int:
         """When it is tried again, or its lease ends; 0 where it stands for no time."""
         return self.score_ms if self.place in {"waiting", "uploading"} else 0
@@ -161,10 +167,25 @@ class LetterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what a lane is shut: how often which reason was met, the most frequent first, and a few of the calls.
+
+    `reports` is how many different reports were refused, 0 where it is no hold by refusals; `passed_ms` when the last
+    upload that was good had begun, 0 where none was.
+    """
+
+    reasons: dict[str, int] = field_(default_factory=dict)
+    calls: tuple[str, ...] = ()
+    reports: int = 0
+    passed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
     """The way to Roark. `state` is open, held, breaker-open, half-open or throttled.
 
-    `reason` says why it is not open, `by` who held it ("roark" for its answers), `since_ms` since when, and
+    `reason` says why it is not open, `evidence` by what that is known, `by` who held it ("roark" for its answers),
+    `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
     uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
     said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
@@ -179,6 +200,7 @@ class Lane:
     limit: float = 0.0
     pace: float = 0.0
     speed: Speed | None = None
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +342,13 @@ class Snapshot:
     replays: Replays = Replays()
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
+    losses: tuple[Loss, ...] = ()
+    """What was promised and is not in this ledger, as those that remember it have noted."""
+    unread: tuple[Unread, ...] = ()
+    """What webhooks' spools cannot give back."""
 
+    setup: "Setup | None" = None
+    """How the worker was set up that started last, or noticed another token last."""
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
 
@@ -361,9 +389,21 @@ class Snapshot:
         return Bin(*(self.total(f"bin_{name}") for name in names))
 
     @property
+    def audio_ended(self) -> int:
+        """Reports not delivered whose audio links ended since they were accepted: Roark will get them without sound."""
+        return self.queues.get("silent", 0)
+
+    @property
     def accounts(self) -> Accounts:
         """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
-        return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))
+        return replace(
+            self.audited or Accounts(),
+            difference=self.total("accepted") - sum(self.states.values()),
+            promises=(
+                *(Finding(loss.words(), "roark-ingest repair ledger") for loss in self.losses),
+                *(Finding(each.words(), "roark-ingest repair spool") for each in self.unread),
+            ),
+        )
 
     @property
     def balanced(self) -> bool:
@@ -375,7 +415,8 @@ class Snapshot:
 class Setup:
     """How workers were set up, and when the first and the latest of them started with it or noticed it (Unix ms).
 
-    `token` is a mark that is another one for another token. `settings` are those that differ from their defaults.
+    `token` is a mark that is another one for another token, `token_ends` its last four characters, "" of a short one.
+    `url` is where it uploads to. `settings` are those that differ from their defaults.
     """
 
     first_ms: int
@@ -384,13 +425,17 @@ class Setup:
     version: str
     token: str
     settings: dict[str, str]
+    url: str = ""
+    token_ends: str = ""
 
 
 def parse_setup(line: bytes) -> Setup:
     """Read one line of `setups.lua`."""
     first, latest, starts, facts = line.split(b" ", 3)
     said = msgspec.json.decode(facts)
-    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"])
+    # Those before did not say where they upload to.
+    more = said.get("url", ""), said.get("token_ends", "")
+    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"], *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,7 +525,9 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts = reply
+    now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
+    promises, setup = rest
+    _, losses, unread = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -516,8 +563,11 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
+        setup=parse_setup(setup) if setup else None,
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
         reconciled=_parse_reconciled(lane_fields),
+        losses=losses,
+        unread=unread,
     )
 
 
@@ -546,7 +596,7 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     elif "breaker_until" in fields:
         until = max(number("breaker_until"), number("paused_until"))
         state = "breaker-open" if until > now_ms else "half-open"
-        reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
+        reason, since, following = _breaker_reason(fields), number("breaker_since"), until
     elif (until := number("paused_until")) > now_ms:
         state, reason = "throttled", "Roark asked us to wait"
         since, following = number("paused_since"), until
@@ -560,7 +610,28 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         limit=float(fields.get("limit", 0)),
         pace=float(fields.get("pace", 0)) if now_ms - number("pace_at") < _PACE_LASTS_MS else 0.0,
         speed=_parse_speed(fields),
+        evidence=_parse_evidence(fields, state, number("passed")),
     )
+
+
+def _breaker_reason(fields: dict[str, str]) -> str:
+    causes = ", ".join(f"{cause}: {number}" for cause, number in _evidence(fields, "failures").reasons.items())
+    return ": ".join(filter(None, (fields.get("evidence", ""), causes)))
+
+
+def _parse_evidence(fields: dict[str, str], state: str, passed_ms: int) -> Evidence:
+    if state == "held":
+        found = _evidence(fields, "refusals")
+        return Evidence(found.reasons, found.calls, int(float(fields.get("refused", 0))), passed_ms)
+    return _evidence(fields, "failures") if state in {"breaker-open", "half-open"} else Evidence()
+
+
+def _evidence(fields: dict[str, str], name: str) -> Evidence:
+    if name not in fields:
+        return Evidence()
+    found = msgspec.json.decode(fields[name])
+    reasons = sorted(found["reasons"].items(), key=lambda one: (-one[1], one[0]))
+    return Evidence({reason: int(number) for reason, number in reasons}, tuple(found["calls"] or ()))
 
 
 def _parse_speed(fields: dict[str, str]) -> Speed | None:

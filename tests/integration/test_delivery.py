@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import xxhash
 from clocks import Clock
 from delivering import TOKEN, Bench, drained_by, report, reports, until, worker_settings
 from pydantic import SecretStr
@@ -79,6 +80,12 @@ def timeless(valkey: Server, prefix: str, clock: Clock) -> Iterator[Bench]:
     bench = Bench(valkey.url, prefix, clock)
     yield bench
     bench.close()
+
+
+def newer(packed: bytes) -> bytes:
+    """As a version to come might pack it: whole, and with a mark that this one does not know."""
+    whole = bytes([packed[0] | 1 << 4]) + packed[1:-8]
+    return whole + xxhash.xxh3_64_digest(whole)
 
 
 class Watcher:
@@ -283,6 +290,60 @@ class TestOutcomes:
         assert record
         assert (record.state, record.note) == (State.DEAD, "damaged")
 
+    async def test_a_report_for_which_there_is_no_memory_is_told_and_the_others_go_on(
+        self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 50_000)
+        bench.submit([*reports(3), report("call-large", "x" * 30_000)])
+
+        async with bench.delivery(roark_base_url=sandbox.url) as delivery:
+            await bench.settle_all(delivery)
+
+        assert bench.count(State.DELIVERED) == 3
+        entry = bench.look("call-large")
+        assert entry.record
+        assert (entry.record.state, entry.record.note) == (State.DEAD, "too_large_here")
+        assert "call-large" not in sandbox.calls()
+
+    async def test_what_does_not_fit_at_once_goes_one_after_the_other(
+        self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 70_000)
+        bench.submit([report(f"call-{number}", "x" * 30_000) for number in range(5)])
+
+        async with bench.delivery(roark_base_url=sandbox.url) as delivery:
+            await bench.settle_all(delivery)
+
+        assert bench.count(State.DELIVERED) == 5
+
+    async def test_a_report_that_a_newer_version_packed_waits_for_it_however_often_it_is_tried(
+        self, timeless: Bench, sandbox: Upstream, clock: Clock
+    ) -> None:
+        timeless.submit(reports(3))
+        payloads, key = timeless.ledger.client, timeless.ledger.calls.keys.payloads
+        ours = payloads.hget(key, "call-1")
+        payloads.hset(key, "call-1", newer(ours))
+
+        def waits() -> bool:
+            record = timeless.look("call-1").record
+            return record is not None and (record.state, record.note) == (State.WAITING, "newer_version")
+
+        async with timeless.delivery(roark_base_url=sandbox.url, max_attempts=2) as delivery, drained_by(delivery):
+            await until(lambda: waits() and timeless.count(State.DELIVERED) == 2, "the others are delivered")
+            for _ in range(4):
+                clock.advance(48 * 3_600_000)
+                assert timeless.promote() == 1
+                await until(waits, "it waits again")
+            record = timeless.look("call-1").record
+            assert record
+            assert record.attempts == 0
+            assert timeless.events("call-1") == ["deferred"]
+
+            payloads.hset(key, "call-1", ours)
+            clock.advance(48 * 3_600_000)
+            timeless.promote()
+            await until(lambda: timeless.count(State.DELIVERED) == 3, "the newer version has come back")
+
     async def test_an_upload_that_crashes_lets_its_lease_run_out_and_another_attempt_follows(
         self, timeless: Bench, clock: Clock
     ) -> None:
@@ -458,8 +519,8 @@ class TestHold:
             lane = bench.snapshot().lane
             assert summary.ended == "held"
             assert (lane.state, lane.by, lane.reason) == ("held", "roark", "http_401 Missing or invalid bearer token")
-            assert bench.count(State.READY) == 30
-            assert all(not bench.look(f"call-{n}").history for n in range(30))
+            assert bench.count(State.WAITING) == 30
+            assert all(bench.events(f"call-{n}") == ["refused"] for n in range(30))
 
             # when the token is mended, a probe finds out and the lane opens by itself
             file.write_text(TOKEN)
@@ -483,14 +544,16 @@ class TestHold:
 
         bench.submit(reports(20))
         async with (
-            bench.delivery(handler=out_of_credits, probe_seconds=0.05, probe_max_seconds=0.05) as delivery,
+            bench.delivery(handler=out_of_credits, probe_max_seconds=0.05) as delivery,
             drained_by(delivery),
         ):
+            await until(lambda: bench.snapshot().lane.state == "held", "the lane is held")
+            bench.submit([report(f"later-{number}") for number in range(3)])
             await until(lambda: len(at_once) >= 20 + 3, "the first refusals and three probes")
 
         assert at_once[:20] == list(range(1, 21))
         assert set(at_once[20:]) == {1}
-        assert bench.count(State.READY) == 20
+        assert bench.count(State.WAITING) == 23
         assert bench.snapshot().total("holds") == 1
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ class Watch:
         self.draining = False
         self.woken = 0
         self.given_up = 0
+        self.unasked = 0
+        self.heard = 0
         self.poisoned: list[str] = []
         self.problems: list[Exception] = []
         self.tick = Tick(
@@ -35,8 +38,13 @@ class Watch:
             wake=self.wake,
             is_draining=lambda: self.draining,
             give_up=self.give_up,
+            drain_unasked=self.drain,
+            wake_ups_heard=lambda: self.heard,
             tell_poisoned=self.poisoned.extend,
         )
+
+    def drain(self) -> None:
+        self.unasked += 1
 
     def give_up(self) -> None:
         self.given_up += 1
@@ -113,7 +121,7 @@ class TestOnce:
 
     def test_old_deliveries_are_forgotten(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))
-        done = [Deliver(one, "", b"{}") for one in claimed(bench, 1)]
+        done = [Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)]
         bench.ledger.run(operations.deliver(done, keep_payloads=False))
         watched = watch(bench, remember_days=1)
 
@@ -214,6 +222,47 @@ class TestStall:
             threading.Event().wait(0.002)
 
         assert watched.given_up == 0
+
+
+class TestWithoutWakeUps:
+    """The broker is away, or Celery has not noticed yet that it is back."""
+
+    def test_a_worker_that_gets_no_wake_up_drains_all_the_same(self, bench: Bench) -> None:
+        bench.submit(reports(1))
+        watched = watch(bench)
+
+        watched.tick.once()
+        assert watched.unasked == 0
+        began = time.monotonic()
+        while not watched.unasked:
+            watched.tick.once()
+            threading.Event().wait(0.01)
+
+        assert 1 < time.monotonic() - began < 5
+        assert watched.given_up == 0
+
+    def test_a_worker_whose_broker_hangs_does_not_wait_for_it(self, bench: Bench) -> None:
+        bench.submit(reports(1))
+        watched = watch(bench)
+        watched.tick._stalled_since = time.monotonic() - 3
+        watched.problems = [RuntimeError("the broker hangs")]
+
+        with pytest.raises(RuntimeError):
+            watched.tick.once()
+
+        wait_for(lambda: watched.unasked == 1)
+
+    def test_wake_ups_that_come_while_it_drains_show_that_celery_lives(self, bench: Bench) -> None:
+        bench.submit(reports(1))
+        watched = watch(bench, stall_seconds=0.01)
+        watched.tick.once()
+
+        for _ in range(5):
+            threading.Event().wait(0.02)
+            watched.heard += 1
+            watched.tick.once()
+
+        assert (watched.unasked, watched.given_up) == (0, 0)
 
 
 class TestThread:
@@ -348,7 +397,7 @@ class TestReplayJobs:
         watched = watch(bench, replay_keep_days=2)
         watched.tick.once()
         bench.ledger.run(
-            operations.deliver([Deliver(one, "", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
+            operations.deliver([Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
         )
         watched.tick.once()
         clock.advance(2 * DAY_MS - 1)

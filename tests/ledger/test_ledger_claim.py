@@ -3,7 +3,9 @@
 import pytest
 from workbench import DELAY_MS, LEASE_MS, PLENTY, Workbench, all_held, packed
 
-from roark_producer.operations import LaneState
+from roark_producer import operations
+from roark_producer.operations import Acceptable, LaneState
+from roark_producer.report import CallId
 
 
 def queues(ids: list[str]) -> dict[str, int]:
@@ -164,6 +166,38 @@ class TestBytes:
         assert bench.inventory().zsets["fresh"] == before[1:]
         assert bench.record("call-1").state == "ready"
         bench.inventory().check()
+
+
+class TestLargeReports:
+    def test_a_claim_reads_no_more_than_it_hands_out(self, real_bench: Workbench) -> None:
+        large = bytes(2_000_000)
+        for number in range(32):
+            one = Acceptable(CallId(f"call-{number:02}"), "print", large)
+            real_bench.run(operations.accept([one], revisions="record", per_wakeup=64))
+            real_bench.clock.advance(1)
+
+        def timed(most_bytes: int) -> tuple[list[str], int]:
+            real_bench.ledger.client.config_resetstat()
+            claim = real_bench.claim(32, most_bytes=most_bytes)
+            took_us = real_bench.ledger.client.info("commandstats")["cmdstat_evalsha"]["usec"]
+            return [one.call_id for one in claim.reports], took_us
+
+        some, some_us = timed(4 * len(large))
+        others, others_us = timed(PLENTY)
+
+        assert some + others == [f"call-{number:02}" for number in range(32)]
+        assert len(some) == 4
+        assert some_us < others_us / 3, "to read all 32 takes as long as to hand out 28"
+        real_bench.inventory().check()
+
+    def test_one_whose_payload_is_lost_does_not_take_the_place_of_the_first(self, bench: Workbench) -> None:
+        bench.accept_all("call-1", "call-2", "call-3")
+        bench.ledger.client.hdel(bench.ledger.calls.keys.payloads, "call-1")
+
+        claim = bench.claim(3, most_bytes=1)
+
+        assert [one.call_id for one in claim.reports] == ["call-2"]
+        assert [bench.state(f"call-{number}") for number in (1, 2, 3)] == ["dead", "uploading", "ready"]
 
 
 class TestThePulse:

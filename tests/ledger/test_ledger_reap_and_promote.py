@@ -1,7 +1,9 @@
 """What the tick does: due reports become ready again, and reports of dead workers come back."""
 
+import pytest
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
+from roark_producer import operations
 from roark_producer.operations import Reaped
 
 
@@ -117,17 +119,52 @@ class TestReap:
         assert bench.events() == ["reclaimed", "delivered"]
 
 
-def test_what_would_be_poison_at_the_next_death_comes_back_one_after_the_other(bench: Workbench) -> None:
+@pytest.fixture
+def suspects(bench: Workbench) -> Workbench:
+    """Three reports that died twice in the same hands."""
     bench.accept_all("call-1", "call-2", "call-3")
     for _ in range(2):
         assert len(bench.claim().reports) == 3
         bench.clock.advance(LEASE_MS)
         assert bench.reap(deaths=3) == Reaped(3)
 
-    came = []
-    for _ in range(3):
-        bench.promote()
-        came.append(bench.claimed_ids())
-        bench.clock.advance(250)
+    return bench
 
-    assert came == [["call-1"], ["call-2"], ["call-3"]]
+
+class TestWhatWouldBePoisonAtTheNextDeath:
+    def test_it_comes_back_one_by_one_each_when_the_one_before_has_an_outcome(self, suspects: Workbench) -> None:
+        came = []
+        for _ in range(3):
+            suspects.promote()
+            (one,) = suspects.claim().reports
+            suspects.clock.advance(5_000)
+            suspects.promote()
+            assert not suspects.claim().reports, "however long it takes, and whoever asks"
+            suspects.deliver(*all_held([one]))
+            came.append(one.call_id)
+            suspects.clock.advance(250)
+
+        assert came == ["call-1", "call-2", "call-3"]
+        assert suspects.count("poisoned") == 0
+
+    def test_the_one_that_kills_its_workers_dies_alone(self, suspects: Workbench) -> None:
+        suspects.promote()
+        assert suspects.claimed_ids() == ["call-1"]
+        suspects.clock.advance(LEASE_MS)
+
+        assert suspects.reap(deaths=3) == Reaped(0, ("call-1",))
+
+        assert [suspects.state(f"call-{number}") for number in (1, 2, 3)] == ["dead", "waiting", "waiting"]
+        suspects.promote()
+        assert suspects.claimed_ids() == ["call-2"]
+
+    def test_one_that_takes_very_long_does_not_hold_up_the_others_for_ever(self, suspects: Workbench) -> None:
+        suspects.promote()
+        (slow,) = all_held(suspects.claim().reports)
+        for _ in range(4):
+            suspects.clock.advance(5_000)
+            suspects.run(operations.renew([slow], lease_ms=LEASE_MS))
+
+        suspects.promote()
+
+        assert suspects.claimed_ids() == ["call-2"]

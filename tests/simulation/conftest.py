@@ -4,6 +4,7 @@ They run on Valkey, which is four times faster at it than fakeredis; its clock c
 virtual as it would be there.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -34,9 +35,10 @@ def _without_a_line_for_each_attempt(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture
 def simulate(quick_client: "redis.Redis", prefix: str) -> Callable[..., World]:
     """Make a world; further arguments are the worker's settings."""
+    number = itertools.count()
 
     def made(roark: SimulatedRoark, *, workers: int = 2, **settings: object) -> World:
-        return World(quick_client, f"simulated-{prefix}", roark, workers=workers, options=settings)
+        return World(quick_client, f"simulated-{prefix}-{next(number)}", roark, workers=workers, options=settings)
 
     return made
 

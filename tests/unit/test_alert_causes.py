@@ -6,7 +6,9 @@ import pytest
 
 from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, SpoolNote
+from roark_producer.forecast import Speed
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, UnreadFile
 from roark_producer.records import Lane, Memory, Reconciled, Retention, Snapshot
 from roark_worker.alert_causes import AlertRules, causes
 
@@ -43,6 +45,16 @@ def dead(number: int) -> Snapshot:
     return snapshot(states=dict.fromkeys(State, 0) | {State.DEAD: number}, counters={"accepted": number})
 
 
+def behind(state: str, *, delivered_per_second: float, late_ms: int = 10 * MINUTE, since_ms: int = 0) -> Snapshot:
+    """Ten reports a second come in, 5 000 are ready."""
+    return snapshot(
+        states=dict.fromkeys(State, 0) | {State.READY: 5000, State.DELIVERED: 100},
+        counters={"accepted": 5100},
+        oldest_ready_ms=NOW - late_ms,
+        lane=replace(lane(state, since_ms=since_ms), speed=Speed(10, delivered_per_second, NOW - 1000)),
+    )
+
+
 def reconciled(**facts: object) -> Reconciled:
     fine = Reconciled(
         first_ms=NOW - 600 * MINUTE,
@@ -72,10 +84,16 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
-    AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
+    AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
+    AlertKind.FALLING_BEHIND: (behind("open", delivered_per_second=8), NOTHING),
     AlertKind.CALLS_MISSING: (snapshot(reconciled=reconciled(missing=3)), NOTHING),
     AlertKind.RECONCILE_STALE: (snapshot(reconciled=reconciled(at_ms=NOW - 121 * MINUTE, error="key")), NOTHING),
+    AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
+    AlertKind.SPOOL_UNREADABLE: (
+        snapshot(unread=(Unread("host:/spool", (UnreadFile("a.damaged", "why", 2),)),)),
+        NOTHING,
+    ),
 }
 
 
@@ -101,6 +119,28 @@ def test_one_that_never_came_to_an_end_is_a_cause_after_two_hours() -> None:
 
 def test_a_calm_pipeline_gives_no_cause() -> None:
     assert causes(snapshot(), NOTHING, RULES) == {}
+
+
+@pytest.mark.parametrize("state", ["open", "throttled", "breaker-open", "half-open"])
+def test_falling_behind_is_told_whatever_the_lanes_state_is_called(state: str) -> None:
+    opened = NOW - 10_000 if state in {"breaker-open", "half-open"} else 0
+
+    assert set(causes(behind(state, delivered_per_second=3, since_ms=opened), NOTHING, RULES)) == {
+        AlertKind.FALLING_BEHIND
+    }
+
+
+@pytest.mark.parametrize(
+    "calm",
+    [
+        behind("open", delivered_per_second=60),
+        behind("open", delivered_per_second=3, late_ms=MINUTE),
+        behind("breaker-open", delivered_per_second=3, late_ms=4 * MINUTE, since_ms=NOW - 3 * MINUTE),
+    ],
+    ids=["the backlog shrinks", "nothing is late yet", "the breaker is the reason, and has its own alert"],
+)
+def test_what_is_no_falling_behind(calm: Snapshot) -> None:
+    assert causes(calm, NOTHING, RULES) == {}
 
 
 def test_there_is_a_case_for_each_kind() -> None:
@@ -133,6 +173,17 @@ def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: st
     facts = replace(NOTHING, held_up=5, fading=fading)
 
     assert (AlertKind.AUDIO_ENDING in causes(snapshot(lane=lane(state)), facts, RULES)) is told
+
+
+def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_up() -> None:
+    told = causes(snapshot(queues={"silent": 3}), NOTHING, RULES)[AlertKind.AUDIO_ENDING]
+    assert told.headline.startswith("The links to the audio of 3 reports have ended;")
+    assert told.command == "roark-ingest list --audio ended"
+
+    both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
+    assert both.headline.startswith("The links to the audio of 2 reports end within")
+    assert "of 3 reports have ended" in both.explanation
+    assert both.command == "roark-ingest list --audio-ends-within 60min"
 
 
 def test_a_breaker_that_opened_just_now_is_no_cause() -> None:

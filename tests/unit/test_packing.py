@@ -3,11 +3,21 @@
 import threading
 
 import pytest
+import xxhash
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.packing import TRACE_BYTES, DamagedPayload, pack, trace_of, unpack
+from roark_producer.packing import (
+    TRACE_BYTES,
+    DamagedPayload,
+    NewerPayload,
+    check,
+    pack,
+    payload_size,
+    trace_of,
+    unpack,
+)
 
 
 @given(st.binary(), st.binary())
@@ -16,6 +26,27 @@ def test_payload_and_properties_come_back_as_they_were(payload: bytes, propertie
 
     assert unpacked.payload == payload
     assert unpacked.properties == properties
+
+
+@given(st.binary(), st.binary(max_size=300), st.sampled_from([b"", bytes(TRACE_BYTES)]))
+def test_how_large_a_payload_is_can_be_told_without_unpacking(payload: bytes, properties: bytes, trace: bytes) -> None:
+    packed = pack(payload, properties, trace)
+
+    assert payload_size(packed) == len(payload)
+    check(packed)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_lies_there_telling_its_size_does_no_harm(rubbish: bytes) -> None:
+    assert payload_size(rubbish) >= 0
+
+
+def test_what_was_changed_on_the_way_is_found_by_its_checksum() -> None:
+    packed = bytearray(pack(b"payload" * 100))
+    packed[20] ^= 1
+
+    with pytest.raises(DamagedPayload):
+        check(bytes(packed))
 
 
 def test_without_properties_they_come_back_empty() -> None:
@@ -119,3 +150,25 @@ def test_a_traces_context_lies_in_front_and_changes_nothing_else() -> None:
 def test_what_was_packed_without_a_trace_has_none(packed: bytes) -> None:
     assert trace_of(pack(packed)) == b""
     assert len(trace_of(packed)) in {0, TRACE_BYTES}
+
+
+@pytest.mark.parametrize("bit", range(26, 30))
+@pytest.mark.parametrize("trace", [b"", b"t" * 25], ids=["untraced", "traced"])
+def test_what_a_newer_version_packed_is_no_damage_and_its_trace_is_not_guessed_at(bit: int, trace: bytes) -> None:
+    packed = bytearray(pack(b"{}", b'{"a":1}', trace))
+    packed[0] |= 1 << bit - 24
+    whole = bytes(packed[:-8])
+    newer = whole + xxhash.xxh3_64_digest(whole)
+
+    with pytest.raises(NewerPayload, match="newer version"):
+        unpack(newer)
+    assert trace_of(newer) == b""
+
+
+def test_a_bit_that_fell_over_is_damage_and_no_newer_version() -> None:
+    packed = bytearray(pack(b"{}"))
+    packed[0] |= 1 << 4
+
+    with pytest.raises(DamagedPayload) as caught:
+        unpack(bytes(packed))
+    assert not isinstance(caught.value, NewerPayload)

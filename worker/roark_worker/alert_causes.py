@@ -4,13 +4,17 @@ Each message has one line that says what it is, an explanation, and the command 
 what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
-from roark_producer.logs import masked_text
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
-from roark_worker.explain import explain, explain_hold
+from roark_worker.explain import explain
+from roark_worker.lane_words import explain_way, main_cause
+
+_ENDED = "roark-ingest list --audio ended"
+_LATE_SECONDS, _LONG_SECONDS = 120, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,11 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.MEMORY_SHORT: _memory_short(snapshot),
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
+        AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
         AlertKind.CALLS_MISSING: _calls_missing(snapshot),
         AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
+        AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
+        AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -66,9 +73,11 @@ def _growing(facts: Facts, rules: AlertRules) -> Message | None:
 def _lane_held(snapshot: Snapshot) -> Message | None:
     if snapshot.lane.state != "held":
         return None
-    why = explain_hold(masked_text(snapshot.lane.reason), masked_text(snapshot.lane.by))
+    if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
+        return None
     ready = snapshot.states[State.READY]
-    return Message(f"The lane is on hold: nothing is uploaded, {ready} ready.", f"{why.what} {why.todo}", why.command)
+    headline = f"The lane is on hold: nothing is uploaded, {ready} ready."
+    return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
 
 
 def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
@@ -76,23 +85,33 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     open_ms = snapshot.now_ms - lane.since_ms
     if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
         return None
+    if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
+        return None
     return Message(
         f"Uploads to Roark have been failing for {_span(open_ms)}: the breaker is open.",
-        f"Reports are still taken in; {snapshot.states[State.READY]} are ready. The first good probe opens the lane.",
-        "roark-ingest status",
+        f"{why.what} {why.todo} Reports are still taken in; {snapshot.states[State.READY]} are ready.",
+        why.command,
+        main_cause(lane),
     )
 
 
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
     held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
-    if not facts.fading + held_up:
+    soon, ended = facts.fading + held_up, snapshot.audio_ended
+    if not soon + ended:
         return None
+    # What has ended is not over: it is told until the reports are delivered or given up.
+    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
+        ended
+    )
+    if not soon:
+        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
     return Message(
-        f"The links to the audio of {facts.fading + held_up} reports end within {_span(rules.audio_ms)}.",
+        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
         f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
-        "without sound.",
-        "roark-ingest dlq list" if facts.fading else "roark-ingest status",
+        f"without sound. {lost}".rstrip(),
+        f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
     )
 
 
@@ -103,7 +122,7 @@ def _retention(snapshot: Snapshot) -> Message | None:
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
     rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
     states = {kept.state for kept in expiring}
-    command = "roark-ingest dlq confirm --list" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
     if states == {State.DISCARDED}:
         command += " --discarded"
     return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
@@ -114,7 +133,8 @@ def _expiring(kept: Retention, now_ms: int) -> str:
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
-    accounts = snapshot.accounts
+    # What was promised and is missing has alerts of its own.
+    accounts = replace(snapshot.accounts, promises=())
     if accounts.holds:
         return None
     return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
@@ -142,7 +162,7 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
         f"{snapshot.unconfirmed} unconfirmed.",
         f"{why.what} Their reports are kept. {why.todo}",
-        "roark-ingest dlq confirm --list",
+        "roark-ingest list --state unconfirmed",
     )
 
 
@@ -201,6 +221,41 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
         "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
     )
+
+
+def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane, late = snapshot.lane, snapshot.past_due_seconds
+    coming = snapshot.forecast
+    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+        return None
+    # A breaker that stays open has an alert of its own; one that opens again and again has none.
+    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+        return None
+    why = (
+        f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
+    )
+    return Message(
+        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"{snapshot.states[State.READY]} are ready.",
+        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
+        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        "roark-ingest status",
+    )
+
+
+def _ledger_lost(snapshot: Snapshot) -> Message | None:
+    if not snapshot.losses:
+        return None
+    told = " ".join(loss.words() for loss in snapshot.losses)
+    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+
+
+def _spool_unreadable(snapshot: Snapshot) -> Message | None:
+    if not snapshot.unread:
+        return None
+    told = " ".join(each.words() for each in snapshot.unread)
+    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
 
 
 def _span(ms: int) -> str:

@@ -25,7 +25,7 @@ from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
-from roark_producer.packing import DamagedPayload, Unpacked, trace_of, unpack
+from roark_producer.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
 from roark_worker.deciding import Deciding, Ended
@@ -33,8 +33,9 @@ from roark_worker.event_sender import EventSender
 from roark_worker.fresh_audio import FreshAudio
 from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
+from roark_worker.room import Room, need_of, room_bytes
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Release
+from roark_worker.settlement import NEWER_VERSION, Release
 from roark_worker.settling import Settling
 from roark_worker.verdict import Answer, Passing, Refused, Verdict
 
@@ -119,6 +120,7 @@ class Delivery:
         self._settings = settings
         self._rules = settings.flow_rules()
         self._batch = min(settings.claim_batch, settings.max_in_flight)
+        self._room = Room(room_bytes(settings.process_count))
         self._some = max(1, min(self._batch, settings.max_in_flight // 6))
         self._events = events
         deciding = Deciding(settings, self._counts, chance)
@@ -190,7 +192,8 @@ class Delivery:
 
     async def _claim(self, *, listen: bool) -> Claim:
         free = self._settings.max_in_flight - self._uploading
-        wanted = min(free, self._batch)
+        # What is claimed while others wait for memory would only lie there, packed.
+        wanted = 0 if self._room.is_waited_for else min(free, self._batch)
         if wanted <= 0:
             return Claim(LaneState.OPEN, 0, ())
         asked, asked_ns = asyncio.get_running_loop().time(), time.time_ns()
@@ -199,7 +202,7 @@ class Delivery:
                 wanted=wanted,
                 lease_ms=round(self._settings.lease_seconds * 1000),
                 listen_ms=_LISTEN_MS if listen else 0,
-                most_bytes=self._settings.claim_bytes,
+                most_bytes=min(self._settings.claim_bytes, self._room.most_bytes // 4),
                 rules=self._rules,
             )
         )
@@ -255,11 +258,20 @@ class Delivery:
         """One report: unpack and post. What its answer means is decided together with others'."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        came: Answer | Verdict
         try:
-            fresh = await self._fresh_audio.refreshed(report) if self._fresh_audio else None
-            # What Vapi takes is none of Roark's time, by which the level is found.
-            started = loop.time()
-            came = await self._attempt(report, span, fresh)
+            need = need_of(len(report.packed), payload_size(report.packed))
+            if need > self._room.most_bytes:
+                came = self._too_large(report, need)
+            else:
+                # What waiting for room, or Vapi, takes is none of Roark's time, by which the level is found.
+                await self._room.take(need)
+                try:
+                    fresh = await self._fresh_audio.refreshed(report) if self._fresh_audio else None
+                    started = loop.time()
+                    came = await self._attempt(report, span, fresh)
+                finally:
+                    self._room.give(need)
         except asyncio.CancelledError:
             if span:
                 span.end("release", status=0, reason="cancelled", at=time.time())
@@ -269,6 +281,8 @@ class Delivery:
     async def _attempt(self, report: Claimed, span: Uploading | None, fresh: Unpacked | None) -> Answer | Verdict:
         try:
             body = upload_body(fresh or unpack(report.packed), revision=report.revision)
+        except NewerPayload as error:
+            return Passing(NEWER_VERSION, message=str(error))
         except DamagedPayload as error:
             return Refused("damaged", message=str(error))
         try:
@@ -276,6 +290,16 @@ class Delivery:
             return await self._roark.upload(body, traceparent=told)
         except UploadFailed as error:
             return Passing(error.reason, message=error.detail)
+
+    def _too_large(self, report: Claimed, need: int) -> Verdict:
+        try:
+            check(report.packed)
+        except DamagedPayload as error:
+            return Refused("damaged", message=str(error))
+        room = self._room.most_bytes
+        return Refused(
+            "too_large_here", message=f"it needs {need / 1e6:.0f} MB of memory, a process has {room / 1e6:.0f}"
+        )
 
     def _worth_recording(self) -> int:
         return max(1, min(self._batch, len(self._in_hand) // 4))

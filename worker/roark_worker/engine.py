@@ -38,6 +38,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._delivery: Delivery | None = None
         self._stopping = False
+        self.asked = 0
+        """How often Celery brought a wake-up."""
 
     @property
     def is_draining(self) -> bool:

@@ -14,7 +14,10 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_producer.errors import ConfigurationError
 from roark_producer.flow import FlowRules, per_second, usual_burst
-from roark_producer.settings import FromEnvironment
+from roark_producer.settings import FromEnvironment, IngestSettings
+from roark_worker.room import processes_with_room
+
+_LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
 
 
 class WorkerSettings(FromEnvironment):
@@ -37,7 +40,7 @@ class WorkerSettings(FromEnvironment):
     upload_seconds: float = Field(60, gt=0, description="longest attempt, from connecting to the answer's end")
     quick_tries: int = Field(2, ge=0, le=5, description="tries at once after a dropped or refused connection")
 
-    processes: int = Field(0, ge=0, description="worker processes; 0: one per core")
+    processes: int = Field(0, ge=0, description="worker processes; 0: one per core, fewer where memory is short")
     max_in_flight: int = Field(256, ge=1, le=4096, description="uploads in flight per process")
     claim_batch: int = Field(64, ge=1, le=512, description="most reports claimed at once")
     claim_bytes: int = Field(8_000_000, ge=1000, description="most compressed bytes claimed at once")
@@ -68,8 +71,7 @@ class WorkerSettings(FromEnvironment):
     breaker_seconds: float = Field(5, gt=0, description="first gap before the breaker lets a probe through")
     breaker_max_seconds: float = Field(60, gt=0, description="longest such gap")
 
-    probe_seconds: float = Field(10, gt=0, description="first gap between probes of a held lane")
-    probe_max_seconds: float = Field(300, gt=0, description="longest gap between probes of a held lane")
+    probe_max_seconds: float = Field(60, gt=0, description="longest gap between probes of a held lane")
     replay_patience_seconds: float = Field(
         60,
         gt=0,
@@ -171,8 +173,8 @@ class WorkerSettings(FromEnvironment):
 
     @property
     def process_count(self) -> int:
-        """How many worker processes there are: the setting, or one per core that this process may use."""
-        return self.processes or len(os.sched_getaffinity(0))
+        """How many worker processes there are: the setting, or one per core, fewer where memory is short."""
+        return self.processes or processes_with_room(len(os.sched_getaffinity(0)), _LARGEST_REPORT)
 
 
 def is_usable_token(text: str) -> bool:

@@ -12,8 +12,10 @@ Every step is one atomic script, so any number of workers may tick at once and n
 
 After Redis was away nothing is reaped for the length of a lease: the workers could not prolong theirs, and live.
 
-If wake-ups bring this worker no drain although reports stay ready, its Celery consumer has stalled (that is
-known to happen after Redis was away) and the process ends itself, for its supervisor to start it anew.
+If wake-ups bring this worker no drain although reports stay ready, the broker is away or Celery's consumer has not
+noticed yet that it is back: after two seconds this worker drains unasked. If no wake-up comes for a minute, the
+consumer has stalled (that is known to happen after Redis was away) and the process ends itself, for its supervisor to
+start it anew.
 """
 
 import logging
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 500
 _MOST_ROUNDS = 20
 _QUIET_MS = 1000
+_DRAIN_UNASKED_AFTER = 2.0
 _REPLAYED_AT_ONCE, _REPLAY_QUEUE = 100, 500
 _REPLAY_SILENCE_MS = 60_000
 
@@ -50,6 +53,8 @@ class Tick:
         wake: Callable[[], bool],
         is_draining: Callable[[], bool],
         give_up: Callable[[], None],
+        drain_unasked: Callable[[], object] = lambda: None,
+        wake_ups_heard: Callable[[], int] = lambda: 0,
         tell_poisoned: Callable[[Sequence[CallId]], None] | None = None,
         note_setup: Callable[[], None] = lambda: None,
         show_lane: Callable[[], None] = lambda: None,
@@ -60,6 +65,10 @@ class Tick:
         self._wake = wake
         self._is_draining = is_draining
         self._give_up = give_up
+        self._drain_unasked = drain_unasked
+        self._wake_ups_heard = wake_ups_heard
+        self._heard = 0
+        self._unasked: threading.Thread | None = None
         self._tell_poisoned = tell_poisoned
         self._note_setup = note_setup
         self._show_lane = show_lane
@@ -115,9 +124,9 @@ class Tick:
         # This worker may help with a large backlog, even while others are at it.
         plenty = 0 if self._is_draining() else self._settings.claim_batch
         if self._ledger.run(operations.pulse(quiet_ms=_QUIET_MS, rules=self._rules, plenty=plenty)):
-            self._wake()
             self._watch_for_a_stall()
-        else:
+            self._wake()
+        elif not self._drains_unasked:
             self._stalled_since = None
 
     def _promote(self) -> None:
@@ -175,12 +184,21 @@ class Tick:
             if expired.removed:
                 event(logger, "retention_removed", level=logging.WARNING, state=state, reports=expired.removed)
 
+    @property
+    def _drains_unasked(self) -> bool:
+        return self._unasked is not None and self._unasked.is_alive()
+
     def _watch_for_a_stall(self) -> None:
-        if self._is_draining():
+        heard, self._heard = self._heard, self._wake_ups_heard()
+        if self._heard != heard or (self._is_draining() and not self._drains_unasked):
             self._stalled_since = None
             return
         self._stalled_since = self._stalled_since or time.monotonic()
         idle = time.monotonic() - self._stalled_since
+        if idle >= _DRAIN_UNASKED_AFTER and not self._is_draining():
+            event(logger, "drains_unasked", level=logging.WARNING, seconds=round(idle, 1))
+            self._unasked = threading.Thread(target=self._drain_unasked, name="unasked drain", daemon=True)
+            self._unasked.start()
         if idle >= self._settings.stall_seconds:
             event(logger, "stalled", level=logging.CRITICAL, seconds=round(idle))
             self._stalled_since = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay, unconfirmed
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, repair, replay, unconfirmed
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -239,3 +239,9 @@ _add(unusable, rejected.list_, "roark-ingest rejected list --json | jq -r .probl
 _add(unusable, rejected.show, "roark-ingest rejected show 5f3a | jq .")
 _add(unusable, rejected.retry, "roark-ingest rejected retry --all")
 _add(unusable, rejected.discard, "roark-ingest rejected discard 5f3a --yes")
+
+mending = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(mending, name="repair", rich_help_panel=_ACT, help="Settle what was promised and is missing; mend files.")
+_add(mending, repair.ledger, "roark-ingest repair ledger --accept-loss --reason 'a new Redis, ticket 4711'")
+_add(mending, repair.spool, "roark-ingest repair spool")
+_add(mending, repair.aof, "roark-ingest repair aof")

@@ -4,15 +4,17 @@ from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.promises_view import promises_document
 from roark_ops.cli.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.todo import todos
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_producer.spool import Pending
-from roark_worker.explain import explain_lane
+from roark_worker.explain import Side
+from roark_worker.lane_words import explain_way
 
 _TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
 _FORECAST_SECONDS = 86_400
@@ -46,6 +48,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "next": iso(lane.next_ms),
             "in_flight_limit": round(lane.limit, 1) or None,
             "pace_per_second": round(lane.pace, 1) or None,
+            "evidence": _evidence(snapshot),
         },
         "backlog_gone_seconds": snapshot.forecast.seconds,
         "oldest_ready_seconds": seconds_since(snapshot.oldest_ready_ms, now),
@@ -67,6 +70,11 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "rejected_full": round(snapshot.bin.fill, 3),
             "log_lines": snapshot.logbook_lines,
         },
+        "audio": {
+            "ending": snapshot.audio_ending,
+            "ended": snapshot.audio_ended,
+            "delivered_without": snapshot.total("delivered_without_audio"),
+        },
         "replays": asdict(snapshot.replays),
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
@@ -82,6 +90,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
         "reconcile": reconcile_document(snapshot),
+        **promises_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
@@ -101,6 +110,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
+            *_audio(snapshot),
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
@@ -112,10 +122,12 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         )
     )
     lane = snapshot.lane
-    if lane.state != "held" and (shut := explain_lane(lane.state, lane.reason, lane.by)):
+    if lane.state != "held" and (shut := explain_way(lane, snapshot.setup)):
         print_line()
-        print_line(f"The lane is {lane.state}, on the side of {shut.side.value}. {shut.what} {shut.todo}")
-        print_line("Next: nothing to do; roark-ingest status --watch")
+        what = f"The lane is {lane.state}, on the side of {shut.side.value}. {shown(shut.what)} {shut.todo}"
+        print_line(what)
+        to_do = "nothing to do; roark-ingest status --watch" if shut.side is Side.ROARK else shut.command
+        print_line(f"Next: {to_do}")
     for todo in todos(snapshot):
         print_line()
         print_line(todo.what, style="bold yellow")
@@ -163,10 +175,19 @@ def _retention(snapshot: Snapshot) -> str:
 
 def retention_told(kept: Retention, now_ms: int) -> str:
     """Return what retention does to reports of one state, and what it is about to do."""
-    rule = f"{kept.state} are removed after {span(kept.window_ms / 1000)}"
+    what = "reports of unconfirmed deliveries are dropped" if kept.state == UNCONFIRMED else f"{kept.state} are removed"
+    rule = f"{what} after {span(kept.window_ms / 1000)}"
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
+
+
+def _audio(snapshot: Snapshot) -> list[tuple[str, str]]:
+    ended, without = snapshot.audio_ended, snapshot.total("delivered_without_audio")
+    if not ended + without:
+        return []
+    told = f"the links of {counted(ended, 'report')} not delivered have ended, {without} delivered after theirs ended"
+    return [("audio", told)]
 
 
 def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -176,6 +197,20 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     letters = f"{found.selected} reports still to be sent, {found.sent} on their way"
     return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
+
+
+def _evidence(snapshot: Snapshot) -> dict[str, Any] | None:
+    found, setup = snapshot.lane.evidence, snapshot.setup
+    if not found.reasons:
+        return None
+    return {
+        "reasons": {shown(reason): number for reason, number in found.reasons.items()},
+        "calls": [shown(call) for call in found.calls],
+        "reports": found.reports or None,
+        "last_good_upload": iso(found.passed_ms),
+        "url": shown(setup.url) or None if setup else None,
+        "token_ends": shown(setup.token_ends) or None if setup else None,
+    }
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:

@@ -98,7 +98,18 @@ local function youngest_of(number)
   return number - math.floor(turn / OLDEST_EACH)
 end
 
-if wanted > 0 then
+-- A probe of a held lane is to be another report each time.
+local function take_probe()
+  local found = probe_of_all()
+  if not found then return end
+  redis.call('ZREM', KEY[found.queue], found.id)
+  take(found.id, found.score, KEY[found.queue])
+  lane.stale = found.last >= 0 and 1 or nil
+end
+
+if state == 'probing' then
+  take_probe()
+elseif wanted > 0 then
   take_perishable()
   local share = slots()
   local oldest = share.fresh - youngest_of(share.fresh)
@@ -108,24 +119,41 @@ if wanted > 0 then
   take_from('ZPOPMIN', 'replay', share.replay)
 end
 
+-- How many of the ids are handed out: as many as fit, and the first one always. Lengths are asked for first: to read
+-- payloads only to leave them would keep everybody waiting, for half a second where reports have 20 MB.
+local function fitting()
+  local bytes, given = 0, 0
+  for i, id in ipairs(ids) do
+    local length = redis.call('HSTRLEN', KEY.payloads, id)
+    bytes = bytes + length
+    if given > 0 and bytes > most_bytes then return i - 1 end
+    if length > 0 then given = given + 1 end
+  end
+  return #ids
+end
+
+local function put_back(first)
+  for i = first, #ids do
+    redis.call('ZADD', from[i], scores[i], ids[i])
+    ids[i] = nil
+  end
+end
+
 if #ids > 0 then
+  put_back(fitting() + 1)
   local token = redis.call('HINCRBY', KEY.counters, 'token', 1)
   local records = redis.call('HMGET', KEY.records, unpack(ids))
   local payloads = redis.call('HMGET', KEY.payloads, unpack(ids))
   local written, leased, perishing = {}, {}, {}
-  local bytes = 0
   for i, id in ipairs(ids) do
     local packed = payloads[i]
     local record = parse(records[i])
-    bytes = bytes + #(packed or '')
     if not packed then
       -- Should never happen; if it does, it must not stand in the way of all others.
       redis.call('ZADD', from[i], scores[i], id)
       record.note = 'payload_lost'
       move(id, record, 'lose', now)
       tell(id, 'lost')
-    elseif #answer > 2 and bytes > most_bytes then
-      redis.call('ZADD', from[i], scores[i], id)
     else
       record.state = LEGAL.claim[record.state]
       record.since = now

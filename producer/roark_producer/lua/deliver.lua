@@ -22,8 +22,9 @@ for i, text in ipairs(#ids > 0 and redis.call('HMGET', KEY.records, unpack(ids))
   records[ids[i]] = records[ids[i]] or parse(text)
 end
 
-local delivered, written = {}, {}
+local delivered, written, silent = {}, {}, {}
 local named, unnamed = {}, {}
+local last_began, last_ended = 0, 0
 
 local function deliver(id, record, note)
   record.state = LEGAL.deliver[record.state]
@@ -31,6 +32,7 @@ local function deliver(id, record, note)
   record.token = 0
   record.attempts = record.attempts + 1
   record.note = note
+  if is_silent(record) then silent[#silent + 1] = id end
   delivered[#delivered + 1] = id
   written[#written + 1] = id
   written[#written + 1] = format(record)
@@ -55,6 +57,9 @@ local function record_all()
   count('delivered', #delivered)
   count('unconfirmed', #unnamed / 2)
   note_unnamed(#unnamed / 2, #delivered)
+  if #silent == 0 then return end
+  redis.call('ZREM', KEY.silent, unpack(silent))
+  count('delivered_without_audio', #silent)
 end
 
 -- A newer report took its place since, so that what is named is another one.
@@ -82,6 +87,9 @@ for i = 5, #ARGV, 5 do
     lines[id] = ARGV[i + 3]
     told[id] = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     deliver(id, record, ARGV[i + 2])
+    local ended = began + tonumber(ARGV[i + 4])
+    if began > last_began then last_began, last_ended = began, ended end
+    if began == last_began then last_ended = math.max(last_ended, ended) end
     note_good(id, token, began)
     results[#results + 1] = 1
   else
@@ -104,6 +112,9 @@ end
 pause(tonumber(ARGV[4]))
 conclude(rules)
 went_well(rules, #delivered)
-if #delivered > 0 then measure_speed() end
+if #delivered > 0 then
+  if note_passed(last_began, last_ended, delivered) then hold_was_wrong() end
+  measure_speed()
+end
 close_lane()
 return with_news(results)

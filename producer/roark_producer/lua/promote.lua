@@ -5,6 +5,10 @@
 -- is counted anew from now. That is noticed by `promoted_at`, which is written now and then, and done page by page:
 -- `rewinding` is the due time from which on the rest has been looked at.
 --
+-- Suspects go one by one.
+--
+-- needs _suspects.lua
+--
 -- ARGV  1 now   2 most reports at once
 -- Returns how many.
 
@@ -43,8 +47,21 @@ if from then rewind(from) end
 
 local due = redis.call('ZRANGEBYSCORE', KEY.waiting, '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 for i = 1, #due, 2 do
-  move(due[i], read(due[i]), 'promote', due[i + 1], 'r')
+  local id, record = due[i], read(due[i])
+  local is_suspect = record.deaths and record.deaths > 0
+  if is_suspect and is_suspect_out() then
+    redis.call('ZADD', KEY.waiting, now + APART_MS, id)
+  else
+    move(id, record, 'promote', due[i + 1], 'r')
+    if is_suspect then let_out(id) end
+  end
 end
-count('audio_expired', redis.call('ZREMRANGEBYSCORE', KEY.perishable, '-inf', now))
-redis.call('ZREMRANGEBYSCORE', KEY.fading, '-inf', now)
+-- Links that have ended by now: their reports are counted, and known until they are delivered or given up.
+for _, key in ipairs({ KEY.perishable, KEY.fading }) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+    redis.call('ZREM', key, id)
+    local record = read(id)
+    if record.state ~= 'unknown' and is_silent(record) then fall_silent(id, record) end
+  end
+end
 return #due / 2

@@ -2,16 +2,15 @@
 -- Takes back reports whose lease ran out: their worker died or lost Redis. They go to the retry queue; one
 -- that outlived too many workers in a row is taken for poison and becomes a dead letter.
 --
--- Those that would be poison at the next death come back one after the other, a quarter second apart: the one that
--- kills its workers must not take with it, once more, all that happened to be in the same hands.
+-- Those that would be poison at the next death come back one by one, see _suspects.lua.
+--
+-- needs _suspects.lua
 --
 -- After the server's clock was set back, a lease that was given by the old clock runs out in its own length from now:
 -- its worker, if it lives, renews it long before.
 --
 -- ARGV  1 now   2 most reports at once   3 deaths that make poison
 -- Returns { reclaimed, poisoned call id … }.
-
-local APART_MS = 250
 
 local function rewind()
   while true do
@@ -25,7 +24,7 @@ local function rewind()
 end
 
 rewind()
-local reclaimed, suspects, poisoned = 0, 0, {}
+local reclaimed, put_off, poisoned = 0, 0, {}
 local limit = tonumber(ARGV[3])
 local expired = redis.call('ZRANGEBYSCORE', KEY.uploading, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(expired) do
@@ -37,11 +36,13 @@ for _, id in ipairs(expired) do
     tell(id, 'poisoned', '{"deaths":' .. record.deaths .. '}')
     poisoned[#poisoned + 1] = id
   else
-    if record.deaths == limit - 1 then suspects = suspects + 1 end
-    if record.deaths == limit - 1 and suspects > 1 then
-      move(id, record, 'defer', now + (suspects - 1) * APART_MS)
+    local is_suspect = record.deaths == limit - 1
+    if is_suspect and is_suspect_out() then
+      put_off = put_off + 1
+      move(id, record, 'defer', now + put_off * APART_MS)
     else
       move(id, record, 'reclaim', now, 'r')
+      if is_suspect then let_out(id) end
     end
     tell(id, 'reclaimed', '{"deaths":' .. record.deaths .. '}')
     reclaimed = reclaimed + 1

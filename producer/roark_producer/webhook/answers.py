@@ -110,11 +110,12 @@ def unavailable(error: IngestError) -> Answer:
     return _unavailable(Label.UNAVAILABLE, "ledger-unavailable")
 
 
-def trouble(kind: Trouble, *, most_bytes: int) -> Answer:
+def trouble(kind: Trouble, *, most_bytes: int, wanted: int) -> Answer:
     """Return the answer to a body that could not be read."""
     match kind:
         case Trouble.TOO_LARGE:
-            return Answer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes))
+            why = {"reason": "the webhook has no memory for more"} if most_bytes < wanted else {}
+            return Answer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes, **why))
         case Trouble.TOO_SLOW:
             return Answer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))
         case Trouble.NO_ROOM:

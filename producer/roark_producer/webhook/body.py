@@ -1,5 +1,7 @@
 """Reading a request's body, bounded in size, in time and in the memory that all bodies take together.
 
+A body takes up to four times its size: as it came in, in one piece, its parts, and packed.
+
 A report of 20 MB (a call of twelve hours) costs some 0.1 s to read into its parts, and nothing else is answered
 meanwhile. JSON of the same size that is made to be slow can cost seconds: only those who may pass can send it.
 """
@@ -10,10 +12,19 @@ from enum import Enum, auto
 
 from starlette.types import Receive
 
+from roark_producer.memory import usable_memory
 from roark_producer.unpacking import unpacked
 from roark_producer.webhook.authentication import Headers, header
 
 _ROOM_BYTES = 256_000_000
+_PROCESS_BYTES = 80_000_000
+_COPIES = 4
+_LEAST_ROOM_BYTES = 1_000_000
+
+
+def room_for_bodies(most_bytes: int, usable: int) -> int:
+    """Return how many bytes of bodies a process may hold: enough for two, as far as the container's limit goes."""
+    return max(_LEAST_ROOM_BYTES, min(max(_ROOM_BYTES, 2 * most_bytes), (usable - _PROCESS_BYTES) // _COPIES))
 
 
 class Trouble(Enum):
@@ -28,10 +39,11 @@ class Trouble(Enum):
 class Bodies:
     """The bodies that this process holds. `done` must follow each one that was read."""
 
-    def __init__(self, *, most_bytes: int, seconds: float) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, *, most_bytes: int, seconds: float, usable: int | None = None) -> None:
+        self._room_bytes = room_for_bodies(most_bytes, usable_memory() if usable is None else usable)
+        self.most_bytes = min(most_bytes, self._room_bytes)
+        """The largest body that is read: as the setting says, or as there is memory."""
         self._seconds = seconds
-        self._room_bytes = max(_ROOM_BYTES, 2 * most_bytes)
         self._held_bytes = 0
 
     async def read(self, headers: Headers, receive: Receive) -> bytes | Trouble:
@@ -41,7 +53,7 @@ class Bodies:
         spared sending it.
         """
         announced = header(headers, b"content-length")
-        if announced.isdigit() and int(announced) > self._most_bytes:
+        if announced.isdigit() and int(announced) > self.most_bytes:
             return Trouble.TOO_LARGE
         chunks: list[bytes] = []
         found: bytes | Trouble = Trouble.TOO_SLOW
@@ -60,7 +72,7 @@ class Bodies:
 
         Raises InvalidReport when it is damaged, or too large (TooLarge).
         """
-        text = unpacked(body, codings, most_bytes=self._most_bytes)
+        text = unpacked(body, codings, most_bytes=self.most_bytes)
         if self._held_bytes + len(text) > self._room_bytes:
             return Trouble.NO_ROOM
         self._held_bytes += len(text)
@@ -80,7 +92,7 @@ class Bodies:
             chunks.append(chunk)
             size += len(chunk)
             self._held_bytes += len(chunk)
-            if size > self._most_bytes:
+            if size > self.most_bytes:
                 return Trouble.TOO_LARGE
             if self._held_bytes > self._room_bytes:
                 return Trouble.NO_ROOM

@@ -1,0 +1,73 @@
+"""Failures that do not depend on how much is in flight: the level keeps what the best fixed one delivers.
+
+And the other way round: at a capacity, with and without such failures beside it, under a tenth is wasted.
+"""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from figures import Figures
+from pipeline_in_virtual_time import World
+from simulated_roark import Condition, Reply, Request, SimulatedRoark, by_chance, constant, over_concurrency
+
+Simulate = Callable[..., World]
+Count = Callable[..., Figures]
+SECONDS = 40
+LEVELS = (16, 64, 256)
+
+
+def slowly_by_chance(share: float, seconds: float) -> Condition:
+    """Refusals that take as long as everything else."""
+    chance = random.Random(1)
+
+    def condition(_request: Request) -> Reply | None:
+        return Reply(503, takes=seconds, message="try again") if chance.random() < share else None
+
+    return condition
+
+
+@pytest.mark.parametrize(
+    ("share", "latency", "workers", "quickly"),
+    [
+        (0.01, 0.3, 1, True),
+        (0.08, 0.02, 3, False),
+        (0.12, 0.1, 1, False),
+        (0.12, 2.0, 3, True),
+        (0.2, 0.3, 3, False),
+        (0.3, 2.0, 1, False),
+        (0.4, 0.02, 1, True),
+        (0.4, 0.3, 3, False),
+    ],
+)
+def test_four_fifths_of_what_the_best_fixed_level_delivers(
+    simulate: Simulate, count: Count, share: float, latency: float, workers: int, quickly: bool
+) -> None:
+    def delivered(concurrency: int) -> int:
+        refusals = by_chance(share) if quickly else slowly_by_chance(share, latency)
+        roark = SimulatedRoark(constant(latency), refusals)
+        world = simulate(roark, workers=workers, concurrency=concurrency)
+        world.run(world.arrive(per_second=min(100, 38 / latency), seconds=SECONDS), most_seconds=0.1)
+        count(f"{share:.0%} by chance, {latency:g} s, at {concurrency or 'its own level'}", world)
+        return sum(attempt.status == 200 and attempt.ended <= SECONDS for attempt in roark.attempts)
+
+    best = max(delivered(level) for level in LEVELS)
+
+    assert delivered(0) >= 0.8 * best
+
+
+@pytest.mark.parametrize("share", [0, 0.05, 0.2])
+@pytest.mark.parametrize(("capacity", "latency"), [(20, 0.1), (40, 0.3)])
+def test_at_a_capacity_less_than_a_tenth_is_wasted_beside_what_fails_by_chance(
+    simulate: Simulate, count: Count, share: float, capacity: int, latency: float
+) -> None:
+    world = simulate(SimulatedRoark(constant(latency), by_chance(share), over_concurrency(capacity)))
+
+    world.run(world.backlog(int(60 * capacity / latency)), most_seconds=60)
+
+    row = count(f"503 above {capacity} at once, {share:.0%} by chance, {latency:g} s", world, watched_from=10)
+    settled = [attempt for attempt in world.roark.attempts if attempt.began >= 10]
+    good = sum(attempt.status == 200 for attempt in settled)
+    assert good / len(settled) > (1 - share) * 0.9
+    assert row.level_max <= 1.5 * capacity
+    assert good >= 0.6 * (1 - share) * 50 * capacity / latency
