@@ -5,7 +5,7 @@
     GET /assistant/ID, GET /phone-number/ID         what a Call only names
     PUT /_sandbox/vapi/calls                        calls, assistants and numbers: an array; a known one is replaced
     PUT /_sandbox/vapi                              behave differently: {"fail": ["429:0.1:retry-after=1"], …}
-    GET /_sandbox/vapi                              how it behaves, how many requests came, the shortest gap of two
+    GET /_sandbox/vapi                              how it behaves, how many requests came, at most in ten seconds
 
 As at Vapi (OpenAPI document of its public docs) a list is a bare array of whole Call objects, and says nothing of
 what else there is. A call is listed from the moment that it is put here: put later, with an earlier `createdAt`, it is
@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 import time
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +33,7 @@ from roark_ops.sandbox.service import is_authorised
 
 _USUAL_LIMIT, _MOST_LIMIT = 100, 1000
 _LINKS_LAST = timedelta(minutes=30)
+_LATELY_SECONDS = 10
 _BOUNDS: Mapping[str, tuple[str, Callable[[int, int], bool]]] = {
     f"{member}{bound}": (member, holds)
     for member in ("createdAt", "updatedAt")
@@ -66,11 +68,9 @@ class Vapi:
         self._created: dict[str, int] = {}
         self._order: list[tuple[int, str]] = []
         self._retention = timedelta(days=options.vapi_retention_days)
-        self._requests, self._last_at, self._shortest_gap = 0, None, None
+        self._requests, self._busiest = 0, 0
+        self._lately: deque[float] = deque()
         self._set_faults(options.vapi_fail)
-
-    _last_at: float | None
-    _shortest_gap: float | None
 
     def routes(self) -> list[Route]:
         """Vapi's routes, and those by which a test or the demo fills it."""
@@ -102,7 +102,7 @@ class Vapi:
                 "retention_days": self._retention / timedelta(days=1),
                 "known": len(self._things),
                 "requests": self._requests,
-                "shortest_gap_seconds": self._shortest_gap,
+                "most_in_ten_seconds": self._busiest,
             }
         )
 
@@ -186,10 +186,10 @@ class Vapi:
 
     def _note_request(self) -> None:
         now = self._clock()
-        if self._last_at is not None:
-            gap = now - self._last_at
-            self._shortest_gap = gap if self._shortest_gap is None else min(gap, self._shortest_gap)
-        self._last_at = now
+        self._lately.append(now)
+        while self._lately[0] <= now - _LATELY_SECONDS:
+            self._lately.popleft()
+        self._busiest = max(self._busiest, len(self._lately))
         self._requests += 1
 
 
