@@ -17,7 +17,7 @@ class TestOpening:
         road.fail(*road.start(1))
 
         assert road.lane.state == "breaker-open"
-        assert road.lane.reason == "4 of 8 attempts failed in 30 s"
+        assert road.lane.reason == "4 of 8 attempts failed in 30 s: reason: 4"
         assert road.lane.since_ms == road.clock.now_ms
         assert road.lane.next_ms == road.clock.now_ms + 5_000
         assert road.snapshot.total("breaker_opened") == 1
