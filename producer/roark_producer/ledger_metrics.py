@@ -140,6 +140,11 @@ def _lane(snapshot: Snapshot) -> Iterator[Metric]:
         {name: int(holder == name) for name in HOLDERS},
     )
     yield _gauge(
+        "lane_refused_reports",
+        "Different reports by whose refusals Roark's answers hold the lane; 0 while they do not",
+        lane.evidence.reports,
+    )
+    yield _gauge(
         "concurrency_limit",
         "Uploads in flight that adaptive concurrency allows over all workers; 0: not found yet, or a fixed number",
         lane.limit,

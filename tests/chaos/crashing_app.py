@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from roark_producer.operations import Claim, Claimed, LaneState
+from roark_producer.operations import Claim, Claimed, LaneState, Refuse
 from roark_worker import app as worker_app
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
-from roark_worker.settlement import Release, Settlement
+from roark_worker.settlement import Settlement
 from roark_worker.settling import Settling
 
 _CRASHED = Path("crashed")
@@ -56,9 +56,7 @@ async def attempt(self: Delivery, report: Claimed, span: Any) -> Any:
 
 
 async def record(self: Settling, batch: Sequence[Settlement]) -> None:
-    released = [one for one in batch if isinstance(one, Release)]
-    if released and _AT == "between hold and release" and (holds := self._holds(released)):
-        await self._ledger.run_all([operation for _, operation in holds])
+    if _AT == "before a refusal is recorded" and any(isinstance(one, Refuse) for one in batch):
         crash()
     await _record(self, batch)
     if _AT == "after settle":

@@ -17,7 +17,7 @@ class TestOpening:
         road.fail(*road.start(1))
 
         assert road.lane.state == "breaker-open"
-        assert road.lane.reason == "4 of 8 attempts failed in 30 s"
+        assert road.lane.reason == "4 of 8 attempts failed in 30 s: reason: 4"
         assert road.lane.since_ms == road.clock.now_ms
         assert road.lane.next_ms == road.clock.now_ms + 5_000
         assert road.snapshot.total("breaker_opened") == 1
@@ -228,6 +228,49 @@ class TestTheProbe:
             getattr(road, how)(one)
 
         assert (road.lane.state, road.lane.reason, road.lane.since_ms) == ("open", "", 0)
+
+
+class TestEvidence:
+    @staticmethod
+    def fail(road: Road, *causes: str) -> None:
+        held = road.start(len(causes))
+        failed = [Defer(one, 60_000, "connect", b"{}", Signal.FAULT) for one in held]
+        assert all(road.run(operations.defer(failed, rules=road.rules, causes=causes)))
+        road.out = [one for one in road.out if one not in held]
+
+    def test_it_counts_the_causes_the_most_frequent_first_and_names_some_calls(self, road: Road) -> None:
+        road.accept(4)
+        self.fail(road, "http_503", "connect_tls", "connect_tls", "connect_tls")
+
+        evidence = road.lane.evidence
+        assert list(evidence.reasons.items()) == [("connect_tls", 3), ("http_503", 1)]
+        assert evidence.calls == ("call 0", "call 1", "call 2")
+        assert road.lane.reason == "4 of 4 attempts failed in 30 s: connect_tls: 3, http_503: 1"
+
+    def test_what_failed_long_before_is_not_among_it(self, road: Road) -> None:
+        road.accept(5)
+        self.fail(road, "http_503")
+        road.clock.advance(120_000)
+
+        self.fail(road, "connect_dns", "connect_dns", "connect_dns", "connect_dns")
+
+        assert road.lane.evidence.reasons == {"connect_dns": 4}
+
+    def test_a_probe_that_fails_of_something_else_says_what_is_to_be_mended_now(self, road: Road) -> None:
+        road.break_open()
+        road.clock.advance(max(0, road.lane.next_ms - road.clock.now_ms))
+        road.accept()
+
+        self.fail(road, "connect_dns")
+
+        assert road.lane.evidence.reasons == {"connect_dns": 1}
+
+    def test_it_is_gone_when_the_breaker_is_closed(self, road: Road) -> None:
+        road.break_open()
+
+        road.deliver(road.probe())
+
+        assert road.lane.evidence.reasons == {}
 
 
 class TestTelling:

@@ -551,9 +551,10 @@ class TestHold:
             bench.submit([report(f"later-{number}") for number in range(3)])
             await until(lambda: len(at_once) >= 20 + 3, "the first refusals and three probes")
 
+            await until(lambda: bench.count(State.WAITING) == 23, "all are recorded")
+
         assert at_once[:20] == list(range(1, 21))
         assert set(at_once[20:]) == {1}
-        assert bench.count(State.WAITING) == 23
         assert bench.snapshot().total("holds") == 1
 
 

@@ -69,6 +69,39 @@ class TestOneOfEachKind:
         assert alert.message.headline == "3 now."
 
 
+class TestAnotherCause:
+    @staticmethod
+    def of(cause: str) -> Message:
+        return Message("The lane is on hold.", f"It is {cause}.", "roark-ingest doctor", cause)
+
+    def test_is_told_though_the_alert_was_sent(self, bench: Workbench) -> None:
+        assert sent(bench, *look(bench, HELD, message=self.of("http_403"))) == [True]
+
+        (turn,) = look(bench, HELD, message=self.of("http_401"))
+
+        assert (turn.what, turn.message.cause) == ("raised", "http_401")
+        assert sent(bench, turn) == [True]
+        assert look(bench, HELD, message=self.of("http_401")) == []
+
+    def test_is_told_once_however_often_causes_change(self, bench: Workbench) -> None:
+        messages = 0
+        for number in range(20):
+            turns = look(bench, HELD, message=self.of("http_403" if number % 2 else "http_401"))
+            messages += len(turns)
+            sent(bench, *turns)
+            bench.clock.advance(LEASE_MS)
+
+        assert messages == 2
+
+    def test_is_told_again_after_a_recovery(self, bench: Workbench) -> None:
+        sent(bench, *look(bench, HELD, message=self.of("http_403")))
+        look(bench)
+        bench.clock.advance(CALM_MS)
+        sent(bench, *look(bench))
+
+        assert told(look(bench, HELD, message=self.of("http_403"))) == [(HELD, "raised")]
+
+
 class TestRecovery:
     def test_is_told_once_the_cause_was_away_for_a_while(self, bench: Workbench) -> None:
         raise_and_send(bench)

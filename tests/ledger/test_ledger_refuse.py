@@ -354,6 +354,35 @@ class TestProbes:
         assert bench.lane().next_ms - bench.clock.now_ms == 2_000
 
 
+class TestBesideTheVersionBefore:
+    """It puts the lane on hold at the first refusal, and gives the report back to its old place."""
+
+    def test_its_hold_is_probed_and_ended_as_ours(self, bench: Workbench) -> None:
+        bench.accept_all("call-1", "call-2", "call-3")
+        one = bench.take("call-1")
+        bench.hold_by_roark(one, reason="http_403 No permission")
+        bench.release(one)
+
+        bench.refuse(held(probe(bench)))
+        bench.deliver(held(probe(bench)))
+
+        assert bench.lane().state == "open"
+        assert bench.state("call-1") == "waiting"
+
+    def test_it_goes_on_with_our_hold(self, bench: Workbench) -> None:
+        hold(bench)
+        bench.accept_all("call-1", "call-2")
+        one = held(probe(bench))
+
+        assert not bench.hold_by_roark(one, reason="http_401", longest_gap_ms=300_000)
+        bench.release(one)
+
+        assert bench.lane().reason == "http_401"
+        assert bench.lane().next_ms > bench.clock.now_ms
+        bench.deliver(held(probe(bench)))
+        assert bench.lane().state == "open"
+
+
 class TestEvidence:
     def test_the_lane_says_how_many_were_refused_with_what_and_names_some(self, bench: Workbench) -> None:
         pass_another(bench, "good")

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- Stops the lane: reports stay ready, nothing is uploaded. By hand until somebody resumes; by Roark's answers
--- with a probe after a gap that doubles from one bad probe to the next.
+-- Stops the lane: reports stay ready, nothing is uploaded. By hand until somebody resumes. By Roark's answers it is
+-- what workers did before refuse.lua judged their refusals, and may do while two versions run: with a probe after a gap
+-- that doubles from one bad probe to the next.
 --
 -- needs _flow.lua
 --
