@@ -54,13 +54,16 @@ class Road:
         there, back = await asyncio.open_connection(*self._target)
         both = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
         self._tasks.update(both)
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if all(not task.cancelled() for task in both if task.done()):
-            back.close()
-            writer.close()
-        else:
-            # Forgotten: the sockets stay open, and nothing moves on them.
-            await asyncio.Event().wait()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if any(task.cancelled() for task in both):
+                # Forgotten: the sockets stay open, and nothing moves on them.
+                await asyncio.Event().wait()
+        finally:
+            for task in both:
+                task.cancel()
+            back.transport.abort()
+            writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
