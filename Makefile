@@ -11,10 +11,10 @@ PEERS  := .venv-bench
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or docker or docs or browser or monitoring or shift or many
+LONG   := chaos or docker or docs or browser or monitoring or shift or many or servers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean many
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean many servers
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 
 many: $(READY) ## list, choose and group a hundred thousand dead letters, and see how long Redis is kept from others
 	$(BIN)/python -m pytest -m many -q -s $(ARGS)
+
+servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, sockets, IPv6: some 5 minutes (needs redis-server, openssl)
+	$(BIN)/python -m pytest -m servers -q $(ARGS)
 
 browser: $(READY) ## look at Flower in a real Chromium, and keep the pictures (needs chromium and chromium-driver)
 	PICTURES=ops/docs/pictures $(BIN)/python -m pytest tests/browser -q $(ARGS)

@@ -102,7 +102,7 @@ class CommandLine:
         assert one.call_id == call_id
         return Held(one.call_id, one.token)
 
-    def deliver(self, call_id: str, roark_call_id: str = "") -> None:
+    def deliver(self, call_id: str, roark_call_id: str = "roark-1") -> None:
         """Have the next ready report delivered."""
         outcome = Deliver(self.claim(call_id), roark_call_id, _detail(status=200))
         assert self.ledger.run(operations.deliver([outcome], keep_payloads=False)) == [True]

@@ -20,6 +20,7 @@ from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
 from roark_worker.delivery import Delivery
 from roark_worker.event_sender import EventSender
+from roark_worker.fresh_audio import FreshAudio
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 
@@ -109,13 +110,16 @@ class Bench:
         chance: Callable[[], float] = lambda: 0.5,
         events: EventSender | None = None,
         traces: Traces | None = None,
+        fresh_audio: FreshAudio | None = None,
         **values: Any,
     ) -> AsyncIterator[Delivery]:
         """A delivery to `roark_base_url`, or to `handler` in its place; what is left is given back at the end."""
         settings = worker_settings(**values)
         client = httpx.AsyncClient(transport=httpx.MockTransport(handler)) if handler else None  # type: ignore[arg-type]
         door = Roark(settings, token or Token(SecretStr(TOKEN)), client)
-        delivery = Delivery(self.async_ledger(), door, settings, chance, events=events, traces=traces)
+        delivery = Delivery(
+            self.async_ledger(), door, settings, chance, events=events, traces=traces, fresh_audio=fresh_audio
+        )
         try:
             yield delivery
         finally:

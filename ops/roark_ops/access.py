@@ -5,6 +5,7 @@ with Access.from_env() as access:
     access.wake()
 """
 
+import contextlib
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -12,7 +13,8 @@ from pydantic import SecretStr
 
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
-from roark_producer.errors import BrokenPromise
+from roark_producer.errors import BrokenPromise, LedgerError
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
 from roark_producer.operations import Operation
 from roark_producer.settings import IngestSettings
@@ -53,6 +55,13 @@ class Access:
         except BrokenPromise:
             promised = ()
         return Ledger(self.ledger.client, prefix=self.settings.prefix, after_write=promised)
+
+    def remember(self) -> None:
+        """Lay what this machine remembers of the ledger beside it, where it does; what is missing is noted there."""
+        keeper = Keeper.of(self.settings.data_dir, self.url, self.settings.prefix)
+        if keeper.is_known:
+            with contextlib.suppress(LedgerError):
+                keeper.note(self.run_durably(keeper.operation()))
 
     def wake(self, reports: int = 1) -> bool:
         """Publish wake-ups for so many reports that became ready; return whether the broker took them.

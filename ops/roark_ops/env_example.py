@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, variable_of
 from roark_worker.settings import WorkerSettings
+from roark_worker.vapi_settings import VapiSettings
 
 _WIDTH = 110
 _HEAD = """\
@@ -31,6 +32,7 @@ _HEAD = """\
 TABLE_BEGINS, TABLE_ENDS = "<!-- settings, written by make env-example -->\n", "<!-- end of settings -->\n"
 _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
     ("Where reports go and how hard it is tried: roark-ingest worker", WorkerSettings),
+    ("How Vapi's calls are compared with those here: roark-ingest worker, reconcile", VapiSettings),
     ("Where the ledger is and what it promises: every part", IngestSettings),
     ("What the webhook listens on and demands: roark-ingest webhook", WebhookSettings),
 )

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from roark_producer import operations
 from roark_producer.calls import is_call_object, report_of
 from roark_producer.errors import InvalidReport
 from roark_producer.places import found_at
 from roark_producer.producer import Producer, Receipt
 from roark_producer.properties import Scalar
-from roark_producer.report import Report, read_message
 from roark_producer.shapes import look_into
 from roark_producer.vapi_messages import END_OF_CALL_REPORT
 
@@ -48,17 +46,14 @@ def submitting(producer: Producer, properties: dict[str, Scalar]) -> Callable[[S
     """Return what hands in messages, and Call objects in between, with one receipt for each in order."""
 
     def submit(bodies: Sequence[bytes]) -> list[Receipt]:
-        told = {number: _of_call(producer, body) for number, body in enumerate(bodies) if _may_be_a_call(body)}
-        made = {number: call for number, call in told.items() if isinstance(call, bytes)}
-        wanted = [
-            made.get(number, body)
+        told = {
+            number: receipt
             for number, body in enumerate(bodies)
-            if number in made or not isinstance(told.get(number), Receipt)
-        ]
-        receipts = iter(producer.submit_many(wanted, properties))
-        return [
-            found if isinstance(found := told.get(number), Receipt) else next(receipts) for number in range(len(bodies))
-        ]
+            if _may_be_a_call(body) and (receipt := _of_call(producer, body, properties))
+        }
+        others = [body for number, body in enumerate(bodies) if number not in told]
+        receipts = iter(producer.submit_many(others, properties))
+        return [told[number] if number in told else next(receipts) for number in range(len(bodies))]
 
     return submit
 
@@ -68,19 +63,13 @@ def _may_be_a_call(body: bytes) -> bool:
     return _REPORT_BYTES not in body and is_call_object(body)
 
 
-def _of_call(producer: Producer, body: bytes) -> bytes | Receipt | None:
-    """Return the report of a Call object, the receipt of one that has none or is known, or None: judge it as it is."""
+def _of_call(producer: Producer, body: bytes, properties: dict[str, Scalar]) -> Receipt | None:
+    """Hand in the report of a Call object, and return its receipt; None: judge it as it is."""
     try:
         call = msgspec.json.decode(body)
         if call.get("status", "ended") != "ended":
             return Receipt(None, "rejected", "a Call object of Vapi's API whose call has not ended: there is no report")
-        report = report_of(body)
-        message = read_message(report)
+        receipt = producer.backfill(report_of(body), "call-object", properties)
     except (InvalidReport, msgspec.DecodeError):
         return None
-    if not isinstance(message, Report):
-        return None
-    # Between this look and accept its own report may come: it is the newer one then, as if it had come later.
-    if producer.ledger.run(operations.look(message.call_id)):
-        return Receipt(message.call_id, "duplicate", _KNOWN)
-    return report
+    return Receipt(receipt.call_id, receipt.result, _KNOWN) if receipt.result == "duplicate" else receipt

@@ -5,9 +5,10 @@
 What is shown is what was there at the beginning. A report that moves meanwhile may be left out, and none comes twice.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 from roark_ops.finding import Filter
@@ -16,21 +17,25 @@ from roark_producer.assistant import assistant_of
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.packing import DamagedPayload, unpack
-from roark_producer.records import DeadLetter, Entry
+from roark_producer.records import UNCONFIRMED, DeadLetter, Entry
 
 _PAGE = 100
 LOOKED_AT_ONCE = 32
 T = TypeVar("T")
 
-PLACES = {
-    State.READY: ("fresh", "retry", "replay"),
-    State.UPLOADING: ("uploading",),
-    State.WAITING: ("waiting",),
-    State.DEAD: ("dead",),
-    State.DISCARDED: ("discarded",),
-    State.DELIVERED: ("delivered",),
-}
-"""The places in which reports of a state stand, in the order in which they are shown."""
+PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        State.READY: ("fresh", "retry", "replay"),
+        State.UPLOADING: ("uploading",),
+        State.WAITING: ("waiting",),
+        UNCONFIRMED: ("unconfirmed",),
+        State.DEAD: ("dead",),
+        State.DISCARDED: ("discarded",),
+        State.DELIVERED: ("delivered",),
+    }
+)
+"""The places in which reports of a state stand, in the order in which they are shown. Unconfirmed are none of the
+delivered ones here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Pages:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def page(self, chosen: Filter, states: Sequence[State], *, limit: int, behind: Cursor | None) -> Page:
+    def page(self, chosen: Filter, states: Sequence[str], *, limit: int, behind: Cursor | None) -> Page:
         """Return the first `limit` reports that are meant, behind those of the page whose `following` is given."""
         letters: list[DeadLetter] = []
         last = behind
@@ -84,7 +89,7 @@ class Pages:
         return Page(tuple(letters), None)
 
     def walk(
-        self, chosen: Filter, states: Sequence[State], behind: Cursor | None, *, in_full: bool = False
+        self, chosen: Filter, states: Sequence[str], behind: Cursor | None, *, in_full: bool = False
     ) -> Iterator[tuple[DeadLetter, Cursor]]:
         """Yield the reports of these states that are meant, each with the cursor behind it; takes constant memory.
 

@@ -4,14 +4,18 @@ retry     reads an entry again with today's code and settings; what is usable no
 discard   removes entries for good
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from roark_ops.opening import Opener, submitting
 from roark_producer import operations
+from roark_producer.compression import DamagedInput, decompressed
 from roark_producer.ledger import Ledger
 from roark_producer.logbook import Action, doer
 from roark_producer.packing import unpack
 from roark_producer.producer import Producer, Receipt
+from roark_producer.reading import read_documents
 from roark_producer.records import Rejected
 
 _PAGE = 100
@@ -48,8 +52,10 @@ class RejectedBin:
         """Return what was handed in, byte for byte."""
         return unpack(entry.packed).payload
 
-    def retry(self, producer: Producer, digests: Iterable[str]) -> Iterator[Retried]:
-        """Hand entries in again; those that can be used now leave the bin."""
+    def retry(
+        self, producer: Producer, digests: Iterable[str], *, at: tuple[str, ...] | None = None
+    ) -> Iterator[Retried]:
+        """Hand entries in again, from the place `at` in them; those that can be used now leave the bin."""
         for digest in digests:
             entry = self.find(digest)
             if entry is None:
@@ -57,7 +63,7 @@ class RejectedBin:
                 continue
             intent = operations.log_deed(Action.REJECTED_RETRY, who=self._who, calls=[entry.digest])
             self._ledger.run(intent)
-            receipt = producer.submit(self.body(entry))
+            receipt = _handed_in(producer, self.body(entry), at)
             if receipt.result != "rejected":
                 self._ledger.run(operations.unreject([entry.digest], action=Action.REJECTED_RETRY, who=self._who))
             yield Retried(entry.digest, receipt)
@@ -65,3 +71,21 @@ class RejectedBin:
     def discard(self, digests: Iterable[str]) -> int:
         """Remove entries for good; return how many were there."""
         return self._ledger.run(operations.unreject(list(digests), action=Action.REJECTED_DISCARD, who=self._who))
+
+
+def _handed_in(producer: Producer, body: bytes, at: tuple[str, ...] | None) -> Receipt:
+    """Hand in what an entry holds: as a whole, else message by message. Of several, one that is rejected counts."""
+    submit = submitting(producer, {})
+    receipts = submit(Opener(at).opened(body))
+    if len(receipts) == 1 and receipts[0].result == "rejected" and len(several := _documents(body)) > 1:
+        receipts = submit([message for document in several for message in Opener(at).opened(document)])
+    return next((receipt for receipt in receipts if receipt.result == "rejected"), receipts[0])
+
+
+def _documents(body: bytes) -> list[bytes]:
+    try:
+        with decompressed(io.BytesIO(body)) as file:
+            found = [document.body for document in read_documents(file, most_bytes=len(body))]
+    except DamagedInput:
+        return []
+    return found if all(each.startswith(b"{") for each in found) else []

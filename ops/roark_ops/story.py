@@ -34,6 +34,7 @@ _EVENTS = {
     "set_aside": "a person set it aside: a dead letter",
     "discarded": "put aside",
     "restored": "brought back to the dead letters",
+    "backfilled": "its report never came: made from Vapi's list of calls",
 }
 
 

@@ -7,7 +7,7 @@ from roark_producer.lifecycle import State
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain_hold
 
-_LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest dlq confirm --list"}
+_LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest list --state unconfirmed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,16 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         found.append(Todo(letters, "roark-ingest dlq groups"))
     if snapshot.unconfirmed:
         what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark did not name the call."
-        found.append(Todo(what, "roark-ingest dlq confirm --list"))
+        found.append(Todo(what, "roark-ingest list --state unconfirmed"))
     if snapshot.bin.filling:
         what = (
             f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "
             "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
         )
         found.append(Todo(what, "roark-ingest rejected list"))
+    if snapshot.reconciled and (missing := snapshot.reconciled.missing):
+        calls = "1 call has" if missing == 1 else f"{missing} calls have"
+        found.append(Todo(f"{calls} ended at Vapi, and no report came.", "roark-ingest reconcile --since 14d"))
     found += [
         Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention

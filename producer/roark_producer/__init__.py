@@ -19,6 +19,7 @@ from roark_producer.errors import (
     LedgerError,
     LedgerFault,
     LedgerFull,
+    LedgerRefuses,
     LedgerUnavailable,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "LedgerError",
     "LedgerFault",
     "LedgerFull",
+    "LedgerRefuses",
     "LedgerUnavailable",
     "Producer",
     "Receipt",

@@ -31,11 +31,13 @@ class Accounts:
     at_ms: int = 0
     looked_at: int = 0
     took_ms: int = 0
+    promises: tuple[Finding, ...] = ()
+    """What was promised and is missing by what is known outside of the ledger (see `promises.py`)."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong, one line for each kind; none where every report is in exactly one place."""
-        found = []
+        found = list(self.promises)
         if self.broken:
             calls = "1 call is" if self.broken == 1 else f"{self.broken} calls are"
             found.append(Finding(f"{calls} not in exactly one place.", _REPAIR))

@@ -30,6 +30,10 @@ class AlertKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     REJECTED_FILLING = "rejected_filling"
     FALLING_BEHIND = "falling_behind"
+    CALLS_MISSING = "calls_missing"
+    RECONCILE_STALE = "reconcile_stale"
+    LEDGER_LOST = "ledger_lost"
+    SPOOL_UNREADABLE = "spool_unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,8 +126,7 @@ def _for_kombu(place: RedisPlace) -> tuple[str, dict[str, Any]]:
         return f"redis+socket://{credentials}{quote(place.socket)}?virtual_host={place.db}", {}
     hosts = [f"[{host}]:{port}" if ":" in host else f"{quote(host)}:{port}" for host, port in place.hosts]
     if place.master:
-        patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-        options = {"master_name": place.master, "sentinel_kwargs": patience | sentinel_arguments(place)}
+        options = {"master_name": place.master, "sentinel_kwargs": sentinel_arguments(place)}
         return ";".join(f"sentinel://{credentials}{host}/{place.db}" for host in hosts), options
     return f"redis{'' if place.tls is None else 's'}://{credentials}{hosts[0]}/{place.db}", {}
 

@@ -6,6 +6,7 @@ redis-py by itself sends a command again after a lost answer, up to ten times. O
 library: who must not lose an answer asks again on purpose, and knows it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,18 +20,34 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from roark_producer.errors import ConfigurationError, LedgerFault, LedgerFull, LedgerUnavailable
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerFault,
+    LedgerFull,
+    LedgerRefuses,
+    LedgerUnavailable,
+)
 from roark_producer.redis_causes import cause_of, missing_permission
 from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "client_name": "roark-ingest"}
+# One that hangs is asked first, again and again, and the others wait for it.
+_SENTINEL_SECONDS = 1.0
 # A claim's answer has some hundred kB.
 _READ_AT_ONCE: dict[str, Any] = {"socket_read_size": 1 << 20}
 
@@ -62,7 +79,7 @@ def connect(url: str, setting: str = REDIS_SETTING) -> "redis.Redis":
     place = parse_redis_url(url, setting)
     retry = Retry(NoBackoff(), 0)
     if place.master:
-        sentinel = Sentinel(place.hosts, sentinel_kwargs=_PATIENCE | sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
+        sentinel = Sentinel(place.hosts, sentinel_kwargs=sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.Redis = sentinel.master_for(place.master, retry=retry)  # type: ignore[no-untyped-call] # redis-py's own
         return _placed(primary, place)
     return _placed(redis.Redis(retry=retry, **_to_server(place)), place)
@@ -73,7 +90,7 @@ def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redi
     place = parse_redis_url(url, setting)
     retry = AsyncRetry(NoBackoff(), 0)
     if place.master:
-        asked = _PATIENCE | sentinel_arguments(place) | {"retry": retry}
+        asked = sentinel_arguments(place) | {"retry": retry}
         sentinel = AsyncSentinel(place.hosts, sentinel_kwargs=asked, **_to_server(place, _READ_AT_ONCE))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(place.master, retry=retry)
         return _packing_in_c(_placed(primary, place))
@@ -105,14 +122,15 @@ def sentinel_arguments(place: RedisPlace) -> dict[str, Any]:
     """Return redis-py's arguments for the Sentinels themselves. The next Sentinel is asked rather than one again."""
     known = {"username": place.sentinel_username, "password": place.sentinel_password}
     given = {name: value for name, value in known.items() if value is not None}
-    patience = {"retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
-    return patience | given | tls_arguments(place, place.sentinel_tls)
+    patience = {"socket_timeout": _SENTINEL_SECONDS, "socket_connect_timeout": _SENTINEL_SECONDS}
+    once = {"retry": Retry(NoBackoff(), 0), "socket_keepalive": True}
+    return patience | once | given | tls_arguments(place, place.sentinel_tls)
 
 
 def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return redis-py's arguments for TLS, none without it.
 
-    Raises ConfigurationError when a file that is named cannot be read: redis-py would call that a lost connection.
+    Raises ConfigurationError when a file that is named cannot be used: redis-py would call that a lost connection.
     """
     if tls is None:
         return {}
@@ -123,6 +141,19 @@ def tls_arguments(place: RedisPlace, tls: Mapping[str, Any] | None) -> dict[str,
             raise ConfigurationError(
                 f"{place.setting}: {name} names {tls[name]}, which cannot be read: {error.strerror}"
             ) from None
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        if authority := tls.get("ssl_ca_certs"):
+            context.load_verify_locations(cafile=authority)
+        if certificate := tls.get("ssl_certfile"):
+            context.load_cert_chain(certificate, tls.get("ssl_keyfile"), tls.get("ssl_password", ""))
+    except ssl.SSLError:
+        raise ConfigurationError(
+            f"{place.setting}: ssl_ca_certs must name a PEM file of certificates, ssl_certfile and ssl_keyfile a "
+            "certificate and its key, with ssl_password where that has one"
+        ) from None
     return {"ssl": True, "ssl_cert_reqs": "required", **tls}
 
 
@@ -143,20 +174,38 @@ def _packing_in_c(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
     return client
 
 
+# Where a script of ours fails on what it reads, Lua names its line: that is about one call. All else is about Redis.
+_SCRIPT_FAILED = re.compile(r"(?:ERR )?(?:Error running script.*?: @?)?user_script:\d+: |WRONGTYPE")
+_CODE = re.compile(r"[A-Z]{4,}(?= |$)")
+_CODES = {NoPermissionError: "NOPERM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
+_SCRIPT = re.compile(r"(?: script: (?:on |[0-9a-f]{40}).*)$")
+
+
 @contextmanager
 def translated_errors(client: Any = None) -> Iterator[None]:
     """Turn redis-py's errors into ours; the message names the client's server and no argument."""
     try:
         yield
     except OutOfMemoryError as error:
-        raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-    except (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError) as error:
+        raise LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM") from error
+    except (BusyLoadingError, ReadOnlyError, ResponseError) as error:
+        raise _refusal(error) from error
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise LedgerUnavailable(f"Redis cannot be reached: {cause_of(error, place_of(client))}") from error
     except RedisError as error:
-        if "OOM" in str(error)[:40] or "maxmemory" in str(error):
-            raise LedgerFull("Redis is full (maxmemory): nothing was stored") from error
-        if str(error).startswith(("LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")):
-            raise LedgerUnavailable(f"Redis does not take commands: {str(error)[:80]}") from error
-        if lacking := missing_permission(error):
-            raise LedgerFault(f"Redis refused: {lacking}") from error
         raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error
+
+
+def _refusal(error: RedisError) -> LedgerError:
+    # What follows quotes the command's arguments, which may be a report.
+    text = str(error).partition(", with args")[0][:160]
+    if "OOM" in text[:40] or "maxmemory" in text:
+        return LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM")
+    if _SCRIPT_FAILED.match(text):
+        return LedgerFault(f"Redis refused: {text}")
+    said = _CODE.match(text)
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
+    if lacking := missing_permission(error):
+        return LedgerRefuses(f"Redis does not take commands: NOPERM {lacking}", "NOPERM")
+    told = text if said else f"{code} {text}"
+    return LedgerRefuses(f"Redis does not take commands: {_SCRIPT.sub('', told)}", code)

@@ -17,12 +17,16 @@ import redis
 from redis.exceptions import ResponseError
 
 from roark_producer.connection import place_of, translated_errors
-from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, UnfitServer
+from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, LedgerRefuses, UnfitServer
 from roark_producer.ledger import AfterWrite
 from roark_producer.redis_causes import SERVERS_PAGE, missing_permission, where
 
 _WAIT_MS = 4000
 _OLDEST = (7, 0)
+IN_CLUSTER_MODE = (
+    "runs in cluster mode, where neither the ledger's scripts nor Celery's queue work. Start it with "
+    f"cluster-enabled no, or use another server. See {SERVERS_PAGE}"
+)
 _REPLICATED = re.compile(r"replicated:([1-9]\d?)")
 
 
@@ -82,7 +86,9 @@ def inspect(client: "redis.Redis") -> Server:
             info = _info(client)
             config = _config(client)
             told = info or _told_without_info(client)
-    except LedgerFault as error:
+    except (LedgerFault, LedgerRefuses) as error:
+        if isinstance(error, LedgerRefuses) and error.code != "NOPERM":
+            raise
         raise UnfitServer(f"{error}{where(place)}") from error
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"
@@ -93,7 +99,7 @@ def inspect(client: "redis.Redis") -> Server:
         appendfsync=config.get("appendfsync"),
         eviction=config.get("maxmemory-policy") or told.get("maxmemory_policy"),
         replicas=int(told.get("connected_slaves", 0)),
-        cluster=told.get("cluster_enabled", 0) == 1 or told.get("redis_mode") == "cluster",
+        cluster=_is_clusters(told),
         hidden=(*(() if info else ("+info",)), *(() if config else ("+config|get",))),
         where=where(place),
     )
@@ -109,16 +115,34 @@ def _info(client: "redis.Redis") -> dict[str, Any]:
     return found
 
 
+def in_cluster_mode(client: "redis.Redis") -> bool:
+    """Ask the server whether it is a cluster's node; raises as `inspect` does."""
+    try:
+        with translated_errors(client):
+            told = _info(client) or _hello(client)
+    except LedgerFault as error:
+        raise UnfitServer(f"{error}{where(place_of(client))}") from error
+    return _is_clusters(told)
+
+
+def _is_clusters(told: dict[str, Any]) -> bool:
+    return told.get("cluster_enabled", 0) == 1 or told.get("redis_mode") == "cluster"
+
+
 def _told_without_info(client: "redis.Redis") -> dict[str, Any]:
-    hello = _asked(client, "HELLO") or {}
-    pairs = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
-    facts = {_text(name): _text(value) for name, value in pairs.items() if isinstance(value, bytes | str)}
-    version = "valkey_version" if facts.get("server") == "valkey" else "redis_version"
-    found: dict[str, Any] = {version: facts.get("version"), "redis_mode": facts.get("mode")}
+    found = _hello(client)
     # Without an append-only file it answers with an error, and a server that does not know the command as well.
     if _asked(client, "WAITAOF", 1, 0, _WAIT_MS):
         found["aof_enabled"] = 1
     return found | {"connected_slaves": _asked(client, "WAIT", 0, 1) or 0}
+
+
+def _hello(client: "redis.Redis") -> dict[str, Any]:
+    hello = _asked(client, "HELLO") or {}
+    pairs = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
+    facts = {_text(name): _text(value) for name, value in pairs.items() if isinstance(value, bytes | str)}
+    version = "valkey_version" if facts.get("server") == "valkey" else "redis_version"
+    return {version: facts.get("version"), "redis_mode": facts.get("mode")}
 
 
 def _asked(client: "redis.Redis", *command: str | int) -> Any:
@@ -161,20 +185,12 @@ def keep(promise: str, server: Server) -> Kept:
 
 def check_fit(server: Server) -> None:
     """Raise UnfitServer when the ledger cannot be on this server, whatever is promised."""
-    check_no_cluster(server, f"{server.name}{server.where}")
+    if server.cluster:
+        raise UnfitServer(f"{server.name}{server.where} {IN_CLUSTER_MODE}")
     if server.version and server.version < _OLDEST:
         raise UnfitServer(
             f"{server.name}{server.where} is too old: the ledger's scripts say what they may do when memory is full, "
             f"which Redis understands from 7.0 on, and Valkey. See {SERVERS_PAGE}"
-        )
-
-
-def check_no_cluster(server: Server, named: str) -> None:
-    """Raise UnfitServer when the server is in cluster mode; `named` begins the sentence."""
-    if server.cluster:
-        raise UnfitServer(
-            f"{named} runs in cluster mode, where neither the ledger's scripts nor Celery's queue work. Start it with "
-            f"cluster-enabled no, or use another server. See {SERVERS_PAGE}"
         )
 
 

@@ -10,8 +10,9 @@
     ├── ReplayRefused             no replay job can be made like this: no reason, or too many jobs
     └── LedgerError               the ledger did not do what it was asked
         ├── LedgerUnavailable     Redis cannot be reached, or did not answer in time
-        │   └── LedgerFull        Redis refuses writes because its memory is full
-        └── LedgerFault           Redis answered with an error that waiting does not mend
+        │   └── LedgerRefuses     Redis answers, and takes nothing now, whatever the report: permission, disk, replica …
+        │       └── LedgerFull    … its memory is full
+        └── LedgerFault           a script of ours failed on what is kept of a call: waiting does not mend that
 
 Messages name calls by id and never carry a payload, a token, a secret or a phone number.
 """
@@ -62,12 +63,20 @@ class LedgerError(IngestError):
 
 
 class LedgerFault(LedgerError):
-    """Redis answered with an error that waiting does not mend: wrong data, a forbidden command, a fault of ours."""
+    """A script of ours failed on what the ledger keeps: it says something about that call, not about Redis."""
 
 
 class LedgerUnavailable(LedgerError):
     """Redis cannot be reached, or did not answer in time; nothing is known to be stored."""
 
 
-class LedgerFull(LedgerUnavailable):
+class LedgerRefuses(LedgerUnavailable):
+    """Redis answers, and does not take commands now; `code` is its own word for why, such as NOPERM or MISCONF."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LedgerFull(LedgerRefuses):
     """Redis refuses writes because its memory is full; nothing was stored."""

@@ -31,7 +31,7 @@ _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"[^
 _IN_STRING = re.compile(rb"[^\"\\\n]*+(?:\\[^\n][^\"\\\n]*+)*+", re.DOTALL)
 _SCALAR = re.compile(rb'[^ \t\r\n,\[\]{}"]*+')
 # Marks of byte order stand between documents that were files of their own, RS before each in a JSON text sequence.
-_BETWEEN = re.compile(rb"[ \t\r\n,\x1e\xef\xbb\xbf]*+")
+_BETWEEN = re.compile(rb"[ \t\r\n,\x1e\x1a\xef\xbb\xbf]*+")
 
 _QUOTE, _BACKSLASH, _LINE_END, _ARRAY_END = b'"\\\n]'
 _OPENING, _CLOSING = frozenset(b"{["), frozenset(b"}]")

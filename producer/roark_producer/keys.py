@@ -82,6 +82,16 @@ class Keys:
     """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
     rejected_spare: str
     """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
+    silent: str
+    """ZSET call id by end of its audio links (ms): reports not delivered whose links ended since they were accepted."""
+    crew: str
+    """HASH worker's name → `heard JSON`: how each worker that lives is set up (see `lua/note_crew.lua`)."""
+    missing: str
+    """ZSET call id by its end (ms): calls that Vapi lists and whose report never came."""
+    removed: str
+    """ZSET call id by time (ms): what retention removed lately, so that it is not taken for missing."""
+    promises: str
+    """HASH about what is known outside the ledger: its identity, and what is missing (see `lua/remember.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -122,6 +132,11 @@ class Keys:
             spools=base + "spools",
             unconfirmed=base + "unconfirmed",
             rejected_spare=base + "rejected:spare",
+            silent=base + "silent",
+            crew=base + "crew",
+            missing=base + "missing",
+            removed=base + "removed",
+            promises=base + "promises",
         )
 
     def in_order(self) -> tuple[str, ...]:

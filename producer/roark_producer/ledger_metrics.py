@@ -37,6 +37,7 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
         yield from _memory(snapshot)
         yield from _audit(snapshot)
         yield from _replays(snapshot)
+        yield from _reconciled(snapshot)
         alerts = {kind.value: active for kind, active in gauges(snapshot.alerts).items()}
         yield _by_label("alerts", "1 for each kind of alert that is active (see `roark-ingest alerts`)", "kind", alerts)
 
@@ -86,6 +87,11 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
         "audio_ending_reports",
         "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
         snapshot.audio_ending,
+    )
+    yield _gauge(
+        "audio_ended_reports",
+        "Reports not delivered whose links to the audio ended since they were accepted: Roark will get no sound",
+        snapshot.audio_ended,
     )
 
 
@@ -162,6 +168,16 @@ def _audit(snapshot: Snapshot) -> Iterator[Metric]:
     accounts = snapshot.accounts
     yield _gauge("audit_holds", "1 while every report is accounted for, in exactly one place", int(accounts.holds))
     yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
+    yield _gauge(
+        "lost_reports",
+        "Reports that were accepted and are missing since Redis was emptied, exchanged or set back (at most)",
+        sum(loss.most for loss in snapshot.losses),
+    )
+    yield _gauge(
+        "unreadable_spooled_reports",
+        "Reports in webhooks' spools that cannot be handed in (at least)",
+        sum(each.reports for each in snapshot.unread),
+    )
     audited = snapshot.audited
     yield _gauge(
         "audit_age_seconds",
@@ -177,6 +193,30 @@ def _audit(snapshot: Snapshot) -> Iterator[Metric]:
         "audit_difference_reports",
         "Reports that were in no state, by the last audit",
         audited.difference if audited else 0,
+    )
+
+
+def _reconciled(snapshot: Snapshot) -> Iterator[Metric]:
+    found = snapshot.reconciled
+    yield _gauge(
+        "vapi_calls_missing",
+        "Calls that ended at Vapi and whose report never came, by the last comparison; 0 also where none is made",
+        found.missing if found else 0,
+    )
+    yield _gauge(
+        "reconcile_age_seconds",
+        "Time since Vapi's list of calls was last read whole by a worker; +Inf: never",
+        _age(snapshot, found.at_ms if found else 0),
+    )
+    yield _gauge(
+        "reconcile_watermark_age_seconds",
+        "Until how long ago Vapi's calls, by their creation, have been compared without a gap; +Inf: never",
+        _age(snapshot, found.watermark_ms if found else 0),
+    )
+    yield _gauge(
+        "reconcile_late_seconds",
+        "For how long workers with Vapi's key have not read its list whole, once it is two hours; 0: in time, or off",
+        found.late_ms(snapshot.now_ms) / 1000 if found else 0,
     )
 
 

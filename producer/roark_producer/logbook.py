@@ -43,6 +43,7 @@ class Action(StrEnum):
     RETENTION = "retention"
     REPAIR = "repair"
     LOG_TRIM = "log-trim"
+    BACKFILL = "backfill"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_producer.flow import NO_LIMITS, FlowRules
 from roark_producer.logbook import Action, Deed, doer, parse_deed
+from roark_producer.promises import Remembered, UnreadFile, parse_remembered
 from roark_producer.records import (
     Entry,
     LaneNews,
@@ -40,6 +41,9 @@ from roark_producer.tombstones import pads
 T = TypeVar("T")
 Argument = bytes | str | int
 LeaseToken = NewType("LeaseToken", int)
+
+REJECTED_BYTES = 64_000_000
+"""What the rejected bin takes of Redis where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,13 +467,31 @@ def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
     return Operation("note_setup", (facts, int(started), most), bool)
 
 
+_CREW_PATIENCE_MS = 60_000
+
+
+def note_crew(worker: str, facts: bytes) -> Operation[int]:
+    """Keep how a worker that lives is set up; it says so again every few seconds."""
+    return Operation("note_crew", (worker, facts, _CREW_PATIENCE_MS), int)
+
+
+def crew() -> Operation[dict[str, Setup]]:
+    """How the workers that live are set up, by their names."""
+
+    def parse(reply: list[bytes]) -> dict[str, Setup]:
+        named = zip(reply[::2], reply[1::2], strict=True)
+        return {name.decode(): parse_setup(b"0 0 0 " + facts) for name, facts in named}
+
+    return Operation("crew", (_CREW_PATIENCE_MS,), parse)
+
+
 def setups() -> Operation[list[Setup]]:
     """How the workers were set up, the oldest first."""
     return Operation("setups", (), lambda lines: [parse_setup(line) for line in lines])
 
 
 def reject(
-    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = 64_000_000, spare: bool = False
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = REJECTED_BYTES, spare: bool = False
 ) -> Operation[bool]:
     """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
     return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
@@ -538,6 +560,24 @@ def alert_sent(turn: Turn) -> Operation[bool]:
 def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
     """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
     return Operation("note_spool", (who, waiting_bytes), int)
+
+
+def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:
+    """Take note of what a webhook's spool cannot give back; none: all of it can be read."""
+    return Operation("note_unread", (who, msgspec.json.encode(files) if files else b""), int)
+
+
+def remember(keeper: str, known: Remembered, *, fresh_id: str) -> Operation[Remembered]:
+    """Lay what is remembered of the ledger beside it; return what is to be remembered from now on."""
+    args: list[Argument] = [fresh_id, keeper, known.ledger, known.accepted, known.open, known.number, known.seen_ms]
+    for loss in known.losses:
+        args += loss
+    return Operation("remember", tuple(args), parse_remembered)
+
+
+def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
+    """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
+    return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,23 @@ from typing import Any, Self
 
 import msgspec
 
-from roark_producer import operations
+from roark_producer import operations, reconciled
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Result
+from roark_producer.operations import REJECTED_BYTES, Acceptable, Result
 from roark_producer.packing import pack
 from roark_producer.properties import Scalar, gather
 from roark_producer.report import OtherMessage, Report, read_message
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.unpacking import is_packed, unpacked
+
+BACKFILLED: Mapping[str, Scalar] = {"ingest_source": "backfill"}
+"""Sent to Roark beside a report that was made from a Call object of Vapi's API."""
 
 BATCH_REPORTS = 64
 BATCH_BYTES = 5_000_000
@@ -84,20 +88,27 @@ class Intake:
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
     def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operations.Operation[bool]:
-        """Return the operation that keeps what is unusable in the rejected bin, once per content.
+        """Return the operation that keeps what is unusable in the rejected bin, within the bounds that are set."""
+        return rejection(body, error, source=source, most=self._rejected_max, most_bytes=self._rejected_bytes)
 
-        A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make
-        room for what exists nowhere else.
-        """
-        meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-        return operations.reject(
-            digest=hashlib.sha256(body).hexdigest()[:16],
-            meta=msgspec.json.encode(meta),
-            packed=pack(body),
-            most=self._rejected_max,
-            most_bytes=self._rejected_bytes,
-            spare=source == "cli" or isinstance(error, UnknownMessage),
-        )
+
+def rejection(
+    body: bytes, error: InvalidReport, *, source: str, most: int, most_bytes: int = REJECTED_BYTES
+) -> operations.Operation[bool]:
+    """Return the operation that keeps an unusable report, once per content.
+
+    A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make room
+    for what exists nowhere else.
+    """
+    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
+    return operations.reject(
+        digest=hashlib.sha256(body).hexdigest()[:16],
+        meta=msgspec.json.encode(meta),
+        packed=pack(body),
+        most=most,
+        most_bytes=most_bytes,
+        spare=source == "cli" or isinstance(error, UnknownMessage),
+    )
 
 
 class Producer:
@@ -143,6 +154,8 @@ class Producer:
         client = connect(url)
         kept = keep(settings.durability, inspect(client))
         ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        if settings.data_dir.is_dir():
+            _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
         wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
         return cls(
             ledger,
@@ -222,6 +235,18 @@ class Producer:
         if any(counted.values()):
             self.ledger.run(operations.tally(counted))
 
+    def backfill(self, report: bytes, source: str, properties: Mapping[str, Scalar] | None = None) -> Receipt:
+        """Hand in a report that was made from a Call object; of a call that the ledger knows it is a duplicate.
+
+        Raises InvalidReport when it cannot be used.
+        """
+        prepared = self._intake.prepare(report, properties={**(properties or {}), **BACKFILLED})
+        if isinstance(prepared, OtherMessage):
+            raise InvalidReport("type", "is not that of a report")
+        detail = msgspec.json.encode({"source": source})
+        (answer,) = self.ledger.run_durably(reconciled.backfill([prepared], detail=detail))
+        return Receipt(prepared.call_id, answer if answer in {"accepted", "erased"} else "duplicate")
+
     def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
         """Accept reports that are packed already, in one batch, and wake a worker; return when they are durable."""
         if not reports:
@@ -279,3 +304,8 @@ def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
             return
         size += len(document)
         yield document
+
+
+def _lay_beside(ledger: Ledger, keeper: Keeper) -> None:
+    # What is missing is noted in the ledger, and logged; nobody is kept from handing in for that.
+    keeper.note(ledger.run_durably(keeper.operation()))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from roark_producer import operations
 from roark_producer.celery_wiring import exercise
 from roark_producer.connection import connect, place_of
-from roark_producer.durability import check_no_cluster, inspect
+from roark_producer.durability import IN_CLUSTER_MODE, in_cluster_mode
 from roark_producer.errors import LedgerError, UnfitServer
 from roark_producer.ledger import Ledger
 from roark_producer.redis_causes import missing_permission, where
@@ -43,5 +43,6 @@ def prove_broker(url: str, setting: str) -> ProvenBroker:
     Raises UnfitServer when that is not possible there, LedgerUnavailable when the broker cannot be reached.
     """
     with connect(url, setting) as client:
-        check_no_cluster(inspect(client), f"{setting} names a broker that")
+        if in_cluster_mode(client):
+            raise UnfitServer(f"{setting} names a broker that {IN_CLUSTER_MODE}")
     return ProvenBroker(exercise(url, setting))

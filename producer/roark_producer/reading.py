@@ -25,9 +25,10 @@ from roark_producer.tables import delimiter_of, rows
 
 __all__ = ["BinaryFile", "Document", "read_documents"]
 
-_BLANK = b" \t\r\n\x1e"
+# RS begins each document of a JSON text sequence; DOS's editors and COPY end a file with Ctrl-Z.
+_BLANK = b" \t\r\n\x1e\x1a"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SEAM = re.compile(rb"\}[ \t,\x1e\xef\xbb\xbf]*\{")
+_SEAM = re.compile(rb"\}[ \t,\x1e\x1a\xef\xbb\xbf]*\{")
 _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
 _LOOKED_AT_BYTES = 512

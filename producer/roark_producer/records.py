@@ -9,10 +9,11 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from roark_producer.accounts import Accounts
+from roark_producer.accounts import Accounts, Finding
 from roark_producer.alerts import Alert, parse_alerts
 from roark_producer.forecast import Forecast, Speed, forecast
 from roark_producer.lifecycle import State
+from roark_producer.promises import Loss, Unread, parse_promises
 
 _STATES = {
     b"r": State.READY,
@@ -36,6 +37,8 @@ _PLAIN_DELIVERY_PARTS = 6
 _PACE_LASTS_MS = 120_000
 _GROWTH_LASTS_MS = 60_000
 _BIN_IS_FILLING = 0.8
+_RECONCILE_WANTED_MS = 600_000
+_RECONCILE_LATE_MS = 7_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,11 @@ class DeadLetter:
             if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
                 return None
         return None
+
+    @property
+    def state(self) -> str:
+        """The state as it is shown: that of the record, but for deliveries that are unconfirmed."""
+        return UNCONFIRMED if self.place == UNCONFIRMED else self.record.state.value
 
     @property
     def next_ms(self) -> int:
@@ -263,6 +271,33 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How the comparison with Vapi's list of calls stands. Times are Unix ms, 0 for never.
+
+    Workers that have Vapi's key ask for a turn all the time: `asked_ms` is the last time, `first_ms` the first one.
+    `tried_ms` is when the last pass ended, `at_ms` the last one that read all, and `error` why the last one did not.
+    `result` has its figures.
+    """
+
+    first_ms: int
+    asked_ms: int
+    every_ms: int
+    at_ms: int
+    tried_ms: int
+    watermark_ms: int
+    missing: int
+    error: str
+    running: bool
+    result: dict[str, Any]
+
+    def late_ms(self, now_ms: int) -> int:
+        """For how long nothing was read whole though workers are there to do it, once that is no chance; else 0."""
+        quiet_ms = now_ms - (self.at_ms or self.first_ms)
+        is_wanted = self.first_ms > 0 and now_ms - self.asked_ms < _RECONCILE_WANTED_MS
+        return quiet_ms if is_wanted and quiet_ms > max(_RECONCILE_LATE_MS, 4 * self.every_ms) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The ledger at one moment. Times are Unix ms by Redis's clock, 0 where there is none."""
 
@@ -289,6 +324,12 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: Replays = Replays()
+    reconciled: Reconciled | None = None
+    """None: no worker ever had Vapi's key, and nobody compared by hand."""
+    losses: tuple[Loss, ...] = ()
+    """What was promised and is not in this ledger, as those that remember it have noted."""
+    unread: tuple[Unread, ...] = ()
+    """What webhooks' spools cannot give back."""
 
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
@@ -330,9 +371,21 @@ class Snapshot:
         return Bin(*(self.total(f"bin_{name}") for name in names))
 
     @property
+    def audio_ended(self) -> int:
+        """Reports not delivered whose audio links ended since they were accepted: Roark will get them without sound."""
+        return self.queues.get("silent", 0)
+
+    @property
     def accounts(self) -> Accounts:
         """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
-        return replace(self.audited or Accounts(), difference=self.total("accepted") - sum(self.states.values()))
+        return replace(
+            self.audited or Accounts(),
+            difference=self.total("accepted") - sum(self.states.values()),
+            promises=(
+                *(Finding(loss.words(), "roark-ingest repair ledger") for loss in self.losses),
+                *(Finding(each.words(), "roark-ingest repair spool") for each in self.unread),
+            ),
+        )
 
     @property
     def balanced(self) -> bool:
@@ -449,7 +502,8 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts = reply
+    now, sizes, counters, lane, facts, replays, retention, alerts, *promises = reply
+    _, losses, unread = parse_promises(promises[0] if promises else ())
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -486,6 +540,9 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
+        reconciled=_parse_reconciled(lane_fields),
+        losses=losses,
+        unread=unread,
     )
 
 
@@ -548,6 +605,26 @@ def _parse_audited(fields: dict[str, str]) -> Accounts | None:
         miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
+    )
+
+
+def _parse_reconciled(fields: dict[str, str]) -> Reconciled | None:
+    def number(name: str) -> int:
+        return int(fields.get(f"reconcile_{name}", 0))
+
+    if not {"reconcile_first", "reconcile_missing"} & fields.keys():
+        return None
+    return Reconciled(
+        first_ms=number("first"),
+        asked_ms=number("asked"),
+        every_ms=number("every"),
+        at_ms=number("at"),
+        tried_ms=number("tried"),
+        watermark_ms=number("watermark"),
+        missing=number("missing"),
+        error=fields.get("reconcile_error", ""),
+        running="reconcile_by" in fields,
+        result=msgspec.json.decode(fields.get("reconcile_result", "{}")),
     )
 
 

@@ -150,7 +150,8 @@ def _unknown(message_type: str, message: Mapping[str, bytes], *, is_wrapped: boo
         return InvalidReport(
             "type", f"is none that is known of Vapi's{quoted}; but it looks like an end-of-call report"
         )
-    is_of_vapi = _is_object(message.get("call", b"")) or (is_wrapped and "timestamp" in message)
+    # Vapi's envelope with a word like its own in it, or what all its messages of calls have.
+    is_of_vapi = (is_wrapped and quoted) or _is_object(message.get("call", b""))
     if is_of_vapi and message_type:
         return UnknownMessage("type", f"is none that is known of Vapi's{quoted}; it is no report by its shape")
     return InvalidReport("type", f"is none that is known of Vapi's{quoted}")

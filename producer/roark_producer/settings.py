@@ -21,8 +21,12 @@ from pydantic_settings import (
 from roark_producer.durability import wanted_replicas
 from roark_producer.errors import ConfigurationError
 from roark_producer.ledger import DEFAULT_PREFIX
+from roark_producer.operations import REJECTED_BYTES
 from roark_producer.properties import PropertyRules, Scalar
 from roark_producer.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
+
+SHORTEST_PART = 16
+"""Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -129,7 +133,7 @@ class IngestSettings(FromEnvironment):
     max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
     rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
     rejected_max_bytes: int = Field(
-        64_000_000, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
+        REJECTED_BYTES, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
     )
     properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -186,7 +190,11 @@ class IngestSettings(FromEnvironment):
 class WebhookSettings(FromEnvironment):
     """What the webhook listens on and demands of a sender."""
 
-    vapi_secret: SecretStr | None = Field(None, description="what the webhook demands; comma-separated while rotating")
+    vapi_secret: SecretStr | None = Field(
+        None,
+        description="what the webhook demands; while it is changed several, one a line or with commas between them, "
+        "each of at least 16 characters",
+    )
     webhook_host: str = Field("127.0.0.1", description="address that the webhook listens on")
     webhook_port: int = Field(8787, ge=0, le=65535, description="port that the webhook listens on")
     webhook_path: str = Field("/vapi", pattern="^/", description="path that Vapi posts to")
@@ -207,7 +215,30 @@ class WebhookSettings(FromEnvironment):
     webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the valid secrets; an empty one is never among them."""
-        if self.vapi_secret is None:
-            return ()
-        return tuple(part for part in map(str.strip, self.vapi_secret.get_secret_value().split(",")) if part)
+        """Return the valid secrets; an empty one is never among them.
+
+        The whole text is always valid, since a comma may be part of a secret. So are its lines, and what stands between
+        commas, if it is too long to be guessed.
+        """
+        whole, lines, parts = self._secret_parts()
+        return tuple(dict.fromkeys((*whole, *lines, *(part for part in parts if len(part) >= SHORTEST_PART))))
+
+    def short_lines(self) -> tuple[int, ...]:
+        """Return the numbers of the lines, of several, that are too short to be secrets of their own."""
+        _, lines, _ = self._secret_parts()
+        return tuple(
+            number for number, line in enumerate(lines, start=1) if len(lines) > 1 and len(line) < SHORTEST_PART
+        )
+
+    def short_parts(self) -> int:
+        """Return how many parts between commas are too short to be secrets of their own, and are not taken for any."""
+        _, _, parts = self._secret_parts()
+        return sum(len(part) < SHORTEST_PART for part in parts)
+
+    def _secret_parts(self) -> tuple[list[str], list[str], list[str]]:
+        text = self.vapi_secret.get_secret_value().strip() if self.vapi_secret else ""
+        if not text.strip(", \t\r\n"):
+            return [], [], []
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        parts = [part.strip() for line in lines if "," in line for part in line.split(",")]
+        return [text], lines, [part for part in parts if part]

@@ -22,6 +22,7 @@ from roark_producer.vapi_messages import CALL_STATUSES, CALL_TYPES, END_OF_CALL_
 _DEEPEST = 12
 _MOST_VALUES = 50_000
 _MOST_PLACES = 3
+_NOT_ENDED = "; the call has not ended"
 
 Place = tuple[str, ...]
 
@@ -35,6 +36,8 @@ class Look:
     calls: tuple[Place, ...] = ()
     only_message: Place | None = None
     """Where the message stands that this document can only be meant to carry; None: it may mean something else."""
+    has_ended: bool = True
+    """Of a Call object: whether there is a report to be made of it."""
 
     def words(self) -> str:
         """Return what to tell a person; "" where nothing was recognised."""
@@ -42,7 +45,7 @@ class Look:
         if self.reports:
             said.append(f"an end-of-call report stands at {_listed(self.reports)}")
         elif self.calls == ((),):
-            said = ["a Call object of Vapi's API, not an end-of-call report"]
+            said = [f"a Call object of Vapi's API, not an end-of-call report{'' if self.has_ended else _NOT_ENDED}"]
         elif self.calls:
             said.append(f"a Call object of Vapi's API, not an end-of-call report, stands at {_listed(self.calls)}")
         return "; ".join(said)
@@ -59,7 +62,8 @@ def look_into(document: bytes) -> Look:
     wrapper, is_envelope = _wrapper(value)
     messages = [*walk.reports, *walk.others]
     only = messages[0] if is_envelope and walk.found == len(messages) == 1 else None
-    return Look(wrapper, tuple(walk.reports), tuple(walk.calls), only)
+    has_ended = not isinstance(value, Mapping) or value.get("status", "ended") == "ended"
+    return Look(wrapper, tuple(walk.reports), tuple(walk.calls), only, has_ended)
 
 
 def is_call(value: Any) -> bool:

@@ -13,6 +13,9 @@ it is on the disk. Later it is handed in from here, in the order in which it cam
    The checksum is begun with the segment's name, which no sender knows, so nobody can hide a frame in a report.
 3. `done` removes a segment when all of it is in the ledger. A crash before that hands its reports in twice,
    which the ledger takes for repeats.
+4. What cannot be read or taken stands in nobody's way: a file that cannot be opened, or that a newer version wrote, is
+   passed over and stays where it is; a report that a script of ours fails on goes to a file of its own
+   (SEGMENT.refused). `spool_aside.py` names and counts all of it.
 
 The order is that of one process: two webhooks in one folder each keep their own.
 
@@ -22,6 +25,7 @@ Files are readable by their owner only: they hold what people said.
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import struct
 import time
@@ -37,14 +41,19 @@ import zstandard
 from roark_producer.errors import IngestError
 
 _MARK = b"RIS1"
+# What a later version writes begins with another digit, or has another suffix behind `.spool`: it is not touched here.
+_LATER_MARK = re.compile(rb"RIS[2-9]")
 _HEAD = struct.Struct(">4sII")
 _SEGMENT_BYTES = 16_000_000
 _MOST_FRAME_BYTES = 100_000_000
 _LEVEL = 1
 
 
+_PROOF_BYTES = 65_536
+
+
 class SpoolFull(IngestError):
-    """The spool holds as much as it may, or the disk does; nothing was written."""
+    """The spool holds as much as it may, or the disk does not take it; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,18 @@ class Segment:
     packed: tuple[bytes, ...] = field(repr=False)
     damaged_bytes: int
     file: BinaryIO = field(repr=False)
+    unreadable: list[int] = field(default_factory=list)
+    """The sizes of frames that are whole and could not be unpacked; known once `requests` has ended."""
 
     def requests(self) -> Iterator[Spooled]:
         """Yield the requests in the order in which they came; one is unpacked at a time."""
-        return map(_unpacked, self.packed)
+        for packed in self.packed:
+            try:
+                request = _unpacked(packed)
+            except Exception:  # noqa: BLE001 whatever it is, the requests behind it are not to wait for it
+                self.unreadable.append(len(packed))
+            else:
+                yield request
 
     def close(self) -> None:
         """Give the lock back; what was not `done` will be found again."""
@@ -119,16 +136,43 @@ class Spool:
             os.close(self._file)
         self._file, self._path, self._size = None, None, 0
 
+    def prove(self) -> None:
+        """Write and sync as much as a report may need, and remove it again.
+
+        Raises SpoolFull, with the reason by its name, where a report could not be kept.
+        """
+        try:
+            _make_folder(self._folder)
+            if (held := self.size()) + _PROOF_BYTES > self._most_bytes:
+                raise SpoolFull(f"the spool holds {held} bytes; ROARK_INGEST_SPOOL_MAX_BYTES is {self._most_bytes}")
+            prove_disk(self._folder)
+        except OSError as error:
+            raise SpoolFull(f"the spool {self._folder} cannot be written: {error.strerror}") from error
+
     def waiting(self) -> Iterator[Segment]:
-        """Yield the segments that nobody writes any more, oldest first."""
+        """Yield the segments that nobody writes any more, oldest first; what cannot be read is passed over."""
         for path in _segments(self._folder):
-            if path != self._path and (file := _locked(path)) is not None:
-                packed, damaged = _frames(file.read(), _salt(path))
-                yield Segment(path, tuple(packed), damaged, file)
+            if path != self._path and (segment := _read(path)) is not None:
+                yield segment
+
+    def refused(self) -> Iterator[Segment]:
+        """Yield what was set aside, to be tried again."""
+        for path in sorted(self._folder.glob("*.refused")):
+            if (segment := _read(path)) is not None:
+                yield segment
+
+    def set_aside(self, requests: Sequence[Spooled]) -> None:
+        """Write requests into a file of their own, which `waiting` does not yield; return when they are on the disk.
+
+        Raises OSError when the disk refuses.
+        """
+        path = self._fresh_path(".refused")
+        _write_synced(path, b"".join(_frame(request, _salt(path)) for request in requests))
+        _sync_folder(self._folder)
 
     def done(self, segment: Segment) -> None:
         """Remove a segment whose reports are all in the ledger; keep aside what could not be read."""
-        if segment.damaged_bytes:
+        if segment.damaged_bytes or segment.unreadable:
             segment.path.rename(segment.path.with_suffix(".damaged"))
         else:
             segment.path.unlink(missing_ok=True)
@@ -146,7 +190,7 @@ class Spool:
     def _writable(self) -> tuple[int, int]:
         if self._file is None or self._path is None:
             _make_folder(self._folder)
-            path = self._folder / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}.spool"
+            path = self._fresh_path(".spool")
             # Locked before it can be seen: a reader must not take it for one that nobody writes any more.
             unseen = path.with_suffix(".new")
             file = os.open(unseen, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -159,6 +203,9 @@ class Spool:
                 raise
             self._file, self._path = file, path
         return self._file, _salt(self._path)
+
+    def _fresh_path(self, suffix: str) -> Path:
+        return self._folder / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
 
     def _next_number(self) -> int:
         # After this machine's clock was set back, later reports must still come behind earlier ones.
@@ -186,7 +233,7 @@ class Purged:
 
 
 def purge(folder: Path, unwanted: Callable[[Spooled], bool], *, only_look: bool = False) -> Purged:
-    """Take requests out of the files that nobody writes any more, and out of those that are kept as damaged.
+    """Take requests out of the files that nobody writes any more, and out of those that were set aside.
 
     A file is replaced by one without them in one step; a crash before that leaves it as it was. What is damaged
     stays as it is. `only_look` counts and changes nothing. Raises OSError when the disk refuses.
@@ -194,8 +241,13 @@ def purge(folder: Path, unwanted: Callable[[Spooled], bool], *, only_look: bool 
     requests = files = busy = unread = 0
     for left_over in folder.glob("*.fresh"):
         left_over.unlink(missing_ok=True)
-    for path in [*_segments(folder), *sorted(folder.glob("*.damaged"))]:
-        file = _locked(path)
+    aside = [path for kind in ("*.damaged", "*.refused", "given-up/*") for path in sorted(folder.glob(kind))]
+    for path in [*_segments(folder), *aside]:
+        try:
+            file = _locked(path)
+        except OSError:
+            unread += _size(path)
+            continue
         if file is None:
             busy += path.exists()
             continue
@@ -211,7 +263,12 @@ def _without(content: bytes, salt: int, unwanted: Callable[[Spooled], bool]) -> 
     packed, damaged = _frames(content, salt)
     taken = 0
     for frame in packed:
-        if unwanted(_unpacked(frame)):
+        try:
+            request = _unpacked(frame)
+        except Exception:  # noqa: BLE001 a frame that is whole and cannot be read stays, and is told
+            damaged += len(frame)
+            continue
+        if unwanted(request):
             whole = _HEAD.pack(_MARK, len(frame), zlib.crc32(frame, salt)) + frame
             content, taken = content.replace(whole, b"", 1), taken + 1
     return content, taken, damaged
@@ -221,15 +278,31 @@ def _replace(path: Path, content: bytes) -> None:
     if not content:
         path.unlink(missing_ok=True)
     else:
-        fresh = path.with_suffix(".fresh")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            _write_all(handle, content)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        fresh.replace(path)
+        _write_synced(path, content)
     _sync_folder(path.parent)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".fresh")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    fresh.replace(path)
+
+
+def prove_disk(folder: Path) -> None:
+    """Write and sync a file in a folder that is there, and remove it again. Raises OSError where that fails."""
+    proof = folder / f".proof-{os.getpid()}"
+    handle = os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(handle, os.urandom(_PROOF_BYTES))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+        proof.unlink(missing_ok=True)
 
 
 def waiting_bytes(folder: Path) -> int:
@@ -242,12 +315,13 @@ def pending(folder: Path) -> Pending:
     reports = size = 0
     for path in _segments(folder):
         with contextlib.suppress(OSError):
-            reports += _count(path)
+            reports += pending_in(path)
             size += _size(path)
     return Pending(reports, size)
 
 
-def _count(path: Path) -> int:
+def pending_in(path: Path) -> int:
+    """Return how many reports lie in a file, by the heads of its frames. Raises OSError when it cannot be read."""
     reports, size = 0, _size(path)
     with path.open("rb") as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
@@ -327,12 +401,53 @@ def _size(path: Path) -> int:
     # Another process may have handed it in, and removed it, since it was listed.
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
 def _segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
+
+
+def _read(path: Path) -> Segment | None:
+    # What cannot be read, or is not for this version to read, is nobody's to hand in: None, as what another one has.
+    try:
+        file = _locked(path)
+    except OSError:
+        return None
+    if file is None:
+        return None
+    try:
+        content = file.read()
+    except OSError:
+        file.close()
+        return None
+    if is_later(content):
+        file.close()
+        return None
+    packed, damaged = _frames(content, _salt(path))
+    return Segment(path, tuple(packed), damaged, file)
+
+
+def is_later(content: bytes) -> bool:
+    """Whether a newer version wrote this file."""
+    return bool(_LATER_MARK.match(content))
+
+
+def gaps(path: Path) -> int:
+    """Return how many pieces of a file cannot be read: each was one report or more. Raises OSError."""
+    content, salt = path.read_bytes(), _salt(path)
+    unread = at = 0
+    for packed in _frames(content, salt)[0]:
+        whole = _HEAD.pack(_MARK, len(packed), zlib.crc32(packed, salt)) + packed
+        found = content.index(whole, at)
+        unread += found > at
+        at = found + len(whole)
+        try:
+            _unpacked(packed)
+        except Exception:  # noqa: BLE001 it is only counted
+            unread += 1
+    return unread + (at < len(content) and not _is_torn(content[at:]))
 
 
 def _locked(path: Path) -> BinaryIO | None:
@@ -347,6 +462,9 @@ def _locked(path: Path) -> BinaryIO | None:
             return file
     except BlockingIOError:
         pass
+    except OSError:
+        file.close()
+        raise
     file.close()
     return None
 

@@ -131,22 +131,23 @@ def test_a_shut_lane_is_seen_within_seconds_in_plain_words_and_so_is_its_end(
         wait_until(flower.other_rows, "the lane is seen")
         assert time.monotonic() - began < SEEN_WITHIN_SECONDS
         (row,) = flower.other_rows()
-        assert (row["name"], row["state"]) == ("roark.lane", "RETRY")
+        assert (row["name"], row["state"]) == ("roark.lane", "SHUT")
         assert row["exception"].startswith(
             "The lane is on hold: nothing is uploaded, 0 ready. ada put the lane on hold"
         )
         assert "Next: roark-ingest resume" in row["exception"]
         assert "5550101234" not in row["exception"]
+        assert sum(worker.get("task-retried") or 0 for worker in flower.workers()) == 0, "it is no report"
         (first, *_) = flower.find("")
         assert first["name"] == "roark.lane", "it stands on top"
 
         line.ledger.run(operations.resume(by="ada"))
-        wait_until(lambda: flower.other_rows()[0]["state"] == "SUCCESS", "its end is seen")
+        wait_until(lambda: flower.other_rows()[0]["state"] == "OPEN", "its end is seen")
         assert flower.other_rows()[0]["exception"] is None
 
         # and it may be shut once more
         line.ledger.run(
             operations.hold(by="roark", reason="http_401 Unauthorized", gap_ms=60_000, longest_gap_ms=60_000)
         )
-        wait_until(lambda: flower.other_rows()[0]["state"] == "RETRY", "it is seen again")
+        wait_until(lambda: flower.other_rows()[0]["state"] == "SHUT", "it is seen again")
         assert "Roark does not know our token (401)." in flower.other_rows()[0]["exception"]

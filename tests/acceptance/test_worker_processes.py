@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import os
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -297,15 +299,16 @@ class TestAWorkerThatDies:
 
 
 class TestAWorkerThatIsStopped:
+    @pytest.mark.parametrize("told_by", [signal.SIGTERM, signal.SIGHUP])
     def test_in_the_middle_of_a_backlog_it_exits_in_time_and_another_one_finishes(
-        self, line: Pipeline, small: list[bytes]
+        self, line: Pipeline, small: list[bytes], told_by: signal.Signals
     ) -> None:
         roark = line.start_sandbox("--latency-ms", "200")
         worker = line.start_worker()
         line.submit(small)
         wait_until(lambda: roark.stats()["in_flight"] >= 10, "uploads under way")
 
-        worker.terminate()
+        os.kill(worker.pid, told_by)
         assert worker.exit_code(SHUTDOWN_BOUND_SECONDS) == 0
 
         # then nothing is left under a lease, and nothing was uploaded in vain
@@ -331,14 +334,15 @@ class TestAWorkerThatIsStopped:
         assert states[State.UPLOADING] == 0
         assert states[State.READY] == len(small)
 
-    def test_the_supervisor_ends_all_of_them(self, line: Pipeline, small: list[bytes]) -> None:
+    @pytest.mark.parametrize("told_by", [signal.SIGTERM, signal.SIGHUP])
+    def test_the_supervisor_ends_all_of_them(self, line: Pipeline, small: list[bytes], told_by: signal.Signals) -> None:
         line.start_sandbox("--latency-ms", "100")
         supervisor = line.start_supervisor(2)
         workers = children_of(supervisor.pid)
         line.submit(small)
         line.wait_for(State.DELIVERED, 20)
 
-        supervisor.terminate()
+        os.kill(supervisor.pid, told_by)
         assert supervisor.exit_code(SHUTDOWN_BOUND_SECONDS) == 0
 
         assert len(workers) == 2

@@ -45,7 +45,11 @@ def flower(calls: list[str], refused: list[str]) -> Iterator[Flower]:
         line.start_sandbox("--fail", faults[0], "--fail", faults[1], "--latency-ms", "120")
         line.start_supervisor(2)
         with flower_beside(line) as flower:
-            line.submit(sample.body(wrap=True) for sample in sample_reports(REPORTS, odd=0, dup=0))
+            bodies = [sample.body(wrap=True) for sample in sample_reports(REPORTS, odd=0, dup=0)]
+            trouble = REFUSED + LATE
+            line.submit(bodies[:-trouble])
+            flower.wait_for(SUCCESS=REPORTS - trouble)
+            line.submit(bodies[-trouble:])
             flower.wait_for(SUCCESS=REPORTS - REFUSED - LATE, FAILURE=REFUSED, RETRY=LATE)
             line.ledger.run(operations.hold(by="ada", reason="Roark is being moved"))
             wait_until(flower.other_rows, "the lane is seen")
@@ -99,6 +103,7 @@ def test_the_task_list_shows_reports_with_their_outcome(browser: Browser, flower
     assert "roark.report" in page
     assert "roark.deliver" not in page
     assert "delivered on attempt 1: 200 in" in page
+    assert "SHUT" in page
     assert "RETRY" in page
     assert "Roark failed (503). Attempt 2 follows" in page
     browser.picture(pictures / "flower-tasks.png")

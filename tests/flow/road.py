@@ -53,7 +53,7 @@ class Road:
         return self.out[-wanted:]
 
     def deliver(self, *held: Held, took_ms: int = 100, pause_ms: int = 0) -> None:
-        outcomes = [Deliver(one, "", b"{}", took_ms, pause_ms) for one in held]
+        outcomes = [Deliver(one, "roark-1", b"{}", took_ms, pause_ms) for one in held]
         self._ended(held, self.run(operations.deliver(outcomes, keep_payloads=False, rules=self.rules)))
 
     def fail(self, *held: Held, signal: Signal = Signal.FAULT, pause_ms: int = 0) -> None:

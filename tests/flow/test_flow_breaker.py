@@ -244,7 +244,7 @@ class TestTelling:
         road.break_open()
         one = road.probe()
 
-        recorded = road.run(operations.deliver([Deliver(one, "", b"{}")], keep_payloads=False, rules=road.rules))
+        recorded = road.run(operations.deliver([Deliver(one, "roark-1", b"{}")], keep_payloads=False, rules=road.rules))
 
         assert recorded == [True]
         assert recorded.news == (("lane_open", "a probe was good"),)
@@ -253,7 +253,7 @@ class TestTelling:
         road.accept(1)
 
         recorded = road.run(
-            operations.deliver([Deliver(road.start()[0], "", b"{}")], keep_payloads=False, rules=road.rules)
+            operations.deliver([Deliver(road.start()[0], "roark-1", b"{}")], keep_payloads=False, rules=road.rules)
         )
 
         assert recorded.news == ()

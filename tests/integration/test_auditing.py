@@ -63,7 +63,9 @@ def test_reports_that_are_delivered_meanwhile_are_never_called_broken(bench: Ben
                 break
             mover.submit([report(f"call-{round_}-{number}") for number in range(20)])
             held = [Held(one.call_id, one.token) for one in mover.claim(20).reports]
-            mover.ledger.run(operations.deliver([Deliver(one, "", b"{}") for one in held[5:]], keep_payloads=False))
+            mover.ledger.run(
+                operations.deliver([Deliver(one, "roark-1", b"{}") for one in held[5:]], keep_payloads=False)
+            )
             mover.ledger.run(operations.release(held[:5]))
         mover.close()
 

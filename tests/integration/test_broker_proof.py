@@ -3,18 +3,23 @@
 import contextlib
 import logging
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from certificates import Authority
+from commands import CommandLine, report
+from pipeline import free_port, wait_until
 from servers import Server, redis7_binary, running
 
 from roark_producer.celery_wiring import WakeUps, answering_workers
 from roark_producer.connection import connect
 from roark_producer.durability import inspect, keep
-from roark_producer.errors import BrokenPromise, LedgerUnavailable, UnfitServer
+from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerUnavailable, UnfitServer
 from roark_producer.ledger import Ledger
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.redis_url import BROKER_SETTING
@@ -66,9 +71,9 @@ def test_a_command_that_the_brokers_user_may_not_run_is_named(server: Server, co
 
 @pytest.mark.parametrize(("rules", "named"), [(("-evalsha",), "+evalsha"), (("resetkeys",), "keys")])
 def test_so_it_is_for_the_ledger(server: Server, rules: tuple[str, ...], named: str, prefix: str) -> None:
-    with user(server, *EVERYTHING, *rules) as url, connect(url) as client:
-        with pytest.raises(UnfitServer, match=f"does not grant our user .*{named.strip('+')}.*ROARK_INGEST_REDIS_URL"):
-            prove_ledger(Ledger(client, prefix=prefix))
+    words = f"does not grant our user .*{named.strip('+')}.*ROARK_INGEST_REDIS_URL"
+    with user(server, *EVERYTHING, *rules) as url, connect(url) as client, pytest.raises(UnfitServer, match=words):
+        prove_ledger(Ledger(client, prefix=prefix))
 
 
 def test_without_channels_wake_ups_go_and_it_is_told(server: Server) -> None:
@@ -213,3 +218,68 @@ def test_a_server_too_old_for_the_scripts_is_told_so(real_client: "redis.Redis")
     old = replace(inspect(real_client), name="Redis 6.2.14", version=(6, 2, 14))
     with pytest.raises(UnfitServer, match=r"Redis 6\.2\.14 .*is too old"):
         keep("memory", old)
+
+
+class TestTls:
+    """Redis 7 with the certificate of a private CA, and what the client says when something does not fit."""
+
+    @pytest.fixture
+    def speaks_tls(self, tmp_path: Path) -> Iterator[tuple[Authority, str]]:
+        authority, port = Authority(tmp_path), free_port()
+        command = [str(redis7_binary()), "--port", "0", "--tls-port", str(port), *authority.server]
+        command += ["--tls-auth-clients", "no", "--save", ""]
+        url = f"rediss://127.0.0.1:{port}"
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            wait_until(lambda: answers(f"{url}?ssl_cert_reqs=CERT_NONE"), "it answers")
+            yield authority, url
+        finally:
+            process.terminate()
+            process.wait()
+
+    def test_each_misfit_has_its_words(self, speaks_tls: tuple[Authority, str], tmp_path: Path) -> None:
+        authority, url = speaks_tls
+        assert answers(f"{url}?ssl_ca_certs={authority.ca}")
+        assert answers(f"{url}?ssl_ca_certs={authority.ca}&ssl_cert_reqs=CERT_REQUIRED")
+        untrusted = refused(url)
+        assert "certificate is not trusted" in untrusted
+        assert "ssl_ca_certs" in untrusted
+        port = url.rpartition(":")[2]
+        # 127.0.0.2 is this machine as well, and not in the certificate.
+        assert "not valid for '127.0.0.2'" in refused(f"rediss://127.0.0.2:{port}?ssl_ca_certs={authority.ca}")
+        assert "rediss://" in refused(f"redis://127.0.0.1:{port}")
+        (tmp_path / "no.pem").write_text("no certificate")
+        with pytest.raises(ConfigurationError, match="must name a PEM file"):
+            connect(f"{url}?ssl_ca_certs={tmp_path}/no.pem")
+        with pytest.raises(ConfigurationError, match="a certificate and its key"):
+            connect(f"{url}?ssl_certfile={authority.certificate}&ssl_keyfile={tmp_path}/ca.key")
+
+    def test_the_broker_is_told_by_the_same_words(self, speaks_tls: tuple[Authority, str]) -> None:
+        authority, url = speaks_tls
+        assert prove_broker(f"{url}?ssl_ca_certs={authority.ca}", BROKER_SETTING).silent == ""
+        with pytest.raises(LedgerUnavailable, match=r"certificate is not trusted.*ROARK_INGEST_BROKER_URL"):
+            prove_broker(url, BROKER_SETTING)
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(redis.RedisError), connect(url) as client:
+        return bool(client.ping())
+    return False
+
+
+def test_enqueue_stores_says_why_nobody_is_woken_and_ends_well(valkey: Server, prefix: str, tmp_path: Path) -> None:
+    line = CommandLine(valkey.url, prefix, tmp_path)
+    environment = {
+        "ROARK_INGEST_BROKER_URL": "redis://:hush@127.0.0.1:9/0",
+        "CELERY_RESULT_BACKEND": "django-db",
+        "CELERY_BROKER_URL": "amqp://elsewhere",
+    }
+    process = line.process("enqueue", "--json", "-", stdin=subprocess.PIPE, env=environment)
+    stdout, stderr = process.communicate(report("call-1"), timeout=60)
+    assert process.returncode == 0
+    assert b'"result":"accepted"' in stdout.replace(b" ", b"")
+    assert b"connection refused (ROARK_INGEST_BROKER_URL: 127.0.0.1:9)" in stderr
+    assert stderr.count(b"CELERY_BROKER_URL, CELERY_RESULT_BACKEND") == 1
+    assert b"Traceback" not in stderr
+    assert b"hush" not in stderr

@@ -205,10 +205,12 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "eviction": "OK",
         "memory": "OK",
         "clock": "OK",
+        "accepting": "OK",
         "broker": "OK",
         "workers": "WARN",
         "lane": "OK",
         "accounts": "OK",
+        "rejected bin": "OK",
         "data dir": "OK",
         "token": "OK",
         "roark": "WARN",
@@ -223,6 +225,18 @@ def test_doctor_without_a_token_ends_with_3_and_says_what_mends_it(line: Command
     assert ended.exit_code == 3
     assert "FAIL  token" in ended.stdout
     assert "Set ROARK_API_BEARER_TOKEN" in ended.stdout
+
+
+def test_doctor_examines_what_the_workers_run_with_and_says_where_its_shell_differs(line: CommandLine) -> None:
+    facts = b'{"settings":{"ROARK_BASE_URL":"http://127.0.0.1:9"},"token":"1234abcd","version":"0.0"}'
+    line.ledger.run(operations.note_crew("w-1", facts))
+    ended = line.run("doctor", "--json", ROARK_BASE_URL="http://127.0.0.1:10")
+    checks = {check["name"]: check for check in ended.document["checks"]}
+    assert ended.exit_code == 3
+    assert "ROARK_BASE_URL: http://127.0.0.1:9 in the workers, http://127.0.0.1:10 here" in checks["set-up"]["found"]
+    assert "token: mark 1234abcd in the workers, none here" in checks["set-up"]["found"]
+    assert (checks["token"]["level"], checks["roark"]["level"]) == ("OK", "FAIL")
+    assert checks["roark"]["found"].startswith("http://127.0.0.1:9 cannot be reached")
 
 
 def test_doctor_without_redis_still_makes_the_other_checks(line: CommandLine, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def spool_of(line: CommandLine, *bodies: bytes) -> Path:
 def test_a_named_call_is_removed_from_everywhere_and_stays_away(line: CommandLine) -> None:
     line.bury_all("c-1")
     unusable = json.dumps({"type": "end-of-call-report", "call": {"uuid": "c-1"}}).encode()
-    line.run("enqueue", "-", stdin=unusable)
+    line.run("enqueue", "--keep-rejected", "-", stdin=unusable)
     folder = spool_of(line, report("c-1"), of_other("c-2"))
     assert b"c-1" in everything(line)
 
@@ -97,7 +97,7 @@ def test_a_named_call_is_removed_from_everywhere_and_stays_away(line: CommandLin
     assert len(certificate["rejected"]) == 1
     assert certificate["spool"] == {"requests": 1, "files": 1, "busy_files": 0, "unread_bytes": 0}
     assert line.run("enqueue", "-", "--json", stdin=report("c-1")).document["result"] == "erased"
-    line.run("enqueue", "-", stdin=unusable)
+    line.run("enqueue", "--keep-rejected", "-", stdin=unusable)
     assert line.snapshot().rejected_kept == 0, "nor does the rejected one come back"
 
 
@@ -133,7 +133,8 @@ def crowd(line: CommandLine) -> CommandLine:
     line.ledger.run(operations.accept([whole], revisions="record", per_wakeup=64))
     line.ledger.client.hset(line.ledger.calls.keys.originals, "c-edited", pack(report("c-edited")))
     accept_other(line, "c-edited", "other-2")
-    line.run("enqueue", "-", stdin=json.dumps({"type": "end-of-call-report", "customer": {"number": PHONE}}).encode())
+    unusable = json.dumps({"type": "end-of-call-report", "customer": {"number": PHONE}}).encode()
+    line.run("enqueue", "--keep-rejected", "-", stdin=unusable)
     return line
 
 

@@ -60,7 +60,8 @@ def test_what_people_said_and_who_they_are_is_not_told(line: CommandLine, field:
 
 
 def test_a_rejected_report_is_explained_in_the_list(line: CommandLine) -> None:
-    line.run("enqueue", stdin=b'{"type":"end-of-call-report"}\nnonsense\n{"type":"end-of-call-report","call":{}}')
+    unusable = b'{"type":"end-of-call-report"}\nnonsense\n{"type":"end-of-call-report","call":{}}'
+    line.run("enqueue", "--keep-rejected", stdin=unusable)
     told = line.run("rejected", "list").stdout
     assert "1 of them: The report names no call." in told
     assert "1 of them: It is no JSON object" in told

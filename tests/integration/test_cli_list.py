@@ -10,13 +10,13 @@ from commands import CommandLine
 from redis import Redis
 from servers import Server
 
-from roark_ops.finding import Filter
+from roark_ops.finding import Audio, Filter
 from roark_ops.pages import PLACES, Cursor, Pages
 from roark_producer import operations
 from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable, Defer, Deliver, Held
+from roark_producer.operations import Acceptable, Bury, Defer, Deliver, Held
 from roark_producer.packing import pack
 from roark_producer.report import CallId
 
@@ -34,13 +34,15 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.fixture
 def one_of_each(line: CommandLine) -> CommandLine:
     """One call in each state, named by it."""
-    for name in ("waiting", "delivered", "dead", "discarded", "uploading", "ready"):
+    for name in ("waiting", "delivered", "unconfirmed", "dead", "discarded", "uploading", "ready"):
         line.accept(f"c-{name}")
         match name:
             case "waiting":
                 line.defer("c-waiting", message="busy")
             case "delivered":
                 line.deliver("c-delivered", "roark-1")
+            case "unconfirmed":
+                line.deliver("c-unconfirmed")
             case "dead" | "discarded":
                 line.bury(f"c-{name}")
             case "uploading":
@@ -55,14 +57,14 @@ def ids(line: CommandLine, *options: str) -> list[str]:
 
 class TestList:
     @pytest.mark.parametrize("state", list(PLACES))
-    def test_each_state_has_its_own(self, one_of_each: CommandLine, state: State) -> None:
+    def test_each_state_has_its_own(self, one_of_each: CommandLine, state: str) -> None:
         assert ids(one_of_each, "--state", state) == [f"c-{state}"]
         assert f"1 report {state}." in one_of_each.run("list", "--state", state).stdout
 
     def test_without_a_state_it_shows_all_that_is_neither_delivered_nor_discarded(
         self, one_of_each: CommandLine
     ) -> None:
-        assert ids(one_of_each) == ["c-ready", "c-uploading", "c-waiting", "c-dead"]
+        assert ids(one_of_each) == ["c-ready", "c-uploading", "c-waiting", "c-unconfirmed", "c-dead"]
         assert ids(one_of_each, "--state", "dead", "--state", "ready") == ["c-ready", "c-dead"]
 
     def test_it_says_since_when_why_and_when_it_is_tried_next(self, one_of_each: CommandLine) -> None:
@@ -106,6 +108,21 @@ class TestList:
         assert ids(line, "--since", "1h") == ids(line, "--audio", "none") == ["c-2", "c-1"]
         assert ids(line, "--until", "1h") == []
         assert "None of 2 reports fit." in line.run("list", "--until", "1h").stdout
+
+    def test_what_lost_its_audio_stays_in_sight_wherever_it_is(self, moving: Ledger, clock: Clock) -> None:
+        for name in ("c-ready", "c-dead", "c-delivered", "c-good"):
+            ends = clock.now_ms + (60_000 if name != "c-good" else 600_000)
+            whole = Acceptable(CallId(name), "print", pack(b"{}"), ends)
+            moving.run(operations.accept([whole], revisions="record", per_wakeup=64))
+        held = {one.call_id: one for one in take(moving, 4)}
+        moving.run(operations.bury([Bury(held[CallId("c-dead")], "http_422", b"{}")]))
+        clock.advance(60_001)
+        deliver(moving, held[CallId("c-delivered")])
+        moving.run(operations.release([held[CallId("c-ready")], held[CallId("c-good")]]))
+
+        found = Pages(moving).walk(Filter(audio=Audio.ENDED), list(PLACES), None)
+
+        assert [letter.call_id for letter, _ in found] == ["c-ready", "c-dead", "c-delivered"]
 
     def test_csv_and_json_say_the_same(self, one_of_each: CommandLine) -> None:
         head, *rows = csv.reader(one_of_each.run("list", "--csv").stdout.splitlines())
@@ -160,7 +177,7 @@ def take(ledger: Ledger, number: int) -> list[Held]:
 
 
 def deliver(ledger: Ledger, *held: Held) -> None:
-    ledger.run(operations.deliver([Deliver(one, "", b"{}") for one in held], keep_payloads=False))
+    ledger.run(operations.deliver([Deliver(one, "roark-1", b"{}") for one in held], keep_payloads=False))
 
 
 class TestPagesOfWhatMoves:

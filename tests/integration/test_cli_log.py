@@ -28,7 +28,7 @@ def actions(line: CommandLine, *options: str) -> list[tuple[str, str]]:
 
 def test_every_action_of_an_operator_is_in_the_log_by_name(line: CommandLine) -> None:
     line.bury_all("c-1", "c-2")
-    line.run("enqueue", stdin=b'{"type":"end-of-call-report"}')
+    line.run("enqueue", "--keep-rejected", stdin=b'{"type":"end-of-call-report"}')
     (entry,) = RejectedBin(line.ledger).entries()
     commands = (
         ("hold", "--reason", "the night"),

@@ -144,7 +144,7 @@ def test_two_operators_that_mean_the_same_letters_send_each_once(line: CommandLi
     for _ in range(4):
         line.tick()
         for one in line.ledger.run(operations.claim(wanted=9, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
-            delivered = operations.Deliver(operations.Held(one.call_id, one.token), "", b"{}")
+            delivered = operations.Deliver(operations.Held(one.call_id, one.token), "roark-1", b"{}")
             line.ledger.run(operations.deliver([delivered], keep_payloads=False))
     for call_id in ("c-1", "c-2", "c-3"):
         assert [event.name for event in line.entry(call_id).history].count("replayed") == 1

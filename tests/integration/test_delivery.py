@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import xxhash
 from clocks import Clock
 from delivering import TOKEN, Bench, drained_by, report, reports, until, worker_settings
 from pydantic import SecretStr
@@ -79,6 +80,12 @@ def timeless(valkey: Server, prefix: str, clock: Clock) -> Iterator[Bench]:
     bench = Bench(valkey.url, prefix, clock)
     yield bench
     bench.close()
+
+
+def newer(packed: bytes) -> bytes:
+    """As a version to come might pack it: whole, and with a mark that this one does not know."""
+    whole = bytes([packed[0] | 1 << 4]) + packed[1:-8]
+    return whole + xxhash.xxh3_64_digest(whole)
 
 
 class Watcher:
@@ -308,6 +315,34 @@ class TestOutcomes:
             await bench.settle_all(delivery)
 
         assert bench.count(State.DELIVERED) == 5
+
+    async def test_a_report_that_a_newer_version_packed_waits_for_it_however_often_it_is_tried(
+        self, timeless: Bench, sandbox: Upstream, clock: Clock
+    ) -> None:
+        timeless.submit(reports(3))
+        payloads, key = timeless.ledger.client, timeless.ledger.calls.keys.payloads
+        ours = payloads.hget(key, "call-1")
+        payloads.hset(key, "call-1", newer(ours))
+
+        def waits() -> bool:
+            record = timeless.look("call-1").record
+            return record is not None and (record.state, record.note) == (State.WAITING, "newer_version")
+
+        async with timeless.delivery(roark_base_url=sandbox.url, max_attempts=2) as delivery, drained_by(delivery):
+            await until(lambda: waits() and timeless.count(State.DELIVERED) == 2, "the others are delivered")
+            for _ in range(4):
+                clock.advance(48 * 3_600_000)
+                assert timeless.promote() == 1
+                await until(waits, "it waits again")
+            record = timeless.look("call-1").record
+            assert record
+            assert record.attempts == 0
+            assert timeless.events("call-1") == ["deferred"]
+
+            payloads.hset(key, "call-1", ours)
+            clock.advance(48 * 3_600_000)
+            timeless.promote()
+            await until(lambda: timeless.count(State.DELIVERED) == 3, "the newer version has come back")
 
     async def test_an_upload_that_crashes_lets_its_lease_run_out_and_another_attempt_follows(
         self, timeless: Bench, clock: Clock

@@ -108,3 +108,42 @@ def test_a_discard_says_how_long_it_can_be_undone_and_is_undone(
         ["c-1", "c-2"],
     )
     assert line.entry("c-1").history[-1].detail == {"by": "bob", "reason": "it was none"}
+
+
+def test_the_report_of_an_unconfirmed_delivery_goes_announced_and_the_call_stays_delivered(
+    line: CommandLine, valkey: Server, prefix: str, clock: Clock
+) -> None:
+    line.accept("c-1")
+    line.deliver("c-1", "")
+    clock.now_ms = line.snapshot().now_ms
+    rules = {"unconfirmed_days": 0.001 / 86_400, "notice_hours": 0.5}
+    clock.advance(HOUR_MS)
+
+    tick(valkey.url, prefix, clock, **rules)
+
+    assert line.entry("c-1").packed
+    status = line.run("status")
+    assert "reports of unconfirmed deliveries are dropped after" in status.stdout
+    assert "1 report of unconfirmed deliveries will be dropped within 0.5 h" in status.stdout
+    for _ in range(2):
+        clock.advance(HOUR_MS)
+        tick(valkey.url, prefix, clock, **rules)
+    assert not line.entry("c-1").packed
+    assert line.state("c-1") == "delivered"
+    story = line.run("why", "c-1").stdout
+    assert "its report was dropped unconfirmed" in story
+    assert "Roark has it" not in story
+
+
+def test_where_delivered_reports_are_kept_those_of_unconfirmed_deliveries_are_kept_too(
+    line: CommandLine, valkey: Server, prefix: str, clock: Clock
+) -> None:
+    line.accept("c-1")
+    line.deliver("c-1", "")
+    clock.now_ms = line.snapshot().now_ms
+    for _ in range(4):
+        clock.advance(HOUR_MS)
+        tick(valkey.url, prefix, clock, unconfirmed_days=0.001 / 86_400, notice_hours=0.5, keep_payloads=True)
+
+    assert line.entry("c-1").packed
+    assert line.snapshot().unconfirmed == 1

@@ -121,7 +121,7 @@ class TestOnce:
 
     def test_old_deliveries_are_forgotten(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))
-        done = [Deliver(one, "", b"{}") for one in claimed(bench, 1)]
+        done = [Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)]
         bench.ledger.run(operations.deliver(done, keep_payloads=False))
         watched = watch(bench, remember_days=1)
 
@@ -397,7 +397,7 @@ class TestReplayJobs:
         watched = watch(bench, replay_keep_days=2)
         watched.tick.once()
         bench.ledger.run(
-            operations.deliver([Deliver(one, "", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
+            operations.deliver([Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
         )
         watched.tick.once()
         clock.advance(2 * DAY_MS - 1)

@@ -38,6 +38,10 @@ class Call:
     since: int = 0
     payload: bool = True
     edited: str = ""
+    # Delivered, and Roark did not name the call.
+    unconfirmed: bool = False
+    # Its history tells that another report took the place of the one that was sent.
+    changed: bool = False
     beside: Version | None = None
     recorded: Version | None = None
     # Ready reports whose audio links end; `promote` tidies away those that have ended.
@@ -91,7 +95,8 @@ class Model:
             call.perishable = version.expires > self.now
 
     def _no_longer_delivered(self, call_id: str) -> None:
-        self.delivered.remove(call_id)
+        if call_id in self.delivered:
+            self.delivered.remove(call_id)
         self.counters["delivered"] -= 1
 
     def accept(self, call_id: str, version: Version, *, upload_revisions: bool) -> str:
@@ -126,11 +131,13 @@ class Model:
                 self._ready(call, self.now, "fresh")
             case _:
                 self._adopt(call, version)
+        call.changed = True
         return "replaced", "replaced"
 
     def _revise(self, call_id: str, call: Call, version: Version) -> None:
         self._no_longer_delivered(call_id)
         self._adopt(call, version)
+        call.unconfirmed = False
         call.revision = True
         self._ready(call, self.now, "fresh")
 
@@ -187,20 +194,37 @@ class Model:
         call = self.calls.get(call_id)
         return call is not None and call.state == "uploading" and call.token == token
 
-    def deliver(self, call_id: str, token: int) -> bool:
+    def deliver(self, call_id: str, token: int, *, named: bool = True) -> bool:
         if not self.holds(call_id, token):
+            late = self.calls.get(call_id)
+            if named and late and not (late.revision or late.changed):
+                self._settle_unconfirmed(call_id, late)
             return False
         call = self.calls[call_id]
         call.attempts += 1
-        call.payload = False
         self._leave(call, "delivered")
-        call.edited = ""
-        self.delivered.append(call_id)
+        call.unconfirmed = True
+        if named:
+            self._settle_unconfirmed(call_id, call)
         self.counters["delivered"] += 1
         self._take_beside(call_id, call)
         self._probe_was_good(call_id, token)
         self.lane.most_in_flight += 1
         return True
+
+    def _settle_unconfirmed(self, call_id: str, call: Call) -> bool:
+        if not (call.state == "delivered" and call.unconfirmed):
+            return False
+        call.unconfirmed = call.payload = False
+        call.edited = ""
+        self.delivered.append(call_id)
+        return True
+
+    def confirm(self, call_id: str) -> str:
+        call = self.calls.get(call_id)
+        if call is None:
+            return "unknown"
+        return "confirmed" if self._settle_unconfirmed(call_id, call) else call.state
 
     def defer(self, call_id: str, token: int, delay_ms: int) -> bool:
         if not self.holds(call_id, token):
@@ -248,6 +272,7 @@ class Model:
             return
         self.counters["replaced"] += 1
         self._adopt(call, newer)
+        call.changed = True
         if call.state == "dead":
             self._ready(call, self.now, "fresh")
 
@@ -288,8 +313,11 @@ class Model:
 
     def replay(self, call_id: str) -> str:
         call = self.calls.get(call_id)
-        if call is None or call.state != "dead":
+        if call is None or (call.state != "dead" and not call.unconfirmed):
             return call.state if call else "unknown"
+        if call.unconfirmed:
+            self._no_longer_delivered(call_id)
+            call.unconfirmed = False
         call.attempts = call.deaths = 0
         self._ready(call, self.now, "replay")
         self.counters["replayed"] += 1
@@ -299,6 +327,7 @@ class Model:
         call = self.calls.get(call_id)
         if call is None or call.state != "dead":
             return call.state if call else "unknown"
+        call.changed = True
         call.edited = "" if text == call.version.name else text
         call.version.expires = 0
         return "edited"
@@ -321,6 +350,9 @@ class Model:
         return "set aside"
 
     def discard(self, call_id: str) -> str:
+        call = self.calls.get(call_id)
+        if call and self._settle_unconfirmed(call_id, call):
+            return "discarded"
         return self._aside(call_id, "dead", "discarded", "discarded")
 
     def restore(self, call_id: str) -> str:

@@ -37,9 +37,10 @@ PRIORITIES = {"fresh": "f", "retry": "r", "replay": "p"}
 
 CALLS = [f"call-{number}" for number in range(6)]
 
-VERBS = ["replay", "set_aside", "discard", "restore"]
 calls = st.sampled_from(CALLS)
-outcomes = st.sampled_from(["deliver", "defer", "bury", "release", "renew"])
+endings = st.sampled_from(["deliver", "deliver unnamed", "bury", "defer"])
+verbs = st.sampled_from(["replay", "set_aside", "discard", "restore", "confirm"])
+outcomes = st.sampled_from(["deliver", "deliver unnamed", "defer", "bury", "release", "renew"])
 fates = st.sampled_from(["unknown", "ready", "renew", "deliver", "defer", "bury"])
 # Only these are ever erased: nothing more happens to a call that is.
 erasable = st.sampled_from(["call-4", "call-5"])
@@ -120,6 +121,8 @@ class LedgerMachine(RuleBasedStateMachine):
         match how:
             case "deliver":
                 assert bench.deliver(one) == model.deliver(name, token)
+            case "deliver unnamed":
+                assert bench.deliver(one, "") == model.deliver(name, token, named=False)
             case "defer":
                 assert bench.defer(one, DELAY_MS) == model.defer(name, token, DELAY_MS)
             case "bury":
@@ -141,7 +144,7 @@ class LedgerMachine(RuleBasedStateMachine):
         of_these = alive if alive and data.draw(st.sampled_from([True, True, True, False])) else everything
         return data.draw(st.sampled_from(of_these))
 
-    @rule(worker=workers, wanted=st.integers(1, 4), how=st.sampled_from(["deliver", "deliver", "bury", "defer"]))
+    @rule(worker=workers, wanted=st.integers(1, 4), how=endings)
     def a_worker_does_its_work(self, worker: int, wanted: int, how: str) -> None:
         for one in self._claim(worker, wanted):
             self._settle(how, one)
@@ -183,8 +186,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock.advance(ms)
         self.model.now = self.clock.now_ms
 
-    @precondition(lambda self: any(call.state in {"dead", "discarded"} for call in self.model.calls.values()))
-    @rule(ids=st.lists(calls, min_size=3, max_size=6), verb=st.sampled_from(VERBS))
+    @precondition(
+        lambda self: any(c.state in {"dead", "discarded"} or c.unconfirmed for c in self.model.calls.values())
+    )
+    @rule(ids=st.lists(calls, min_size=3, max_size=6), verb=verbs)
     def someone_sees_to_the_dead_letters(self, ids: list[str], verb: str) -> None:
         answers = getattr(self.bench, verb)(*ids)
 
@@ -249,6 +254,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         for name in COUNTERS:
             assert snapshot.total(name) == self.model.counters[name], name
+        assert snapshot.unconfirmed == sum(call.unconfirmed for call in self.model.calls.values())
         assert snapshot.besides == sum(1 for call in self.model.calls.values() if call.beside)
         assert snapshot.revisions_kept == sum(1 for call in self.model.calls.values() if call.recorded)
 
@@ -269,6 +275,8 @@ class LedgerMachine(RuleBasedStateMachine):
         scores = {name: {member.decode(): score for member, score in rows} for name, rows in inventory.zsets.items()}
         for call_id, call in self.model.calls.items():
             place = call.queue if call.state == "ready" else call.state
+            if call.unconfirmed:
+                assert scores["unconfirmed"][call_id] == call.since
             if call.state != "delivered":
                 assert scores[place][call_id] == call.score
             wanted = packed(call_id, call.edited or call.version.name) if call.payload else None

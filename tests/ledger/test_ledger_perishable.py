@@ -112,6 +112,90 @@ class TestLinksThatEnd:
         assert bench.claimed_ids() == ["call-1"]
 
 
+def silent(bench: Workbench) -> list[str]:
+    return [member.decode() for member, _ in bench.inventory().zsets["silent"]]
+
+
+class TestAudioThatEnded:
+    """What was lost is counted once, and seen until the report is delivered or given up."""
+
+    @pytest.mark.parametrize("state", ["ready", "uploading", "waiting", "dead"])
+    def test_while_its_report_was_on_its_way_is_counted_and_seen_until_it_is_delivered(
+        self, bench: Workbench, state: str
+    ) -> None:
+        accept(bench, "call-1", ends_in_ms=MINUTE_MS)
+        one = None if state == "ready" else bench.take()
+        if one and state == "dead":
+            bench.bury(one)
+        if one and state == "waiting":
+            bench.defer(one, 2 * MINUTE_MS)
+        bench.clock.advance(2 * MINUTE_MS)
+        if one and state == "uploading":
+            bench.release(one)
+        bench.promote()
+
+        assert bench.snapshot().audio_ended == 1
+        assert bench.count("audio_expired") == 1
+        bench.inventory().check()
+
+        if state == "dead":
+            bench.replay("call-1")
+        bench.deliver(bench.take())
+
+        assert (bench.snapshot().audio_ended, silent(bench)) == (0, [])
+        assert (bench.count("audio_expired"), bench.count("delivered_without_audio")) == (1, 1)
+        assert bench.record().expires_ms > 0, "it is still seen of the delivered report"
+        bench.inventory().check()
+
+    def test_in_the_middle_of_the_last_upload_is_counted(self, bench: Workbench) -> None:
+        accept(bench, "call-1", ends_in_ms=MINUTE_MS)
+        one = bench.take(lease_ms=5 * MINUTE_MS)
+        bench.clock.advance(2 * MINUTE_MS)
+
+        assert bench.deliver(one)
+
+        assert bench.count("delivered_without_audio") == 1
+
+    def test_before_it_came_to_us_is_not_ours(self, bench: Workbench) -> None:
+        accept(bench, "call-1", ends_in_ms=-MINUTE_MS)
+        bench.clock.advance(1)
+        bench.defer(bench.take(), 0)
+        bench.promote()
+        bench.deliver(bench.take())
+
+        assert (bench.count("audio_expired"), bench.count("delivered_without_audio")) == (0, 0)
+        assert bench.record().expires_ms == 0
+
+    def test_is_of_no_account_where_it_was_delivered_in_time(self, bench: Workbench) -> None:
+        accept(bench, "call-1", ends_in_ms=MINUTE_MS)
+        bench.deliver(bench.take())
+        bench.clock.advance(2 * MINUTE_MS)
+        bench.promote()
+
+        assert (bench.count("audio_expired"), bench.count("delivered_without_audio")) == (0, 0)
+        assert bench.record().expires_ms == 0
+
+    @pytest.mark.parametrize("leave", ["discard", "erase", "newer", "edit", "expire"])
+    def test_is_forgotten_with_what_a_person_gives_up_or_brings_anew(self, bench: Workbench, leave: str) -> None:
+        accept(bench, "call-1", ends_in_ms=MINUTE_MS)
+        bench.bury(bench.take())
+        bench.clock.advance(2 * MINUTE_MS)
+        bench.promote()
+        assert silent(bench) == ["call-1"]
+
+        match leave:
+            case "newer":
+                accept(bench, "call-1", ends_in_ms=MINUTE_MS, version="b")
+            case "expire":
+                for _ in range(2):
+                    bench.expire("dead", 1, 1)
+                    bench.clock.advance(1)
+            case _:
+                getattr(bench, leave)("call-1")
+
+        assert silent(bench) == []
+
+
 class TestADeadLetter:
     def test_a_newer_report_without_links_takes_it_off_the_list_of_those_that_fade(self, bench: Workbench) -> None:
         accept(bench, "call-1", ends_in_ms=MINUTE_MS)

@@ -11,8 +11,7 @@ from roark_producer import operations
 from roark_producer.errors import InvalidReport
 from roark_producer.logbook import Action
 from roark_producer.packing import pack, unpack
-from roark_producer.producer import Intake
-from roark_producer.settings import IngestSettings
+from roark_producer.producer import rejection
 
 META = b'{"field":"call.id"}'
 PLENTY = 10**9
@@ -63,7 +62,7 @@ def test_what_cannot_be_used_is_kept_with_its_reason(bench: Workbench) -> None:
     body = b'{"message":{"type":"end-of-call-report"}}'
     problem = InvalidReport("call", "is missing")
 
-    assert bench.run(Intake(IngestSettings(_env_file=None)).rejection(body, problem, source="webhook"))
+    assert bench.run(rejection(body, problem, source="webhook", most=10))
 
     ((_, row),) = bench.inventory().hashes["rejected"].items()
     length, _, rest = row.partition(b" ")

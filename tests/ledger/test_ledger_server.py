@@ -14,7 +14,8 @@ from roark_producer.connection import connect
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import BrokenPromise, InvalidReport, LedgerFault, LedgerFull, LedgerUnavailable
 from roark_producer.ledger import Ledger
-from roark_producer.producer import rejection
+from roark_producer.producer import Intake
+from roark_producer.settings import IngestSettings
 
 
 @pytest.fixture
@@ -43,7 +44,11 @@ class TestFullMemory:
 
     def test_so_is_what_would_go_to_the_rejected_bin(self, full: Workbench) -> None:
         with pytest.raises(LedgerFull):
-            full.run(rejection(b"nonsense", InvalidReport("body", "is nonsense"), source="test", most=10))
+            full.run(
+                Intake(IngestSettings(_env_file=None)).rejection(
+                    b"nonsense", InvalidReport("body", "no"), source="test"
+                )
+            )
 
     def test_everything_that_records_an_outcome_or_frees_memory_goes_on(self, full: Workbench) -> None:
         one, two, three, four, five, six = all_held(full.claim(6).reports)

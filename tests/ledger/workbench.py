@@ -283,7 +283,7 @@ class Inventory:
         keys = ledger.calls.keys
         hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
-        zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "rejected_order", "rejected_spare")
+        zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "silent", "rejected_order", "rejected_spare")
         zsets += ("replay_selected", "replay_sent")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
@@ -354,6 +354,10 @@ class Inventory:
         for call_id, ends in fading.items():
             assert records[call_id].state == "dead", f"{call_id} fades and is {records[call_id].state}"
             assert records[call_id].expires_ms == ends
+        for member, ends in self.zsets["silent"]:
+            silent = records[member.decode()]
+            assert silent.state in {"ready", "uploading", "waiting", "dead"}, f"{member.decode()} is {silent.state}"
+            assert silent.expires_ms == ends
         dead = {call_id: record for call_id, record in records.items() if record.state == "dead"}
         for call_id, record in dead.items():
             is_over = now_ms is None or record.expires_ms <= now_ms

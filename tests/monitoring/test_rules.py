@@ -53,7 +53,9 @@ def healthy() -> Series:
         "audit_difference_reports": 0, "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0,
         "tick_age_seconds": 5,
         "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
+        "vapi_calls_missing": 0, "reconcile_late_seconds": 0,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
+        "rejected_fill_ratio": 0.1,
     }.items():  # fmt: skip
         series |= of_ledger(f"roark_ingest_{name}", "", still(value))
     series |= of_ledger("roark_ingest_redis_memory_short_in_seconds", "", FOR_EVER)
@@ -186,12 +188,20 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         | of_webhook("roark_ingest_webhook_spool_bytes", "", still(6e8)),
         ("RoarkIngestSpoolInUse", "RoarkIngestSpoolFillingUp"),
     ),
+    "a spool's file that cannot be read": (
+        of_ledger("roark_ingest_unreadable_spooled_reports", "", still(2)), ("RoarkIngestSpoolUnreadable",),
+    ),
+    "an emptied ledger": (of_ledger("roark_ingest_lost_reports", "", still(180)), ("RoarkIngestLedgerLost",)),
     "no spool": (of_webhook("roark_ingest_webhook_spool_limit_bytes", "", still(0)), NOTHING),
     "refused for want of room": (answered("full", 1), ("RoarkIngestWebhookRefusing",)),
     "a wrong secret": (
         answered("unauthorized", 70) | answered("accepted", 0), ("RoarkIngestWebhookUnauthorized",),
     ),
     "a stranger knocks": (answered("unauthorized", 5), NOTHING),
+    "the bin at 85 %": (
+        of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.85)), ("RoarkIngestRejectedBinFilling",),
+    ),
+    "the bin at 75 %": (of_ledger("roark_ingest_rejected_fill_ratio", "", still(0.75)), NOTHING),
     "unusable reports": (event("rejected", 2), ("RoarkIngestReportsRejected",)),
     "accounts that do not hold": (of_ledger("roark_ingest_audit_holds", "", still(0)), ("RoarkIngestAuditBroken",)),
     "no audit for two hours": (
@@ -206,6 +216,10 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         NOTHING,
     ),
     "no audit ever": (of_ledger("roark_ingest_audit_age_seconds", "", FOR_EVER), ("RoarkIngestAuditStale",)),
+    "calls missing": (of_ledger("roark_ingest_vapi_calls_missing", "", still(3)), ("RoarkIngestCallsMissing",)),
+    "Vapi's list not read": (
+        of_ledger("roark_ingest_reconcile_late_seconds", "", still(9000)), ("RoarkIngestReconcileStale",),
+    ),
     "audio about to end": (of_ledger("roark_ingest_audio_ending_reports", "", still(2)), ("RoarkIngestAudioEnding",)),
     "audio that has ended": (event("audio_expired", 1), ("RoarkIngestAudioExpired",)),
     "no worker ticks": (of_ledger("roark_ingest_tick_age_seconds", "", still(90)), ("RoarkIngestWorkersAbsent",)),

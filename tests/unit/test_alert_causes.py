@@ -8,7 +8,8 @@ from roark_producer.accounts import Accounts
 from roark_producer.alerts import AlertKind, Facts, SpoolNote
 from roark_producer.forecast import Speed
 from roark_producer.lifecycle import State
-from roark_producer.records import Lane, Memory, Retention, Snapshot
+from roark_producer.promises import Loss, Unread, UnreadFile
+from roark_producer.records import Lane, Memory, Reconciled, Retention, Snapshot
 from roark_worker.alert_causes import AlertRules, causes
 
 NOW = 1_760_000_000_000
@@ -54,6 +55,22 @@ def behind(state: str, *, delivered_per_second: float, late_ms: int = 10 * MINUT
     )
 
 
+def reconciled(**facts: object) -> Reconciled:
+    fine = Reconciled(
+        first_ms=NOW - 600 * MINUTE,
+        asked_ms=NOW,
+        every_ms=15 * MINUTE,
+        at_ms=NOW - 5 * MINUTE,
+        tried_ms=NOW - 5 * MINUTE,
+        watermark_ms=NOW - 20 * MINUTE,
+        missing=0,
+        error="",
+        running=False,
+        result={},
+    )
+    return replace(fine, **facts)  # type: ignore[arg-type]
+
+
 CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
     AlertKind.DEAD_LETTERS: (dead(3), replace(NOTHING, newest_reason="http_422")),
     AlertKind.DEAD_LETTERS_GROWING: (snapshot(), replace(NOTHING, deaths=25, newest_reason="http_422")),
@@ -67,9 +84,37 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
+    AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
     AlertKind.MEMORY_SHORT: (snapshot(memory=Memory(9, 10, 1.0, short=True)), NOTHING),
     AlertKind.FALLING_BEHIND: (behind("open", delivered_per_second=8), NOTHING),
+    AlertKind.CALLS_MISSING: (snapshot(reconciled=reconciled(missing=3)), NOTHING),
+    AlertKind.RECONCILE_STALE: (snapshot(reconciled=reconciled(at_ms=NOW - 121 * MINUTE, error="key")), NOTHING),
+    AlertKind.LEDGER_LOST: (snapshot(losses=(Loss("id", 4, 4, 2, NOW, NOW, went_back=False),)), NOTHING),
+    AlertKind.SPOOL_UNREADABLE: (
+        snapshot(unread=(Unread("host:/spool", (UnreadFile("a.damaged", "why", 2),)),)),
+        NOTHING,
+    ),
 }
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {},
+        {"at_ms": NOW - 119 * MINUTE},
+        {"at_ms": 0, "first_ms": NOW - 60 * MINUTE},
+        {"at_ms": NOW - 180 * MINUTE, "every_ms": 60 * MINUTE},
+        {"at_ms": NOW - 180 * MINUTE, "asked_ms": NOW - 20 * MINUTE},
+    ],
+)
+def test_a_comparison_in_time_or_that_nobody_wants_any_more_is_no_cause(fine: dict[str, int]) -> None:
+    assert causes(snapshot(reconciled=reconciled(**fine)), NOTHING, RULES) == {}
+
+
+def test_one_that_never_came_to_an_end_is_a_cause_after_two_hours() -> None:
+    never = reconciled(at_ms=0, first_ms=NOW - 121 * MINUTE)
+
+    assert set(causes(snapshot(reconciled=never), NOTHING, RULES)) == {AlertKind.RECONCILE_STALE}
 
 
 def test_a_calm_pipeline_gives_no_cause() -> None:
@@ -128,6 +173,17 @@ def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: st
     facts = replace(NOTHING, held_up=5, fading=fading)
 
     assert (AlertKind.AUDIO_ENDING in causes(snapshot(lane=lane(state)), facts, RULES)) is told
+
+
+def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_up() -> None:
+    told = causes(snapshot(queues={"silent": 3}), NOTHING, RULES)[AlertKind.AUDIO_ENDING]
+    assert told.headline.startswith("The links to the audio of 3 reports have ended;")
+    assert told.command == "roark-ingest list --audio ended"
+
+    both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
+    assert both.headline.startswith("The links to the audio of 2 reports end within")
+    assert "of 3 reports have ended" in both.explanation
+    assert both.command == "roark-ingest list --audio-ends-within 60min"
 
 
 def test_a_breaker_that_opened_just_now_is_no_cause() -> None:

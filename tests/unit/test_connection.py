@@ -8,7 +8,14 @@ import pytest
 import redis.exceptions
 
 from roark_producer.connection import connect, connect_async, redis_url, translated_errors
-from roark_producer.errors import ConfigurationError, IngestError, LedgerFault, LedgerFull, LedgerUnavailable
+from roark_producer.errors import (
+    ConfigurationError,
+    IngestError,
+    LedgerFault,
+    LedgerFull,
+    LedgerRefuses,
+    LedgerUnavailable,
+)
 
 CONNECT: dict[str, Callable[[str], Any]] = {"sync": connect, "asyncio": connect_async}
 both = pytest.mark.parametrize("connect_to", CONNECT.values(), ids=CONNECT)
@@ -74,12 +81,23 @@ def test_with_neither_it_says_what_to_do(tmp_path: Path) -> None:
         (redis.exceptions.ResponseError("OOM allow-oom flag is not set on the script"), LedgerFull),
         (redis.exceptions.ConnectionError("secret"), LedgerUnavailable),
         (redis.exceptions.TimeoutError("secret"), LedgerUnavailable),
-        (redis.exceptions.BusyLoadingError("secret"), LedgerUnavailable),
-        (redis.exceptions.ReadOnlyError("secret"), LedgerUnavailable),
-        (redis.exceptions.ResponseError("MISCONF Redis is configured to save"), LedgerUnavailable),
-        (redis.exceptions.ResponseError("MASTERDOWN Link with MASTER is down"), LedgerUnavailable),
+        (redis.exceptions.BusyLoadingError("Redis is loading the dataset in memory"), LedgerRefuses),
+        (redis.exceptions.ReadOnlyError("You can't write against a read only replica."), LedgerRefuses),
+        (redis.exceptions.NoPermissionError("this user has no permissions to run 'evalsha'"), LedgerRefuses),
+        (
+            redis.exceptions.ResponseError("ACL failure in script: User a has no permissions to run 'hset'"),
+            LedgerRefuses,
+        ),
+        (redis.exceptions.ResponseError("MISCONF Redis is configured to save"), LedgerRefuses),
+        (redis.exceptions.ResponseError("MASTERDOWN Link with MASTER is down"), LedgerRefuses),
+        (redis.exceptions.ResponseError("BUSY Redis is busy running a script"), LedgerRefuses),
+        (redis.exceptions.ResponseError("CLUSTERDOWN The cluster is down"), LedgerRefuses),
+        (redis.exceptions.ResponseError("MOVED 1234 10.0.0.1:6379"), LedgerRefuses),
+        (redis.exceptions.ResponseError("unknown command 'X', with args beginning with: 'secret'"), LedgerRefuses),
+        (redis.exceptions.ResponseError("something that nobody has seen yet"), LedgerRefuses),
         (ConnectionRefusedError("secret"), LedgerUnavailable),
         (redis.exceptions.ResponseError("WRONGTYPE Operation against a key"), LedgerFault),
+        (redis.exceptions.ResponseError("user_script:138: attempt to perform arithmetic on a nil value"), LedgerFault),
     ],
 )
 def test_each_error_of_redis_is_one_of_ours(raised: Exception, ours: type[IngestError]) -> None:
@@ -89,3 +107,21 @@ def test_each_error_of_redis_is_one_of_ours(raised: Exception, ours: type[Ingest
     assert type(caught.value) is ours
     assert caught.value.__cause__ is raised
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (redis.exceptions.ResponseError("MISCONF Redis is configured to save"), "MISCONF"),
+        (redis.exceptions.NoPermissionError("this user has no permissions to run 'evalsha'"), "NOPERM"),
+        (redis.exceptions.ResponseError("The user executing the script can't run this command"), "NOPERM"),
+        (redis.exceptions.ReadOnlyError("You can't write against a read only replica."), "READONLY"),
+        (redis.exceptions.OutOfMemoryError("command not allowed"), "OOM"),
+        (redis.exceptions.ResponseError("nobody knows"), "ERR"),
+    ],
+)
+def test_a_refusal_has_redis_own_word_for_it(said: Exception, code: str) -> None:
+    with pytest.raises(LedgerRefuses) as caught, translated_errors():
+        raise said
+
+    assert caught.value.code == code

@@ -1,19 +1,27 @@
 """What the doctor says about what it finds."""
 
+import errno
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level
+from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer.durability import Server
+from roark_producer.errors import LedgerRefuses
 from roark_producer.lifecycle import State
-from roark_producer.records import Lane, Memory, Snapshot
-from roark_producer.settings import WebhookSettings
+from roark_producer.promises import Loss, Unread, UnreadFile
+from roark_producer.records import Lane, Memory, Setup, Snapshot
+from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
+from roark_worker.setup_notes import mark_of
 
 GB = 1_000_000_000
 
@@ -61,15 +69,21 @@ def worker(**values: object) -> WorkerSettings:
         (pipeline.judge_workers([], snapshot()), Level.WARN),
         (pipeline.judge_workers([], snapshot(ready=5, ready_seconds=600)), Level.FAIL),
         (pipeline.judge_lane(snapshot()), Level.OK),
-        (pipeline.judge_lane(snapshot(lane=Lane("held", "maintenance", "ada", 1, 0, 0))), Level.WARN),
+        (pipeline.judge_lane(snapshot(lane=Lane("held", "maintenance", "ada", 1, 0, 0))), Level.FAIL),
         (pipeline.judge_lane(snapshot(lane=Lane("held", "http_401 x", "roark", 1, 9, 0))), Level.FAIL),
-        (pipeline.judge_lane(snapshot(lane=Lane("breaker-open", "9 of 9 failed", "", 1, 9, 0))), Level.WARN),
+        (pipeline.judge_lane(snapshot(lane=Lane("breaker-open", "9 of 9 failed", "", 1, 9, 0))), Level.FAIL),
+        (pipeline.judge_lane(snapshot(lane=Lane("half-open", "", "", 1, 9, 0))), Level.FAIL),
+        (pipeline.judge_lane(snapshot(lane=Lane("throttled", "", "", 1, 9, 0))), Level.WARN),
         (pipeline.judge_accounts(snapshot(ready=2, accepted=2)), Level.OK),
         (pipeline.judge_accounts(snapshot(ready=1, accepted=2)), Level.FAIL),
         (here.check_token(worker(roark_api_bearer_token="secret-1")), Level.OK),
         (here.check_token(worker(roark_api_bearer_token=None)), Level.FAIL),
         (here.check_webhook(WebhookSettings(_env_file=None)), Level.OK),
-        (here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="secret-1,secret-2")), Level.OK),
+        (
+            here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="secret-1-is-long")),
+            Level.OK,
+        ),
+        (here.check_webhook(WebhookSettings(_env_file=None, vapi_secret="Ab3,x")), Level.WARN),
         (here.check_webhook(WebhookSettings(_env_file=None, webhook_host="0.0.0.0")), Level.FAIL),
     ],
 )
@@ -90,6 +104,42 @@ def test_a_data_dir_that_can_be_made_is_good_and_one_below_a_file_is_not(tmp_pat
     assert here.check_data_dir(tmp_path).level is Level.OK
     assert here.check_data_dir(tmp_path / "new" / "deeper").level is Level.OK
     assert here.check_data_dir(tmp_path / "file" / "below").level is Level.FAIL
+
+
+def test_a_disk_is_tried_and_not_only_asked_for_its_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    check = here.check_data_dir(tmp_path)
+
+    assert check.level is Level.FAIL
+    assert "No space left on device" in check.found
+    assert "room" in check.mend
+    assert list(tmp_path.iterdir()) == [], "what was tried leaves nothing behind"
+
+
+def test_a_disk_with_little_room_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    assert here.check_data_dir(tmp_path).level is Level.WARN
+
+
+@pytest.mark.parametrize("code", ["MISCONF", "NOPERM", "READONLY", "OOM", "BUSY", "NOREPLICAS", "ERR"])
+def test_a_redis_that_answers_and_takes_nothing_is_told_by_its_own_word(code: str) -> None:
+    check = server.judge_refusal(LedgerRefuses(f"Redis does not take commands: {code} why", code))
+
+    assert check.level is Level.FAIL
+    assert f"{code} why" in check.found
+    assert check.mend
+
+
+def test_what_was_promised_and_is_missing_is_no_balance() -> None:
+    lost = replace(snapshot(), losses=(Loss("id", 3, 3, 2, 1, 1, went_back=False),))
+    unread = replace(snapshot(), unread=(Unread("host:/spool", (UnreadFile("a.damaged", "it is damaged", 2),)),))
+
+    assert "3 reports" in pipeline.judge_accounts(lost).found
+    assert "a.damaged" in pipeline.judge_accounts(unread).found
+    assert {pipeline.judge_accounts(one).level for one in (lost, unread)} == {Level.FAIL}
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -131,3 +181,49 @@ def test_a_roark_that_cannot_be_reached_is_a_warning_with_the_reason(monkeypatch
     check = here.check_reach(worker(roark_base_url="http://127.0.0.1:9"))
     assert check.level is Level.WARN
     assert "refused" in check.found
+
+
+@pytest.mark.parametrize("status", [301, 308, 400, 407, 421])
+@pytest.mark.parametrize(("of_workers", "level"), [(True, Level.FAIL), (False, Level.WARN)])
+def test_what_answers_as_roark_does_not_keeps_reports_from_it(
+    roark: http.server.HTTPServer, status: int, of_workers: bool, level: Level
+) -> None:
+    roark.status = status  # type: ignore[attr-defined] # what Answers says
+    settings = worker(roark_base_url=f"http://127.0.0.1:{roark.server_port}")
+    check = here.check_reach(settings, of_workers=of_workers)
+    assert check.level is level
+    assert f"answers {status} to a plain question, as Roark does not" in check.found
+
+
+def test_an_address_of_the_workers_that_cannot_be_reached_keeps_reports_from_roark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert here.check_reach(worker(roark_base_url="http://127.0.0.1:9"), of_workers=True).level is Level.FAIL
+
+
+class TestThisShellBesideTheWorkers:
+    def setup(self, token: str = "token-of-workers", **settings: str) -> Setup:
+        return Setup(0, 0, 0, version("roark-ingest"), mark_of(token), settings)
+
+    def shell(self, crew: dict[str, Setup], **values: object) -> Check:
+        return judge_shell(crew, worker(**values), IngestSettings(_env_file=None))
+
+    def test_that_is_set_up_alike_is_well(self) -> None:
+        crew = {"w-1": self.setup(), "w-2": self.setup()}
+        assert self.shell(crew, roark_api_bearer_token="token-of-workers").level is Level.OK
+
+    def test_names_each_difference_plainly_and_never_the_token(self) -> None:
+        crew = {"w-1": self.setup(ROARK_BASE_URL="https://other.example")}
+        check = self.shell(crew, roark_api_bearer_token="token-of-shell", roark_base_url="http://127.0.0.1:4010")
+        assert check.level is Level.WARN
+        assert "ROARK_BASE_URL: https://other.example in the workers, http://127.0.0.1:4010 here" in check.found
+        assert "token: mark " in check.found
+        assert "token-of" not in check.found
+        assert "token: mark" in check.found
+        assert "none here" in self.shell(crew).found
+
+    def test_says_where_the_workers_differ_among_themselves(self) -> None:
+        crew = {"w-1": self.setup(), "w-2": self.setup(ROARK_BASE_URL="https://other.example")}
+        assert "ROARK_BASE_URL: the workers differ" in self.shell(crew).found
+        assert base_urls(crew) == ["https://api.roark.ai", "https://other.example"]

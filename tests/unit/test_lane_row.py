@@ -32,19 +32,19 @@ def told(state: str, reason: str = "", by: str = "") -> ReportEvent:
         ("half-open", "http_503: 9", "", "The lane is shut (circuit breaker half-open): nothing is uploaded"),
     ],
 )
-def test_a_shut_lane_is_a_retry_in_words_with_the_command_on_top_of_the_list(
+def test_a_shut_lane_is_shut_in_words_with_the_command_on_top_of_the_list(
     state: str, reason: str, by: str, words: str
 ) -> None:
     event = told(state, reason, by)
-    assert (event.type, event.fields["name"], event.fields["received"]) == ("task-retried", "roark.lane", AT)
+    assert (event.type, event.fields["name"], event.fields["received"]) == ("task-shut", "roark.lane", AT)
     assert event.fields["exception"].startswith(words)
     assert "Next: roark-ingest " in event.fields["exception"]
 
 
 @pytest.mark.parametrize("state", ["open", "throttled"])
-def test_one_that_lets_reports_through_is_a_success_in_the_same_row(state: str) -> None:
+def test_one_that_lets_reports_through_is_open_in_the_same_row(state: str) -> None:
     event = told(state)
-    assert event.type == "task-succeeded"
+    assert event.type == "task-open"
     assert event.fields["uuid"] == told("held").fields["uuid"]
     assert event.fields["exception"] is None
 

@@ -3,11 +3,21 @@
 import threading
 
 import pytest
+import xxhash
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.packing import TRACE_BYTES, DamagedPayload, check, pack, payload_size, trace_of, unpack
+from roark_producer.packing import (
+    TRACE_BYTES,
+    DamagedPayload,
+    NewerPayload,
+    check,
+    pack,
+    payload_size,
+    trace_of,
+    unpack,
+)
 
 
 @given(st.binary(), st.binary())
@@ -140,3 +150,25 @@ def test_a_traces_context_lies_in_front_and_changes_nothing_else() -> None:
 def test_what_was_packed_without_a_trace_has_none(packed: bytes) -> None:
     assert trace_of(pack(packed)) == b""
     assert len(trace_of(packed)) in {0, TRACE_BYTES}
+
+
+@pytest.mark.parametrize("bit", range(26, 30))
+@pytest.mark.parametrize("trace", [b"", b"t" * 25], ids=["untraced", "traced"])
+def test_what_a_newer_version_packed_is_no_damage_and_its_trace_is_not_guessed_at(bit: int, trace: bytes) -> None:
+    packed = bytearray(pack(b"{}", b'{"a":1}', trace))
+    packed[0] |= 1 << bit - 24
+    whole = bytes(packed[:-8])
+    newer = whole + xxhash.xxh3_64_digest(whole)
+
+    with pytest.raises(NewerPayload, match="newer version"):
+        unpack(newer)
+    assert trace_of(newer) == b""
+
+
+def test_a_bit_that_fell_over_is_damage_and_no_newer_version() -> None:
+    packed = bytearray(pack(b"{}"))
+    packed[0] |= 1 << 4
+
+    with pytest.raises(DamagedPayload) as caught:
+        unpack(bytes(packed))
+    assert not isinstance(caught.value, NewerPayload)

@@ -361,7 +361,8 @@ MARK = b"\xef\xbb\xbf"
 
 
 @pytest.mark.parametrize(
-    "between", [b"", b" ", b"\t", MARK, b"\x1e", b",", b" " + MARK, b"\n", b"\r\n" + MARK, b"\n\x1e"]
+    "between",
+    [b"", b" ", b"\t", MARK, b"\x1e", b",", b"\x1a", b"\r\n\x1a" + MARK, b" " + MARK, b"\n", b"\r\n" + MARK, b"\n\x1e"],
 )
 @pytest.mark.parametrize("first", [b"", R % 0 + b"\n", R % 0 + b"\r\n\r\n", b"[" + R % 0 + b"]"])
 def test_documents_may_follow_each_other_with_anything_or_nothing_between(between: bytes, first: bytes) -> None:
@@ -397,3 +398,10 @@ def test_arrays_may_stand_on_lines_and_a_cut_one_is_one_bad_line() -> None:
 
 def test_a_seam_inside_a_string_or_in_nonsense_cuts_nothing() -> None:
     assert bodies(b'{"a":"}{"}\nso }{ what\n{"b":1}') == [b'{"a":"}{"}', b"so }{ what", b'{"b":1}']
+
+
+@pytest.mark.parametrize(
+    "content", [R % 1 + b"\r\n\x1a", b"[" + R % 1 + b"]\x1a", MARK + b"\r\n\r\n" + R % 1 + b"\x1a\r\n"]
+)
+def test_a_mark_of_the_files_end_is_no_document(content: bytes) -> None:
+    assert bodies(content) == [R % 1]

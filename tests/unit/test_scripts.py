@@ -42,10 +42,10 @@ def test_it_begins_with_its_flags(name: str) -> None:
 def test_only_what_takes_new_things_in_is_refused_when_memory_is_full(name: str) -> None:
     refused = "allow-oom" not in script(name).text.splitlines()[0]
 
-    assert refused == (name in {"accept", "edit", "reject"})
+    assert refused == (name in {"accept", "backfill", "edit", "reject"})
 
 
-@pytest.mark.parametrize("name", ["look", "page", "pulse", "snapshot"])
+@pytest.mark.parametrize("name", ["look", "page", "pulse", "reconcile_look", "snapshot"])
 def test_what_only_looks_is_barred_from_writing(name: str) -> None:
     assert "no-writes" in script(name).text.splitlines()[0]
 

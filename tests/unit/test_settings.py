@@ -74,6 +74,9 @@ class TestReading:
             IngestSettings().prefix = "other"  # type: ignore[misc] # that is the point
 
 
+ONE, TWO = "one-that-is-long-enough", "two-that-is-long-enough"
+
+
 class TestSecrets:
     @pytest.mark.parametrize("show", [repr, str, lambda settings: str(settings.model_dump())])
     def test_they_are_masked_wherever_settings_are_printed(self, show: Any) -> None:
@@ -116,7 +119,15 @@ class TestSecrets:
 
     @pytest.mark.parametrize(
         ("set_to", "valid"),
-        [(None, ()), ("", ()), (" , ,", ()), ("one", ("one",)), (" one , two ", ("one", "two"))],
+        [
+            (None, ()),
+            ("", ()),
+            (" , ,", ()),
+            ("one", ("one",)),
+            (" one , two ", ("one , two",)),
+            (f"{ONE} , {TWO},two", (f"{ONE} , {TWO},two", ONE, TWO)),
+            (f"{ONE}\r\n\n  {TWO} \n", (f"{ONE}\r\n\n  {TWO}", ONE, TWO)),
+        ],
     )
     def test_while_secrets_rotate_each_of_them_is_valid_and_an_empty_one_never(
         self, set_to: str | None, valid: tuple[str, ...]

@@ -4,14 +4,16 @@ Each message has one line that says what it is, an explanation, and the command 
 what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
 from roark_producer.logs import masked_text
+from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_worker.explain import explain, explain_hold
 
+_ENDED = "roark-ingest list --audio ended"
 _LATE_SECONDS, _LONG_SECONDS = 120, 3600
 
 
@@ -41,6 +43,10 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
         AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
         AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
+        AlertKind.CALLS_MISSING: _calls_missing(snapshot),
+        AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
+        AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
+        AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -87,13 +93,20 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
     held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
-    if not facts.fading + held_up:
+    soon, ended = facts.fading + held_up, snapshot.audio_ended
+    if not soon + ended:
         return None
+    # What has ended is not over: it is told until the reports are delivered or given up.
+    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
+        ended
+    )
+    if not soon:
+        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
     return Message(
-        f"The links to the audio of {facts.fading + held_up} reports end within {_span(rules.audio_ms)}.",
+        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
         f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
-        "without sound.",
-        "roark-ingest dlq list" if facts.fading else "roark-ingest status",
+        f"without sound. {lost}".rstrip(),
+        f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
     )
 
 
@@ -104,7 +117,7 @@ def _retention(snapshot: Snapshot) -> Message | None:
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
     rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
     states = {kept.state for kept in expiring}
-    command = "roark-ingest dlq confirm --list" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
     if states == {State.DISCARDED}:
         command += " --discarded"
     return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
@@ -115,7 +128,8 @@ def _expiring(kept: Retention, now_ms: int) -> str:
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
-    accounts = snapshot.accounts
+    # What was promised and is missing has alerts of its own.
+    accounts = replace(snapshot.accounts, promises=())
     if accounts.holds:
         return None
     return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
@@ -143,8 +157,44 @@ def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
         f"{snapshot.unconfirmed} unconfirmed.",
         f"{why.what} Their reports are kept. {why.todo}",
-        "roark-ingest dlq confirm --list",
+        "roark-ingest list --state unconfirmed",
     )
+
+
+def _calls_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not found.missing:
+        return None
+    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    return Message(
+        f"{calls} ended at Vapi, and no report came.",
+        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
+        "as long as Vapi keeps the calls.",
+        "roark-ingest reconcile --since 14d",
+    )
+
+
+def _reconcile_stale(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
+        return None
+    return Message(
+        f"Vapi's list of calls was not read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        "roark-ingest reconcile",
+    )
+
+
+def why_incomplete(error: str) -> str:
+    """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
+    return {
+        "": "No worker has come to an end with it.",
+        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers that there are too many requests.",
+        "unreachable": "Vapi cannot be reached from the workers.",
+        "too_many": "Vapi lists more calls of one second than it gives out at once.",
+        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+    }.get(error, "Vapi answers with errors.")
 
 
 def _memory_short(snapshot: Snapshot) -> Message | None:
@@ -186,6 +236,21 @@ def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
         "roark-ingest status",
     )
+
+
+def _ledger_lost(snapshot: Snapshot) -> Message | None:
+    if not snapshot.losses:
+        return None
+    told = " ".join(loss.words() for loss in snapshot.losses)
+    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+
+
+def _spool_unreadable(snapshot: Snapshot) -> Message | None:
+    if not snapshot.unread:
+        return None
+    told = " ".join(each.words() for each in snapshot.unread)
+    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
 
 
 def _span(ms: int) -> str:

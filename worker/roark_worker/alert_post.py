@@ -24,7 +24,8 @@ def body(kind: AlertKind | str, what: str, message: Message, *, lasted: str = ""
     """Return the message as Slack takes it. `what` is `raised`, `recovered` or `test`."""
     marks = {"raised": "ALERT", "recovered": "RECOVERED", "test": "TEST"}
     if what == "recovered":
-        head = f"{marks[what]} roark-ingest {kind}: this is over{f', after {lasted}' if lasted else ''}"
+        mark = "OVER" if kind == AlertKind.AUDIO_ENDING else marks[what]  # what was lost does not come back
+        head = f"{mark} roark-ingest {kind}: this is over{f', after {lasted}' if lasted else ''}"
         parts = [head, f"It was: {message.headline}"]
     else:
         parts = [f"{marks[what]} roark-ingest {kind}: {message.headline}", message.explanation]

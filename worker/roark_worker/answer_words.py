@@ -107,7 +107,7 @@ def words_of(body: bytes, *, cut: bool = False) -> Words:
         return _cut_object(body) if cut and start[:1] == b"{" else _text(body)
     found = _find(value, _DEPTH)
     is_object = isinstance(value, dict)
-    excerpt = "" if found.message and is_object else _json_excerpt(value)
+    excerpt = _json_excerpt(value) if value and not (found.message and is_object) else ""
     # A list of issues is as good as an object; any other JSON is no answer of Roark's.
     kind = Kind.OBJECT if is_object or (isinstance(value, list) and found.parameter) else Kind.JSON
     return Words(kind, _message(found.message), _code(found.code), _parameter(found.parameter), excerpt, value)

@@ -3,7 +3,7 @@
     a message roark.deliver arrives        → `deliver` runs one drain on the process's engine
     the drain ends with work left          → it publishes the next wake-up
     the worker starts                      → the ledger's promise is checked, the tick begins
-    SIGTERM                                → nothing more is claimed, uploads end, the rest is given back
+    SIGTERM, SIGHUP                        → nothing more is claimed, uploads end, the rest is given back
 
 The pool is `threads` with one slot: a drain keeps hundreds of uploads in flight by itself, so cores are used
 by processes (`roark-ingest worker`), and further wake-ups stay in the queue for the others.
@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, cele
 from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import inspect, keep
 from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
@@ -44,12 +46,16 @@ from roark_worker.counting import Counts
 from roark_worker.delivery import Delivery
 from roark_worker.engine import Engine
 from roark_worker.event_sender import EventSender
+from roark_worker.fresh_audio import FreshAudio
 from roark_worker.lane_row import LaneRow
 from roark_worker.metrics_page import MetricsPage, WorkerCollector
+from roark_worker.reconciling import Reconciler
+from roark_worker.remembering import Remembering
 from roark_worker.roark import Roark, Token
 from roark_worker.settings import WorkerSettings
 from roark_worker.setup_notes import SetupNotes
 from roark_worker.tick import Tick
+from roark_worker.vapi_settings import VapiSettings
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +75,12 @@ def ingest_settings() -> IngestSettings:
 def worker_settings() -> WorkerSettings:
     """Return the worker's settings, read once per process."""
     return WorkerSettings()
+
+
+@cache
+def vapi_settings() -> VapiSettings:
+    """Return the settings for Vapi's API, read once per process."""
+    return VapiSettings()
 
 
 def ledger_url() -> str:
@@ -138,7 +150,15 @@ def _make_delivery() -> Delivery:
     settings = worker_settings()
     ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
     roark = Roark(settings, Token.of(settings))
-    return Delivery(ledger, roark, settings, events=event_sender(), counts=counts(), traces=traces())
+    return Delivery(
+        ledger,
+        roark,
+        settings,
+        events=event_sender(),
+        counts=counts(),
+        traces=traces(),
+        fresh_audio=FreshAudio.wanted(vapi_settings(), lambda: time.time() * 1000),
+    )
 
 
 engine = Engine(_make_delivery)
@@ -152,7 +172,9 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
     def __init__(self, worker: Any, **options: Any) -> None:
         self.tick: Tick | None = None
         self.auditor: Auditor | None = None
+        self.remembering: Remembering | None = None
         self.alerter: Alerter | None = None
+        self.reconciler: Reconciler | None = None
         self.page: MetricsPage | None = None
         # Before the pool starts: prefork's children count in the same folder.
         with contextlib.suppress(ConfigurationError, OSError):
@@ -175,22 +197,34 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             drain_unasked=engine.drain,
             wake_ups_heard=lambda: engine.asked,
             tell_poisoned=events.tell_poisoned if events else None,
-            note_setup=SetupNotes(ledger, Token.of(worker_settings()), worker_settings(), ingest_settings()).look,
+            note_setup=SetupNotes(
+                ledger, Token.of(worker_settings()), worker_settings(), ingest_settings(), worker=_worker_name
+            ).look,
             show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()
+        settings = ingest_settings()
+        keeper = Keeper.of(settings.data_dir, ledger_url(), settings.prefix, make_folder=True)
+        self.remembering = Remembering(ledger, keeper, settings)
+        self.remembering.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
         self.alerter = Alerter(ledger, worker_settings())
         self.alerter.start()
+        self.reconciler = Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings())
+        self.reconciler.start()
         self.page = _start_metrics_page(ledger)
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
+        if self.reconciler:
+            self.reconciler.stop()
         if self.alerter:
             self.alerter.stop()
         if self.auditor:
             self.auditor.stop()
+        if self.remembering:
+            self.remembering.stop()
         if self.tick:
             self.tick.stop()
             _stop_engine()
@@ -226,6 +260,8 @@ def _refuse(error: IngestError) -> NoReturn:
 
 def _check(ledger: Ledger) -> None:
     worker_settings().require_token()
+    if vapi_settings().vapi_api_key:
+        vapi_settings().require_key()
     traces()
     try:
         kept = keep(ingest_settings().durability, inspect(ledger.client))
@@ -325,6 +361,13 @@ def _prove_broker(sender: Any, **_: Any) -> None:
 def _be_quiet_about_lost_connections(**_: Any) -> None:
     # Five lines at each of them, about a default that celery_wiring.py sets on purpose.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator] # Celery has no types
+def _drain_on_hangup(**_: Any) -> None:
+    # Celery would start itself anew, and give up what is in flight.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # Celery has no types

@@ -4,6 +4,7 @@
 2. Every record, and every call in every place, page by page: each call is verified by one script in one moment,
    so reports that move meanwhile are not taken for broken ones.
 3. The number of records against the counters, if nothing moved while they were counted.
+4. What is known outside of it: a ledger that was emptied balances, and what a spool cannot give back is in no place.
 
 Redis serves others meanwhile: between pages the audit sleeps, so that it takes no more than a share of the time.
 """
@@ -87,6 +88,7 @@ def audit(
         at_ms=after.now_ms,
         looked_at=looked_at,
         took_ms=round((time.monotonic() - started) * 1000),
+        promises=after.accounts.promises,
     )
     return Verdict(after, found, dict(states) if stood_still else None, accounts, mended)
 

@@ -25,16 +25,17 @@ from roark_producer.errors import LedgerError, LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event
 from roark_producer.operations import Claim, Claimed, Held, LaneState
-from roark_producer.packing import DamagedPayload, check, payload_size, trace_of, unpack
+from roark_producer.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.counting import Counts
 from roark_worker.deciding import Deciding, Ended
 from roark_worker.event_sender import EventSender
+from roark_worker.fresh_audio import FreshAudio
 from roark_worker.report_events import started
 from roark_worker.roark import Roark, UploadFailed, upload_body
 from roark_worker.room import Room, need_of, room_bytes
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Release
+from roark_worker.settlement import NEWER_VERSION, Release
 from roark_worker.settling import Settling
 from roark_worker.verdict import Answer, Passing, Refused, Verdict
 
@@ -109,8 +110,10 @@ class Delivery:
         events: EventSender | None = None,
         counts: Counts | None = None,
         traces: Traces | None = None,
+        fresh_audio: FreshAudio | None = None,
     ) -> None:
         self._ledger = ledger
+        self._fresh_audio = fresh_audio
         self._counts = counts or Counts.unshared()
         self._traces = traces
         self._roark = roark
@@ -261,11 +264,12 @@ class Delivery:
             if need > self._room.most_bytes:
                 came = self._too_large(report, need)
             else:
-                if not self._room.take_now(need):
-                    await self._room.take(need)
-                    started = loop.time()
+                # What waiting for room, or Vapi, takes is none of Roark's time, by which the level is found.
+                await self._room.take(need)
                 try:
-                    came = await self._attempt(report, span)
+                    fresh = await self._fresh_audio.refreshed(report) if self._fresh_audio else None
+                    started = loop.time()
+                    came = await self._attempt(report, span, fresh)
                 finally:
                     self._room.give(need)
         except asyncio.CancelledError:
@@ -274,9 +278,11 @@ class Delivery:
             raise
         self._settling.add_ended(Ended(report, came, loop.time() - started, time.time(), span))
 
-    async def _attempt(self, report: Claimed, span: Uploading | None) -> Answer | Verdict:
+    async def _attempt(self, report: Claimed, span: Uploading | None, fresh: Unpacked | None) -> Answer | Verdict:
         try:
-            body = upload_body(unpack(report.packed), revision=report.revision)
+            body = upload_body(fresh or unpack(report.packed), revision=report.revision)
+        except NewerPayload as error:
+            return Passing(NEWER_VERSION, message=str(error))
         except DamagedPayload as error:
             return Refused("damaged", message=str(error))
         try:
@@ -367,6 +373,8 @@ class Delivery:
             background.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._roark.aclose()
+        if self._fresh_audio:
+            await self._fresh_audio.aclose()
         await self._ledger.aclose()
 
 

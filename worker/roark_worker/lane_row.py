@@ -1,4 +1,6 @@
-"""The lane's row in Flower: `roark.lane`, RETRY with the reason in plain words while it is shut, then SUCCESS.
+"""The lane's row in Flower: `roark.lane`, SHUT with the reason in plain words, then OPEN.
+
+Both are states of our own (Celery takes `task-shut` for one), which Flower does not count as a worker's tasks.
 
 Every worker looks each second; the ledger gives one of them the turn to show it (`lane_news.lua`).
 """
@@ -45,7 +47,7 @@ def lane_event(news: LaneNews, at: float) -> ReportEvent:
     why = explain_lane(lane.state, reason, masked_text(lane.by))
     if why is None or lane.state == "throttled":
         said = "The lane is open: reports are uploaded."
-        return ReportEvent("task-succeeded", row | {"result": said, "exception": None})
+        return ReportEvent("task-open", row | {"result": said, "exception": None})
     shut = "on hold" if lane.state == "held" else f"shut (circuit breaker {lane.state.removeprefix('breaker-')})"
     said = f"The lane is {shut}: nothing is uploaded, {news.ready} ready. {in_words(why)}"
-    return ReportEvent("task-retried", row | {"received": at, "result": said, "exception": said})
+    return ReportEvent("task-shut", row | {"received": at, "result": said, "exception": said})

@@ -15,6 +15,8 @@ from roark_worker.schedule import Schedule
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 EXHAUSTED = "exhausted"
+NEWER_VERSION = "newer_version"
+_NEWER_VERSION_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     age_seconds: float
 
 
-def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Settlement:
+def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Settlement:  # noqa: PLR0911 one for each verdict
     """Return what is recorded about an attempt. `chance` is evenly drawn from 0 to 1."""
     held = Held(attempt.claimed.call_id, attempt.claimed.token)
     tried = attempt.claimed.attempts + 1
@@ -50,6 +52,10 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
         case Refused() as refused:
             return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
+        case Passing(reason=reason) if reason == NEWER_VERSION:
+            # After a roll-back: it waits for the version that can read it, and neither attempts nor age end that.
+            detail = _detail(attempt, _NEWER_VERSION_SECONDS)
+            return Defer(held, _NEWER_VERSION_SECONDS * 1000, reason, detail, Signal.UNSENT)
         case Passing() as passing if reason_of(passing.reason).judged is Judged.BUSY and tried >= max_conflicts:
             return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):
@@ -110,8 +116,11 @@ _QUOTING = ("message", "excerpt")
 _TOLD = ("status", "reason", "message", "code", "parameter", "excerpt", "retry_after", "already_there")
 
 
-def _take_out_quotes(detail: dict[str, Any], names: list[str], packed: bytes) -> None:
-    """Take what an answer quotes of the report out of its words: they are kept longer, and shown to more people."""
+def _take_out_quotes(detail: dict[str, Any], packed: bytes) -> None:
+    """Take what an answer quotes of the report out of its words: they are shown to people, and outlive the report."""
+    names = [name for name in _QUOTING if name in detail]
+    if not names:
+        return
     with contextlib.suppress(DamagedPayload):
         report = unpack(packed).payload.decode("utf-8", "replace")
         for name in names:
@@ -119,16 +128,20 @@ def _take_out_quotes(detail: dict[str, Any], names: list[str], packed: bytes) ->
 
 
 def _facts(attempt: Attempt) -> dict[str, Any]:
+    """Return all that is kept of an attempt in the call's history."""
     verdict = attempt.verdict
     detail: dict[str, Any] = {"attempt": attempt.claimed.attempts + 1, "ms": attempt.duration_ms}
-    for name in _TOLD:
-        if value := getattr(verdict, name, None):
-            detail[name] = value
-    if isinstance(verdict, Delivered):
-        if not verdict.confirmed:
+    if isinstance(verdict, Delivered) and verdict.roark_call_id:
+        # Nearly every attempt, and there is nothing else to tell of it.
+        detail["status"] = verdict.status
+        if verdict.already_there:
+            detail["already_there"] = True
+    else:
+        detail |= {name: value for name in _TOLD if (value := getattr(verdict, name, None))}
+        if not _must_stay_packed(verdict):
+            _take_out_quotes(detail, attempt.claimed.packed)
+        if isinstance(verdict, Delivered):
             detail["unconfirmed"] = True
-    elif (said := [name for name in _QUOTING if name in detail]) and not _must_stay_packed(verdict):
-        _take_out_quotes(detail, said, attempt.claimed.packed)
     if attempt.claimed.revision:
         detail["revision"] = True
     return detail

@@ -1,7 +1,7 @@
 """`roark-ingest worker`: one Celery worker process per core, kept alive.
 
 A child that ends by itself is started again, after a pause that grows while it keeps dying and without a limit
-on how often. SIGTERM and SIGINT reach every child; who has not ended after the drain's bound is killed, and
+on how often. SIGTERM, SIGINT and SIGHUP reach every child; who has not ended after the drain's bound is killed, and
 its reports come back by their leases. What the children count they count in one folder, and the supervisor serves
 the sums as Prometheus' metrics. A child that refuses its settings is not started again. If the supervisor
 itself is killed, its children die with it: unsupervised workers beside a new supervisor's would be too many.
@@ -62,9 +62,11 @@ class Supervisor:
         self._environment = {name: value for name, value in os.environ.items() if name not in ignored_variables()}
 
     def run(self) -> int:
-        """Keep the children alive until SIGTERM or SIGINT; return the exit code."""
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: self._stop.set())
+        """Keep the children alive until SIGTERM, SIGINT or SIGHUP; return the exit code."""
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # nohup's way to say that the terminal's end is none of ours.
+            if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, lambda *_: self._stop.set())
         tell_ignored_variables()
         with self._metrics():
             while not self._stop.wait(_LOOK_SECONDS):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, replay, unconfirmed
+from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, repair, replay, unconfirmed
 from roark_ops.cli.audit import audit
 from roark_ops.cli.doctor import doctor
 from roark_ops.cli.enqueue import enqueue
@@ -16,6 +16,7 @@ from roark_ops.cli.lane import hold, resume
 from roark_ops.cli.list import list_
 from roark_ops.cli.metrics import metrics
 from roark_ops.cli.parts import flower, webhook, worker
+from roark_ops.cli.reconcile import reconcile
 from roark_ops.cli.running import Commands
 from roark_ops.cli.schedule import schedule
 from roark_ops.cli.status import status
@@ -107,6 +108,14 @@ _add(
 )
 _add(app, why, "roark-ingest why 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162", panel=_LOOK)
 _add(app, audit, "roark-ingest audit --json | jq .broken", panel=_LOOK)
+_add(
+    app,
+    reconcile,
+    "roark-ingest reconcile",
+    "roark-ingest reconcile --since 7d --json | jq .buckets",
+    "roark-ingest reconcile --since 2026-05-19 --until 2026-05-20 --backfill",
+    panel=_LOOK,
+)
 _add(
     app,
     doctor,
@@ -230,3 +239,9 @@ _add(unusable, rejected.list_, "roark-ingest rejected list --json | jq -r .probl
 _add(unusable, rejected.show, "roark-ingest rejected show 5f3a | jq .")
 _add(unusable, rejected.retry, "roark-ingest rejected retry --all")
 _add(unusable, rejected.discard, "roark-ingest rejected discard 5f3a --yes")
+
+mending = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(mending, name="repair", rich_help_panel=_ACT, help="Settle what was promised and is missing; mend files.")
+_add(mending, repair.ledger, "roark-ingest repair ledger --accept-loss --reason 'a new Redis, ticket 4711'")
+_add(mending, repair.spool, "roark-ingest repair spool")
+_add(mending, repair.aof, "roark-ingest repair aof")

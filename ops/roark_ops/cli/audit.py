@@ -23,6 +23,7 @@ def audit(*, repair: Repair = False, by: As = None, as_json: AsJson = False) -> 
     from roark_worker.audit import audit as run
 
     with Access.from_env() as access:
+        access.remember()
         if repair:
             access.ledger.run(operations.log_deed(Action.REPAIR, who=doer(actor(by))))
         verdict = run(access.ledger, repair=repair)

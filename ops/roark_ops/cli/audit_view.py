@@ -1,6 +1,7 @@
 """How an audit's verdict is shown: the equation with its numbers, and every call that breaks it."""
 
 from roark_ops.cli.output import print_json, print_line
+from roark_ops.cli.promises_view import promises_document
 from roark_ops.cli.words import counted, shown, span
 from roark_worker.audit import Verdict
 
@@ -24,6 +25,7 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
                 ],
                 "mended": verdict.mended,
                 "notes": list(found.miscounted),
+                **promises_document(verdict.snapshot),
                 "seconds": found.took_ms / 1000,
             }
         )

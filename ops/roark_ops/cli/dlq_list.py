@@ -25,7 +25,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def show_letters(
     ledger: Ledger,
     chosen: Filter,
-    states: Sequence[State],
+    states: Sequence[str],
     *,
     limit: int | None,
     behind: Cursor | None,
@@ -53,7 +53,7 @@ def letter_document(letter: DeadLetter) -> dict[str, Any]:
     death = Death.of(letter)
     return {
         "call_id": letter.call_id,
-        "state": letter.record.state.value,
+        "state": letter.state,
         "since": iso(letter.since_ms),
         "accepted": iso(letter.record.accepted_ms),
         "next": iso(letter.next_ms),
@@ -97,7 +97,7 @@ class _Rest:
     """Reads reports page by page, and knows where it stopped before the end: `at`."""
 
     def __init__(
-        self, pages: Pages, chosen: Filter, states: Sequence[State], limit: int | None, behind: Cursor | None
+        self, pages: Pages, chosen: Filter, states: Sequence[str], limit: int | None, behind: Cursor | None
     ) -> None:
         self._pages, self._chosen, self._states = pages, chosen, states
         self._left = limit

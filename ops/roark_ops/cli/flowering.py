@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from roark_producer.celery_wiring import ignored_variables
+from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
 
 # What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
 # is a report's call id and the link to its page; by `received` the list is sorted.
@@ -25,6 +25,7 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
     # Tornado takes :: for IPv6 alone, and no address for all there are.
     command += [f"--address={'' if host == '::' else host}", f"--port={port}"]
     environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ
+    tell_ignored_variables()
     for name in ignored_variables():
         del environment[name]
     if basic_auth:

@@ -13,15 +13,14 @@ from roark_ops.cli.running import USAGE, fail
 if TYPE_CHECKING:
     from roark_ops.cli.dlq_list import Shown
     from roark_ops.finding import Filter
-    from roark_producer.lifecycle import State
 
 States = Annotated[
     list[str],
     typer.Option(
         "--state",
         metavar="STATE",
-        help="ready, uploading, waiting, dead, discarded or delivered (the latest first). May be repeated; otherwise "
-        "all that is neither delivered nor discarded.",
+        help="ready, uploading, waiting, unconfirmed, dead, discarded or delivered (the latest first). May be "
+        "repeated; otherwise all that is neither delivered nor discarded.",
         show_default=False,
     ),
 ]
@@ -60,20 +59,19 @@ def list_(
         )
 
 
-def _read_states(names: list[str]) -> "list[State]":
+def _read_states(names: list[str]) -> list[str]:
     from roark_ops.pages import PLACES
-    from roark_producer.lifecycle import State
 
     for name in names:
-        if name not in list(PLACES):
+        if name not in PLACES:
             fail(f"--state {name}: write {', '.join(PLACES)}.", USAGE)
-    return [State(name) for name in names] or [state for state in PLACES if state not in _ONLY_WHERE_ASKED_FOR]
+    return names or [state for state in PLACES if state not in _ONLY_WHERE_ASKED_FOR]
 
 
 _ONLY_WHERE_ASKED_FOR = frozenset({"discarded", "delivered"})
 
 
-def _show_table(shown: "Shown", states: "list[State]") -> None:
+def _show_table(shown: "Shown", states: list[str]) -> None:
     from roark_ops.cli.dlq_list import said
     from roark_ops.cli.output import print_line, print_table
     from roark_ops.cli.words import ago
@@ -83,7 +81,7 @@ def _show_table(shown: "Shown", states: "list[State]") -> None:
     rows = [
         (
             letter.call_id,
-            letter.record.state.value,
+            letter.state,
             ago(letter.since_ms, now_ms),
             str(letter.record.attempts),
             ago(letter.next_ms, now_ms) if letter.next_ms else "",
@@ -94,7 +92,8 @@ def _show_table(shown: "Shown", states: "list[State]") -> None:
     if rows:
         print_table(("call", "state", "since", "tries", "next", "why"), rows, right=frozenset({3}))
         print_line()
-    total = sum(shown.snapshot.states[state] for state in states)
-    shown.print_how_many(total, states[0].value if len(states) == 1 else "")
+    totals = shown.snapshot.states | {"unconfirmed": shown.snapshot.unconfirmed, "delivered": shown.snapshot.confirmed}
+    total = sum(totals[state] for state in states)
+    shown.print_how_many(total, states[0] if len(states) == 1 else "")
     if rows:
         print_line(f"Next: roark-ingest why {shlex.quote(shown.letters[0].call_id)}")

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roark_ops.cli.enqueue import At, place
 from roark_ops.cli.options import As, AsJson, Yes, actor
 from roark_ops.cli.output import print_json, print_line, print_table
 from roark_ops.cli.running import FAILED, USAGE, confirm, fail, say
 from roark_ops.cli.words import ago, counted, iso, shown
 
 if TYPE_CHECKING:
+    from roark_ops.access import Access
     from roark_ops.rejected import RejectedBin
+    from roark_producer.producer import Producer
     from roark_producer.records import Rejected
     from roark_worker.explain import Explanation
 
@@ -99,15 +102,17 @@ def show(entry: Entry) -> None:
         sys.stdout.buffer.flush()
 
 
-def retry(entries: Entries = None, *, all_: All = False, by: As = None, as_json: AsJson = False) -> None:
-    """Hand entries in again; what can be used now leaves the bin, the rest stays."""
+def retry(entries: Entries = None, *, at: At = None, all_: All = False, by: As = None, as_json: AsJson = False) -> None:
+    """Hand entries in again; what can be used now leaves the bin, the rest stays.
+
+    --at names where in each entry the message stands, as for `enqueue`.
+    """
     from roark_ops.access import Access
     from roark_ops.rejected import RejectedBin
-    from roark_producer.producer import Producer
 
-    with Access.from_env() as access, Producer.from_settings(access.settings, source="retry") as producer:
+    with Access.from_env() as access, _again(access) as producer:
         rejected = RejectedBin(access.ledger, by=actor(by))
-        retried = list(rejected.retry(producer, _chosen(rejected, entries, all_=all_)))
+        retried = list(rejected.retry(producer, _chosen(rejected, entries, all_=all_), at=place(at)))
     left = 0
     for one in retried:
         result = one.receipt.result if one.receipt else "unknown"
@@ -129,6 +134,13 @@ def retry(entries: Entries = None, *, all_: All = False, by: As = None, as_json:
             print_line(f"{one.digest}  {result}{reason}")
     if left:
         raise typer.Exit(FAILED)
+
+
+def _again(access: "Access") -> "Producer":
+    from roark_producer.producer import Producer
+
+    # What cannot be used lies in the bin already.
+    return Producer.from_settings(access.settings, source="retry", keeps_rejected=False)
 
 
 def discard(

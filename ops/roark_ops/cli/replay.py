@@ -110,8 +110,8 @@ def dlq_replay(
 
     if not unconfirmed:
         require_one_choice(call_ids, chosen, all_=all_)
-    elif call_ids or all_ or not chosen.is_everything:
-        fail("--unconfirmed means all of them: name no calls, no filter and no --all beside it.", USAGE)
+    elif call_ids or all_ or dry_run or to or not chosen.is_everything:
+        fail("--unconfirmed means all of them: name no calls, no filter, no --dry-run and no --to beside it.", USAGE)
     plan = _plan(rate, stop_at, ramp=ramp)
     with Access.from_env() as access:
         if (call_ids or unconfirmed) and not (dry_run or to):

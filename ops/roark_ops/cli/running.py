@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from roark_producer.errors import ConfigurationError, IngestError, LedgerFull, LedgerUnavailable
+from roark_producer.logs import set_up_logging
 
 FAILED = 1
 USAGE = 2
@@ -26,6 +27,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        # What the parts below have to tell, a wake-up that failed for instance, is a line and no bare word.
+        set_up_logging("console", "warning")
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()

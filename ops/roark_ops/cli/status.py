@@ -27,6 +27,7 @@ def status(*, as_json: AsJson = False, watch: Watch = False) -> None:
     from roark_producer.spool import pending
 
     with Access.from_env() as access:
+        access.remember()
         folder = access.settings.spool_folder
         if watch:
             clear = not as_json and sys.stdout.isatty()

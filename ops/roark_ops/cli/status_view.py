@@ -4,12 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from roark_ops.cli.output import print_facts, print_json, print_line, print_table
+from roark_ops.cli.promises_view import promises_document
+from roark_ops.cli.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.cli.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.todo import todos
 from roark_producer import operations
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
-from roark_producer.records import Retention, Snapshot
+from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_producer.spool import Pending
 from roark_worker.explain import explain_lane
 
@@ -66,6 +68,11 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "rejected_full": round(snapshot.bin.fill, 3),
             "log_lines": snapshot.logbook_lines,
         },
+        "audio": {
+            "ending": snapshot.audio_ending,
+            "ended": snapshot.audio_ended,
+            "delivered_without": snapshot.total("delivered_without_audio"),
+        },
         "replays": asdict(snapshot.replays),
         "spool": {"reports": spool.reports, "bytes": spool.bytes},
         "retention": [
@@ -80,6 +87,8 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         ],
         "alerts": [alert.kind.value for alert in snapshot.alerts if alert.active],
         "audit": _audit_document(snapshot),
+        "reconcile": reconcile_document(snapshot),
+        **promises_document(snapshot),
         "todo": [{"what": todo.what, "command": todo.command} for todo in todos(snapshot)],
     }
 
@@ -99,9 +108,11 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
             ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
             ("lane", _lane(snapshot)),
+            *_audio(snapshot),
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", _audit(snapshot)),
+            ("vapi", reconcile_told(snapshot)),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),
@@ -160,10 +171,19 @@ def _retention(snapshot: Snapshot) -> str:
 
 def retention_told(kept: Retention, now_ms: int) -> str:
     """Return what retention does to reports of one state, and what it is about to do."""
-    rule = f"{kept.state} are removed after {span(kept.window_ms / 1000)}"
+    what = "reports of unconfirmed deliveries are dropped" if kept.state == UNCONFIRMED else f"{kept.state} are removed"
+    rule = f"{what} after {span(kept.window_ms / 1000)}"
     if not kept.expiring:
         return rule
     return f"{rule}: {kept.expiring} within {span(kept.notice_ms / 1000)}, the first {ago(kept.next_ms, now_ms)}"
+
+
+def _audio(snapshot: Snapshot) -> list[tuple[str, str]]:
+    ended, without = snapshot.audio_ended, snapshot.total("delivered_without_audio")
+    if not ended + without:
+        return []
+    told = f"the links of {counted(ended, 'report')} not delivered have ended, {without} delivered after theirs ended"
+    return [("audio", told)]
 
 
 def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -7,15 +7,22 @@ from roark_ops.access import Access
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.outside import check_public
+from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer import operations
 from roark_producer.celery_wiring import answering_workers, ignored_variables
 from roark_producer.connection import translated_errors
 from roark_producer.durability import inspect
-from roark_producer.errors import ConfigurationError, LedgerError, LedgerUnavailable, UnfitServer
+from roark_producer.errors import (
+    ConfigurationError,
+    LedgerError,
+    LedgerRefuses,
+    LedgerUnavailable,
+    UnfitServer,
+)
 from roark_producer.proving import prove_broker, prove_ledger
-from roark_producer.records import Snapshot
+from roark_producer.records import Setup, Snapshot
 from roark_producer.redis_causes import SERVERS_PAGE
-from roark_producer.settings import WebhookSettings
+from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
@@ -24,14 +31,15 @@ _MEND = "See that Redis runs at ROARK_INGEST_REDIS_URL and takes our commands."
 
 def examine(public_url: str | None = None) -> Iterator[Check]:
     """Yield every check as it is made. What cannot be checked is left out, behind the check that says why."""
-    yield from _guarded("redis", _examine_redis)
-    yield from _guarded("settings", lambda: _examine_worker(WorkerSettings()))
+    crew: dict[str, Setup] = {}
+    yield from _guarded("redis", lambda: _examine_redis(crew))
+    yield from _guarded("settings", lambda: _examine_set_up(crew, WorkerSettings()))
     yield from _guarded("webhook", lambda: iter([here.check_webhook(WebhookSettings())]))
     if public_url is not None:
         yield from _guarded("public url", lambda: check_public(WebhookSettings(), public_url))
 
 
-def _examine_redis() -> Iterator[Check]:
+def _examine_redis(crew: dict[str, Setup]) -> Iterator[Check]:
     try:
         access = Access.from_env()
     except ConfigurationError as error:
@@ -44,7 +52,7 @@ def _examine_redis() -> Iterator[Check]:
         if usable or access.settings.broker_url:
             yield from _guarded("broker", lambda: _examine_broker(access))
         if usable:
-            yield from _guarded("ledger", lambda: _examine_pipeline(access))
+            yield from _guarded("ledger", lambda: _examine_pipeline(access, crew))
         yield here.check_data_dir(access.settings.data_dir)
 
 
@@ -68,6 +76,16 @@ def _examine_server(access: Access) -> Iterator[Check]:
         int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0)), int(memory.get("total_system_memory", 0))
     )
     yield server.judge_clock(seconds + microseconds / 1e6 - middle)
+    yield _examine_accepting(access)
+
+
+def _examine_accepting(access: Access) -> Check:
+    # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
+    try:
+        access.ledger.run(operations.accept((), revisions="record", per_wakeup=1))
+    except LedgerRefuses as error:
+        return server.judge_refusal(error)
+    return ok("accepting", "Redis takes reports")
 
 
 def _examine_broker(access: Access) -> Iterator[Check]:
@@ -76,8 +94,11 @@ def _examine_broker(access: Access) -> Iterator[Check]:
     yield server.judge_broker(prove_broker(access.broker_url, access.settings.broker_setting))
 
 
-def _examine_pipeline(access: Access) -> Iterator[Check]:
+def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]:
     prove_ledger(access.ledger)
+    known = access.ledger.run(operations.crew())
+    crew.update(known)
+    access.remember()
     snapshot = access.ledger.run(operations.snapshot())
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
@@ -93,9 +114,16 @@ def _examine_workers(access: Access, snapshot: Snapshot) -> Check:
     return pipeline.judge_workers(names, snapshot)
 
 
-def _examine_worker(settings: WorkerSettings) -> Iterator[Check]:
-    yield here.check_token(settings)
-    yield here.check_reach(settings)
+def _examine_set_up(crew: dict[str, Setup], shell: WorkerSettings) -> Iterator[Check]:
+    # The workers upload, so their set-up is what matters; this shell's is all there is where none lives.
+    if not crew:
+        yield here.check_token(shell)
+        yield here.check_reach(shell)
+        return
+    yield judge_shell(crew, shell, IngestSettings())
+    yield ok("token", "the workers have one; it is not known here, so that Roark is asked without it")
+    for url in base_urls(crew):
+        yield here.check_reach(shell.model_copy(update={"roark_base_url": url}), of_workers=True)
 
 
 def _guarded(name: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Check]:

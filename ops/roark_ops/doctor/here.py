@@ -1,17 +1,22 @@
 """Judges this machine's settings: the token, the way to Roark, the webhook, the data directory."""
 
-import os
+import errno
+import shutil
 from pathlib import Path
 
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.doctor.reach import status_of
 from roark_producer.errors import ConfigurationError
 from roark_producer.settings import WebhookSettings
+from roark_producer.spool import prove_disk
 from roark_producer.webhook.authentication import OpenGate
-from roark_producer.webhook.gate import gate_for
+from roark_producer.webhook.gate import gate_for, told_of_secrets
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"
+_NOT_ROARKS = frozenset({400, 407, 421, 426, 511})
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_LEAST_FREE = 200_000_000
 
 
 def check_token(settings: WorkerSettings) -> Check:
@@ -23,15 +28,19 @@ def check_token(settings: WorkerSettings) -> Check:
     return ok("token", "ROARK_API_BEARER_TOKEN is set")
 
 
-def check_reach(settings: WorkerSettings) -> Check:
-    """Ask Roark whether it is there, without the token."""
+def check_reach(settings: WorkerSettings, *, of_workers: bool = False) -> Check:
+    """Ask Roark whether it is there, without the token. Only what the workers use keeps reports from Roark."""
     mend = "Check ROARK_BASE_URL, name resolution, firewall and proxy."
+    wrong = fail if of_workers else warn
     try:
         status = status_of(settings.roark_base_url + _HEALTH_PATH, settings)
     except OSError as error:
-        return warn("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
+        return wrong("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
     if status >= 500:
         return warn("roark", f"{settings.roark_base_url} answers {status}", "Wait: reports do, too.")
+    if status in _NOT_ROARKS or 300 <= status < 400:
+        found = f"{settings.roark_base_url} answers {status} to a plain question, as Roark does not"
+        return wrong("roark", found, f"{mend} http where https is meant, a redirect and a proxy answer like this.")
     at = "" if status == 200 else f" at {_HEALTH_PATH}"
     return ok("roark", f"{settings.roark_base_url} answers ({status}{at})")
 
@@ -44,6 +53,10 @@ def check_webhook(settings: WebhookSettings) -> Check:
         return fail("webhook", str(error), "Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends.")
     if isinstance(gate, OpenGate):
         return ok("webhook", f"no secret is set; it listens on {settings.webhook_host} only")
+    if told := told_of_secrets(settings):
+        return warn(
+            "webhook", told, "If they are several, put longer ones, one a line, into ROARK_INGEST_VAPI_SECRET_FILE."
+        )
     return ok("webhook", f"a secret is demanded ({len(settings.secrets())} valid)")
 
 
@@ -53,8 +66,15 @@ def check_data_dir(data_dir: Path) -> Check:
     nearest = next(parent for parent in (place, *place.parents) if parent.exists())
     if not nearest.is_dir():
         return fail("data dir", f"{nearest} is no directory", "Set ROARK_INGEST_DATA_DIR to another place.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return fail(
-            "data dir", f"{nearest} cannot be written", "Give this user the right to, or set ROARK_INGEST_DATA_DIR."
-        )
-    return ok("data dir", f"{place} {'is there' if nearest == place else 'can be made'} and can be written")
+    try:
+        prove_disk(nearest)
+    except OSError as error:
+        mend = "Make room there." if error.errno in _NO_ROOM else "Give this user the right to, or another directory."
+        return fail("data dir", f"{nearest} cannot be written: {error.strerror}", f"{mend} (ROARK_INGEST_DATA_DIR)")
+    free = shutil.disk_usage(nearest).free
+    found = (
+        f"{place} {'is there' if nearest == place else 'can be made'} and can be written, {free // 1_000_000:,} MB free"
+    )
+    if free < _LEAST_FREE:
+        return warn("data dir", found, "Make room there: in an outage reports wait on this disk.")
+    return ok("data dir", found)

@@ -27,12 +27,15 @@ def judge_lane(snapshot: Snapshot) -> Check:
     match lane.state:
         case "held":
             why = explain_hold(lane.reason, lane.by)
-            judge = fail if lane.by == "roark" else warn
             # Who reads this has asked the doctor already.
             command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
-            return judge("lane", f"on hold. {why.what}", f"{why.todo} {command}")
+            return fail("lane", f"on hold. {why.what}", f"{why.todo} {command}")
         case "open":
             return ok("lane", "open")
+        case "breaker-open" | "half-open" as state:
+            reason = f" ({lane.reason})" if lane.reason else ""
+            mend = "It opens by itself with the first good probe. roark-ingest status --watch"
+            return fail("lane", f"circuit breaker {state.removeprefix('breaker-')}{reason}", mend)
         case state:
             reason = f" ({lane.reason})" if lane.reason else ""
             return warn("lane", f"{state}{reason}", "Wait: it opens by itself. roark-ingest status --watch")

@@ -2,7 +2,7 @@
 
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.durability import Server, check_fit, keep
-from roark_producer.errors import BrokenPromise, UnfitServer
+from roark_producer.errors import BrokenPromise, LedgerRefuses, UnfitServer
 from roark_producer.proving import ProvenBroker
 from roark_producer.records import SHORT_SHARE
 from roark_producer.redis_causes import SERVERS_PAGE
@@ -73,6 +73,24 @@ def judge_memory(used: int, limit: int, machine: int) -> Check:
     if share >= _MOST_USED:
         return warn("memory", found, mend)
     return ok("memory", found)
+
+
+_REFUSALS = {
+    "MISCONF": "Redis cannot save to its disk: make room there or give it the right to, and see its log.",
+    "NOPERM": "Give this ACL user what it is missing: ACL SETUSER, and ACL DRYRUN tries it.",
+    "READONLY": "It is a replica: let ROARK_INGEST_REDIS_URL name the primary, or Sentinel.",
+    "OOM": "Give Redis more memory, or let the workers deliver: roark-ingest status",
+    "BUSY": "A script that is not ours blocks Redis: SCRIPT KILL ends it.",
+    "LOADING": "Wait: it is still reading its data.",
+    "NOREPLICAS": "Too few replicas are connected for its min-replicas-to-write.",
+    "CLUSTERDOWN": "Bring the cluster's missing nodes back.",
+}
+
+
+def judge_refusal(error: LedgerRefuses) -> Check:
+    """Say why Redis takes no report, though it answers, and what mends that. Webhooks spool meanwhile."""
+    mend = _REFUSALS.get(error.code, "Look in Redis's own log.")
+    return fail("accepting", f"{error}. Webhooks keep what comes in their spools", mend)
 
 
 def judge_clock(skew_seconds: float) -> Check:

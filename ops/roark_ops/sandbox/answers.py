@@ -6,6 +6,7 @@ Errors are a top-level object with `type`, `code` and `message`, and `parameter`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 import msgspec
@@ -36,6 +37,27 @@ def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | N
 def imported(roark_call_id: str) -> Response:
     """The documented answer to an upload."""
     return json_answer({"data": {"callId": roark_call_id}})
+
+
+def created(roark_call_id: str, creation: bytes) -> Response:
+    """The documented answer to `POST /v1/call`."""
+    asked = msgspec.json.decode(creation)
+    agent, customer = asked.get("agent") or {}, asked.get("customer") or {}
+    return json_answer(
+        {
+            "data": {
+                "id": roark_call_id,
+                "projectId": "00000000-0000-4000-8000-000000000001",
+                "status": "ENDED",
+                "startedAt": asked["startedAt"],
+                "externalId": asked.get("externalId"),
+                "agents": [agent] if agent else [],
+                "customers": [customer] if customer else [],
+                "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        },
+        201,
+    )
 
 
 def error(

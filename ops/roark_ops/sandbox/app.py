@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from roark_ops.sandbox import answers, connection
 from roark_ops.sandbox.behaviour import Behaviour
 from roark_ops.sandbox.control import Control
+from roark_ops.sandbox.creation import read_creation
 from roark_ops.sandbox.faults import (
     CutShort,
     ErrorInside,
@@ -42,6 +43,7 @@ from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.service import Service, is_authorised
 from roark_ops.sandbox.traffic import Traffic
 from roark_ops.sandbox.upload import REPORT, Refusal, Upload, read_upload
+from roark_ops.sandbox.vapi import Vapi
 
 
 def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette:
@@ -49,13 +51,16 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
     behaviour = Behaviour(options, clock)
     memory = Memory(deduplicate=options.dedup, keep_payloads=options.keep_payloads)
     traffic = Traffic(clock)
-    service = Service(options.token, behaviour)
+    service = Service(options.token, behaviour, memory)
     return Starlette(
         routes=[
             Route(options.path, CallImport(options, behaviour, memory, traffic), methods=["POST"]),
+            Route("/v1/call", CallCreation(options, behaviour, memory, traffic), methods=["POST"]),
+            Route("/v1/call/{call_id}", service.call),
             Route("/health", service.health),
             Route("/v1/me", service.me),
             *Control(behaviour, memory, traffic).routes(),
+            *Vapi(options, clock).routes(),
         ],
         exception_handlers={HTTPException: _no_such_route},
     )
@@ -101,12 +106,15 @@ class CallImport:
             return Refusal(401)
         if len(body) > self._max_body_bytes:
             return Refusal(413)
-        upload = read_upload(headers.get("content-type", ""), body)
+        upload = self._understand(headers.get("content-type", ""), body)
         if upload.call_id is not None:
             self._memory.receive(upload.call_id)
         if isinstance(upload, Upload) and (broken := self._behaviour.broken_demand(upload.payload)):
             return Refusal(400, f"{broken.field} is not valid", f"{REPORT}.{broken.field}", upload.call_id)
         return upload
+
+    def _understand(self, content_type: str, body: bytes) -> Upload | Refusal:
+        return read_upload(content_type, body)
 
     def _import(self, upload: Upload | Refusal) -> Response:
         match upload:
@@ -145,6 +153,22 @@ class CallImport:
     def _note(self, upload: Upload | Refusal, status: int | None) -> None:
         if upload.call_id is not None:
             self._memory.answered(upload.call_id, status)
+
+
+class CallCreation(CallImport):
+    """`POST /v1/call`, the documented way in: the same behaviour, another body, and 409 for a known `externalId`."""
+
+    def _understand(self, content_type: str, body: bytes) -> Upload | Refusal:
+        return read_creation(content_type, body)
+
+    def _import(self, upload: Upload | Refusal) -> Response:
+        match upload:
+            case Upload(call_id, payload, _) if self._memory.roark_id(call_id):
+                return answers.error(409, "A call with this externalId exists already", "externalId")
+            case Upload(call_id, payload, _):
+                return answers.created(self._memory.take(call_id, payload, skip_already_imported=False), payload)
+            case _:
+                return super()._import(upload)
 
 
 def _no_such_route(_request: Request, raised: Exception) -> Response:

@@ -60,8 +60,8 @@ Fail = Annotated[
         callback=_checked_faults,
         metavar="WHAT:RATE[:OPTION=VALUE]…",
         help="What goes wrong, and how often: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
-        "reset:0.02, html:0.1, cut:0.01. Options: calls, imported, retry-after, retry-after-ms, should-retry, "
-        "message. May be given several times.",
+        "reset:0.02, html:0.1, html-400:0.1, 200-error:0.1, 200-empty:0.1, cut:0.01. Options: calls, imported, "
+        "retry-after, retry-after-ms, should-retry, code, message. May be given several times.",
     ),
 ]
 Limit = Annotated[
@@ -97,6 +97,16 @@ MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes
 AsJson = Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")]
 KeepPayloads = Annotated[bool, typer.Option("--keep-payloads", help="Keep each call's last payload.")]
 
+VapiKey = Annotated[str | None, typer.Option(help="Vapi's side: key to demand; without it everybody is let in.")]
+VapiFail = Annotated[
+    list[str],
+    typer.Option(
+        callback=_checked_faults,
+        metavar="STATUS:RATE[:OPTION=VALUE]…",
+        help="Vapi's side: what goes wrong there, 429:0.1:retry-after=1. May be given several times.",
+    ),
+]
+
 
 def sandbox(
     *,
@@ -114,6 +124,8 @@ def sandbox(
     no_dedup: NoDedup = False,
     max_body: MaxBody = DEFAULT_MAX_BODY_BYTES,
     keep_payloads: KeepPayloads = False,
+    vapi_key: VapiKey = None,
+    vapi_fail: VapiFail = [],  # noqa: B006 Typer copies it
     as_json: AsJson = False,
 ) -> None:
     """A local Roark that fails on demand and remembers what it received."""
@@ -134,6 +146,8 @@ def sandbox(
         dedup=not no_dedup,
         max_body_bytes=max_body,
         keep_payloads=keep_payloads,
+        vapi_key=vapi_key,
+        vapi_fail=tuple(vapi_fail),
     )
     try:
         run(options, as_json=as_json)

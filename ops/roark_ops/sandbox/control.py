@@ -52,12 +52,12 @@ class Control:
     def routes(self) -> list[Route]:
         """All control routes, each open to callers on this machine only."""
         return [
-            Route("/_sandbox/calls", _local_only(self.calls)),
-            Route("/_sandbox/stats", _local_only(self.stats)),
-            Route("/_sandbox/report/{call_id:path}", _local_only(self.report)),
-            Route("/_sandbox/faults", _local_only(self.faults)),
-            Route("/_sandbox/faults", _local_only(self.change), methods=["PUT"]),
-            Route("/_sandbox/reset", _local_only(self.reset), methods=["POST"]),
+            Route("/_sandbox/calls", local_only(self.calls)),
+            Route("/_sandbox/stats", local_only(self.stats)),
+            Route("/_sandbox/report/{call_id:path}", local_only(self.report)),
+            Route("/_sandbox/faults", local_only(self.faults)),
+            Route("/_sandbox/faults", local_only(self.change), methods=["PUT"]),
+            Route("/_sandbox/reset", local_only(self.reset), methods=["POST"]),
         ]
 
     async def calls(self, request: Request) -> Response:
@@ -122,7 +122,9 @@ class Control:
         return answers.json_answer({})
 
 
-def _local_only(handler: Handler) -> Handler:
+def local_only(handler: Handler) -> Handler:
+    """Return the handler, open to callers on this machine only."""
+
     async def guarded(request: Request) -> Response:
         if request.client is not None and not _is_loopback(request.client.host):
             return answers.error(403, "Control routes answer to this machine only")

@@ -38,6 +38,7 @@ class Memory:
         self._keep_payloads = keep_payloads
         self._payloads: dict[str, bytes] = {}
         self._calls: dict[str, Call] = {}
+        self._by_roark_id: dict[str, str] = {}
         self._imported = self._skipped = 0
 
     def receive(self, call_id: str) -> None:
@@ -58,9 +59,19 @@ class Memory:
         self._imported += 1
         call.sha256.append(hashlib.sha256(payload).hexdigest())
         call.call_id = str(uuid.uuid4())
+        self._by_roark_id[call.call_id] = call_id
         if self._keep_payloads:
             self._payloads[call_id] = bytes(payload)
         return call.call_id
+
+    def roark_id(self, call_id: str) -> str | None:
+        """The id that Roark gave the call, None for one that it does not have."""
+        call = self._calls.get(call_id)
+        return call.call_id if call else None
+
+    def call_of(self, roark_id: str) -> str | None:
+        """The call to which Roark gave this id, None where it gave it to none."""
+        return self._by_roark_id.get(roark_id)
 
     def answered(self, call_id: str, status: int | None) -> None:
         """Notes the status of the last answer for the call, None when it got no answer."""
@@ -85,6 +96,7 @@ class Memory:
     def forget(self) -> None:
         """As if nothing had ever come."""
         self._calls.clear()
+        self._by_roark_id.clear()
         self._payloads.clear()
         self._imported = self._skipped = 0
 

@@ -15,7 +15,8 @@ class SandboxOptions:
 
     `port` 0 picks a free one. Without a `token` every caller is let in. `fail`, `limit`, `refuse` and
     `scenario` are written as in `faults.py`, `limits.py`, `demands.py` and `scenario.py`. With `dedup` off a call
-    counts as imported each time it is accepted, so that what `skipAlreadyImported` would hide is seen.
+    counts as imported each time it is accepted, so that what `skipAlreadyImported` would hide is seen. What begins with
+    `vapi` is about Vapi's side of it: without a key everybody is let in; its faults are refusals only.
     """
 
     host: str = "127.0.0.1"
@@ -32,3 +33,6 @@ class SandboxOptions:
     dedup: bool = True
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     keep_payloads: bool = False
+    vapi_key: str | None = field(default=None, repr=False)
+    vapi_fail: tuple[str, ...] = ()
+    vapi_retention_days: float = 14.0

@@ -1,4 +1,4 @@
-"""Roark's side routes that a client asks before it uploads: is the service well, and is my token good?"""
+"""Roark's side routes: is the service well, is my token good, and what became of a call?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from roark_ops.sandbox import answers
 from roark_ops.sandbox.behaviour import Behaviour
+from roark_ops.sandbox.memory import Memory
 
 
 def is_authorised(headers: Headers, token: str | None) -> bool:
@@ -23,11 +24,12 @@ def is_authorised(headers: Headers, token: str | None) -> bool:
 
 
 class Service:
-    """`GET /health` and `GET /v1/me`. Both need the token, as at Roark, and both are down during an outage."""
+    """`GET /health`, `/v1/me` and `/v1/call/ID`. All need the token, as at Roark, and are down during an outage."""
 
-    def __init__(self, token: str | None, behaviour: Behaviour) -> None:
+    def __init__(self, token: str | None, behaviour: Behaviour, memory: Memory) -> None:
         self._token = token
         self._behaviour = behaviour
+        self._memory = memory
 
     async def health(self, request: Request) -> Response:
         """The state of the service; here it is healthy whenever it answers."""
@@ -41,9 +43,33 @@ class Service:
         token = {"tokenScope": "PROJECT", "scopes": ["READ", "WRITE"], "grantedPermissions": ["*:*"], "user": None}
         return self._answer(request, {**token, "organization": organization, "defaultProject": project})
 
-    def _answer(self, request: Request, data: dict[str, object]) -> Response:
+    async def call(self, request: Request) -> Response:
+        """One call by Roark's id of it; one that a later import superseded names that."""
+        roark_id = request.path_params["call_id"]
+        if (call_id := self._memory.call_of(roark_id)) is None:
+            return self._answer(request, None)
+        newest = self._memory.roark_id(call_id)
+        return self._answer(
+            request,
+            {
+                "id": roark_id,
+                "status": "ENDED",
+                "title": None,
+                "summary": None,
+                "durationMs": None,
+                "externalId": call_id,
+                "properties": {},
+                "recordingUrl": None,
+                "recordingUrlAccess": "NOT_AVAILABLE",
+                "supersededByCallId": newest if newest != roark_id else None,
+            },
+        )
+
+    def _answer(self, request: Request, data: dict[str, object] | None) -> Response:
         if (down := self._behaviour.outage()) is not None:
             return answers.refused(down)
         if not is_authorised(request.headers, self._token):
             return answers.error(401)
+        if data is None:
+            return answers.error(404, "There is no such call")
         return answers.json_answer({"data": data})

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roark_ops.up.allocator import allocator
+from roark_ops.up.aof import reason_not_to_start
 from roark_ops.up.sockets import clear_socket, place_socket
 from roark_ops.up.survivors import end_survivor
 from roark_producer.connection import EMBEDDED_SOCKET, connect, redis_url, translated_errors
@@ -47,6 +48,8 @@ class EmbeddedServer:
             files = (home_of(self._data_dir, for_sandbox=for_sandbox) / EMBEDDED_SOCKET).parent
             await end_survivor(files / _PID_FILE, files)
         self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if reason := reason_not_to_start(self.files):
+            raise ConfigurationError(reason)
         settings = {
             "dir": str(self.files),
             "port": "0",

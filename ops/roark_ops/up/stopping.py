@@ -18,14 +18,16 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM express it while the block runs."""
+        """Let SIGINT, SIGTERM and a terminal that is closed (but for nohup) express it while the block runs."""
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        meant = (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
+        for each in meant:
             loop.add_signal_handler(each, self.ask)
         try:
             yield
         finally:
-            for each in (signal.SIGINT, signal.SIGTERM):
+            for each in meant:
                 loop.remove_signal_handler(each)
 
     def ask(self) -> None:

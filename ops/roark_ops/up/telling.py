@@ -54,7 +54,7 @@ def places(plan: Plan, data_dir: Path) -> list[str]:
     if plan.sandbox_url:
         lines.append(f"  sandbox   {plan.sandbox_url}/_sandbox/calls    (what it received)")
     if plan.flower_url:
-        lines.append(f"  Flower    {plan.flower_url}")
+        lines.append(f"  Flower    {plan.flower_url}/tasks")
     lines.append(f"  logs      {short(data_dir / 'logs')}")
     return lines
 

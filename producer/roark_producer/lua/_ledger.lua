@@ -18,7 +18,8 @@
 --   8 priority     f(resh), r(etry) or p (replay): which ready queue it belongs to
 --   9 revision     1: Roark already has another report of this call, so do not let it skip this one
 --  10 note         delivered: Roark's id of the call; waiting, dead: the reason's code; else -
---  11 expires      ms: when the report's audio links end; left out when there are none, and once delivered
+--  11 expires      ms: when the report's audio links end; left out when there are none, and once delivered, unless they
+--                  ended before that
 -- Of most delivered reports nothing is worth telling of 6 to 9; these are left out then, because millions of such
 -- records may lie there: `v fingerprint accepted since attempts note`.
 
@@ -57,8 +58,15 @@ local function word(text)
   return (string.gsub(text, '%s', '_'))
 end
 
+-- Whether its audio ended while it was ours to deliver, and before it was.
+local function is_silent(record)
+  local last = record.state == 'delivered' and record.since or now
+  return record.expires > record.accepted and record.expires <= last
+end
+
 local function is_plain_delivery(record)
-  return record.state == 'delivered' and record.deaths == 0 and record.priority == 'f' and tonumber(record.revision) == 0
+  if record.state ~= 'delivered' or is_silent(record) then return false end
+  return record.deaths == 0 and record.priority == 'f' and tonumber(record.revision) == 0
 end
 
 -- %d prints in a fifth of the time that Lua's own conversion of numbers takes.
@@ -74,7 +82,7 @@ local function format(record)
     record.since - record.accepted, record.attempts, record.deaths, record.token, record.priority, record.revision,
     word(record.note)
   )
-  if record.expires > 0 and record.state ~= 'delivered' then return text .. ' ' .. record.expires end
+  if record.expires > 0 and (record.state ~= 'delivered' or is_silent(record)) then return text .. ' ' .. record.expires end
   return text
 end
 
@@ -82,8 +90,19 @@ local function read(id)
   return parse(redis.call('HGET', KEY.records, id))
 end
 
+local function count(name, by)
+  if by ~= 0 then redis.call('HINCRBY', KEY.counters, name, by) end
+end
+
+local OVER = { delivered = true, discarded = true, expired = true }
+
+local function fall_silent(id, record)
+  count('audio_expired', redis.call('ZADD', KEY.silent, record.expires, id))
+end
+
 local function write(id, record)
   redis.call('HSET', KEY.records, id, format(record))
+  if not OVER[record.state] and is_silent(record) then fall_silent(id, record) end
   -- Dead letters whose audio links have not ended: somebody may want to know before they do.
   if record.state ~= 'dead' then return end
   if record.expires > now then
@@ -91,10 +110,6 @@ local function write(id, record)
   else
     redis.call('ZREM', KEY.fading, id)
   end
-end
-
-local function count(name, by)
-  if by ~= 0 then redis.call('HINCRBY', KEY.counters, name, by) end
 end
 
 -- The sorted set in which a report of this state stands. A delivered one stands in none: it is on the list of
@@ -126,6 +141,7 @@ local function move(id, record, name, score, priority)
     if record.expires > 0 then redis.call('ZREM', KEY.fading, id) end
   end
   if record.state == 'ready' and record.expires > 0 then redis.call('ZREM', KEY.perishable, id) end
+  if record.expires > 0 and OVER[target] then redis.call('ZREM', KEY.silent, id) end
   record.state = target
   record.since = now
   record.priority = priority or record.priority
@@ -167,6 +183,7 @@ end
 local function adopt(id, record, fingerprint, expires, packed)
   -- It fades by the older one's links, of which `record` knows nothing any more below.
   if record.state == 'dead' then redis.call('ZREM', KEY.fading, id) end
+  if record.expires > 0 then redis.call('ZREM', KEY.silent, id) end
   record.fingerprint = fingerprint
   record.expires = tonumber(expires)
   if record.state == 'ready' then

@@ -73,6 +73,12 @@ local function store_new()
   new, payloads, records, ready, perishable = {}, {}, {}, {}, {}
 end
 
+-- The webhook's own report of a call that was backfilled; the two never have the same fingerprint.
+local function is_late_original(id)
+  local history = redis.call('HGET', KEY.histories, id) or ''
+  return string.find(history, ' backfilled ', 1, true) and not string.find(history, ' replaced ', 1, true)
+end
+
 local function accept(id, fingerprint, expires, packed)
   if any_erased and is_erased(id) then
     count('refused_erased', 1)
@@ -97,6 +103,7 @@ local function accept(id, fingerprint, expires, packed)
     known = known or same_as(redis.call('HGET', KEY.revisions, id), fingerprint)
     if not known then
       count('revisions', 1)
+      if is_late_original(id) then count('late_originals', 1) end
       if ARGV[2] == 'upload' then
         record.revision = 1
         adopt(id, record, fingerprint, expires, packed)

@@ -22,7 +22,7 @@ for i, text in ipairs(#ids > 0 and redis.call('HMGET', KEY.records, unpack(ids))
   records[ids[i]] = records[ids[i]] or parse(text)
 end
 
-local delivered, written = {}, {}
+local delivered, written, silent = {}, {}, {}
 local named, unnamed = {}, {}
 
 local function deliver(id, record, note)
@@ -31,6 +31,7 @@ local function deliver(id, record, note)
   record.token = 0
   record.attempts = record.attempts + 1
   record.note = note
+  if is_silent(record) then silent[#silent + 1] = id end
   delivered[#delivered + 1] = id
   written[#written + 1] = id
   written[#written + 1] = format(record)
@@ -55,6 +56,9 @@ local function record_all()
   count('delivered', #delivered)
   count('unconfirmed', #unnamed / 2)
   note_unnamed(#unnamed / 2, #delivered)
+  if #silent == 0 then return end
+  redis.call('ZREM', KEY.silent, unpack(silent))
+  count('delivered_without_audio', #silent)
 end
 
 -- A newer report took its place since, so that what is named is another one.

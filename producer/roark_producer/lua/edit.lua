@@ -17,6 +17,7 @@ if redis.sha1hex(there or '') ~= ARGV[3] then return 'changed' end
 if there then redis.call('HSETNX', KEY.originals, id, there) end
 if redis.call('HGET', KEY.originals, id) == packed then redis.call('HDEL', KEY.originals, id) end
 redis.call('HSET', KEY.payloads, id, packed)
+redis.call('ZREM', KEY.silent, id)
 record.expires = tonumber(ARGV[4])
 write(id, record)
 tell(id, 'edited', ARGV[5])

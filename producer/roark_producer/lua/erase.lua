@@ -17,6 +17,7 @@ if record.state ~= 'unknown' then
   removed[1] = 'place: ' .. record.state
   redis.call('ZREM', KEY.perishable, id)
   redis.call('ZREM', KEY.fading, id)
+  redis.call('ZREM', KEY.silent, id)
   if leave_selection(id, 'erase') then removed[#removed + 1] = 'replay job' end
   if replay_ended(id, 'erased') then removed[#removed + 1] = 'replay job' end
   for _, name in ipairs(drop(id)) do removed[#removed + 1] = name end
@@ -24,6 +25,8 @@ if record.state ~= 'unknown' then
   if probe and probe == id .. ' ' .. record.token then redis.call('HDEL', KEY.lane, 'probe') end
   count('erased', 1)
 end
+redis.call('ZREM', KEY.missing, id)
+redis.call('ZREM', KEY.removed, id)
 local hash = tombstone(id)
 redis.call('SADD', KEY.erased, hash)
 log_deed('erase', ARGV[4], #removed > 0 and 1 or 0, { hash })

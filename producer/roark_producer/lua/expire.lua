@@ -13,7 +13,7 @@
 -- Returns { removed, announced, first (ms) }: how many were removed, how many were announced just now, and when the
 -- first of those goes at the earliest, 0 where none was.
 
-local LAPSE = 3600000
+local LAPSE, KNOWN_MS = 3600000, 60 * 86400000
 
 local state, window, notice = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local queue = KEY[state]
@@ -48,10 +48,12 @@ if cleared_to then
       if confirm(id, record, 'dropped', ARGV[6]) then gone[#gone + 1] = id end
     elseif move(id, record, 'expire') then
       drop(id)
+      redis.call('ZADD', KEY.removed, now, id)
       gone[#gone + 1] = id
     end
   end
 end
+redis.call('ZREMRANGEBYSCORE', KEY.removed, '-inf', now - KNOWN_MS)
 if state == 'unconfirmed' then
   count('unconfirmed_dropped', #gone)
 else

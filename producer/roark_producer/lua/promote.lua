@@ -56,6 +56,12 @@ for i = 1, #due, 2 do
     if is_suspect then let_out(id) end
   end
 end
-count('audio_expired', redis.call('ZREMRANGEBYSCORE', KEY.perishable, '-inf', now))
-redis.call('ZREMRANGEBYSCORE', KEY.fading, '-inf', now)
+-- Links that have ended by now: their reports are counted, and known until they are delivered or given up.
+for _, key in ipairs({ KEY.perishable, KEY.fading }) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+    redis.call('ZREM', key, id)
+    local record = read(id)
+    if record.state ~= 'unknown' and is_silent(record) then fall_silent(id, record) end
+  end
+end
 return #due / 2

@@ -8,7 +8,8 @@
 --             memory used, maxmemory },
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
 --           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
---           { kind of an alert, JSON, … } (see alerts.lua) };
+--           { kind of an alert, JSON, … } (see alerts.lua),
+--           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua) };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -31,7 +32,10 @@ for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-for _, name in ipairs({ 'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed' }) do
+local PLACES = {
+  'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed', 'silent',
+}
+for _, name in ipairs(PLACES) do
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
@@ -75,6 +79,17 @@ local function replays()
   return found
 end
 
+local function promises()
+  local all, found = redis.call('HGETALL', KEY.promises), {}
+  for i = 1, #all, 2 do
+    if all[i] == 'id' or string.find(all[i], '^lost ') or string.find(all[i], '^unread ') then
+      found[#found + 1] = all[i]
+      found[#found + 1] = all[i + 1]
+    end
+  end
+  return found
+end
+
 return {
   now, sizes, counters, redis.call('HGETALL', KEY.lane),
   {
@@ -84,5 +99,5 @@ return {
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
   replays(),
-  retention, redis.call('HGETALL', KEY.alerts),
+  retention, redis.call('HGETALL', KEY.alerts), promises(),
 }

@@ -15,6 +15,7 @@ if redis.sha1hex(redis.call('HGET', KEY.payloads, id) or '') ~= ARGV[3] then ret
 
 redis.call('HSET', KEY.payloads, id, original)
 redis.call('HDEL', KEY.originals, id)
+redis.call('ZREM', KEY.silent, id)
 record.expires = tonumber(ARGV[4])
 write(id, record)
 tell(id, 'unedited', ARGV[5])

@@ -30,7 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roark_producer.errors import IngestError, InvalidReport, LedgerError, LedgerUnavailable, UnknownMessage
+from roark_producer.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
 from roark_producer.logs import event
 from roark_producer.operations import Acceptable
 from roark_producer.producer import Intake
@@ -46,6 +46,7 @@ from roark_producer.webhook.authentication import Gate, Inbound, Refused, header
 from roark_producer.webhook.body import Bodies, Trouble
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.several import messages_in
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
@@ -67,6 +68,7 @@ def create_app(
     metrics: WebhookMetrics,
     spooling: Spooling | None = None,
     traces: Traces | None = None,
+    note: PromiseNote | None = None,
 ) -> Starlette:
     """Return the application that takes reports at `path`, with or without a slash behind it."""
     vapi = VapiRoute(
@@ -79,7 +81,7 @@ def create_app(
         spooling=spooling,
         traces=traces,
     )
-    service = _Service(ledger, metrics, spooling)
+    service = _Service(ledger, metrics, spooling, note)
     return Starlette(
         routes=[
             *(Route(each, vapi, methods=["POST"]) for each in sorted({path, path.rstrip("/") + "/"})),
@@ -219,9 +221,7 @@ class VapiRoute:
         except (LedgerError, SpoolFull) as error:
             if span:
                 span.fail(error)
-            if isinstance(error, LedgerUnavailable | SpoolFull):
-                return await self._last_defence(scope, body, error, answers.spooled(report.call_id), trace)
-            return answers.unavailable(error)
+            return await self._last_defence(scope, body, error, answers.spooled(report.call_id), trace)
         if span:
             span.end(report.call_id, result.value)
         self._metrics.stored(time.perf_counter() - started)
@@ -233,10 +233,8 @@ class VapiRoute:
             if self._spooling and await self._spooling.takes_over():
                 return await self._spool(scope, body, answers.rejected(error))
             await self._commit.reject(self._intake.rejection(body, error, source="webhook"))
-        except (LedgerUnavailable, SpoolFull) as away:
+        except (LedgerError, SpoolFull) as away:
             return await self._last_defence(scope, body, away, answers.rejected(error))
-        except LedgerError as away:
-            return answers.unavailable(away)
         event(logger, "reject", level=logging.WARNING, field=error.field, reason=error.problem, bytes=len(body))
         return answers.rejected(error)
 
@@ -269,23 +267,28 @@ def _is_a_message(one: _Prepared) -> bool:
 class _Service:
     """What an orchestrator and Prometheus ask."""
 
-    def __init__(self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None) -> None:
+    def __init__(
+        self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None, note: PromiseNote | None
+    ) -> None:
         self._ledger = ledger
         self._metrics = metrics
         self._spooling = spooling
+        self._note = note
 
     async def health(self, _request: Request) -> Response:
         """200 while the process answers, whatever Redis does: restarting it would not help."""
         return JSONResponse({"status": "alive"})
 
     async def ready(self, _request: Request) -> Response:
-        """200 while a report would be taken."""
+        """200 while a report would be taken, be it on this machine's disk; what is wrong besides is told."""
         problem = await self._ledger.problem()
-        if problem is None:
-            return JSONResponse({"status": "ready"})
-        if self._spooling:
-            return JSONResponse({"status": "spooling", "reason": problem})
-        return JSONResponse({"status": "not-ready", "reason": problem}, status_code=503)
+        disk = self._spooling.trouble if self._spooling else ""
+        known = self._note.words() if self._note else ()
+        reason = "; ".join(each for each in (problem, disk, *known) if each)
+        if problem and (disk or not self._spooling):
+            return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
+        status = "spooling" if problem else "degraded" if reason else "ready"
+        return JSONResponse({"status": status, **({"reason": reason} if reason else {})})
 
     async def metrics(self, _request: Request) -> Response:
         """All metrics in Prometheus' text format."""

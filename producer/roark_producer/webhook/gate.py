@@ -3,7 +3,7 @@
 import ipaddress
 
 from roark_producer.errors import ConfigurationError
-from roark_producer.settings import WebhookSettings
+from roark_producer.settings import SHORTEST_PART, WebhookSettings
 from roark_producer.webhook.authentication import Gate, OpenGate, SecretGate
 from roark_producer.webhook.signature import SignatureGate
 
@@ -12,8 +12,13 @@ def gate_for(settings: WebhookSettings) -> Gate:
     """Return the gate for these settings.
 
     Raises ConfigurationError when they are unsafe: no secret although other machines can connect, a secret that
-    is set and empty, a signature without a key.
+    is set and empty, several of which one can be guessed, a signature without a key.
     """
+    if short := settings.short_lines():
+        raise ConfigurationError(
+            f"line {short[0]} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
+            "secrets are valid, each needs as many, or it could be guessed"
+        )
     if settings.secrets():
         if settings.webhook_hmac != "off":
             return SignatureGate(settings)
@@ -29,6 +34,17 @@ def gate_for(settings: WebhookSettings) -> Gate:
             "reports. Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends, or listen on 127.0.0.1"
         )
     return OpenGate()
+
+
+def told_of_secrets(settings: WebhookSettings) -> str:
+    """Return what a person should know of the secrets that are valid, "" where that is nothing."""
+    if not (short := settings.short_parts()):
+        return ""
+    return (
+        f"ROARK_INGEST_VAPI_SECRET has commas, and {short} of the parts between them have fewer than {SHORTEST_PART} "
+        "characters: these are refused as secrets of their own, the whole text is valid. If they are several secrets, "
+        "take longer ones"
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable
 
 from roark_producer import operations
-from roark_producer.connection import translated_errors
 from roark_producer.durability import Kept
 from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerUnavailable
 from roark_producer.ledger import AfterWrite, AsyncLedger
@@ -72,9 +71,8 @@ class PromisedLedger:
         """Return why no report can be taken now, or None; within a second or so."""
         try:
             async with asyncio.timeout(_PING_SECONDS):
-                ledger = await self.get()
-                with translated_errors(ledger.client):
-                    await ledger.client.ping()
+                # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
+                await (await self.get()).run(operations.accept((), revisions="record", per_wakeup=1))
         except TimeoutError:
             return f"Redis does not answer within {_PING_SECONDS:.0f} s"
         except LedgerError as error:

@@ -6,8 +6,8 @@
    one that cannot be reached does not: the answer is 503 until it is there and was checked. So it is with the
    broker: what is impossible there ends the start in words, what is away may come later;
 4. serve on uvicorn, httptools and uvloop; say where, in one line that other programs wait for;
-5. on SIGTERM or SIGINT: listen no more, finish the requests under way (what takes longer is answered 503), flush
-   the counts, and return.
+5. on SIGTERM, SIGINT or SIGHUP: listen no more, finish the requests under way (what takes longer is answered 503),
+   flush the counts, and return.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from roark_producer.celery_wiring import WakeUps
 from roark_producer.connection import connect, connect_async, redis_url
 from roark_producer.durability import Kept, inspect, keep
 from roark_producer.errors import LedgerUnavailable
+from roark_producer.keeping import Keeper
 from roark_producer.ledger import AfterWrite, AsyncLedger, Ledger
 from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import Intake, secret_text
@@ -39,9 +40,10 @@ from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
 from roark_producer.webhook.authentication import Gate, OpenGate
 from roark_producer.webhook.connection import BoundedProtocol
-from roark_producer.webhook.gate import gate_for
+from roark_producer.webhook.gate import gate_for, told_of_secrets
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.spool_note import SpoolNote
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
@@ -87,12 +89,15 @@ async def _serve(
             ),
             spooling=parts.spooling,
             traces=traces,
+            note=parts.note,
         )
         address = f"{_address(listener)}{webhook.webhook_path}"
 
         def say_so() -> None:
             if isinstance(gate, OpenGate):
                 event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+            if told := told_of_secrets(webhook):
+                event(logger, "short_secrets", level=logging.WARNING, hint=told)
             print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
 
         server = _Server(app, say_so, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)
@@ -106,6 +111,7 @@ class _Parts:
     commit: GroupCommit
     tally: Tally
     spooling: Spooling | None
+    note: PromiseNote
 
 
 @contextlib.asynccontextmanager
@@ -131,12 +137,15 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
     if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
         raise ledger.error
     await _prove(ingest, checker, ledger, broker)
-    background = [asyncio.create_task(ledger.watch()), asyncio.create_task(tally.run())]
+    note = PromiseNote(ledger, Keeper.of(ingest.data_dir, url, ingest.prefix, make_folder=True), ingest.spool_folder)
+    background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
     if spooling:
+        await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
+        background.append(asyncio.create_task(spooling.keep_proving()))
         background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
     try:
-        yield _Parts(ledger, commit, tally, spooling)
+        yield _Parts(ledger, commit, tally, spooling, note)
     finally:
         for task in background:
             task.cancel()
@@ -220,6 +229,9 @@ def _ending_as_told() -> Iterator[None]:
     # uvicorn raises the signal again when it is done; a webhook that was told to end has not failed, and has yet
     # to flush its counts.
     before = {each: signal.signal(each, _nothing_more) for each in (signal.SIGTERM, signal.SIGINT)}
+    # A terminal that is closed, or a service manager's reload, must not cut off what is under way; nohup ignores it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     finally:

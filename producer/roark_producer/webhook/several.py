@@ -4,6 +4,7 @@ What is none of that, or holds nothing that begins like a message, is one docume
 """
 
 import io
+from itertools import islice
 
 from roark_producer.compression import DamagedInput
 from roark_producer.errors import InvalidReport
@@ -17,13 +18,14 @@ def messages_in(body: bytes) -> list[bytes]:
 
     Raises InvalidReport when they are more than anybody sends at once.
     """
-    found: list[bytes] = []
     try:
-        for document in read_documents(io.BytesIO(body), most_bytes=len(body)):
-            found.append(document.body)
-            if len(found) > MOST_MESSAGES:
-                raise InvalidReport("body", f"holds more than {MOST_MESSAGES} documents")
+        documents = read_documents(io.BytesIO(body), most_bytes=len(body))
+        found = [document.body for document in islice(documents, MOST_MESSAGES + 1)]
     except DamagedInput:
         return []
     is_one = len(found) == 1 and body.strip().startswith(found[0][:1])
-    return [] if is_one or not any(each.startswith(b"{") for each in found) else found
+    if is_one or not any(each.startswith(b"{") for each in found):
+        return []
+    if len(found) > MOST_MESSAGES:
+        raise InvalidReport("body", f"holds more than {MOST_MESSAGES} documents")
+    return found

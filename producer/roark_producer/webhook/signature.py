@@ -50,7 +50,7 @@ class SignatureGate:
         self._timestamp_seconds = settings.webhook_timestamp_seconds
         self._message_id_header = settings.webhook_message_id_header.lower().encode()
         self._parts = _parts(settings.webhook_payload_format, timestamped=bool(self._timestamp_header))
-        self._keys = [_key(secret, settings) for secret in settings.secrets()]
+        self._keys = _keys(settings)
 
     def judge(self, inbound: Inbound, now: float) -> Verdict:
         """Return whether the signature is right and fresh."""
@@ -125,9 +125,16 @@ def _parts(payload_format: str, *, timestamped: bool) -> tuple[str, ...]:
     return parts
 
 
-def _key(secret: str, settings: WebhookSettings) -> bytes:
+def _keys(settings: WebhookSettings) -> list[bytes]:
+    secrets = settings.secrets()
     if not settings.webhook_secret_is_base64:
-        return secret.encode()
+        return [secret.encode() for secret in secrets]
+    # No base64 has a comma or a line end in it: a text with one is several.
+    single = [secret for secret in secrets if not re.search(r"[,\r\n]", secret)]
+    return [_from_base64(secret) for secret in single or secrets]
+
+
+def _from_base64(secret: str) -> bytes:
     text = secret.translate(_STANDARD_BASE64).rstrip("=")
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from roark_producer import operations
 from roark_producer.errors import LedgerError
 from roark_producer.spool import waiting_bytes
+from roark_producer.spool_aside import aside
 from roark_producer.webhook.promise import PromisedLedger
 
 _EVERY_SECONDS = 2.0
@@ -34,7 +35,7 @@ class SpoolNote:
 
     async def once(self) -> None:
         """Tell what waits here, unless it is nothing and was nothing."""
-        size = await asyncio.to_thread(waiting_bytes, self._folder)
+        size = await asyncio.to_thread(_waiting, self._folder)
         if not size and not self._told:
             return
         try:
@@ -43,3 +44,8 @@ class SpoolNote:
         except (LedgerError, TimeoutError):
             return
         self._told = size
+
+
+def _waiting(folder: Path) -> int:
+    # What cannot be read does not wait for Redis: that is told by itself.
+    return waiting_bytes(folder) - sum(each.bytes for each in aside(folder) if each.path.suffix == ".spool")

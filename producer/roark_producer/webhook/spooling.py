@@ -6,6 +6,9 @@
    Only when all of it is durable is the segment removed; a crash before that makes repeats, which do no harm.
    What comes while the last few are handed in waits for them: under load there would always be some more.
 4. Segments that a killed process left are found at the start, and handed in as well.
+5. A report that a script of ours fails on (its call's record is damaged) goes to a file of its own, which is tried
+   again every minute: nothing good ever goes to the rejected bin from here, and nothing waits for it.
+6. At the start, and every minute, the disk proves that it takes a report (`trouble` says why not).
 
 Files are written and read on one thread of its own: a slow disk does not stop the event loop.
 """
@@ -24,7 +27,7 @@ from roark_producer.errors import InvalidReport, LedgerError, LedgerFault
 from roark_producer.logs import event
 from roark_producer.operations import Acceptable
 from roark_producer.producer import Intake
-from roark_producer.spool import Segment, Spool, Spooled
+from roark_producer.spool import Segment, Spool, Spooled, SpoolFull
 from roark_producer.webhook.accepting import GroupCommit
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,8 @@ logger = logging.getLogger(__name__)
 _BATCH = 64
 _LOOK_SECONDS = 0.5
 _LAST_FEW_SECONDS = 1.0
+_PROVE_SECONDS, _PROVE_AGAIN_SECONDS = 60.0, 5.0
+_REFUSED_AGAIN_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -48,6 +53,11 @@ class Spooling:
         self._writing: asyncio.Task[None] | None = None
         self._is_told = False
         self._last_few: asyncio.Event | None = None
+        self._refused: list[Spooled] = []
+        self._refused_again = 0.0
+        self._proved = 0.0
+        self.trouble = ""
+        """Why this machine's disk takes no report now; "" while it does."""
         # Until the first look, nobody knows what an earlier process left here.
         self.is_active = True
         """Whether reports go here rather than to the ledger, because earlier ones still wait here."""
@@ -79,20 +89,48 @@ class Spooling:
                 await self._on_disk(partial(self._spool.append, [request for request, _ in gathered]))
             except Exception as error:  # noqa: BLE001 every waiter must hear of it, whatever it was
                 event(logger, "spool_failed", level=logging.ERROR, requests=len(gathered), error=str(error))
+                self._tell_trouble(str(error) if isinstance(error, SpoolFull) else type(error).__name__)
                 _answer(gathered, error)
             else:
+                self._tell_trouble("")
                 if not self._is_told:
                     event(logger, "spooling", level=logging.WARNING, hint="the ledger cannot take reports now")
                 self._is_told = True
                 _answer(gathered, None)
+
+    async def prove(self) -> None:
+        """Learn whether the disk takes a report; `trouble` tells. A spool that others filled is one that does not."""
+        self._proved = time.monotonic()
+        try:
+            await self._on_disk(self._spool.prove)
+        except SpoolFull as error:
+            self._tell_trouble(str(error))
+        else:
+            self._tell_trouble("")
+
+    async def keep_proving(self) -> None:
+        """Prove the disk every minute, and sooner while it fails, until cancelled."""
+        while True:
+            await asyncio.sleep(_PROVE_AGAIN_SECONDS)
+            if self.trouble or time.monotonic() - self._proved >= _PROVE_SECONDS:
+                await self.prove()
+
+    def _tell_trouble(self, trouble: str) -> None:
+        if trouble and trouble != self.trouble:
+            hint = "while Redis is away reports are refused (503)"
+            event(logger, "spool_unusable", level=logging.ERROR, error=trouble, hint=hint)
+        elif self.trouble and not trouble:
+            event(logger, "spool_usable", level=logging.WARNING)
+        self.trouble = trouble
 
     async def run(self) -> None:
         """Hand in what waits, whenever the ledger takes it, until cancelled."""
         while True:
             try:
                 await self._hand_in_all()
+                await self._try_refused_again()
             except LedgerError:
-                # The webhook has told already that the ledger is away.
+                # The webhook has told already that the ledger is away, or what it refuses.
                 pass
             except Exception as error:  # noqa: BLE001 if this loop ended, what waits here would wait for ever
                 # Only the disk's own messages are safe to log: another one might quote the report.
@@ -114,18 +152,35 @@ class Spooling:
     async def _hand_in_one(self, segment: Segment) -> None:
         if len(segment.packed) <= _BATCH and self._last_few is None:
             self._last_few = asyncio.Event()
+        self._refused = []
         try:
             await self._hand_in(segment)
+            if self._refused:
+                await self._on_disk(partial(self._spool.set_aside, self._refused))
             await self._on_disk(partial(self._spool.done, segment))
         finally:
             segment.close()
+        damaged = segment.damaged_bytes + sum(segment.unreadable)
         event(
             logger,
             "spool_handed_in",
-            level=logging.ERROR if segment.damaged_bytes else logging.WARNING,
-            requests=len(segment.packed),
-            damaged_bytes=segment.damaged_bytes,
+            level=logging.ERROR if damaged or self._refused else logging.WARNING,
+            requests=len(segment.packed) - len(segment.unreadable) - len(self._refused),
+            set_aside=len(self._refused) or None,
+            damaged_bytes=damaged,
         )
+
+    async def _try_refused_again(self) -> None:
+        # A repeat does no harm, so a file stays as it is until all of it is taken.
+        if time.monotonic() < self._refused_again:
+            return
+        self._refused_again = time.monotonic() + _REFUSED_AGAIN_SECONDS
+        for segment in await self._on_disk(lambda: list(self._spool.refused())):
+            self._refused = []
+            with contextlib.closing(segment):
+                await self._hand_in(segment)
+                if not self._refused:
+                    await self._on_disk(partial(self._spool.done, segment))
 
     def _oldest(self) -> Segment | None:
         self._spool.seal()
@@ -151,7 +206,8 @@ class Spooling:
             await self._reject(request, error)
         except LedgerFault as error:
             # A call whose record is damaged must not keep all that came after it waiting.
-            await self._reject(request, InvalidReport("call.id", str(error)))
+            event(logger, "spool_refused", level=logging.ERROR, error=str(error))
+            self._refused.append(request)
 
     async def _reject(self, request: Spooled, error: InvalidReport) -> None:
         await self._commit.reject(self._intake.rejection(request.body, error, source="webhook"))

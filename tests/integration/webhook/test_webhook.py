@@ -112,7 +112,7 @@ class TestOtherMessages:
         self, webhook: Webhook, ledger: Ledger
     ) -> None:
         before, ready = total(ledger, "ignored"), states(ledger)[State.READY]
-        for message_type in ("status-update", "conversation-update", "of-tomorrow"):
+        for message_type in ("status-update", "conversation-update", "voice-input"):
             answer = webhook.post(json.dumps({"message": {"type": message_type}}).encode())
             assert (answer.status_code, answer.json()) == (200, {})
         eventually(lambda: total(ledger, "ignored") == before + 3)
@@ -202,10 +202,10 @@ class TestAdmission:
             assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
 
     def test_old_and_new_secret_are_valid_while_rotating(self, valkey: Valkey, tmp_path: Path) -> None:
-        with start(tmp_path, valkey.url, vapi_secret=f"old-secret,{SECRET}") as webhook:
+        with start(tmp_path, valkey.url, vapi_secret=f"old-secret-of-last-year,{SECRET}-of-this-year") as webhook:
             statuses = [
                 webhook.post(report(next(ids)), X_Vapi_Secret=secret).status_code
-                for secret in ("old-secret", SECRET, "older-secret")
+                for secret in ("old-secret-of-last-year", f"{SECRET}-of-this-year", SECRET)
             ]
         assert statuses == [200, 200, 401]
 

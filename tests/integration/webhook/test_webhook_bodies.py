@@ -1,15 +1,17 @@
 """What an authenticated sender may post: packed bodies, several messages at once, envelopes, unknown messages."""
 
 import gzip
+import hmac
 import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import brotli
 import httpx
 import pytest
 import zstandard
-from webhook_process import MOST_BYTES, Webhook, ids, report, total
+from webhook_process import MOST_BYTES, SECRET, Valkey, Webhook, ids, report, start, total
 
 from roark_ops.rejected import RejectedBin
 from roark_producer import operations
@@ -69,7 +71,7 @@ def test_a_packed_body_is_taken_byte_for_byte(
 
 def test_a_coding_may_be_named_in_headers_of_its_own(webhook: Webhook, call_id: str) -> None:
     body = brotli.compress(gzip.compress(report(call_id)))
-    headers = [("X-Vapi-Secret", "a-long-secret"), ("Content-Encoding", "gzip"), ("Content-Encoding", "br")]
+    headers = [("X-Vapi-Secret", SECRET), ("Content-Encoding", "gzip"), ("Content-Encoding", "br")]
     assert webhook.client.post(webhook.url, content=body, headers=headers).json()["result"] == "accepted"
 
 
@@ -118,6 +120,20 @@ def test_a_packed_body_that_was_cut_short_is_kept_as_it_came(coding: str, webhoo
 def test_nobody_unknown_gets_anything_unpacked(webhook: Webhook, call_id: str) -> None:
     answer = webhook.post(gzip.compress(report(call_id)), Content_Encoding="gzip", X_Vapi_Secret="wrong")
     assert answer.status_code == 401
+
+
+def test_a_signature_is_over_the_bytes_as_they_came(valkey: Valkey, tmp_path: Path) -> None:
+    settings = {"webhook_hmac": "sha256", "webhook_payload_format": "{body}", "webhook_timestamp_header": ""}
+    plain = report(next(ids))
+    packed = gzip.compress(plain)
+    with start(tmp_path, valkey.url, **settings) as webhook:
+        statuses = [
+            webhook.post(
+                packed, Content_Encoding="gzip", X_Signature=hmac.new(SECRET.encode(), over, "sha256").hexdigest()
+            ).status_code
+            for over in (plain, packed)
+        ]
+    assert statuses == [401, 200]
 
 
 @pytest.mark.parametrize("before", [BOM, b"\n" + BOM, BOM + b"\r\n ", BOM + b"\n\n"])
@@ -247,6 +263,7 @@ def test_what_is_no_report_is_kept_with_words(body: bytes, said: str, webhook: W
     [
         b'{"message":{"type":"assistant.thinking","call":{"id":"y1"}}}',
         b'{"message":{"type":"turn-taken","timestamp":1790000000000}}',
+        b'{"message":{"type":"turn-taken"}}',
         b'{"type":"assistant.thinking","call":{"id":"y2"}}',
     ],
 )

@@ -1,5 +1,6 @@
 """The webhook while Redis is away, frozen, full or not what was promised, and when it is told to end."""
 
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -138,8 +139,9 @@ class TestRedisAway:
 
 
 class TestTheEnd:
+    @pytest.mark.parametrize("told_by", [signal.SIGTERM, signal.SIGHUP])
     def test_nothing_that_was_answered_with_yes_is_lost_when_it_ends_under_load(
-        self, own_valkey: Valkey, tmp_path: Path
+        self, own_valkey: Valkey, tmp_path: Path, told_by: signal.Signals
     ) -> None:
         own_valkey.start()
         answered: list[str] = []
@@ -148,7 +150,7 @@ class TestTheEnd:
                 posting = [pool.submit(post_until_refused, webhook, f"load-{each}", answered) for each in range(16)]
                 eventually(lambda: len(answered) > 200)
                 began = time.monotonic()
-                status = webhook.end()
+                status = webhook.end(told_by)
                 took = time.monotonic() - began
                 others = {each.result() for each in posting}
             assert status == 0

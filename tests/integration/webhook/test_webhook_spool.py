@@ -1,6 +1,7 @@
 """The webhook while the ledger cannot take reports: they wait on this machine's disk, and reach it in order."""
 
 import contextlib
+import gzip
 import itertools
 import signal
 import threading
@@ -19,7 +20,7 @@ from roark_producer.connection import connect
 from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.packing import unpack
-from roark_producer.spool import pending
+from roark_producer.spool import pending, pending_in
 
 # httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -226,7 +227,23 @@ def test_a_damaged_record_does_not_keep_the_rest_waiting(
 
     snapshot = ledger.run(operations.snapshot())
     assert [number for number in range(6) if number != 3 and not ledger.run(operations.look(f"call-{number}"))] == []
-    assert snapshot.rejected_kept == 1
+    assert snapshot.rejected_kept == 0
+    (aside,) = folder(tmp_path).glob("*.refused")
+    assert pending_in(aside) == 1
+    eventually(lambda: ledger.run(operations.snapshot()).unread)
+    assert "1 report" in webhook.get("/readyz").json()["reason"]
+
+
+def test_what_was_set_aside_is_taken_once_it_can_be(started_valkey: Valkey, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.client.hset(ledger.calls.keys.records, "call-3", "damaged")
+    with start(tmp_path, started_valkey.url, **SPOOLING) as webhook:
+        assert results(webhook, "call-3") == ["spooled"]
+        eventually(lambda: list(folder(tmp_path).glob("*.refused")))
+        ledger.client.hdel(ledger.calls.keys.records, "call-3")
+    with start(tmp_path, started_valkey.url, **SPOOLING) as webhook:
+        eventually(lambda: ledger.run(operations.look("call-3")))
+        eventually(lambda: not ledger.run(operations.snapshot()).unread)
+        eventually(lambda: webhook.get("/readyz").json() == {"status": "ready"})
 
 
 def test_without_a_spool_the_sender_hears_soon_that_it_should_send_again(
@@ -270,3 +287,21 @@ def test_what_was_erased_while_it_waited_here_is_refused_when_it_is_handed_in(
     assert found.record is None
     assert ledger.run(operations.look("kept-1"))
     assert ledger.run(operations.snapshot()).total("refused_erased") == 1
+
+
+def test_several_messages_and_packed_ones_wait_on_disk_one_by_one(
+    webhook: Webhook, started_valkey: Valkey, ledger: Ledger, tmp_path: Path
+) -> None:
+    started_valkey.stop()
+    broken = b'{"type":"end-of-call-report"}'
+    answer = webhook.post(b"[" + report("several-1") + b"," + broken + b"," + report("several-2") + b"]")
+    assert [one["result"] for one in answer.json()["results"]] == ["spooled", "rejected", "spooled"]
+    packed = webhook.post(gzip.compress(report("several-3", wrap=False)), Content_Encoding="gzip")
+    assert packed.json()["result"] == "spooled"
+    started_valkey.start()
+    drained(webhook, tmp_path)
+    for call_id in ("several-1", "several-2", "several-3"):
+        entry = ledger.run(operations.look(call_id))
+        assert entry
+        assert unpack(entry.packed).payload == report(call_id, wrap=False)
+    assert ledger.run(operations.snapshot()).rejected_kept == 1

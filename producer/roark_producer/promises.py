@@ -1,0 +1,142 @@
+"""What was promised and is not here: reports of a ledger that is gone, and what a webhook's disk cannot give back.
+
+A ledger that was emptied balances: nothing accepted, nothing missing. So those that were answered with yes keep its
+identity and how much it had accepted, outside of it (`keeping.py`), and lay it beside the ledger every few seconds
+(`lua/remember.lua`). What is missing is then noted in the ledger that is there now, for everybody to see, until a
+person settles it (`roark-ingest repair ledger`, `repair spool`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is missing of a ledger: `least` to `most` reports that it had accepted; `open` were not delivered then.
+
+    `went_back` says that it is this ledger, which lost its latest reports; else it is one that is gone as a whole. It
+    was seen whole at `seen_ms`, and found to be missing at `found_ms` (Unix ms).
+    """
+
+    ledger: str
+    least: int
+    most: int
+    open: int
+    seen_ms: int
+    found_ms: int
+    went_back: bool
+
+    def words(self) -> str:
+        """Say in one sentence what is missing, since when."""
+        seen = _iso(self.seen_ms)
+        if self.went_back:
+            number = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
+            return f"Redis has lost its latest data: {number} reports that were accepted until {seen} are missing."
+        return (
+            f"Redis holds another ledger than before: {self.most} reports that were accepted until {seen} are missing, "
+            f"{self.open} of them had not been delivered."
+        )
+
+
+LOSS_TODO = (
+    "Bring Redis's data back if there is a backup, fetch what is missing from Vapi (roark-ingest reconcile), and then "
+    "settle it: `roark-ingest repair ledger --accept-loss` ends this alert."
+)
+UNREAD_TODO = (
+    "`roark-ingest repair spool` on that machine names each file and why. What becomes readable is handed in by "
+    "itself; `roark-ingest repair spool --accept-loss` gives up what cannot be saved."
+)
+
+
+class UnreadFile(msgspec.Struct, frozen=True):
+    """A file in a spool of which something cannot be handed in: its name, why, and how many reports at least."""
+
+    name: str
+    why: str
+    reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What lies in one webhook's spool (`HOST:FOLDER`) and cannot be handed in."""
+
+    who: str
+    files: tuple[UnreadFile, ...]
+
+    @property
+    def reports(self) -> int:
+        """How many reports it is at least."""
+        return sum(each.reports for each in self.files)
+
+    def words(self) -> str:
+        """Say in one sentence what it is, and where."""
+        host, _, folder = self.who.partition(":")
+        named = ", ".join(f"{each.name} ({each.why})" for each in self.files[:_NAMED])
+        more = f" and {len(self.files) - _NAMED} more" if len(self.files) > _NAMED else ""
+        count = f"{self.reports} report" + ("" if self.reports == 1 else "s")
+        return f"At least {count} in the spool {folder} on {host} cannot be handed in: {named}{more}."
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a keeper remembers of a ledger; `number` is that of his mark in it, `losses` what nobody has settled."""
+
+    ledger: str = ""
+    accepted: int = 0
+    open: int = 0
+    number: int = 0
+    seen_ms: int = 0
+    losses: tuple[tuple[str, str], ...] = ()
+
+    def known_losses(self) -> tuple[Loss, ...]:
+        """Return the losses as they are told."""
+        return parse_losses(self.losses, self.ledger)
+
+
+def parse_remembered(reply: Sequence[Any]) -> Remembered:
+    """Read the answer of `remember.lua`."""
+    ledger, accepted, left_open, number, now, *losses = reply
+    return Remembered(ledger.decode(), int(accepted), int(left_open), int(number), int(now), tuple(_texts(losses)))
+
+
+def parse_losses(losses: Iterable[tuple[str, str]], ledger: str) -> tuple[Loss, ...]:
+    """Read the losses that stand in the ledger of that id."""
+    found = []
+    for which, text in losses:
+        least, most, left_open, seen, since = map(int, text.split())
+        found.append(Loss(which, least, most, left_open, seen, since, which == ledger))
+    return tuple(found)
+
+
+def parse_promises(reply: Sequence[bytes]) -> tuple[str, tuple[Loss, ...], tuple[Unread, ...]]:
+    """Read the fields that `snapshot.lua` hands out: the ledger's id, what is missing, what cannot be handed in."""
+    fields = list(_texts(reply))
+    ledger = dict(fields).get("id", "")
+    lost = [(name.removeprefix("lost "), text) for name, text in fields if name.startswith("lost ")]
+    unread = [
+        Unread(name.removeprefix("unread "), msgspec.json.decode(text, type=tuple[UnreadFile, ...]))
+        for name, text in fields
+        if name.startswith("unread ")
+    ]
+    return ledger, parse_losses(lost, ledger), tuple(unread)
+
+
+def unread_files(found: Iterable[tuple[Path, str, int]]) -> tuple[UnreadFile, ...]:
+    """Return what is told of files: name, why, reports."""
+    return tuple(UnreadFile(path.name, why, reports) for path, why, reports in found)
+
+
+def _texts(flat: Sequence[bytes]) -> Iterable[tuple[str, str]]:
+    texts = [bytes(each).decode() for each in flat]
+    return zip(texts[::2], texts[1::2], strict=True)
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

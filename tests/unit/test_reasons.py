@@ -1,0 +1,149 @@
+"""The table of reasons: each row means the same to everybody who reads it."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from schedules import USUAL
+from test_alert_causes import RULES, dead
+
+from roark_producer.alerts import AlertKind, Facts
+from roark_producer.metrics import text_of
+from roark_producer.operations import Bury, Claimed, Defer, LeaseToken, Signal
+from roark_producer.packing import pack
+from roark_producer.report import CallId
+from roark_worker import reasons
+from roark_worker.alert_causes import causes
+from roark_worker.counting import FAULTS, Counts
+from roark_worker.explain import catalogue, explain, explain_hold, explain_lane
+from roark_worker.reasons import FAULT_OF, OTHER, REASONS, Judged, Reason, Side, label_of, reason_of, status_of
+from roark_worker.report_events import events_of
+from roark_worker.settlement import Attempt, settle
+from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+ROWS = [pytest.param(row, code, id=code) for row in REASONS for code in row.codes]
+CLASSES = {Judged.PASSING: Passing, Judged.BUSY: Passing, Judged.REFUSED: Refused, Judged.OURS: OurFault}
+CLAIMED = Claimed(CallId("c-1"), LeaseToken(1), 0, 0, False, "f", pack(b'{"call":{"id":"c-1"}}'))
+
+
+def example(code: str) -> str:
+    """A code that the row's stands for, and no other row's."""
+    return code.replace("xx", "18")
+
+
+def verdict_of(row: Reason, code: str) -> Passing | Refused | OurFault:
+    """The verdict by an answer with that code where there is one, else as the worker makes it."""
+    status = status_of(code)
+    if code.endswith("_error"):
+        found = judge(Answer(status, {}, b'{"success":false}'), NOW)
+    elif status:
+        body = b"<html>" if code.endswith("_not_roark") else b'{"message":"no"}'
+        found = judge(Answer(status, {}, body), NOW)
+    elif code == "not_roark":
+        found = judge(Answer(200, {}, b"<html>"), NOW)
+    else:
+        found = Passing(code) if row.judged is Judged.PASSING else Refused(code)
+    assert isinstance(found, Passing | Refused | OurFault)
+    return found
+
+
+def test_each_code_stands_in_one_row() -> None:
+    codes = Counter(code for row in (*REASONS, OTHER) for code in row.codes)
+    assert set(codes.values()) == {1}
+
+
+@pytest.mark.parametrize(("row", "named"), ROWS)
+def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> None:
+    code = example(named)
+    assert reason_of(code) is row
+    assert label_of(code) == named
+
+    # explain, and through it groups and `why`
+    found = explain(code, call_id="c-1")
+    assert (found.side, found.replay, found.todo) == (row.side, row.replay, row.todo)
+    assert any(named in entry.codes for entry in catalogue() if entry.kind == "dead letter")
+    # alerts
+    facts = Facts(deaths=99, newest_reason=code, fading=0, held_up=0, spools=())
+    assert row.todo in alert(facts)
+    if row.judged is Judged.UNTRIED:
+        assert named not in FAULT_OF
+        return
+
+    # verdict
+    verdict = verdict_of(row, code)
+    assert isinstance(verdict, CLASSES[row.judged])
+    assert verdict.reason == code
+    # settlement: what it means for breaker and level
+    settlement = settle(Attempt(CLAIMED, verdict, 5, 1.0), USUAL, max_conflicts=3, chance=0.5)
+    match settlement:
+        case Defer(reason=reason, signal=signal):
+            assert (reason, signal) == (code, row.signal)
+        case Bury(reason=reason, signal=signal):
+            assert (reason, signal) == (code, row.signal if row.signal is Signal.UNSENT else Signal.NONE)
+        case _:
+            assert row.judged is Judged.OURS
+    # metrics
+    assert counted(verdict) == {(named, row.fault)}
+    # the lane
+    if row.judged is Judged.OURS:
+        assert explain_hold(f"{code} no", "roark").side is row.side
+        return
+    # Flower
+    told = [event.fields.get("exception") or "" for event in events_of(settlement, 1.0)]
+    assert any(row.what.partition("{")[0] in said for said in told)
+
+
+def alert(facts: Facts) -> str:
+    return causes(dead(1), facts, RULES)[AlertKind.DEAD_LETTERS].explanation
+
+
+def counted(verdict: Passing | Refused | OurFault) -> set[tuple[str, str]]:
+    counts = Counts.unshared()
+    counts.attempted(verdict, 0.1)
+    return {
+        (sample.labels["reason"], sample.labels["fault"])
+        for family in text_string_to_metric_families(text_of(counts.families()).decode())
+        for sample in family.samples
+        if "reason" in sample.labels and sample.value
+    }
+
+
+@pytest.mark.parametrize("status", [401, 404, 413, 422, 429, 503])
+@pytest.mark.parametrize("judged", [Judged.PASSING, Judged.REFUSED, Judged.OURS])
+def test_the_class_of_a_status_is_changed_in_one_row(
+    monkeypatch: pytest.MonkeyPatch, status: int, judged: Judged
+) -> None:
+    row = next(row for row in REASONS if row.judged is judged)
+    monkeypatch.setitem(reasons._BY_CODE, f"http_{status}", row)
+
+    verdict = judge(Answer(status, {}, b'{"message":"no"}'), NOW)
+
+    assert isinstance(verdict, CLASSES[judged])
+    assert explain(f"http_{status}").side is row.side
+
+
+def test_every_side_that_an_attempt_can_fail_on_has_a_label() -> None:
+    assert set(FAULT_OF.values()) == set(FAULTS)
+
+
+@pytest.mark.parametrize("status", range(1000))
+def test_every_status_has_a_row(status: int) -> None:
+    assert reason_of(f"http_{status}") is not OTHER or status < 100
+
+
+@pytest.mark.parametrize(
+    ("evidence", "side", "command"),
+    [
+        ("20 of 20 attempts failed in 30 s: connect 15, timeout 5", Side.NETWORK, "roark-ingest status"),
+        ("20 of 20 attempts failed in 30 s: http_503 20", Side.ROARK, "roark-ingest status"),
+        ("20 of 20 attempts failed in 30 s: not_roark 20", Side.SETTINGS, "roark-ingest doctor"),
+        ("20 of 20 attempts failed in 30 s", Side.ROARK, "roark-ingest status"),
+    ],
+)
+@pytest.mark.parametrize("state", ["breaker-open", "half-open"])
+def test_a_breaker_is_on_the_side_of_what_it_opened_for(state: str, evidence: str, side: Side, command: str) -> None:
+    found = explain_lane(state, evidence, "")
+    assert found
+    assert (found.side, found.command) == (side, command)
