@@ -59,6 +59,8 @@ class Road:
             if any(task.cancelled() for task in both):
                 # Forgotten: the sockets stay open, and nothing moves on them.
                 await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
         finally:
             for task in both:
                 task.cancel()
@@ -88,3 +90,5 @@ class Road:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Sockets that were given up are closed in the loop's next turn, and it has to have one.
+        await asyncio.sleep(0)
