@@ -38,7 +38,6 @@ def worker_settings(**values: Any) -> WorkerSettings:
         "first_delay_seconds": 0.1,
         "max_delay_seconds": 0.2,
         "tick_seconds": 0.05,
-        "probe_seconds": 0.2,
         "probe_max_seconds": 0.4,
         "drain_seconds": 5,
         "concurrency": 1000,

@@ -12,12 +12,14 @@ from roark_ops.json_text import pointer
 from roark_ops.offending import value_in_words
 from roark_producer.lifecycle import State
 from roark_producer.packing import DamagedPayload, unpack
-from roark_producer.records import UNCONFIRMED, Entry, Event, Lane, Record
-from roark_worker.explain import Explanation, Replay, Side, explain, explain_lane
+from roark_producer.records import UNCONFIRMED, Entry, Event, Lane, Record, Setup
+from roark_worker.explain import Explanation, Replay, Side, explain
+from roark_worker.lane_words import explain_way
 
-_ATTEMPTS = frozenset({"deferred", "buried", "delivered"})
+_ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
 _EVENTS = {
     "deferred": "the attempt failed, and was to be repeated",
+    "refused": "refused, as all reports might be, or this one alone: it was to be sent again",
     "buried": "the report became a dead letter",
     "delivered": "Roark took the report",
     "confirmed": "the delivery was confirmed",
@@ -93,7 +95,7 @@ class Story:
     explanation: Explanation | None = None
 
 
-def tell(entry: Entry, lane: Lane) -> Story:
+def tell(entry: Entry, lane: Lane, setup: Setup | None = None) -> Story:
     """Return the story of a call that the ledger knows."""
     record = entry.record
     if record is None:
@@ -104,7 +106,7 @@ def tell(entry: Entry, lane: Lane) -> Story:
         call_id=entry.call_id,
         now_ms=entry.asked_ms,
         state=record.state,
-        next=_next(entry, record, lane, steps),
+        next=_next(entry, record, steps, explain_way(lane, setup), lane),
         accepted_ms=record.accepted_ms,
         since_ms=record.since_ms,
         attempts=record.attempts,
@@ -197,11 +199,11 @@ def value_of(entry: Entry, parameter: str) -> str:
 
 
 def _next(  # noqa: PLR0911 one for each state
-    entry: Entry, record: Record, lane: Lane, steps: tuple[Step, ...]
+    entry: Entry, record: Record, steps: tuple[Step, ...], why: Explanation | None, lane: Lane
 ) -> Next:
     match record.state:
         case State.READY:
-            return _when_ready(lane)
+            return _when_ready(why, lane)
         case State.UPLOADING:
             newer = " A newer report of the call follows it." if entry.has_newer else ""
             what = f"Its upload is under way.{newer} If its worker dies, it comes back when the lease ends."
@@ -209,6 +211,9 @@ def _next(  # noqa: PLR0911 one for each state
         case State.WAITING:
             if entry.score_ms <= entry.asked_ms:
                 return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
+            if steps and steps[-1].event == "refused":
+                what = "It is sent again, without an attempt being counted. Refused three times while others pass, it "
+                return Next(f"{what}becomes a dead letter.", entry.score_ms)
             return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
         case State.DELIVERED:
             return _after_delivery(entry, record, steps)
@@ -249,8 +254,7 @@ def _to_type(found: Explanation, call_id: str) -> str:
     return f"roark-ingest dlq {useless if found.replay is Replay.USELESS else 'replay'} {shlex.quote(call_id)}"
 
 
-def _when_ready(lane: Lane) -> Next:
-    why = explain_lane(lane.state, lane.reason, lane.by)
+def _when_ready(why: Explanation | None, lane: Lane) -> Next:
     if why is None:
         return Next("A worker uploads it as soon as it is its turn.")
     shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from roark_ops.cli.words import counted
+from roark_ops.cli.words import counted, shown
 from roark_producer.lifecycle import State
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
-from roark_worker.explain import explain_hold
+from roark_worker.lane_words import explain_way
 
 _LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest list --state unconfirmed"}
 
@@ -29,9 +29,8 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         found.append(Todo(what, snapshot.accounts.command))
     if snapshot.memory.short:
         found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
-    if snapshot.lane.state == "held":
-        why = explain_hold(snapshot.lane.reason, snapshot.lane.by)
-        found.append(Todo(f"The lane is on hold: {why.what} {why.todo}", why.command))
+    if snapshot.lane.state == "held" and (why := explain_way(snapshot.lane, snapshot.setup)):
+        found.append(Todo(f"The lane is on hold: {shown(why.what)} {why.todo}", why.command))
     if paused := snapshot.replays.paused:
         jobs = "1 replay job is paused" if paused == 1 else f"{paused} replay jobs are paused"
         found.append(Todo(f"{jobs}: nothing of it is sent until somebody resumes it.", "roark-ingest replay list"))

@@ -38,11 +38,15 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What an alert says: one line, the explanation, and the command to type. No personal data, no secrets."""
+    """What an alert says: one line, the explanation, and the command to type. No personal data, no secrets.
+
+    `cause` is a word: with another one than were told of so far, the alert is sent anew.
+    """
 
     headline: str
     explanation: str
     command: str
+    cause: str = ""
 
     def encode(self) -> bytes:
         """Return it as the ledger keeps it."""

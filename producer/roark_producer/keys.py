@@ -92,6 +92,8 @@ class Keys:
     """ZSET call id by time (ms): what retention removed lately, so that it is not taken for missing."""
     promises: str
     """HASH about what is known outside the ledger: its identity, and what is missing (see `lua/remember.lua`)."""
+    refused: str
+    """HASH call id → `count first total last`: reports that were refused as all might be (see `lua/_refusals.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -137,6 +139,7 @@ class Keys:
             missing=base + "missing",
             removed=base + "removed",
             promises=base + "promises",
+            refused=base + "refused",
         )
 
     def in_order(self) -> tuple[str, ...]:

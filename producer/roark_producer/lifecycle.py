@@ -2,7 +2,7 @@
 
      accept ─▶ ready ──claim──▶ uploading ──deliver──▶ delivered ──revise──▶ ready
                  ▲  ▲               │ │ │
-                 │  ├───release─────┘ │ └──defer──▶ waiting ──promote──▶ ready
+                 │  ├───release─────┘ │ └──defer, refuse──▶ waiting ──promote──▶ ready
                  │  └───reclaim───────┤
                  │                    └──bury, poison──▶ dead ──discard──▶ discarded
                  └────────replay, replace──────────────── │ ◀───restore────────┘
@@ -14,6 +14,9 @@
 is, a dead one becomes ready, a discarded one stays discarded (a person decided that) and can be restored. While a
 report is uploading the newer one is kept *beside* it, and takes its place when the attempt is over: by `revise`
 after a delivery, by `replace` after anything else.
+
+`refuse` is for an answer that may be true for all reports, or for this one alone: it waits for a few seconds and counts
+no attempt, and when it is refused again while others pass, it is buried.
 
 `edit` puts a report that a person changed in the place of a dead one, which stays dead.
 
@@ -60,6 +63,7 @@ class Move(StrEnum):
     DEFER = "defer"
     BURY = "bury"
     RELEASE = "release"
+    REFUSE = "refuse"
     LOSE = "lose"
     RECLAIM = "reclaim"
     POISON = "poison"
@@ -93,6 +97,7 @@ LEGAL_MOVES: Mapping[Move, Mapping[str, State]] = MappingProxyType(
         Move.DEFER: {State.UPLOADING: State.WAITING},
         Move.BURY: {State.UPLOADING: State.DEAD},
         Move.RELEASE: {State.UPLOADING: State.READY},
+        Move.REFUSE: {State.UPLOADING: State.WAITING},
         Move.LOSE: {State.READY: State.DEAD},
         Move.RECLAIM: {State.UPLOADING: State.READY},
         Move.POISON: {State.UPLOADING: State.DEAD},

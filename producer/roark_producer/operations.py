@@ -219,13 +219,30 @@ class Bury:
     signal: Signal = Signal.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The report was refused in a way that may be true for all, or for it alone: the ledger tells which.
+
+    `message` is what was said. `last_words` take the place of `detail` where the report becomes a dead letter.
+    """
+
+    held: Held
+    reason: str
+    message: str
+    detail: bytes
+    last_words: bytes
+    took_ms: int = 0
+
+
 class Recorded(list[bool]):
     """Whether each outcome was recorded; False marks a lost lease.
 
-    `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_open`.
+    `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_held`,
+    `lane_open`. `buried` are the places of refused reports that are dead letters now.
     """
 
     news: tuple[tuple[str, str], ...] = ()
+    buried: tuple[int, ...] = ()
 
 
 def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
@@ -236,20 +253,30 @@ def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRule
     return Operation("deliver", tuple(args), _parse_recorded)
 
 
-def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
-    """Record failed attempts that will be repeated."""
+def defer(
+    outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()
+) -> Operation[Recorded]:
+    """Record failed attempts that will be repeated. `causes` say more than the reasons do; without them those count."""
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
-    for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal))
+    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
+        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal), cause)
     return Operation("defer", tuple(args), _parse_recorded)
 
 
-def bury(outcomes: Iterable[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
-    """Record reports as dead letters."""
+def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()) -> Operation[Recorded]:
+    """Record reports as dead letters; `causes` as in `defer`."""
     args: list[Argument] = [rules.text()]
-    for outcome in outcomes:
-        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal))
+    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
+        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal), cause)
     return Operation("bury", tuple(args), _parse_recorded)
+
+
+def refuse(outcomes: Sequence[Refuse], *, longest_gap_ms: int, most_sends: int) -> Operation[Recorded]:
+    """Record refusals: the reports wait or are dead letters, and the lane may be put on hold."""
+    args: list[Argument] = [longest_gap_ms, most_sends]
+    for one in outcomes:
+        args += (*_pair(one.held), one.reason, one.message, one.took_ms, one.detail, one.last_words)
+    return Operation("refuse", tuple(args), _parse_recorded)
 
 
 def release(held: Iterable[Held]) -> Operation[list[bool]]:
@@ -278,8 +305,12 @@ def _parse_flags(reply: list[int]) -> list[bool]:
     return [flag == 1 for flag in reply]
 
 
+_BURIED = 2
+
+
 def _parse_recorded(reply: list[Any]) -> Recorded:
-    recorded = Recorded(flag == 1 for flag in reply if isinstance(flag, int))
+    recorded = Recorded(flag > 0 for flag in reply if isinstance(flag, int))
+    recorded.buried = tuple(place for place, flag in enumerate(reply) if flag == _BURIED)
     recorded.news = tuple((what.decode(), why.decode()) for what, why in reply[len(recorded) :])
     return recorded
 

@@ -167,10 +167,25 @@ class LetterPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what a lane is shut: how often which reason was met, the most frequent first, and a few of the calls.
+
+    `reports` is how many different reports were refused, 0 where it is no hold by refusals; `passed_ms` when the last
+    upload that was good had begun, 0 where none was.
+    """
+
+    reasons: dict[str, int] = field_(default_factory=dict)
+    calls: tuple[str, ...] = ()
+    reports: int = 0
+    passed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
     """The way to Roark. `state` is open, held, breaker-open, half-open or throttled.
 
-    `reason` says why it is not open, `by` who held it ("roark" for its answers), `since_ms` since when, and
+    `reason` says why it is not open, `evidence` by what that is known, `by` who held it ("roark" for its answers),
+    `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
     uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
     said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
@@ -185,6 +200,7 @@ class Lane:
     limit: float = 0.0
     pace: float = 0.0
     speed: Speed | None = None
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +347,8 @@ class Snapshot:
     unread: tuple[Unread, ...] = ()
     """What webhooks' spools cannot give back."""
 
+    setup: "Setup | None" = None
+    """How the worker was set up that started last, or noticed another token last."""
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
 
@@ -397,7 +415,8 @@ class Snapshot:
 class Setup:
     """How workers were set up, and when the first and the latest of them started with it or noticed it (Unix ms).
 
-    `token` is a mark that is another one for another token. `settings` are those that differ from their defaults.
+    `token` is a mark that is another one for another token, `token_ends` its last four characters, "" of a short one.
+    `url` is where it uploads to. `settings` are those that differ from their defaults.
     """
 
     first_ms: int
@@ -406,13 +425,17 @@ class Setup:
     version: str
     token: str
     settings: dict[str, str]
+    url: str = ""
+    token_ends: str = ""
 
 
 def parse_setup(line: bytes) -> Setup:
     """Read one line of `setups.lua`."""
     first, latest, starts, facts = line.split(b" ", 3)
     said = msgspec.json.decode(facts)
-    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"])
+    # Those before did not say where they upload to.
+    more = said.get("url", ""), said.get("token_ends", "")
+    return Setup(int(first), int(latest), int(starts), said["version"], said["token"], said["settings"], *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,8 +525,9 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
 
 def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
-    now, sizes, counters, lane, facts, replays, retention, alerts, *promises = reply
-    _, losses, unread = parse_promises(promises[0] if promises else ())
+    now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
+    promises, setup = rest
+    _, losses, unread = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in _pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in _pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in _pairs(lane)}
@@ -539,6 +563,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         audio_ending=audio_ending,
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
+        setup=parse_setup(setup) if setup else None,
         replays=Replays(**{name.decode(): int(number) for name, number in _pairs(replays)}),
         reconciled=_parse_reconciled(lane_fields),
         losses=losses,
@@ -571,7 +596,7 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     elif "breaker_until" in fields:
         until = max(number("breaker_until"), number("paused_until"))
         state = "breaker-open" if until > now_ms else "half-open"
-        reason, since, following = fields.get("evidence", ""), number("breaker_since"), until
+        reason, since, following = _breaker_reason(fields), number("breaker_since"), until
     elif (until := number("paused_until")) > now_ms:
         state, reason = "throttled", "Roark asked us to wait"
         since, following = number("paused_since"), until
@@ -585,7 +610,28 @@ def _parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         limit=float(fields.get("limit", 0)),
         pace=float(fields.get("pace", 0)) if now_ms - number("pace_at") < _PACE_LASTS_MS else 0.0,
         speed=_parse_speed(fields),
+        evidence=_parse_evidence(fields, state, number("passed")),
     )
+
+
+def _breaker_reason(fields: dict[str, str]) -> str:
+    causes = ", ".join(f"{cause}: {number}" for cause, number in _evidence(fields, "failures").reasons.items())
+    return ": ".join(filter(None, (fields.get("evidence", ""), causes)))
+
+
+def _parse_evidence(fields: dict[str, str], state: str, passed_ms: int) -> Evidence:
+    if state == "held":
+        found = _evidence(fields, "refusals")
+        return Evidence(found.reasons, found.calls, int(float(fields.get("refused", 0))), passed_ms)
+    return _evidence(fields, "failures") if state in {"breaker-open", "half-open"} else Evidence()
+
+
+def _evidence(fields: dict[str, str], name: str) -> Evidence:
+    if name not in fields:
+        return Evidence()
+    found = msgspec.json.decode(fields[name])
+    reasons = sorted(found["reasons"].items(), key=lambda one: (-one[1], one[0]))
+    return Evidence({reason: int(number) for reason, number in reasons}, tuple(found["calls"] or ()))
 
 
 def _parse_speed(fields: dict[str, str]) -> Speed | None:

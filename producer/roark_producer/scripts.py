@@ -21,7 +21,7 @@ _FOLDER = resources.files("roark_producer") / "lua"
 _COUNTED = re.compile(r"\bcount\('(\w+)',")
 _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
-    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_flow.lua"),
+    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
     "-- needs _suspects.lua": ("_suspects.lua",),

@@ -49,7 +49,7 @@ class TestOpening:
             road.fail(*road.start(1))
 
         assert road.lane.state == "breaker-open"
-        assert road.lane.reason == "4 attempts in a row failed, in 0.6 s"
+        assert road.lane.reason == "4 attempts in a row failed, in 0.6 s: reason: 4"
 
     def test_one_success_that_began_in_between_ends_the_row(self, road: Road) -> None:
         road.accept(110)

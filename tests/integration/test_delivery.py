@@ -519,8 +519,8 @@ class TestHold:
             lane = bench.snapshot().lane
             assert summary.ended == "held"
             assert (lane.state, lane.by, lane.reason) == ("held", "roark", "http_401 Missing or invalid bearer token")
-            assert bench.count(State.READY) == 30
-            assert all(not bench.look(f"call-{n}").history for n in range(30))
+            assert bench.count(State.WAITING) == 30
+            assert all(bench.events(f"call-{n}") == ["refused"] for n in range(30))
 
             # when the token is mended, a probe finds out and the lane opens by itself
             file.write_text(TOKEN)
@@ -544,14 +544,16 @@ class TestHold:
 
         bench.submit(reports(20))
         async with (
-            bench.delivery(handler=out_of_credits, probe_seconds=0.05, probe_max_seconds=0.05) as delivery,
+            bench.delivery(handler=out_of_credits, probe_max_seconds=0.05) as delivery,
             drained_by(delivery),
         ):
+            await until(lambda: bench.snapshot().lane.state == "held", "the lane is held")
+            bench.submit([report(f"later-{number}") for number in range(3)])
             await until(lambda: len(at_once) >= 20 + 3, "the first refusals and three probes")
 
         assert at_once[:20] == list(range(1, 21))
         assert set(at_once[20:]) == {1}
-        assert bench.count(State.READY) == 20
+        assert bench.count(State.WAITING) == 23
         assert bench.snapshot().total("holds") == 1
 
 

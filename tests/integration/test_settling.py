@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from clocks import Clock
-from delivering import Bench, reports, until, worker_settings
+from delivering import Bench, report, reports, until, worker_settings
 from servers import Server, running
 
 from roark_producer.lifecycle import State
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken, Refuse
 from roark_producer.report import CallId
 from roark_producer.scripts import script
 from roark_worker import settling
@@ -84,6 +84,10 @@ def defer(one: Held) -> Defer:
     return Defer(one, 60_000, "http_503", b'{"attempt":1}')
 
 
+def refuse(one: Held) -> Refuse:
+    return Refuse(one, "http_402", "Out of credits", b'{"attempt":1}', b'{"attempt":1,"over":"alone"}', 5)
+
+
 def bury(one: Held) -> Bury:
     return Bury(one, "http_422", b'{"attempt":1,"status":422}')
 
@@ -129,28 +133,46 @@ async def test_when_there_is_nothing_to_record_nothing_is_waited_for(bench: Benc
     assert bench.snapshot().total("accepted") == 0
 
 
-async def test_the_lane_is_held_before_the_refused_report_is_back_in_its_queue(bench: Bench) -> None:
-    one, other = held(bench, 2)
+async def test_deliveries_are_recorded_before_the_refusals_that_came_with_them(bench: Bench) -> None:
+    many = held(bench, 4)
     async with desk(bench) as at:
-        with bench.ledger.client.monitor() as monitor:  # type: ignore[no-untyped-call] # redis-py's own
-            await at.record(Release(one, "http_401 bad token"), Release(other, "http_401 bad token"))
-            order = list(scripts_in(monitor, until="release"))
-    assert order == ["hold", "hold", "release"]
+        await at.record(*(refuse(one) for one in many[:3]), deliver(many[3]))
 
-    # then nobody can have claimed it in between
-    lane = bench.snapshot().lane
-    assert (lane.state, lane.by, lane.reason) == ("held", "roark", "http_401 bad token")
-    assert bench.claim(2).reports == ()
-    assert bench.count(State.READY) == 2
+    assert bench.count(State.WAITING) == 3
+    assert bench.snapshot().lane.state == "held", "the lane knows of the delivery when it judges the refusals"
 
 
 async def test_the_log_says_once_why_the_lane_is_held(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    many = held(bench, 3)
+    many = held(bench, 5)
     async with desk(bench) as at:
-        await at.record(*(Release(one, "http_402 Out of credits") for one in many))
+        await at.record(*map(refuse, many))
 
     (told,) = [record for record in caplog.records if record.getMessage() == "lane_held"]
     assert told.__dict__["fields"] == {"reason": "http_402 Out of credits"}
+
+
+async def test_a_refusal_that_makes_a_dead_letter_is_recorded_and_counted_as_one(
+    valkey: Server, prefix: str, clock: Clock
+) -> None:
+    bench = Bench(valkey.url, prefix, clock)
+    (bad,) = held(bench, 1)
+    async with desk(bench) as at:
+        for number in range(3):
+            await at.record(refuse(bad))
+            if number == 2:
+                break
+            clock.advance(1)
+            bench.submit([report(f"good-{number}")])
+            (good,) = bench.claim().reports
+            await at.record(deliver(holding(good)))
+            clock.advance(20_000)
+            bench.promote()
+            (again,) = bench.claim().reports
+            bad = holding(again)
+
+        assert at.settling.counted == {"refused": 2, "delivered": 2, "buried": 1}
+        assert at.recorded[-1] == Bury(bad, "http_402", b'{"attempt":1,"over":"alone"}')
+    assert bench.count(State.DEAD) == 1
 
 
 async def test_an_outcome_without_a_lease_is_not_recorded_and_is_counted_as_lost(

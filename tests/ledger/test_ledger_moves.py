@@ -44,6 +44,7 @@ ATTEMPTS: dict[Move, Callable[[Workbench, Held], object]] = {
     Move.DEFER: lambda bench, one: bench.defer(one),
     Move.BURY: lambda bench, one: bench.bury(one),
     Move.RELEASE: lambda bench, one: bench.release(one),
+    Move.REFUSE: lambda bench, one: bench.refuse(one),
     Move.LOSE: _lose,
     Move.RECLAIM: lambda bench, _: _reap(bench, deaths=2),
     Move.POISON: lambda bench, _: _reap(bench, deaths=1),
@@ -124,4 +125,5 @@ def test_the_lease_token_zero_holds_no_report(bench: Workbench, state: str) -> N
     results = [settle(nobody) for settle in (bench.deliver, bench.defer, bench.bury, bench.release, bench.renew)]
 
     assert results == [False] * 5
+    assert bench.refuse(nobody) == [False]
     assert bench.inventory() == before

@@ -24,6 +24,7 @@ from roark_producer.operations import (
     Deliver,
     Held,
     Reaped,
+    Refuse,
     Signal,
 )
 from roark_producer.records import Entry, Lane, Record, Snapshot
@@ -34,6 +35,10 @@ LEASE_MS = 60_000
 DELAY_MS = 5_000
 PLENTY = 10**9
 DETAIL = b'{"status":503}'
+REFUSAL = b'{"status":403}'
+LAST_WORDS = b'{"status":403,"over":"alone"}'
+LONGEST_GAP_MS = 60_000
+SETUP = b'{"version":"1","token":"%b","settings":{}}'
 WHO = b'{"by":"ada"}'
 PATIENCE_MS = 10_000
 SILENCE_MS = 30_000
@@ -87,6 +92,10 @@ class Workbench:
 
     def bury(self, one: Held, reason: str = "status-422") -> bool:
         return self.run(operations.bury([Bury(one, reason, b'{"status":422}')]))[0]
+
+    def refuse(self, *refused: Held, code: str = "http_403", most_sends: int = 20) -> operations.Recorded:
+        outcomes = [Refuse(one, code, "No permission", REFUSAL, LAST_WORDS) for one in refused]
+        return self.run(operations.refuse(outcomes, longest_gap_ms=LONGEST_GAP_MS, most_sends=most_sends))
 
     def release(self, one: Held) -> bool:
         return self.run(operations.release([one]))[0]
@@ -148,6 +157,9 @@ class Workbench:
         return self.run(
             operations.hold(by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=witness)
         )
+
+    def note_setup(self, token: str, *, started: bool = True) -> bool:
+        return self.run(operations.note_setup(SETUP % token.encode(), started=started, most=9))
 
     def resume(self) -> bool:
         return self.run(operations.resume(by="ada"))
@@ -281,7 +293,7 @@ class Inventory:
     @classmethod
     def of(cls, ledger: Ledger) -> "Inventory":
         keys = ledger.calls.keys
-        hashes = ("records", "payloads", "histories", "besides", "revisions", "originals")
+        hashes = ("records", "payloads", "histories", "besides", "revisions", "originals", "refused")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
         zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "silent", "rejected_order", "rejected_spare")
         zsets += ("replay_selected", "replay_sent")
@@ -338,6 +350,8 @@ class Inventory:
             has_payload = call_id.encode() in self.hashes["payloads"]
             assert has_payload == needs_payload, f"{call_id} is {record.state}, payload kept: {has_payload}"
             assert (record.token > 0) == (record.state == "uploading"), f"{call_id}: {record}"
+        for name in map(bytes.decode, self.hashes["refused"]):
+            assert records[name].state in {"ready", "uploading", "waiting"}, f"{name} is no longer refused"
         for name in ("payloads", "histories", "besides", "revisions", "originals"):
             strangers = {call_id.decode() for call_id in self.hashes[name]} - set(records)
             assert not strangers, f"{name} keeps what no record knows: {strangers}"

@@ -120,3 +120,12 @@ def delays(world: World, *, arrived_from: float = 0.0, arrived_to: float = float
 def began_between(world: World, first: float, last: float) -> list[Attempt]:
     """Return the attempts that began in this time."""
     return [attempt for attempt in world.roark.attempts if first <= attempt.began < last]
+
+
+def longest_hold(world: World) -> float:
+    """Return for how long the lane was held without a break, as seen once a second."""
+    longest = since = 0.0
+    for one in world.watched:
+        since = since or one.seconds if one.snapshot.lane.state == "held" else 0.0
+        longest = max(longest, one.seconds - since if since else 0.0)
+    return longest

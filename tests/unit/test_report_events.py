@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
+from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken, Refuse
 from roark_producer.report import CallId
 from roark_worker.report_events import ReportEvent, events_of, poisoned, started, task_uuid
 from roark_worker.settlement import Release, Settlement
@@ -86,10 +86,14 @@ class TestTheWords:
         event = told(Bury(HELD, "exhausted", detail(reason="timeout")))
         assert event.fields["exception"].startswith("Every planned attempt failed. The last one: Roark did not answer")
 
-    def test_a_report_that_the_lane_gave_back_says_why(self) -> None:
-        event = told(Release(HELD, "http_401 Unauthorized"))
+    def test_a_report_that_was_refused_as_all_might_be_says_why(self) -> None:
+        event = told(Refuse(HELD, "http_401", "Unauthorized", detail(status=401, reason="http_401"), b"{}"))
         assert event.type == "task-retried"
-        assert event.fields["exception"].startswith("The lane is on hold. Roark does not know our token (401).")
+        assert event.fields["exception"].startswith("Roark does not know our token (401).")
+
+    def test_one_that_is_refused_alone_is_its_own_matter(self) -> None:
+        event = told(Bury(HELD, "http_403", detail(status=403, reason="http_403", over="alone")))
+        assert "Others pass with the same token" in event.fields["exception"]
 
     def test_a_report_that_a_stopping_worker_gave_back_is_no_news(self) -> None:
         assert events_of(Release(HELD), AT) == ()
@@ -116,4 +120,5 @@ class TestWhatIsNotSaid:
         facts = detail(status=400, reason="http_400", message="bad: my card number is four two")
         for settlement in (Bury(HELD, "http_400", facts), Defer(HELD, 1, "http_400", facts)):
             assert "my card" not in str(told(settlement).fields)
-        assert "my card" not in str(told(Release(HELD, "http_401 my card number")).fields)
+        refused = Refuse(HELD, "http_400", "my card", facts, facts)
+        assert "my card" not in str(told(refused).fields)

@@ -41,6 +41,7 @@ CALL_IDS = st.from_regex("[a-z0-9-]{1,12}", fullmatch=True)
         ("409:1:message=already imported: twice", Fault("409", Refuse(409, "already imported: twice"), 1)),
         ("400:calls=ID1+ID2", Fault("400", Refuse(400), 1, frozenset({"ID1", "ID2"}))),
         ("400:0.5:calls=ID1", Fault("400", Refuse(400), 0.5, frozenset({"ID1"}))),
+        ("403:assistants=a-7", Fault("403", Refuse(403), 1, assistants=frozenset({"a-7"}))),
         ("timeout:0.05", Fault("timeout", NeverAnswer(), 0.05)),
         ("timeout:0.05:imported=true", Fault("timeout", NeverAnswer(), 0.05, imported=True)),
         ("reset:0.02", Fault("reset", ResetConnection(), 0.02)),
@@ -247,3 +248,11 @@ def test_slowness_begins_when_it_says_and_stays() -> None:
 def test_without_a_scenario_nothing_happens_over_time() -> None:
     assert not is_down(None, 5)
     assert extra_delay_seconds(None, 5) == 0
+
+
+def test_a_fault_for_an_assistant_hits_its_calls_and_no_others() -> None:
+    faults = parse_faults(["403:assistants=a-7"])
+
+    hit = [decide(faults, None, "call", random.Random(1), 0, assistant=assistant) for assistant in ("a-7", "a-8", "")]
+
+    assert [fault is not None for fault in hit] == [True, False, False]

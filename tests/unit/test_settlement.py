@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken, Refuse
 from roark_producer.packing import pack
 from roark_producer.report import CallId
 from roark_worker.schedule import Schedule
@@ -154,17 +154,15 @@ class TestRefused:
 
 class TestOurFault:
     @pytest.mark.parametrize(("attempts", "age"), [(0, 1), (19, 1), (100, 1e9)])
-    def test_the_report_goes_back_unjudged_and_the_lane_is_held_with_the_reason(
+    def test_the_ledger_tells_whether_it_is_about_all_of_us_whatever_was_tried_before(
         self, attempts: int, age: float
     ) -> None:
-        verdict = OurFault("http_401", 401, "Missing or invalid bearer token")
+        settlement = settled(OurFault("http_401", 401, "Missing token"), attempts=attempts, age=age)
 
-        assert settled(verdict, attempts=attempts, age=age) == Release(
-            HELD, hold_reason="http_401 Missing or invalid bearer token"
-        )
-
-    def test_a_reason_without_words_is_the_status_alone(self) -> None:
-        assert settled(OurFault("http_404", 404)) == Release(HELD, hold_reason="http_404")
+        assert isinstance(settlement, Refuse)
+        assert (settlement.held, settlement.reason, settlement.message) == (HELD, "http_401", "Missing token")
+        assert detail(settlement)["status"] == 401
+        assert msgspec.json.decode(settlement.last_words)["over"] == "alone"
 
 
 @given(VERDICTS, st.integers(0, 30), st.floats(0, 1e6), st.floats(0, 1))

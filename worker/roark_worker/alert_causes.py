@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from roark_producer.alerts import AlertKind, Facts, Message
 from roark_producer.lifecycle import State
-from roark_producer.logs import masked_text
 from roark_producer.promises import LOSS_TODO, UNREAD_TODO
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
-from roark_worker.explain import explain, explain_hold
+from roark_worker.explain import explain
+from roark_worker.lane_words import explain_way, main_cause
 
 _ENDED = "roark-ingest list --audio ended"
 _LATE_SECONDS, _LONG_SECONDS = 120, 3600
@@ -73,9 +73,11 @@ def _growing(facts: Facts, rules: AlertRules) -> Message | None:
 def _lane_held(snapshot: Snapshot) -> Message | None:
     if snapshot.lane.state != "held":
         return None
-    why = explain_hold(masked_text(snapshot.lane.reason), masked_text(snapshot.lane.by))
+    if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
+        return None
     ready = snapshot.states[State.READY]
-    return Message(f"The lane is on hold: nothing is uploaded, {ready} ready.", f"{why.what} {why.todo}", why.command)
+    headline = f"The lane is on hold: nothing is uploaded, {ready} ready."
+    return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
 
 
 def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
@@ -83,10 +85,13 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     open_ms = snapshot.now_ms - lane.since_ms
     if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
         return None
+    if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
+        return None
     return Message(
         f"Uploads to Roark have been failing for {_span(open_ms)}: the breaker is open.",
-        f"Reports are still taken in; {snapshot.states[State.READY]} are ready. The first good probe opens the lane.",
-        "roark-ingest status",
+        f"{why.what} {why.todo} Reports are still taken in; {snapshot.states[State.READY]} are ready.",
+        why.command,
+        main_cause(lane),
     )
 
 

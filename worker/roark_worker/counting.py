@@ -22,7 +22,7 @@ from roark_worker.reasons import FAULT_OF, label_of
 from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 RESULTS: dict[type, str] = {Delivered: "delivered", Passing: "passing", Refused: "refused", OurFault: "our-fault"}
-OUTCOMES = ("delivered", "deferred", "buried", "released", "lost")
+OUTCOMES = ("delivered", "deferred", "buried", "refused", "released", "lost")
 TOLD = ("sent", "sampled", "dropped")
 ENDS = ("idle", "budget", "stopping", "redis", "held", "breaker-open", "half-open", "throttled")
 
@@ -82,8 +82,8 @@ _FAILED = _Family(
 )
 _SETTLED = _Family(
     "settled",
-    "Outcomes recorded in the ledger: delivered, deferred (tried again later), buried (a dead letter), released (given "
-    "back untried or unjudged); lost are those that were refused because the lease had run out",
+    "Outcomes recorded in the ledger: delivered, deferred (tried again later), buried (a dead letter), refused (waits, "
+    "for that may be true for all), released (given back untried); lost are those that came when the lease had run out",
     CounterMetricFamily,
     ("outcome",),
     _one_label(OUTCOMES),

@@ -66,8 +66,11 @@ class Entry:
 
 
 _EDIT = "roark-ingest dlq edit {call}"
+_SHOW = "roark-ingest dlq show {call}"
 _STATUS = "roark-ingest status"
 
+ALONE = "alone"
+"""Why no try is left of a report that was refused again and again while others passed."""
 _OVER = {
     "attempts": "All the attempts that are planned failed.",
     "age": "It is older than attempts are made for, and every one failed.",
@@ -113,10 +116,12 @@ def explain(
 
     `status` is the HTTP status of the last answer, 0 without one, and may be left out where the code names it.
     `last` is the code of the last attempt, which tells more where `code` says only that no try is left, and `over` is
-    why none is: `attempts` or `age`. `parameter` is the field that Roark named, `value` what stands there, in words
-    that may be shown.
+    why none is: `attempts`, `age` or `alone`. `parameter` is the field that Roark named, `value` what stands there, in
+    words that may be shown.
     """
     found = _explain(code, status, call_id)
+    if over == ALONE:
+        found = _alone(found, call_id)
     if code == "exhausted":
         what = _OVER.get(over, found.what)
         if not last or last == code:
@@ -128,6 +133,18 @@ def explain(
         command = _EDIT.format(call=shlex.quote(call_id)) if found.side is Side.REPORT else found.command
         return replace(found, what=f"{found.what} {names}", command=command, field=parameter, value=value)
     return found
+
+
+def _alone(found: Explanation, call_id: str) -> Explanation:
+    return replace(
+        found,
+        what=f"{found.what} Others pass with the same token, at the same address: it is about this report.",
+        side=Side.REPORT,
+        replay=Replay.USELESS,
+        condition="it is known what Roark has against it",
+        todo="Read what Roark says about it: does its assistant, or its project, belong to another account?",
+        command=_SHOW.format(call=shlex.quote(call_id)),
+    )
 
 
 def explain_hold(reason: str, by: str) -> Explanation:

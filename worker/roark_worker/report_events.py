@@ -2,7 +2,7 @@
 
     delivered            task-succeeded   SUCCESS   on which attempt, what Roark answered, Roark's id of the call
     deferred             task-retried     RETRY     the reason in plain words, when the next attempt follows
-    released by a hold   task-retried     RETRY     why the lane is on hold
+    refused              task-retried     RETRY     the reason in plain words; all may be refused, or this one alone
     buried, poisoned     task-failed      FAILURE   the reason in plain words, what to do and what to type
     long under way       task-started     STARTED
 
@@ -24,9 +24,9 @@ from typing import Any
 
 import msgspec
 
-from roark_producer.operations import Bury, Defer, Deliver, Held
+from roark_producer.operations import Bury, Defer, Deliver, Held, Refuse
 from roark_producer.report import CallId
-from roark_worker.explain import Explanation, explain, explain_hold
+from roark_worker.explain import Explanation, explain
 from roark_worker.settlement import Release, Settlement
 
 REPORT_TASK = "roark.report"
@@ -50,6 +50,7 @@ class _Detail(msgspec.Struct):
     status: int = 0
     reason: str = ""
     parameter: str = ""
+    over: str = ""
     already_there: bool = False
     unconfirmed: bool = False
     revision: bool = False
@@ -78,9 +79,10 @@ def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
             detail = _detail(packed)
             said = in_words(_cause(held, reason, detail))
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
-        case Release(held, hold_reason) if hold_reason:
-            said = f"The lane is on hold. {in_words(explain_hold(hold_reason, 'roark'))}"
-            return _attempt("task-retried", held, _Detail(), at, result=said, exception=said)
+        case Refuse(held, reason, _, packed):
+            detail = _detail(packed)
+            said = f"{in_words(_cause(held, reason, detail))} It is sent again: others may be refused as well."
+            return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Release():
             return ()
 
@@ -126,7 +128,9 @@ def _delivered(detail: _Detail, roark_call_id: str) -> str:
 
 def _cause(held: Held, reason: str, detail: _Detail) -> Explanation:
     field = detail.parameter if _FIELD.fullmatch(detail.parameter) else ""
-    return explain(reason, call_id=held.call_id, status=detail.status, last=detail.reason, parameter=field)
+    return explain(
+        reason, call_id=held.call_id, status=detail.status, last=detail.reason, parameter=field, over=detail.over
+    )
 
 
 def in_words(why: Explanation) -> str:

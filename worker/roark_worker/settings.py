@@ -71,8 +71,7 @@ class WorkerSettings(FromEnvironment):
     breaker_seconds: float = Field(5, gt=0, description="first gap before the breaker lets a probe through")
     breaker_max_seconds: float = Field(60, gt=0, description="longest such gap")
 
-    probe_seconds: float = Field(10, gt=0, description="first gap between probes of a held lane")
-    probe_max_seconds: float = Field(300, gt=0, description="longest gap between probes of a held lane")
+    probe_max_seconds: float = Field(60, gt=0, description="longest gap between probes of a held lane")
     replay_patience_seconds: float = Field(
         60,
         gt=0,

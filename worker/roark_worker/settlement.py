@@ -1,4 +1,4 @@
-"""From a verdict to what is recorded: delivered, deferred, buried, or given back with the lane on hold. Pure."""
+"""From a verdict to what is recorded: delivered, deferred, buried, refused, or given back. Pure."""
 
 import contextlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from roark_producer.assistant import assistant_of
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Signal
+from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Refuse, Signal
 from roark_producer.packing import DamagedPayload, unpack
 from roark_worker.answer_words import unquoted
 from roark_worker.reasons import Judged, reason_of
@@ -21,13 +21,12 @@ _NEWER_VERSION_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The report goes back to its queue, unjudged. `hold_reason` stops the lane where it is not empty."""
+    """The report goes back to its queue, unjudged."""
 
     held: Held
-    hold_reason: str = ""
 
 
-Settlement = Deliver | Defer | Bury | Release
+Settlement = Deliver | Defer | Bury | Refuse | Release
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +48,8 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             age_ms = round(attempt.age_seconds * 1000)
             return Deliver(held, delivered.roark_call_id, _detail(attempt), attempt.duration_ms, pause_ms, age_ms)
         case OurFault() as fault:
-            return Release(held, hold_reason=f"{fault.reason} {fault.message}".strip())
+            last_words = _last_words(attempt, "alone")
+            return Refuse(held, fault.reason, fault.message, _detail(attempt), last_words, attempt.duration_ms)
         case Refused() as refused:
             return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
         case Passing(reason=reason) if reason == NEWER_VERSION:

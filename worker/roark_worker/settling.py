@@ -1,7 +1,7 @@
 """Records outcomes by batches, and does not give up while Redis is away.
 
 Uploads that ended are gathered for a fifth of an upload's time (2 to 50 ms) or until there are enough, then decided
-and recorded in one round trip: first the hold, if there is one, so that what is released is not claimed again at once.
+and recorded in one round trip.
 While Redis is away outcomes are kept and tried again; their leases may run out meanwhile, and then the ledger says so
 and nothing is recorded twice.
 """
@@ -17,7 +17,8 @@ from roark_producer import operations
 from roark_producer.errors import LedgerUnavailable
 from roark_producer.ledger import AsyncLedger
 from roark_producer.logs import event, written_together
-from roark_producer.operations import Bury, Defer, Deliver, Held, Operation
+from roark_producer.operations import Bury, Defer, Deliver, Held, Operation, Recorded, Refuse
+from roark_worker.causes import causes_of
 from roark_worker.counting import Counts
 from roark_worker.deciding import Ended
 from roark_worker.settings import WorkerSettings
@@ -157,55 +158,64 @@ class Settling:
         delivered = [one for one in batch if isinstance(one, Deliver)]
         deferred = [one for one in batch if isinstance(one, Defer)]
         buried = [one for one in batch if isinstance(one, Bury)]
+        refused = [one for one in batch if isinstance(one, Refuse)]
         released = [one for one in batch if isinstance(one, Release)]
-        steps: list[tuple[str, Operation[Any]]] = self._holds(released)
+        steps: list[tuple[str, Operation[Any]]] = []
         if delivered:
             keep = self._settings.keep_payloads
             steps.append(("delivered", operations.deliver(delivered, keep_payloads=keep, rules=self._rules)))
         if deferred:
-            steps.append(("deferred", operations.defer(deferred, rules=self._rules)))
+            steps.append(("deferred", operations.defer(deferred, rules=self._rules, causes=causes_of(deferred))))
         if buried:
-            steps.append(("buried", operations.bury(buried, rules=self._rules)))
+            steps.append(("buried", operations.bury(buried, rules=self._rules, causes=causes_of(buried))))
+        if refused:
+            # After the deliveries, which say that it is not about all of us.
+            steps.append(("refused", self._refuse(refused)))
         if released:
             steps.append(("released", operations.release([one.held for one in released])))
         loop = asyncio.get_running_loop()
         started = loop.time()
         replies = await self._ledger.run_all([operation for _, operation in steps])
         self._counts.recorded(loop.time() - started)
+        judged: list[Settlement] = []
         for (name, _), reply in zip(steps, replies, strict=True):
-            self._count(name, reply)
+            self._tell_news(reply)
+            if name == "refused":
+                judged = [_as_judged(one, place, reply) for place, one in enumerate(refused)]
+            self._count(name, reply, len(getattr(reply, "buried", ())))
             if name == "delivered":
                 self._counts.delivered(one for one, recorded in zip(delivered, reply, strict=True) if recorded)
         if self._recorded:
-            flags = [flag for reply in replies if not isinstance(reply, bool) for flag in reply]
-            outcomes: list[Settlement] = [*delivered, *deferred, *buried, *released]
+            flags = [flag for reply in replies for flag in reply]
+            outcomes: list[Settlement] = [*delivered, *deferred, *buried, *judged, *released]
             self._recorded([one for one, flag in zip(outcomes, flags, strict=True) if flag])
 
-    def _holds(self, released: Sequence[Release]) -> list[tuple[str, Operation[Any]]]:
-        gap_ms = round(self._settings.probe_seconds * 1000)
+    def _refuse(self, refused: Sequence[Refuse]) -> Operation[Recorded]:
         longest_gap_ms = round(self._settings.probe_max_seconds * 1000)
-        return [
-            (
-                reason,
-                operations.hold(
-                    by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=one.held
-                ),
-            )
-            for one in released
-            if (reason := one.hold_reason)
-        ]
+        return operations.refuse(refused, longest_gap_ms=longest_gap_ms, most_sends=self._settings.max_attempts)
 
-    def _count(self, name: str, reply: bool | list[bool]) -> None:
-        if isinstance(reply, bool):
-            if reply:
-                event(logger, "lane_held", level=logging.ERROR, reason=name)
-            return
+    def _tell_news(self, reply: list[bool]) -> None:
         for what, why in getattr(reply, "news", ()):
-            event(logger, what, level=logging.ERROR if what == "breaker_opened" else logging.WARNING, why=why)
+            level = logging.WARNING if what == "lane_open" else logging.ERROR
+            event(logger, what, level=level, **{"reason" if what == "lane_held" else "why": why})
+
+    def _count(self, name: str, reply: list[bool], given_up: int) -> None:
         recorded = sum(reply)
-        self.counted[name] += recorded
-        self._counts.settled(name, recorded)
+        outcomes = {name: recorded - given_up}
+        if given_up:
+            outcomes["buried"] = given_up
         if lost := len(reply) - recorded:
-            self.counted["lost"] += lost
-            self._counts.settled("lost", lost)
+            outcomes["lost"] = lost
+        for outcome, number in outcomes.items():
+            self.counted[outcome] += number
+            self._counts.settled(outcome, number)
+        if lost:
             event(logger, "lease_lost", level=logging.WARNING, reports=lost)
+
+
+def _as_judged(refused: Refuse, place: int, reply: Recorded) -> Settlement:
+    """Return what the ledger made of a refusal: it is the ledger that knows whether it is the report's own matter."""
+    if place not in reply.buried:
+        return refused
+    event(logger, "bury", level=logging.WARNING, call_id=refused.held.call_id, reason=refused.reason, over="alone")
+    return Bury(refused.held, refused.reason, refused.last_words)

@@ -1,4 +1,5 @@
-"""Keeps in the ledger how this worker is set up: version, settings, and which token, by a mark that is not the token.
+"""Keeps in the ledger how this worker is set up: version, settings, where it uploads to, and with which
+token: by a mark that is not the token, and its last four characters.
 
 When reports begin to die, `roark-ingest dlq groups` lays what changed just before beside them. The settings are those
 that differ from their defaults; secrets and the machine's own paths are not among them.
@@ -9,6 +10,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from pydantic import SecretStr
@@ -18,10 +20,12 @@ from roark_producer.ledger import Ledger
 from roark_producer.logs import masked_text
 from roark_producer.settings import FromEnvironment, variable_of
 from roark_worker.roark import Token
+from roark_worker.settings import WorkerSettings
 
 _MOST_SETUPS = 100
 _MARK_LENGTH = 8
 _HEARD_EVERY_SECONDS = 10.0
+_ENDS_LENGTH, _LEAST_TOKEN = 4, 16
 
 
 class SetupNotes:
@@ -35,7 +39,11 @@ class SetupNotes:
         self._heard = 0.0
         self._ledger = ledger
         self._token = token
-        self._facts = {"version": version("roark-ingest"), "settings": said_otherwise(*settings)}
+        self._facts = {
+            "version": version("roark-ingest"),
+            "settings": said_otherwise(*settings),
+            "url": next((shown_url(one.upload_url) for one in settings if isinstance(one, WorkerSettings)), ""),
+        }
         self._noted = b""
 
     def look(self) -> None:
@@ -43,13 +51,26 @@ class SetupNotes:
 
         Raises LedgerUnavailable when Redis is away; it is noted the next time then.
         """
-        found = msgspec.json.encode(self._facts | {"token": mark_of(self._token.current())}, order="sorted")
+        token = self._token.current()
+        facts = self._facts | {"token": mark_of(token), "token_ends": token_ends(token)}
+        found = msgspec.json.encode(facts, order="sorted")
         if found != self._noted:
             self._ledger.run(operations.note_setup(found, started=not self._noted, most=_MOST_SETUPS))
             self._noted = found
         if self._worker and time.monotonic() - self._heard >= _HEARD_EVERY_SECONDS:
             self._ledger.run(operations.note_crew(self._worker, found))
             self._heard = time.monotonic()
+
+
+def token_ends(token: str) -> str:
+    """Return the token's last four characters, by which people know it; "" where they would be a large part of it."""
+    return token[-_ENDS_LENGTH:] if len(token) >= _LEAST_TOKEN else ""
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def mark_of(token: str) -> str:

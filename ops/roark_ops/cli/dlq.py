@@ -114,11 +114,11 @@ def show(call_id: CallIdArgument, *, payload: Payload = False, as_json: AsJson =
 
     with Access.from_env() as access:
         entry = DeadLetters(access.ledger, by="").show(call_id)
-        lane = access.ledger.run(operations.snapshot()).lane
+        snapshot = access.ledger.run(operations.snapshot())
     if entry is None:
         show_unknown(call_id, as_json=as_json)
         raise typer.Exit(FAILED)
-    story = tell(entry, lane)
+    story = tell(entry, snapshot.lane, snapshot.setup)
     if story.state not in {State.DEAD, State.DISCARDED}:
         fail(f"call {shown(call_id)} is no dead letter, it is {story.state}. `roark-ingest why` tells its story.")
     if payload:

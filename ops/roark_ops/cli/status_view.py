@@ -13,7 +13,8 @@ from roark_producer.ledger import Ledger
 from roark_producer.lifecycle import State
 from roark_producer.records import UNCONFIRMED, Retention, Snapshot
 from roark_producer.spool import Pending
-from roark_worker.explain import explain_lane
+from roark_worker.explain import Side
+from roark_worker.lane_words import explain_way
 
 _TOTALS = ("accepted", "duplicates", "rejected", "revisions", "replaced", "ignored", "refused_erased", "replayed")
 _FORECAST_SECONDS = 86_400
@@ -47,6 +48,7 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "next": iso(lane.next_ms),
             "in_flight_limit": round(lane.limit, 1) or None,
             "pace_per_second": round(lane.pace, 1) or None,
+            "evidence": _evidence(snapshot),
         },
         "backlog_gone_seconds": snapshot.forecast.seconds,
         "oldest_ready_seconds": seconds_since(snapshot.oldest_ready_ms, now),
@@ -120,10 +122,12 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         )
     )
     lane = snapshot.lane
-    if lane.state != "held" and (shut := explain_lane(lane.state, lane.reason, lane.by)):
+    if lane.state != "held" and (shut := explain_way(lane, snapshot.setup)):
         print_line()
-        print_line(f"The lane is {lane.state}, on the side of {shut.side.value}. {shut.what} {shut.todo}")
-        print_line("Next: nothing to do; roark-ingest status --watch")
+        what = f"The lane is {lane.state}, on the side of {shut.side.value}. {shown(shut.what)} {shut.todo}"
+        print_line(what)
+        to_do = "nothing to do; roark-ingest status --watch" if shut.side is Side.ROARK else shut.command
+        print_line(f"Next: {to_do}")
     for todo in todos(snapshot):
         print_line()
         print_line(todo.what, style="bold yellow")
@@ -193,6 +197,20 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     letters = f"{found.selected} reports still to be sent, {found.sent} on their way"
     return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
+
+
+def _evidence(snapshot: Snapshot) -> dict[str, Any] | None:
+    found, setup = snapshot.lane.evidence, snapshot.setup
+    if not found.reasons:
+        return None
+    return {
+        "reasons": {shown(reason): number for reason, number in found.reasons.items()},
+        "calls": [shown(call) for call in found.calls],
+        "reports": found.reports or None,
+        "last_good_upload": iso(found.passed_ms),
+        "url": shown(setup.url) or None if setup else None,
+        "token_ends": shown(setup.token_ends) or None if setup else None,
+    }
 
 
 def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:

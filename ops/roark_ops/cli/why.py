@@ -18,8 +18,8 @@ def why(call_id: CallIdArgument, *, as_json: AsJson = False) -> None:
 
     with Access.from_env() as access:
         entry = access.ledger.run(operations.look(call_id))
-        lane = access.ledger.run(operations.snapshot()).lane
+        snapshot = access.ledger.run(operations.snapshot())
     if entry is None:
         show_unknown(call_id, as_json=as_json)
         raise typer.Exit(FAILED)
-    show_story(tell(entry, lane), as_json=as_json)
+    show_story(tell(entry, snapshot.lane, snapshot.setup), as_json=as_json)

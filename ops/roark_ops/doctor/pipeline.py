@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from roark_ops.cli.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.lifecycle import State
 from roark_producer.records import Snapshot
-from roark_worker.explain import explain_hold
+from roark_worker.lane_words import explain_way
 
 _WAITED_SECONDS = 30
 
@@ -24,20 +25,17 @@ def judge_workers(names: Sequence[str], snapshot: Snapshot) -> Check:
 def judge_lane(snapshot: Snapshot) -> Check:
     """Say whether reports can go to Roark."""
     lane = snapshot.lane
+    why = explain_way(lane, snapshot.setup)
     match lane.state:
-        case "held":
-            why = explain_hold(lane.reason, lane.by)
-            # Who reads this has asked the doctor already.
-            command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
-            return fail("lane", f"on hold. {why.what}", f"{why.todo} {command}")
         case "open":
             return ok("lane", "open")
-        case "breaker-open" | "half-open" as state:
-            reason = f" ({lane.reason})" if lane.reason else ""
-            mend = "It opens by itself with the first good probe. roark-ingest status --watch"
-            return fail("lane", f"circuit breaker {state.removeprefix('breaker-')}{reason}", mend)
+        case "held" | "breaker-open" | "half-open" as state if why:
+            # Who reads this has asked the doctor already.
+            command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
+            what = "on hold" if state == "held" else f"circuit breaker {state.removeprefix('breaker-')}"
+            return fail("lane", f"{what}. {shown(why.what)}", f"{why.todo} {command}")
         case state:
-            reason = f" ({lane.reason})" if lane.reason else ""
+            reason = f" ({shown(lane.reason)})" if lane.reason else ""
             return warn("lane", f"{state}{reason}", "Wait: it opens by itself. roark-ingest status --watch")
 
 

@@ -94,7 +94,7 @@ class CallImport:
             await asyncio.sleep(self._behaviour.delay_seconds())
 
         upload = self._read(Headers(scope=scope), body)
-        fault = fault or self._behaviour.fault_for(upload.call_id)
+        fault = fault or self._behaviour.fault_for(upload.call_id, getattr(upload, "payload", None))
         if fault is None:
             answer = self._noted(upload, self._import(upload))
             await answer(scope, receive, send)

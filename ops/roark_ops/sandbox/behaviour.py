@@ -16,6 +16,7 @@ from roark_ops.sandbox.faults import DOWN, Fault, Refuse, decide, parse_faults
 from roark_ops.sandbox.limits import parse_limit
 from roark_ops.sandbox.options import SandboxOptions
 from roark_ops.sandbox.scenario import Scenario, extra_delay_seconds, is_down, parse_scenario
+from roark_producer.assistant import assistant_of
 
 
 class Behaviour:
@@ -85,9 +86,13 @@ class Behaviour:
         """What Roark does not accept in this report, if anything."""
         return broken_by(self._demands, payload)
 
-    def fault_for(self, call_id: str | None) -> Fault | None:
-        """What goes wrong with this upload, if anything."""
-        return decide(self._faults, self._scenario, call_id, self._fault_chance, self._seconds())
+    def fault_for(self, call_id: str | None, payload: Raw | None = None) -> Fault | None:
+        """What goes wrong with this upload, if anything; `payload` is the report, where there is one."""
+        # Only where somebody asks for it: reports are long.
+        wanted = payload and any(fault.assistants for fault in self._faults)
+        assistant = assistant_of(bytes(payload)) if payload and wanted else ""
+        chance, seconds = self._fault_chance, self._seconds()
+        return decide(self._faults, self._scenario, call_id, chance, seconds, assistant=assistant)
 
     def outage(self) -> Refuse | None:
         """What every route answers while Roark is down; faults with a rate are for uploads only."""

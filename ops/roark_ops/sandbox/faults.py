@@ -5,6 +5,7 @@ A fault is written WHAT:RATE[:OPTION=VALUE]… and hits that share of the reques
     503:0.2                       every fifth request is answered 503 (any status from 400 to 599)
     429:0.1:retry-after=2         with a header; also retry-after-ms=N, should-retry=true|false, message=TEXT
     400:calls=ID1+ID2             these calls only, and always unless a rate is given
+    403:assistants=ID1+ID2        the same for all calls of these assistants
     timeout:0.05                  never answered
     reset:0.02                    the connection is reset without an answer
     html:0.1                      200 with a proxy's HTML page in place of Roark's JSON
@@ -88,6 +89,16 @@ class Fault:
     rate: float = 1.0
     calls: frozenset[str] = frozenset()
     imported: bool = False
+    assistants: frozenset[str] = frozenset()
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it is for some calls only."""
+        return bool(self.calls or self.assistants)
+
+    def is_for(self, call_id: str | None, assistant: str) -> bool:
+        """Whether it is for this call."""
+        return not self.is_chosen or call_id in self.calls or assistant in self.assistants
 
 
 DOWN = Refuse(503, message="Service is down for a while")
@@ -100,6 +111,8 @@ def decide(
     call_id: str | None,
     chance: random.Random,
     seconds: float,
+    *,
+    assistant: str = "",
 ) -> Fault | None:
     """The fault this request meets, or None: an outage first, then the faults in the order of `parse_faults`.
 
@@ -109,7 +122,7 @@ def decide(
         return _OUTAGE
     point = chance.random()
     for fault in faults:
-        if fault.calls and call_id not in fault.calls:
+        if not fault.is_for(call_id, assistant):
             continue
         if point < fault.rate:
             return fault
@@ -123,26 +136,29 @@ def parse_faults(specs: Sequence[str]) -> tuple[Fault, ...]:
     Raises ValueError when a spec is wrong or the rates for all calls add up to more than 1.
     """
     faults = [parse_fault(spec) for spec in specs]
-    total = math.fsum(fault.rate for fault in faults if not fault.calls)
+    total = math.fsum(fault.rate for fault in faults if not fault.is_chosen)
     if total > 1 + 1e-9:
         raise ValueError(f"the rates of {', '.join(specs)} add up to {total:g}, which is more than 1")
-    return tuple(sorted(faults, key=lambda fault: not fault.calls))
+    return tuple(sorted(faults, key=lambda fault: not fault.is_chosen))
 
 
 def parse_fault(spec: str) -> Fault:
     """One fault from WHAT:RATE[:OPTION=VALUE]…; raises ValueError naming the spec and the part."""
     try:
         what, rate, options = _parts(spec)
-        calls = _calls(options.pop("calls", None))
+        calls = _ids("calls", options.pop("calls", None))
+        assistants = _ids("assistants", options.pop("assistants", None))
         imported = _boolean("imported", options.pop("imported", None)) or False
         action = _action(what, options)
-        if rate is None and not calls:
+        if rate is None and not (calls or assistants):
             raise ValueError("give a rate from 0 to 1, or the calls it is for")
         if imported and isinstance(action, CutShort):
             raise ValueError("'imported' says nothing new, a cut answer always means that the call is taken in")
     except ValueError as error:
         raise ValueError(f"fault {spec!r}: {error}") from None
-    return Fault(what, action, rate=1.0 if rate is None else rate, calls=calls, imported=imported)
+    return Fault(
+        what, action, rate=1.0 if rate is None else rate, calls=calls, imported=imported, assistants=assistants
+    )
 
 
 def _parts(spec: str) -> tuple[str, float | None, dict[str, str]]:
@@ -236,10 +252,10 @@ def _boolean(name: str, text: str | None) -> bool | None:
     return text == "true"
 
 
-def _calls(text: str | None) -> frozenset[str]:
+def _ids(name: str, text: str | None) -> frozenset[str]:
     if text is None:
         return frozenset()
     calls = text.split("+")
     if not all(calls):
-        raise ValueError(f"calls {text!r} has an empty id in it; write ID1+ID2")
+        raise ValueError(f"{name} {text!r} has an empty id in it; write ID1+ID2")
     return frozenset(calls)

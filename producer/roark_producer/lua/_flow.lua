@@ -1,23 +1,30 @@
 -- The way to Roark: how fast, how much at once, and when not at all. Every claim asks the gate, every outcome is
 -- told to it. What it remembers is in _lane.lua, the rate in _rate.lua, the level in _level.lua.
 --
---   hold      stopped by hand, or because Roark refuses all of us: probes by growing gaps find out whether it still does
+--   hold      stopped by hand, or because Roark refuses all of us: probes by different reports, by growing gaps, find
+--             out whether it still does (_refusals.lua tells that from the refusal of one)
 --   breaker   stopped because most attempts, or many in a row, failed: one probe after a gap that doubles
 --   pause     Roark asked all of us to wait
 --
 -- A probe is one upload. As long as its lease lives there is no other; a lost one is followed by another.
 
 local RUN_MS = 500
+local SOON_MS = 1000
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
-local noted = { good = 0, good_began = 0, bad = {}, fine = 0, odd = 0, late = 0, refused = 0, freshly = false, news = {} }
+local noted = {
+  good = 0, good_began = 0, bad = {}, causes = {}, fine = 0, odd = 0, late = 0, refused = 0, freshly = false, news = {},
+}
 
 local function no_hold()
   lane.state, lane.reason, lane.by, lane.since, lane.probe_at, lane.probe_gap = nil, nil, nil, nil, nil, nil
+  lane.lone, lane.stale, lane.probe_from = nil, nil, nil
+  no_refusals()
 end
 
 local function no_breaker()
   lane.breaker_until, lane.breaker_gap, lane.breaker_since, lane.evidence = nil, nil, nil, nil
+  lane.failures, lane.failures_before = nil, nil
   lane.good, lane.bad, lane.good_before, lane.bad_before, lane.window_at = nil, nil, nil, nil, nil
   lane.run, lane.run_since = nil, nil
 end
@@ -31,13 +38,20 @@ local function probe_lease()
   return math.max(0, tonumber(ends) - now)
 end
 
+-- When the next probe of a held lane goes. When only reports that were refused before could be asked, one that was
+-- not is asked soon.
+local function next_probe()
+  if not lane.stale or redis.call('ZCARD', KEY.fresh) == 0 then return lane.probe_at end
+  return math.min(lane.probe_at, (lane.probed_at or 0) + SOON_MS)
+end
+
 -- How many of the wanted uploads may start: number, lane state, ms until asking again makes sense, and whether it
 -- is the level that kept the number down. A pause that Roark asked for is a pause for probes, too.
 local function gate(rules, wanted)
   local paused = math.max(0, (lane.paused_until or 0) - now)
   if lane.state == 'held' then
     if not lane.probe_at then return 0, 'held', 0 end
-    local wait = math.max(lane.probe_at - now, paused, probe_lease())
+    local wait = math.max(next_probe() - now, paused, probe_lease())
     if wait > 0 then return 0, 'held', wait end
     return 1, 'probing', 0
   end
@@ -60,6 +74,7 @@ local function started(rules, state, number, first)
   count_begun(rules, number)
   if state == 'probing' then
     lane.probe = first
+    lane.probed_at = now
     lane.probe_at = now + lane.probe_gap
   elseif state == 'half-open' then
     lane.probe = first
@@ -71,6 +86,7 @@ local function open_breaker(rules, evidence)
   lane.breaker_until = now + lane.breaker_gap
   lane.breaker_since = now
   lane.evidence = evidence
+  lane.failures, lane.failures_before = added_evidence(lane.failures, lane.failures_before), nil
   lane.relapse = nil
   if lane.state ~= 'held' then lane.probe = nil end
   count('breaker_opened', 1)
@@ -84,6 +100,7 @@ local function roll_window(rules)
   lane.bad_before = age < 2 * rules.window and lane.bad or 0
   lane.window_at = now - age % rules.window
   lane.good, lane.bad = 0, 0
+  lane.failures_before, lane.failures = age < 2 * rules.window and lane.failures or nil, nil
 end
 
 -- A run is made of attempts that began after its first failure: what was under way before tells about the past,
@@ -116,7 +133,6 @@ end
 -- Counts what was noted, and opens the breaker when too many are failures of Roark or of the way to it.
 local function watch(rules)
   if rules.least == 0 or lane.breaker_until then return end
-  roll_window(rules)
   lane.good = (lane.good or 0) + noted.good
   lane.bad = (lane.bad or 0) + #noted.bad
   if lane.good >= rules.least then lane.relapse = nil end
@@ -143,23 +159,41 @@ end
 local function probe_was_good(id, token)
   if not is_probe(id, token) then return end
   lane.probe = nil
-  if lane.probe_at then no_hold() end
-  if lane.breaker_until then
+  local threshold, was_broken = lane.threshold, lane.breaker_until
+  if lane.probe_at then
+    learn_from_hold()
+    no_hold()
+  end
+  if was_broken then
     lane.relapse = lane.breaker_gap
     no_breaker()
   end
   lane.resumed = now
   start_slowly()
+  -- A wrong token says nothing about how much Roark can take: what waits goes out as fast as ever.
+  if not was_broken then lane.threshold = threshold end
   if lane.state ~= 'held' then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
+end
+
+-- Roark's answers held the lane, and then others came through that it did not hold back any more.
+local function hold_was_wrong()
+  learn_from_hold()
+  no_hold()
+  if not lane.breaker_until then lane.probe = nil end
+  noted.news[#noted.news + 1] = { 'lane_open', 'others passed' }
 end
 
 -- The probe failed for a passing reason. After a failure the breaker stays open for twice as long as the last time;
 -- "not so fast" is an answer, but none to go on at full speed after.
-local function probe_was_bad(rules, id, token, is_fault)
+local function probe_was_bad(rules, id, token, is_fault, cause)
   if not is_probe(id, token) then return end
   lane.probe = nil
   if not lane.breaker_until then return end
-  if is_fault then lane.breaker_gap = math.min(lane.breaker_gap * 2, rules.longest_cooldown) end
+  if is_fault then
+    lane.breaker_gap = math.min(lane.breaker_gap * 2, rules.longest_cooldown)
+    -- What it fails of now is what is to be mended.
+    if not is_in_evidence(lane.failures, cause) then lane.failures = nil end
+  end
   lane.breaker_until = now + lane.breaker_gap
 end
 
@@ -187,19 +221,22 @@ local function note_good(id, token, began)
   note_overload(false, began)
 end
 
--- Takes note of one failed attempt.
-local function note(rules, id, token, began, signal)
+-- Takes note of one failed attempt, and of what caused that.
+local function note(rules, id, token, began, signal, cause)
   local is_fault = signal == FAULT or signal == BOTH
   if signal == UNSENT then
     probe_is_back(id, token)
   elseif is_fault or signal == OVERLOAD then
-    probe_was_bad(rules, id, token, is_fault)
+    probe_was_bad(rules, id, token, is_fault, cause)
   else
     -- Roark judged this one report, so the way to it is in order.
     note_good(id, token, began)
     return
   end
-  if is_fault then noted.bad[#noted.bad + 1] = began end
+  if is_fault then
+    noted.bad[#noted.bad + 1] = began
+    noted.causes[#noted.causes + 1] = { cause, id }
+  end
   if signal ~= UNSENT then note_overload(signal == BOTH, began) end
   if signal == OVERLOAD then
     noted.refused = noted.refused + 1
@@ -208,6 +245,10 @@ local function note(rules, id, token, began, signal)
 end
 
 local function conclude(rules)
+  if rules.least > 0 then
+    if not lane.breaker_until then roll_window(rules) end
+    for _, one in ipairs(noted.causes) do lane.failures = more_evidence(lane.failures, one[1], one[2]) end
+  end
   watch(rules)
   if too_fast(noted.refused, noted.freshly) then went_too_fast(rules) end
   came_back(rules, noted.fine, noted.odd, noted.late)

@@ -5,10 +5,13 @@
 --
 --   hold      state, by, reason, since, probe_at, probe_gap        someone, or Roark's answers, stopped the lane
 --   breaker   breaker_until, breaker_gap, breaker_since, evidence  too many attempts failed
+--             failures, failures_before (JSON)                     their reasons and some calls, by windows
 --             relapse                                              gap of the breaker that closed just now
 --             window_at, good, bad, good_before, bad_before        outcomes, for the share of failures
 --             run, run_since                                       failures since the last success
---   probe     probe (`id token`)                                   the one upload that finds out
+--   probe     probe (`id token`), probed_at, stale, probe_from     the one upload that finds out
+--   refusals  refused_since, refused, refused_row, refused_began, refused_ended, refusals (JSON), passed, passed_ended,
+--             mixed, alone, lone, enough, enough_at                see _refusals.lua
 --   pause     paused_until, paused_since                           Roark asked all of us to wait
 --   rate      tat (us), pace, pace_at, second_at, second, second_before      see _rate.lua
 --   level     limit, threshold, cut_at, pressed, rtt, base, seen, odd, begun, top, top_threshold,
@@ -22,11 +25,15 @@
 
 local TIME, NUMBER, WORD = 1, 2, 3
 local FIELD = {
-  state = WORD, by = WORD, reason = WORD, probe = WORD, evidence = WORD,
+  state = WORD, by = WORD, reason = WORD, probe = WORD, evidence = WORD, refusals = WORD, failures = WORD,
+  failures_before = WORD,
 
   since = TIME, probe_at = TIME, breaker_until = TIME, breaker_since = TIME, window_at = TIME, run_since = TIME,
   paused_until = TIME, paused_since = TIME, pace_at = TIME, second_at = TIME, cut_at = TIME, pressed = TIME,
   closed_at = TIME, was_from = TIME, speed_at = TIME, listening_until = TIME, last_claim = TIME, resumed = TIME,
+  probed_at = TIME, probe_from = TIME,
+  refused_since = TIME, refused_began = TIME, refused_ended = TIME, passed = TIME, passed_ended = TIME, mixed = TIME,
+  alone = TIME, enough_at = TIME,
 
   at = NUMBER, probe_gap = NUMBER, breaker_gap = NUMBER, relapse = NUMBER, good = NUMBER, bad = NUMBER,
   good_before = NUMBER, bad_before = NUMBER, run = NUMBER, tat = NUMBER, pace = NUMBER, second = NUMBER,
@@ -35,6 +42,7 @@ local FIELD = {
   usual_n = NUMBER, usual_odd = NUMBER,
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
   unnamed = NUMBER, accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
+  refused = NUMBER, refused_row = NUMBER, lone = NUMBER, stale = NUMBER, enough = NUMBER,
 }
 
 local lane, lane_was = {}, {}

@@ -154,6 +154,7 @@ local function move(id, record, name, score, priority)
     redis.call('RPUSH', KEY.delivered, id)
     replay_ended(id, 'delivered', '', record.cause)
   elseif target == 'dead' then
+    redis.call('HDEL', KEY.refused, id)
     replay_ended(id, 'failed', word(record.note), record.cause)
   end
   write(id, record)
@@ -195,6 +196,7 @@ local function adopt(id, record, fingerprint, expires, packed)
   record.note = '-'
   redis.call('HSET', KEY.payloads, id, packed)
   redis.call('HDEL', KEY.originals, id)
+  redis.call('HDEL', KEY.refused, id)
 end
 
 -- When an attempt is over: the newer report that came meanwhile takes its place. A delivered or dead one
@@ -228,7 +230,7 @@ local function holds(record, token)
 end
 
 -- Removes what lies under a call's id, its place aside; returns the names of what was there.
-local BELONGINGS = { 'records', 'payloads', 'histories', 'besides', 'revisions', 'originals' }
+local BELONGINGS = { 'records', 'payloads', 'histories', 'besides', 'revisions', 'originals', 'refused' }
 local function drop(id)
   local gone = {}
   for _, name in ipairs(BELONGINGS) do

@@ -17,8 +17,13 @@
 --    of Roark's own does not bring the lane to a halt.
 --
 -- "How long" is a geometric mean (`rtt`, ms), which one late answer in a hundred does not move.
+--
+-- A script has 200 locals at the most: only these are seen outside of the block.
 
 local FIRST_LIMIT, SLOW_START = 32, 4
+local level, press, time_answer, count_begun, is_fresh, went_well, came_back, went_too_fast, start_slowly
+do
+
 local FEWEST_A_ROUND, FASTER_SECONDS = 40, 10
 local LOOK_AT = 20
 local REMEMBERED_PRESSURE_MS = 2000
@@ -31,12 +36,12 @@ local BEGUN_LATELY, USUAL_LATELY = 400, 800
 local timed = { number = 0, logs = 0 }
 
 -- How many uploads may be in flight now.
-local function level(rules)
+function level(rules)
   return math.min(lane.limit or (rules.adaptive and FIRST_LIMIT or rules.ceiling), rules.ceiling)
 end
 
 -- The level, and not the supply, held uploads back.
-local function press()
+function press()
   -- Not written each time: with fsync on every write, a refused claim should cost none.
   if (lane.pressed or 0) < now - 50 then lane.pressed = now end
 end
@@ -46,7 +51,7 @@ local function is_pressed()
 end
 
 -- Takes note of how long one upload took.
-local function time_answer(began, ms)
+function time_answer(began, ms)
   local log = math.log(math.max(1, ms))
   timed.number = timed.number + 1
   timed.logs = timed.logs + log
@@ -116,7 +121,7 @@ end
 
 -- Counts uploads that start. What is still out is taken for good until it comes back, so bad answers that come quickly,
 -- while good ones take their time, are not taken for many. A trial is made of the first ones after the cut.
-local function count_begun(rules, number)
+function count_begun(rules, number)
   if not rules.adaptive or lane.closed_at then return end
   lane.begun = (lane.begun or 0) + number
   if lane.top then
@@ -130,7 +135,7 @@ local function count_begun(rules, number)
 end
 
 -- Whether an upload that began then tells of the level as it is now.
-local function is_fresh(began)
+function is_fresh(began)
   return began > (lane.cut_at or 0) and began <= (lane.closed_at or now)
 end
 
@@ -183,7 +188,7 @@ local function judge(rules)
 end
 
 -- Uploads that came back well.
-local function went_well(rules, number)
+function went_well(rules, number)
   if number == 0 then return end
   if not rules.adaptive then
     -- A fixed level has only the slow start after a breaker to come back from.
@@ -205,7 +210,7 @@ end
 
 -- Uploads that came back: `fine` ones that do not speak of overload, `odd` ones that do, both from the time that
 -- is_fresh says, and odd ones from before the last cut.
-local function came_back(rules, fine, odd, late)
+function came_back(rules, fine, odd, late)
   if not rules.adaptive or lane.breaker_until then return end
   lane.seen = (lane.seen or 0) + fine
   if odd > 0 then lane.odd = (lane.odd or 0) + odd end
@@ -218,13 +223,15 @@ local function came_back(rules, fine, odd, late)
 end
 
 -- Roark says that we are too fast: no trial is needed.
-local function went_too_fast(rules)
+function went_too_fast(rules)
   if not rules.adaptive or lane.breaker_until then return end
   local limit = level(rules)
   go_to(limit * CUT, limit * CUT)
 end
 
 -- After a breaker or a hold: from 4 at once, doubling with each round, up to half of what it was.
-local function start_slowly()
+function start_slowly()
   go_to(SLOW_START, math.max(2 * SLOW_START, (lane.limit or FIRST_LIMIT) / 2))
+end
+
 end

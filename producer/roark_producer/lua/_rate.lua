@@ -7,6 +7,11 @@
 --    One second's 429s are one sign: Roark counts by the second, or by longer times.
 -- 3. Once a second the counters of accepted and delivered reports are compared with those of the last time: the
 --    mean speeds from which the end of a backlog can be told.
+--
+-- A script has 200 locals at the most: only these are seen outside of the block.
+
+local by_rate, charge_rate, pause, too_fast, measure_speed
+do
 
 local PACE_CUT = 0.15
 local PACE_BACK_SECONDS = 5
@@ -29,7 +34,7 @@ local function rate_limit(rules)
 end
 
 -- How many uploads the rate lets start now, and if none, in how many ms the next one.
-local function by_rate(rules)
+function by_rate(rules)
   local interval, burst = rate_limit(rules)
   if interval == 0 then return math.huge, 0 end
   -- Never further ahead than a whole burst, whatever an earlier rule, or an earlier pace, has left behind.
@@ -50,7 +55,7 @@ local function count_started(number)
   lane.second = (lane.second or 0) + number
 end
 
-local function charge_rate(rules, number)
+function charge_rate(rules, number)
   count_started(number)
   local interval, burst = rate_limit(rules)
   if interval == 0 then return end
@@ -66,7 +71,7 @@ local function let_through()
 end
 
 -- Roark asked all of us to wait.
-local function pause(ms)
+function pause(ms)
   if ms <= 0 or (lane.paused_until or 0) >= now + ms then return end
   if (lane.paused_until or 0) <= now then lane.paused_since = now end
   lane.paused_until = now + ms
@@ -74,7 +79,7 @@ end
 
 -- Roark refused uploads because we are too fast; `freshly`: also some that started after it was last learned.
 -- Returns true where that is news. A pause that Roark asks for is no time in which the pace may rise.
-local function too_fast(refused, freshly)
+function too_fast(refused, freshly)
   if refused == 0 then return false end
   count_started(-refused)
   if not freshly or now - (lane.pace_at or 0) < 1000 then return false end
@@ -90,7 +95,7 @@ local function too_fast(refused, freshly)
   return true
 end
 
-local function measure_speed()
+function measure_speed()
   local passed = now - (lane.speed_at or 0)
   if passed < SPEED_EVERY_MS then return end
   local counts = redis.call('HMGET', KEY.counters, 'accepted', 'delivered')
@@ -104,4 +109,6 @@ local function measure_speed()
     lane.delivered_ps = mean(lane.delivered_ps, math.max(0, delivered - lane.delivered) * 1000 / passed)
   end
   lane.speed_at, lane.accepted, lane.delivered = now, accepted, delivered
+end
+
 end

@@ -2,12 +2,12 @@
 -- Takes note of what there is an alert about, and gives the caller the messages that are its turn to send.
 --
 -- A kind is raised when its cause is there, and recovered when the cause was away for a while. Each change owes a
--- message; while the alert lasts it is repeated now and then. A message is one worker's turn at a time: when that does
+-- message, and so does another cause; while the alert lasts it is repeated now and then. A message is one worker's turn at a time: when that does
 -- not say in time that it was sent (alert_sent.lua), because it died or nobody took the message, it is the next one's,
 -- after a pause that doubles.
 --
 -- KEY.alerts holds for each kind a JSON object: phase, since, ended, calm (since when the cause is away), message,
--- owed (`raised` or `recovered`, left out when nothing is), tries, token, turn_until, told.
+-- causes (those that were told of, parted by blanks), owed (`raised` or `recovered`, left out when nothing is), tries, token, turn_until, told.
 --
 -- ARGV  1 now   2 lease (ms): how long a turn lasts at first   3 calm (ms): how long a cause is away before it is over
 --       4 repeat (ms), 0 for never   5 may send: 1, or 0 for a caller that only takes note
@@ -23,11 +23,26 @@ local function owe(alert, what)
   alert.owed, alert.tries, alert.turn_until = what, 0, 0
 end
 
+-- Whether the cause is another one than those that were told since it was raised, and from now on one of them.
+local function is_new_cause(alert, message)
+  local cause = cjson.decode(message).cause
+  -- A version from before does not say.
+  if not cause or cause == '' then return false end
+  local word = ' ' .. cause .. ' '
+  local known = alert.causes or ' '
+  if string.find(known, word, 1, true) then return false end
+  alert.causes = known .. cause .. ' '
+  return known ~= ' '
+end
+
 local function take_note(alert, message)
   if message ~= '' then
     alert.message, alert.calm = message, nil
     if alert.phase ~= 'raised' then
-      alert.phase, alert.since, alert.ended, alert.told = 'raised', now, nil, nil
+      alert.phase, alert.since, alert.ended, alert.told, alert.causes = 'raised', now, nil, nil, nil
+      is_new_cause(alert, message)
+      owe(alert, 'raised')
+    elseif is_new_cause(alert, message) then
       owe(alert, 'raised')
     elseif again > 0 and not alert.owed and now - (alert.told or now) >= again then
       owe(alert, 'raised')

@@ -5,13 +5,13 @@
 -- needs _flow.lua
 --
 -- ARGV  1 now   2 the lane's rules
---       then for each report: call id, token, reason's code, history line (JSON), signal as in defer.lua
+--       then for each report: call id, token, reason's code, history line (JSON), signal and cause as in defer.lua
 -- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[2])
 local results = {}
 open_lane()
-for i = 3, #ARGV, 5 do
+for i = 3, #ARGV, 6 do
   local id, token = ARGV[i], ARGV[i + 1]
   local record = read(id)
   if holds(record, token) then
@@ -22,7 +22,7 @@ for i = 3, #ARGV, 5 do
     move(id, record, 'bury', now)
     tell(id, 'buried', ARGV[i + 3])
     take_beside(id, record)
-    note(rules, id, token, began, tonumber(ARGV[i + 4]))
+    note(rules, id, token, began, tonumber(ARGV[i + 4]), ARGV[i + 5])
     results[#results + 1] = 1
   else
     results[#results + 1] = 0

@@ -98,7 +98,18 @@ local function youngest_of(number)
   return number - math.floor(turn / OLDEST_EACH)
 end
 
-if wanted > 0 then
+-- A probe of a held lane is to be another report each time.
+local function take_probe()
+  local found = probe_of_all()
+  if not found then return end
+  redis.call('ZREM', KEY[found.queue], found.id)
+  take(found.id, found.score, KEY[found.queue])
+  lane.stale = found.last >= 0 and 1 or nil
+end
+
+if state == 'probing' then
+  take_probe()
+elseif wanted > 0 then
   take_perishable()
   local share = slots()
   local oldest = share.fresh - youngest_of(share.fresh)

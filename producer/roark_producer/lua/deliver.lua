@@ -24,6 +24,7 @@ end
 
 local delivered, written, silent = {}, {}, {}
 local named, unnamed = {}, {}
+local last_began, last_ended = 0, 0
 
 local function deliver(id, record, note)
   record.state = LEGAL.deliver[record.state]
@@ -86,6 +87,9 @@ for i = 5, #ARGV, 5 do
     lines[id] = ARGV[i + 3]
     told[id] = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     deliver(id, record, ARGV[i + 2])
+    local ended = began + tonumber(ARGV[i + 4])
+    if began > last_began then last_began, last_ended = began, ended end
+    if began == last_began then last_ended = math.max(last_ended, ended) end
     note_good(id, token, began)
     results[#results + 1] = 1
   else
@@ -108,6 +112,9 @@ end
 pause(tonumber(ARGV[4]))
 conclude(rules)
 went_well(rules, #delivered)
-if #delivered > 0 then measure_speed() end
+if #delivered > 0 then
+  if note_passed(last_began, last_ended, delivered) then hold_was_wrong() end
+  measure_speed()
+end
 close_lane()
 return with_news(results)

@@ -18,6 +18,10 @@ if last then
     return 0
   end
 end
+-- With another token or another address the next probe may be good: it goes now, and more follow soon.
+local held = redis.call('HMGET', KEY.lane, 'probe_at', 'breaker_until')
+if last and held[1] then redis.call('HSET', KEY.lane, 'probe_at', now, 'probe_from', now) end
+if last and held[2] and tonumber(held[2]) > now then redis.call('HSET', KEY.lane, 'breaker_until', now) end
 redis.call('RPUSH', KEY.setups, line(now, now, ARGV[3]))
 redis.call('LTRIM', KEY.setups, -ARGV[4], -1)
 return 1

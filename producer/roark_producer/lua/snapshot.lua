@@ -9,7 +9,8 @@
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
 --           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
 --           { kind of an alert, JSON, … } (see alerts.lua),
---           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua) };
+--           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua),
+--           the workers' last set-up as in setups.lua or '' };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
 local AUDIO_WITHIN_MS = 300000
@@ -99,5 +100,5 @@ return {
     first(KEY.uploading), redis.call('ZCOUNT', KEY.perishable, now, now + AUDIO_WITHIN_MS), used, most,
   },
   replays(),
-  retention, redis.call('HGETALL', KEY.alerts), promises(),
+  retention, redis.call('HGETALL', KEY.alerts), promises(), redis.call('LINDEX', KEY.setups, -1) or '',
 }
