@@ -19,7 +19,14 @@ import redis
 from redis.exceptions import ResponseError
 
 from roark_producer.connection import place_of, translated_errors
-from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerFault, LedgerRefuses, UnfitServer
+from roark_producer.errors import (
+    BrokenPromise,
+    ConfigurationError,
+    LedgerFault,
+    LedgerRefuses,
+    LedgerUnavailable,
+    UnfitServer,
+)
 from roark_producer.ledger import AfterWrite
 from roark_producer.redis_causes import SERVERS_PAGE, missing_permission, where
 
@@ -86,6 +93,10 @@ def inspect(client: "redis.Redis") -> Server:
         info = _info(client)
         config = _config(client)
         told = info or _told_without_info(client)
+    if told.get("role") == "slave":
+        # Reads succeed there for ever: after a failover by name the connection would never lead to the new primary.
+        client.connection_pool.disconnect(inuse_connections=False)
+        raise LedgerUnavailable(f"the server is a replica and takes no writes{where(place_of(client))}")
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"
     return Server(

@@ -54,13 +54,18 @@ class Road:
         there, back = await asyncio.open_connection(*self._target)
         both = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
         self._tasks.update(both)
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if all(not task.cancelled() for task in both if task.done()):
-            back.close()
-            writer.close()
-        else:
-            # Forgotten: the sockets stay open, and nothing moves on them.
-            await asyncio.Event().wait()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if any(task.cancelled() for task in both):
+                # Forgotten: the sockets stay open, and nothing moves on them.
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+        finally:
+            for task in both:
+                task.cancel()
+            back.transport.abort()
+            writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -85,3 +90,5 @@ class Road:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Sockets that were given up are closed in the loop's next turn, and it has to have one.
+        await asyncio.sleep(0)

@@ -114,6 +114,8 @@ class Tick:
         if self._redis_away:
             event(logger, "redis_back", level=logging.WARNING)
             self._redis_away = False
+            # Celery notices later, and what it was about to bring is gone.
+            self._stalled_since = time.monotonic() - _DRAIN_UNASKED_AFTER
             self._reap_from = time.monotonic() + self._settings.lease_seconds
         if time.monotonic() >= self._reap_from:
             self._reap()
