@@ -31,7 +31,7 @@ def test_what_never_fits_is_told_and_goes_where_there_is_room() -> None:
         line.until(lambda: line.snapshot().states[State.READY] == 24, "all are ready")
         worker = line.run("worker", *group.around(*SUPERVISOR))
         line.settle()
-        letters = line.ledger.run(operations.dead_page(most=1000)).letters
+        letters = line.ledger.run(operations.page(most=1000)).letters
         assert 0 < len(letters) < 24
         assert {letter.record.note for letter in letters} == {"too_large_here"}
         assert group.kills == 0
