@@ -18,14 +18,17 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, desk, intake, watch
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack
+from roark_ledger.records.record import Entry
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect
 from roark_ops.cli.app import app
-from roark_producer import operations, replay_jobs
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Bury, Defer, Deliver, Held
-from roark_producer.packing import pack
-from roark_producer.records import Entry, Snapshot
-from roark_producer.report import Report, read_message
+from roark_producer.vapi.report import Report, read_message
 
 LEASE_MS = 60_000
 PLENTY = 10**9
@@ -94,31 +97,31 @@ class CommandLine:
             assert isinstance(message, Report)
             packed = pack(message.payload, properties)
             prepared.append(Acceptable(message.call_id, message.fingerprint, packed, message.expires_ms))
-        self.ledger.run(operations.accept(prepared, revisions="record", per_wakeup=64))
+        self.ledger.run(intake.accept(prepared, revisions="record", per_wakeup=64))
 
     def claim(self, call_id: str) -> Held:
         """Take the next ready report under a lease, which must be this call's."""
-        (one,) = self.ledger.run(operations.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=0, most_bytes=PLENTY)).reports
+        (one,) = self.ledger.run(delivery.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=0, most_bytes=PLENTY)).reports
         assert one.call_id == call_id
         return Held(one.call_id, one.token)
 
     def deliver(self, call_id: str, roark_call_id: str = "roark-1") -> None:
         """Have the next ready report delivered."""
         outcome = Deliver(self.claim(call_id), roark_call_id, _detail(status=200))
-        assert self.ledger.run(operations.deliver([outcome], keep_payloads=False)) == [True]
+        assert self.ledger.run(delivery.deliver([outcome], keep_payloads=False)) == [True]
 
     def defer(self, call_id: str, *, delay_ms: int = 60_000, **detail: Any) -> None:
         """Have an attempt fail for a passing reason."""
         reason = str(detail.get("reason", "http_503"))
         outcome = Defer(self.claim(call_id), delay_ms, reason, _detail(**{"status": 503, "reason": reason} | detail))
-        assert self.ledger.run(operations.defer([outcome])) == [True]
+        assert self.ledger.run(delivery.defer([outcome])) == [True]
 
     def bury(self, call_id: str, code: str = "", **detail: Any) -> None:
         """Have the next ready report refused for good."""
         reason = str(detail.get("reason", "http_422"))
         held = self.claim(call_id)
         outcome = Bury(held, code or reason, _detail(**{"status": 422, "reason": reason} | detail))
-        assert self.ledger.run(operations.bury([outcome])) == [True]
+        assert self.ledger.run(delivery.bury([outcome])) == [True]
 
     def bury_all(self, *call_ids: str, **detail: Any) -> None:
         """Accept reports and have them refused, in this order."""
@@ -128,7 +131,7 @@ class CommandLine:
 
     def replay(self, *call_ids: str) -> None:
         """Have dead letters sent again at once, without a job."""
-        replayed = self.ledger.run(operations.replay(call_ids, detail=b'{"by":"ada"}'))
+        replayed = self.ledger.run(desk.replay(call_ids, detail=b'{"by":"ada"}'))
         assert replayed == ["replayed"] * len(call_ids)
 
     def tick(self) -> int:
@@ -137,10 +140,10 @@ class CommandLine:
         return self.ledger.run(step).sent
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
     def entry(self, call_id: str) -> Entry:
-        found = self.ledger.run(operations.look(call_id))
+        found = self.ledger.run(watch.look(call_id))
         assert found
         return found
 

@@ -14,8 +14,8 @@ from fakes import ScriptingFakeServer
 from hypothesis import Phase, settings
 from servers import Server, redis7_binary, running
 
-from roark_producer.connection import connect, connect_async
-from roark_producer.ledger import AsyncLedger, Ledger
+from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.server.connection import connect, connect_async
 
 # The same examples in each run, here and in CI. To search further: HYPOTHESIS_PROFILE=long.
 # CI says that an example fails and leaves shrinking it to people: on a slow machine that takes longer than all tests.

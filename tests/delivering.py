@@ -9,20 +9,22 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from roark_producer import operations
-from roark_producer.connection import connect, connect_async
-from roark_producer.ledger import AsyncLedger, Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import Claim
+from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery as delivery_moves
+from roark_ledger.moves import upkeep, watch
+from roark_ledger.moves.delivery import Claim
+from roark_ledger.records.record import Entry
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect, connect_async
 from roark_producer.producer import Producer
-from roark_producer.records import Entry, Snapshot
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
+from roark_worker.calls.fresh_audio import FreshAudio
 from roark_worker.delivery import Delivery
-from roark_worker.event_sender import EventSender
-from roark_worker.fresh_audio import FreshAudio
-from roark_worker.roark import Roark, Token
+from roark_worker.flower.event_sender import EventSender
 from roark_worker.settings import WorkerSettings
+from roark_worker.upload.roark import Roark, Token
 
 TOKEN = "test-token-0123456789"
 DEADLINE_SECONDS = 30.0
@@ -69,7 +71,7 @@ class Bench:
         return [receipt.result for receipt in Producer(self.ledger, settings, lambda: None).submit_many(bodies)]
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
     def count(self, state: State) -> int:
         return self.snapshot().states[state]
@@ -80,7 +82,7 @@ class Bench:
         return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "script|load"))
 
     def look(self, call_id: str) -> Entry:
-        entry = self.ledger.run(operations.look(call_id))
+        entry = self.ledger.run(watch.look(call_id))
         assert entry, f"the ledger does not know {call_id}"
         return entry
 
@@ -89,13 +91,13 @@ class Bench:
 
     def claim(self, wanted: int = 1, lease_ms: int = 60_000) -> Claim:
         """Claim as another worker does."""
-        return self.ledger.run(operations.claim(wanted=wanted, lease_ms=lease_ms, listen_ms=0, most_bytes=10**9))
+        return self.ledger.run(delivery_moves.claim(wanted=wanted, lease_ms=lease_ms, listen_ms=0, most_bytes=10**9))
 
     def reap(self) -> int:
-        return self.ledger.run(operations.reap(most=1000, deaths=100)).reclaimed
+        return self.ledger.run(upkeep.reap(most=1000, deaths=100)).reclaimed
 
     def promote(self) -> int:
-        return self.ledger.run(operations.promote(most=1000))
+        return self.ledger.run(upkeep.promote(most=1000))
 
     def async_ledger(self) -> AsyncLedger:
         return AsyncLedger(connect_async(self.url), prefix=self.prefix, clock=self.clock)

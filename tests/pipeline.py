@@ -27,12 +27,13 @@ from typing import Any, Self
 import httpx
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.records.record import Entry
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect
 from roark_producer.producer import Producer, Receipt
-from roark_producer.records import Entry, Snapshot
 from roark_producer.settings import IngestSettings
 
 DEADLINE_SECONDS = 60.0
@@ -201,7 +202,7 @@ class Pipeline:
 
     def start_sandbox(self, *options: str) -> Sandbox:
         """Start a sandbox, to which workers started from here on upload; return when it listens."""
-        process = self.start("sandbox", "-m", "roark_ops.sandbox", "--port", "0", *options)
+        process = self.start("sandbox", "-m", "roark_sandbox", "--port", "0", *options)
         process.wait_for_line("listening on")
         sandbox = Sandbox(process.log.split("listening on ")[1].split()[0])
         self.environment["ROARK_BASE_URL"] = sandbox.url
@@ -229,10 +230,10 @@ class Pipeline:
         return list(self.producer.submit_many(bodies))
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
     def look(self, call_id: str) -> Entry:
-        entry = self.ledger.run(operations.look(call_id))
+        entry = self.ledger.run(watch.look(call_id))
         assert entry, f"the ledger does not know {call_id}"
         return entry
 

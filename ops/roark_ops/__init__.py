@@ -10,9 +10,9 @@ with DeadLetters.from_env(by="night shift") as dead_letters:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from roark_ops.dead_letters import DeadLetters
-    from roark_ops.finding import Filter
-    from roark_ops.replays import Replays
+    from roark_ops.desk.dead_letters import DeadLetters
+    from roark_ops.desk.finding import Filter
+    from roark_ops.desk.replays import Replays
 
 __all__ = ["DeadLetters", "Filter", "Replays"]
 
@@ -21,15 +21,15 @@ def __getattr__(name: str) -> Any:
     # Redis takes a while to import, and `roark-ingest --help` passes through here.
     match name:
         case "DeadLetters":
-            from roark_ops.dead_letters import DeadLetters
+            from roark_ops.desk.dead_letters import DeadLetters
 
             return DeadLetters
         case "Filter":
-            from roark_ops.finding import Filter
+            from roark_ops.desk.finding import Filter
 
             return Filter
         case "Replays":
-            from roark_ops.replays import Replays
+            from roark_ops.desk.replays import Replays
 
             return Replays
     raise AttributeError(name)

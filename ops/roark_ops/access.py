@@ -11,12 +11,12 @@ from typing import Self, TypeVar
 
 from pydantic import SecretStr
 
-from roark_producer.connection import connect, redis_url
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import BrokenPromise, LedgerError
-from roark_producer.keeping import Keeper
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Operation
+from roark_ledger.errors import BrokenPromise, LedgerError
+from roark_ledger.keeping import Keeper
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves.operation import Operation
+from roark_ledger.server.connection import connect, redis_url
+from roark_ledger.server.durability import inspect, keep
 from roark_producer.settings import IngestSettings
 
 T = TypeVar("T")

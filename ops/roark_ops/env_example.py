@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, variable_of
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.vapi_settings import VapiSettings
 
 _WIDTH = 110
 _HEAD = """\

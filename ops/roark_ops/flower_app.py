@@ -13,7 +13,7 @@ from typing import Any
 import flower.views
 from flower.utils.broker import RedisBase
 
-from roark_producer.connection import connect_async
+from roark_ledger.server.connection import connect_async
 from roark_worker.app import app, broker_url
 
 app.conf.broker_pool_limit = None

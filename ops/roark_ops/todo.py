@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from roark_ops.cli.words import counted, shown
-from roark_producer.lifecycle import State
-from roark_producer.records import UNCONFIRMED, Retention, Snapshot
-from roark_worker.lane_words import explain_way
+from roark_ledger.lifecycle import State
+from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.records.snapshot import Retention, Snapshot
+from roark_ops.cli.terminal.words import counted, shown
+from roark_worker.answers.lane_words import explain_way
 
 _LISTS = {State.DISCARDED: "roark-ingest dlq list --discarded", UNCONFIRMED: "roark-ingest list --state unconfirmed"}
 

@@ -11,7 +11,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from roark_producer.errors import (
+from roark_ledger.errors import (
     BrokenPromise,
     ConfigurationError,
     IngestError,

@@ -22,11 +22,11 @@ from uuid import uuid4
 from celery import Celery
 from celery.loaders.app import AppLoader
 
-from roark_producer.connection import sentinel_arguments, tls_arguments
-from roark_producer.errors import LedgerUnavailable, UnfitServer
-from roark_producer.logs import event
-from roark_producer.redis_causes import cause_of, missing_permission, where
-from roark_producer.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
+from roark_ledger.errors import LedgerUnavailable, UnfitServer
+from roark_ledger.logs import event
+from roark_ledger.server.connection import sentinel_arguments, tls_arguments
+from roark_ledger.server.redis_causes import cause_of, missing_permission, where
+from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from roark_producer.alerts import gauges
-from roark_producer.lifecycle import State
-from roark_producer.records import Snapshot
-from roark_producer.scripts import counter_names
+from roark_ledger.lifecycle import State
+from roark_ledger.records.alerts import gauges
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.scripts import counter_names
 
 _NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
 LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")

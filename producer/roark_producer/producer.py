@@ -18,20 +18,21 @@ from typing import Any, Self
 
 import msgspec
 
-from roark_producer import operations, reconciled
+from roark_ledger.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
+from roark_ledger.keeping import Keeper
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import intake, operation
+from roark_ledger.moves import reconcile as reconciled
+from roark_ledger.moves.intake import REJECTED_BYTES, Acceptable, Result
+from roark_ledger.packing import pack
+from roark_ledger.server.connection import connect, redis_url
+from roark_ledger.server.durability import inspect, keep
 from roark_producer.celery_wiring import WakeUps
-from roark_producer.connection import connect, redis_url
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
-from roark_producer.keeping import Keeper
-from roark_producer.ledger import Ledger
-from roark_producer.operations import REJECTED_BYTES, Acceptable, Result
-from roark_producer.packing import pack
-from roark_producer.properties import Scalar, gather
-from roark_producer.report import OtherMessage, Report, read_message
+from roark_producer.files.unpacking import is_packed, unpacked
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
-from roark_producer.unpacking import is_packed, unpacked
+from roark_producer.vapi.properties import Scalar, gather
+from roark_producer.vapi.report import OtherMessage, Report, read_message
 
 BACKFILLED: Mapping[str, Scalar] = {"ingest_source": "backfill"}
 """Sent to Roark beside a report that was made from a Call object of Vapi's API."""
@@ -87,21 +88,21 @@ class Intake:
                 packed = pack(payload, gather(self._rules, payload, query, properties), trace)
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
-    def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operations.Operation[bool]:
+    def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operation.Operation[bool]:
         """Return the operation that keeps what is unusable in the rejected bin, within the bounds that are set."""
         return rejection(body, error, source=source, most=self._rejected_max, most_bytes=self._rejected_bytes)
 
 
 def rejection(
     body: bytes, error: InvalidReport, *, source: str, most: int, most_bytes: int = REJECTED_BYTES
-) -> operations.Operation[bool]:
+) -> operation.Operation[bool]:
     """Return the operation that keeps an unusable report, once per content.
 
     A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make room
     for what exists nowhere else.
     """
     meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-    return operations.reject(
+    return intake.reject(
         digest=hashlib.sha256(body).hexdigest()[:16],
         meta=msgspec.json.encode(meta),
         packed=pack(body),
@@ -193,7 +194,7 @@ class Producer:
     def _submit_batch(self, bodies: list[bytes], properties: Mapping[str, Scalar] | None) -> Iterator[Receipt]:
         receipts: list[Receipt | None] = [None] * len(bodies)
         acceptable: dict[int, Acceptable] = {}
-        rejected: list[operations.Operation[bool]] = []
+        rejected: list[operation.Operation[bool]] = []
         spans: dict[int, Accepting] = {}
         for place, body in enumerate(bodies):
             span = self._traces.accept() if self._traces else None
@@ -226,14 +227,14 @@ class Producer:
                 spans[place].end(report.call_id, result.value)
         return results
 
-    def _keep(self, rejected: list[operations.Operation[bool]], ignored: int) -> None:
+    def _keep(self, rejected: list[operation.Operation[bool]], ignored: int) -> None:
         counted = {"ignored": ignored}
         if rejected and self._keeps_rejected:
             self.ledger.run_all(rejected, durably=True)
         elif rejected:
             counted["rejected"] = len(rejected)
         if any(counted.values()):
-            self.ledger.run(operations.tally(counted))
+            self.ledger.run(intake.tally(counted))
 
     def backfill(self, report: bytes, source: str, properties: Mapping[str, Scalar] | None = None) -> Receipt:
         """Hand in a report that was made from a Call object; of a call that the ledger knows it is a duplicate.
@@ -252,7 +253,7 @@ class Producer:
         if not reports:
             return ()
         accepted = self.ledger.run_durably(
-            operations.accept(
+            intake.accept(
                 reports,
                 revisions=self._settings.revisions,
                 per_wakeup=self._settings.reports_per_wakeup,

@@ -7,13 +7,13 @@ said before the first report meets it, and by name.
 
 from dataclasses import dataclass
 
-from roark_producer import operations
+from roark_ledger.errors import LedgerError, UnfitServer
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import intake, watch
+from roark_ledger.server.connection import connect, place_of
+from roark_ledger.server.durability import IN_CLUSTER_MODE, in_cluster_mode
+from roark_ledger.server.redis_causes import missing_permission, where
 from roark_producer.celery_wiring import exercise
-from roark_producer.connection import connect, place_of
-from roark_producer.durability import IN_CLUSTER_MODE, in_cluster_mode
-from roark_producer.errors import LedgerError, UnfitServer
-from roark_producer.ledger import Ledger
-from roark_producer.redis_causes import missing_permission, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ def prove_ledger(ledger: Ledger) -> None:
     Raises UnfitServer when our user lacks a permission, LedgerError when something else is wrong.
     """
     try:
-        ledger.run(operations.snapshot())
-        ledger.run_durably(operations.tally({}))
+        ledger.run(watch.snapshot())
+        ledger.run_durably(intake.tally({}))
     except LedgerError as error:
         if lacking := missing_permission(error):
             raise UnfitServer(f"the ledger cannot work there: {lacking}{where(place_of(ledger.client))}") from None

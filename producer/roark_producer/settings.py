@@ -18,12 +18,12 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from roark_producer.durability import wanted_replicas
-from roark_producer.errors import ConfigurationError
-from roark_producer.ledger import DEFAULT_PREFIX
-from roark_producer.operations import REJECTED_BYTES
-from roark_producer.properties import PropertyRules, Scalar
-from roark_producer.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.moves.intake import REJECTED_BYTES
+from roark_ledger.server.durability import wanted_replicas
+from roark_ledger.server.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
+from roark_producer.vapi.properties import PropertyRules, Scalar
 
 SHORTEST_PART = 16
 """Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""

@@ -17,7 +17,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Self
 
-from roark_producer.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError
 from roark_producer.settings import IngestSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from channel import Channel
 from delivering import report, reports
 from pipeline import Pipeline, wait_until
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 pytestmark = pytest.mark.acceptance
 

@@ -7,9 +7,9 @@ import pytest
 from commands import CommandLine
 from pipeline import Pipeline, wait_until
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 from roark_producer.settings import IngestSettings
+from roark_samples import sample_reports
 
 pytestmark = pytest.mark.acceptance
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pipeline import TOKEN, Pipeline, Sandbox, wait_until
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer.lifecycle import State
-from roark_producer.records import Snapshot
+from roark_ledger.lifecycle import State
+from roark_ledger.records.snapshot import Snapshot
+from roark_samples import sample_reports
 
 pytestmark = pytest.mark.acceptance
 

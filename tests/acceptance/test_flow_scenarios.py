@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import pytest
 from pipeline import TOKEN, Pipeline, Sandbox, wait_until
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer.lifecycle import State
-from roark_producer.records import Record, Snapshot
-from roark_worker.audit import audit
+from roark_ledger.lifecycle import State
+from roark_ledger.records.record import Record
+from roark_ledger.records.snapshot import Snapshot
+from roark_samples import sample_reports
+from roark_worker.upkeep.audit import audit
 
 pytestmark = pytest.mark.acceptance
 

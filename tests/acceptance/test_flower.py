@@ -9,9 +9,9 @@ import pytest
 from flowers import flower_beside
 from pipeline import TOKEN, Pipeline, wait_until
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer import operations
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk
+from roark_samples import sample_reports
 
 pytestmark = pytest.mark.acceptance
 
@@ -86,7 +86,7 @@ def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: l
 
         # and a dead letter that is sent again turns from FAILURE to SUCCESS
         roark.behave(fail=[])
-        line.ledger.run(operations.replay(refused[:1], detail=b'{"by":"test"}'))
+        line.ledger.run(desk.replay(refused[:1], detail=b'{"by":"test"}'))
         flower.wait_for(SUCCESS=REPORTS - 2, FAILURE=2)
         assert flower.reports()[refused[0]]["exception"] is None
 
@@ -126,7 +126,7 @@ def test_a_shut_lane_is_seen_within_seconds_in_plain_words_and_so_is_its_end(
         line.submit(bodies[:5])
         line.wait_until_settled()
 
-        line.ledger.run(operations.hold(by="ada", reason="Roark moves, call +15550101234"))
+        line.ledger.run(delivery.hold(by="ada", reason="Roark moves, call +15550101234"))
         began = time.monotonic()
         wait_until(flower.other_rows, "the lane is seen")
         assert time.monotonic() - began < SEEN_WITHIN_SECONDS
@@ -141,13 +141,11 @@ def test_a_shut_lane_is_seen_within_seconds_in_plain_words_and_so_is_its_end(
         (first, *_) = flower.find("")
         assert first["name"] == "roark.lane", "it stands on top"
 
-        line.ledger.run(operations.resume(by="ada"))
+        line.ledger.run(delivery.resume(by="ada"))
         wait_until(lambda: flower.other_rows()[0]["state"] == "OPEN", "its end is seen")
         assert flower.other_rows()[0]["exception"] is None
 
         # and it may be shut once more
-        line.ledger.run(
-            operations.hold(by="roark", reason="http_401 Unauthorized", gap_ms=60_000, longest_gap_ms=60_000)
-        )
+        line.ledger.run(delivery.hold(by="roark", reason="http_401 Unauthorized", gap_ms=60_000, longest_gap_ms=60_000))
         wait_until(lambda: flower.other_rows()[0]["state"] == "SHUT", "it is seen again")
         assert "Roark does not know our token (401)." in flower.other_rows()[0]["exception"]

@@ -14,8 +14,8 @@ import pytest
 from pipeline import TOKEN, Pipeline, Sandbox, wait_until
 from terminal import Terminal
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_samples import sample_reports
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.shift, pytest.mark.timeout(1500)]
 

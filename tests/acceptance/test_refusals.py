@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import pytest
 from pipeline import Pipeline, Sandbox, wait_until
 
-from roark_ops.cli.status_view import document
-from roark_ops.story import tell
-from roark_producer.lifecycle import State
-from roark_producer.spool import Pending
-from roark_worker.audit import audit
+from roark_ledger.lifecycle import State
+from roark_ops.cli.views.status import document
+from roark_ops.desk.story import tell
+from roark_producer.disk.spool import Pending
+from roark_worker.upkeep.audit import audit
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 

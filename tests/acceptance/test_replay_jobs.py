@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pipeline import Pipeline, Sandbox, kill, wait_until
 
+from roark_ledger.lifecycle import State
+from roark_ledger.moves.replay import Job, JobState, Plan
 from roark_ops import Replays
-from roark_ops.finding import Filter
-from roark_producer.lifecycle import State
-from roark_producer.replay_jobs import Job, JobState, Plan
-from roark_worker.audit import audit
+from roark_ops.desk.finding import Filter
+from roark_worker.upkeep.audit import audit
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -212,7 +212,7 @@ def test_a_terminal_that_is_closed_does_not_end_the_job(floor: Floor) -> None:
 def test_a_rehearsal_tells_what_would_become_of_each_group_and_changes_nothing(floor: Floor) -> None:
     floor.bury(*names("c", 40))
     before = {call_id: floor.line.look(call_id) for call_id in names("c", 40)}
-    staging = floor.line.start("staging", "-m", "roark_ops.sandbox", "--port", "0", "--token", "of-staging")
+    staging = floor.line.start("staging", "-m", "roark_sandbox", "--port", "0", "--token", "of-staging")
     staging.wait_for_line("listening on")
     url = staging.log.split("listening on ")[1].split()[0]
 

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pipeline import Pipeline, wait_until
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 pytestmark = pytest.mark.acceptance
 

@@ -19,12 +19,12 @@ import httpx
 import pytest
 import servers
 
-from roark_ops.sandbox.server import SandboxOptions, background
-from roark_ops.up.embedded import EmbeddedServer
-from roark_producer import operations
-from roark_producer.connection import connect, redis_url
-from roark_producer.ledger import Ledger
-from roark_producer.records import Snapshot
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import watch
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect, redis_url
+from roark_ops.up.server.embedded import EmbeddedServer
+from roark_sandbox.server import SandboxOptions, background
 
 pytestmark = pytest.mark.acceptance
 
@@ -127,7 +127,7 @@ async def ledger_after(data_dir: Path) -> Snapshot:
     try:
         until(server.is_ready)
         with connect(redis_url(None, data_dir)) as client:
-            return Ledger(client).run(operations.snapshot())
+            return Ledger(client).run(watch.snapshot())
     finally:
         process.terminate()
         process.wait()
@@ -162,9 +162,7 @@ def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: di
         run = figures(once(environment, tmp_path, "--reports", "20"))
 
         assert run["complete"]
-        made_up, real = (
-            Ledger(client, prefix=prefix).run(operations.snapshot()) for prefix in ("roark-sandbox", "roark")
-        )
+        made_up, real = (Ledger(client, prefix=prefix).run(watch.snapshot()) for prefix in ("roark-sandbox", "roark"))
         assert made_up.total("accepted") == run["taken_in"]
         assert real.total("accepted") == 0
 
@@ -250,7 +248,7 @@ def enqueue_one(environment: dict[str, str], tmp_path: Path) -> None:
 
 def states(data_dir: Path) -> dict[Any, int]:
     with connect(redis_url(None, data_dir)) as client:
-        return Ledger(client).run(operations.snapshot()).states
+        return Ledger(client).run(watch.snapshot()).states
 
 
 def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flowers import Flower, flower_beside
 from pipeline import Pipeline, Process, wait_until
 from servers import Server
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 pytestmark = pytest.mark.acceptance
 

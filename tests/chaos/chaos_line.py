@@ -29,16 +29,16 @@ from chaos_table import Row
 from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.errors import LedgerError
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.errors import LedgerError
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk, watch
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import pending
 from roark_producer.producer import Producer
-from roark_producer.records import Snapshot
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import pending
-from roark_worker.audit import audit
+from roark_worker.upkeep.audit import audit
 
 PATIENCE_SECONDS = 150.0
 MAX_IN_FLIGHT = 64
@@ -110,7 +110,7 @@ class Line:
         source: str = "webhook",
     ) -> None:
         """Start everything and the load; return when reports are being delivered."""
-        process = self.run("sandbox", "-m", "roark_ops.sandbox", "--port", "0", "--no-dedup", *(options or LATENCY))
+        process = self.run("sandbox", "-m", "roark_sandbox", "--port", "0", "--no-dedup", *(options or LATENCY))
         process.wait_for_line("listening on")
         self.sandbox = Sandbox(process.log.split("listening on ")[1].split()[0])
         self.environment["ROARK_BASE_URL"] = self.sandbox.url
@@ -200,7 +200,7 @@ class Line:
     # --- what can be seen
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
     def delivered(self) -> int:
         return self.snapshot().states[State.DELIVERED]
@@ -281,10 +281,10 @@ class Line:
     def replay_poison(self) -> None:
         """Send again what died in too many workers' hands: it waits where a person can see it."""
         self.settle()
-        poison = [letter.call_id for letter in self.ledger.run(operations.page(most=1000)).letters]
-        assert all(letter.record.note == "poison" for letter in self.ledger.run(operations.page(most=1000)).letters)
+        poison = [letter.call_id for letter in self.ledger.run(desk.page(most=1000)).letters]
+        assert all(letter.record.note == "poison" for letter in self.ledger.run(desk.page(most=1000)).letters)
         if poison:
-            self.ledger.run(operations.replay(poison, detail=b"{}"))
+            self.ledger.run(desk.replay(poison, detail=b"{}"))
 
     def __enter__(self) -> Self:
         return self

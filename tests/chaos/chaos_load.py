@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from roark_producer.errors import LedgerError
+from roark_ledger.errors import LedgerError
 from roark_producer.producer import Producer
 
 _WORDS = ("yes", "no", "Grüße", "good", "morning", "the", "invoice", "please", "call", "me", "back", "\U0001f600")

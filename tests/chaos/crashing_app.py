@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from roark_producer.operations import Claim, Claimed, LaneState, Refuse
+from roark_ledger.moves.delivery import Claim, Claimed, LaneState, Refuse
 from roark_worker import app as worker_app
 from roark_worker.delivery import Delivery
-from roark_worker.engine import Engine
+from roark_worker.process.engine import Engine
 from roark_worker.settlement import Settlement
 from roark_worker.settling import Settling
 

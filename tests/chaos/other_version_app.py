@@ -7,9 +7,9 @@ a lane field that it does not know, claims made by other scripts, rules that are
 import hashlib
 from functools import cache
 
-from roark_producer import ledger
-from roark_producer.flow import FlowRules
-from roark_producer.scripts import Script, script
+from roark_ledger import ledger
+from roark_ledger.flow import FlowRules
+from roark_ledger.scripts import Script, script
 from roark_worker import app as worker_app
 
 _NOTE = "redis.call('HINCRBY', KEY.lane, 'of_another_version', 1)"

@@ -5,8 +5,8 @@ from chaos_line import Line
 from memory_group import MemoryGroup
 from pipeline import SUPERVISOR
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk
 
 LARGE = 14_000
 
@@ -31,7 +31,7 @@ def test_what_never_fits_is_told_and_goes_where_there_is_room() -> None:
         line.until(lambda: line.snapshot().states[State.READY] == 24, "all are ready")
         worker = line.run("worker", *group.around(*SUPERVISOR))
         line.settle()
-        letters = line.ledger.run(operations.page(most=1000)).letters
+        letters = line.ledger.run(desk.page(most=1000)).letters
         assert 0 < len(letters) < 24
         assert {letter.record.note for letter in letters} == {"too_large_here"}
         assert group.kills == 0
@@ -40,5 +40,5 @@ def test_what_never_fits_is_told_and_goes_where_there_is_room() -> None:
 
         line.start_workers(1)
         with line.fault():
-            line.ledger.run(operations.replay([letter.call_id for letter in letters], detail=b"{}"))
+            line.ledger.run(desk.replay([letter.call_id for letter in letters], detail=b"{}"))
         line.prove(duplicates_at_most=0)

@@ -5,9 +5,9 @@ import pytest
 from chaos_line import Line
 from servers import Server
 
-from roark_producer.alerts import AlertKind
-from roark_producer.spool import pending
-from roark_worker.audit import audit
+from roark_ledger.records.alerts import AlertKind
+from roark_producer.disk.spool import pending
+from roark_worker.upkeep.audit import audit
 
 
 def ready(line: Line) -> dict[str, str]:

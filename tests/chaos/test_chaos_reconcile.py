@@ -9,15 +9,15 @@ from call_objects import call_bytes, call_object
 from pipeline import Pipeline, wait_until
 from pydantic import SecretStr
 
-from roark_producer.calls import report_of
 from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
-from roark_worker.reconcile import Comparer, Comparison
-from roark_worker.reconcile_rules import Bucket, Part, Stretch
-from roark_worker.reconciling import rules_of
+from roark_producer.vapi.calls import report_of
+from roark_worker.calls.reconcile import Comparer, Comparison
+from roark_worker.calls.reconciling import rules_of
+from roark_worker.calls.rules import Bucket, Part, Stretch
+from roark_worker.calls.vapi import Vapi
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.vapi import Vapi
-from roark_worker.vapi_settings import VapiSettings
 
 NUMBER = 20_000
 DAYS = 10

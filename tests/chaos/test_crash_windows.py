@@ -3,7 +3,7 @@
 import pytest
 from chaos_line import MAX_IN_FLIGHT, Line
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 pytestmark = pytest.mark.chaos
 

@@ -18,10 +18,10 @@ import pytest
 from console import Command, commands
 from pipeline import wait_until
 
-from roark_producer import operations
-from roark_producer.connection import connect, redis_url
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect, redis_url
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "ops" / "docs").glob("*.md"))]
@@ -97,7 +97,7 @@ class Reader:
     def _is_quiet(self) -> bool:
         with connect(redis_url(None, self.folder / ".roark-ingest")) as client:
             ledger = Ledger(client)
-            snapshot, workers = ledger.run(operations.snapshot()), ledger.run(operations.crew())
+            snapshot, workers = ledger.run(watch.snapshot()), ledger.run(watch.crew())
         on_its_way = snapshot.states[State.READY] + snapshot.states[State.UPLOADING]
         return bool(workers) and (snapshot.lane.state != "open" or not on_its_way)
 

@@ -6,8 +6,8 @@ import pytest
 from clocks import Clock
 from road import Road
 
-from roark_producer.flow import FlowRules
-from roark_producer.ledger import Ledger
+from roark_ledger.flow import FlowRules
+from roark_ledger.ledger import Ledger
 
 RULES = FlowRules(ceiling=64, least=4, window_ms=30_000, share=0.5, cooldown_ms=5_000, longest_cooldown_ms=60_000)
 

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 
 from clocks import Clock
 
-from roark_producer import operations
-from roark_producer.flow import FlowRules
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Bury, Claim, Defer, Deliver, Held, Signal
-from roark_producer.records import Lane, Snapshot
-from roark_producer.report import CallId
+from roark_ledger.flow import FlowRules
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, intake, watch
+from roark_ledger.moves.delivery import Bury, Claim, Defer, Deliver, Held, Signal
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.snapshot import Snapshot
 
 LEASE_MS = 15_000
 _PLENTY = 10**9
@@ -35,13 +37,11 @@ class Road:
         ids = [CallId(f"call {self.accepted + place}") for place in range(number)]
         self.accepted += number
         reports = [Acceptable(one, "print", b"packed") for one in ids]
-        self.run(operations.accept(reports, revisions="record", per_wakeup=64))
+        self.run(intake.accept(reports, revisions="record", per_wakeup=64))
 
     def claim(self, wanted: int = 100, *, listen_ms: int = 0) -> Claim:
         found = self.run(
-            operations.claim(
-                wanted=wanted, lease_ms=LEASE_MS, listen_ms=listen_ms, most_bytes=_PLENTY, rules=self.rules
-            )
+            delivery.claim(wanted=wanted, lease_ms=LEASE_MS, listen_ms=listen_ms, most_bytes=_PLENTY, rules=self.rules)
         )
         self.out += [Held(one.call_id, one.token) for one in found.reports]
         return found
@@ -54,24 +54,24 @@ class Road:
 
     def deliver(self, *held: Held, took_ms: int = 100, pause_ms: int = 0) -> None:
         outcomes = [Deliver(one, "roark-1", b"{}", took_ms, pause_ms) for one in held]
-        self._ended(held, self.run(operations.deliver(outcomes, keep_payloads=False, rules=self.rules)))
+        self._ended(held, self.run(delivery.deliver(outcomes, keep_payloads=False, rules=self.rules)))
 
     def fail(self, *held: Held, signal: Signal = Signal.FAULT, pause_ms: int = 0) -> None:
         outcomes = [Defer(one, 60_000, "reason", b"{}", signal, pause_ms) for one in held]
-        self._ended(held, self.run(operations.defer(outcomes, rules=self.rules)))
+        self._ended(held, self.run(delivery.defer(outcomes, rules=self.rules)))
 
     def bury(self, *held: Held, signal: Signal = Signal.NONE) -> None:
         self._ended(
-            held, self.run(operations.bury([Bury(one, "reason", b"{}", signal) for one in held], rules=self.rules))
+            held, self.run(delivery.bury([Bury(one, "reason", b"{}", signal) for one in held], rules=self.rules))
         )
 
     def release(self, *held: Held) -> None:
-        self._ended(held, self.run(operations.release(held)))
+        self._ended(held, self.run(delivery.release(held)))
 
     def refuse(self, held: Held, *, gap_ms: int = 10_000, longest_gap_ms: int = 300_000) -> None:
         """Roark refuses all of us: what a worker does with a 401."""
         self.run(
-            operations.hold(by="roark", reason="http_401", gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=held)
+            delivery.hold(by="roark", reason="http_401", gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=held)
         )
         self.release(held)
 
@@ -94,7 +94,7 @@ class Road:
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.run(operations.snapshot())
+        return self.run(watch.snapshot())
 
     @property
     def lane(self) -> Lane:

@@ -3,8 +3,8 @@
 import pytest
 from road import LEASE_MS, Road
 
-from roark_producer import operations
-from roark_producer.operations import Defer, Deliver, LaneState, Signal
+from roark_ledger.moves import delivery, desk
+from roark_ledger.moves.delivery import Defer, Deliver, LaneState, Signal
 
 
 class TestOpening:
@@ -149,7 +149,7 @@ class TestTheProbe:
         road.accept(10)
         for _ in range(6):
             road.clock.advance(10_000)
-            road.run(operations.renew([one], lease_ms=LEASE_MS))
+            road.run(delivery.renew([one], lease_ms=LEASE_MS))
 
             assert road.claim().reports == ()
 
@@ -183,7 +183,7 @@ class TestTheProbe:
         road.break_open()
         one = road.probe()
 
-        road.run(operations.erase(one.call_id, key=b"key", who=b"{}"))
+        road.run(desk.erase(one.call_id, key=b"key", who=b"{}"))
 
         road.accept()
         assert len(road.claim().reports) == 1
@@ -235,7 +235,7 @@ class TestEvidence:
     def fail(road: Road, *causes: str) -> None:
         held = road.start(len(causes))
         failed = [Defer(one, 60_000, "connect", b"{}", Signal.FAULT) for one in held]
-        assert all(road.run(operations.defer(failed, rules=road.rules, causes=causes)))
+        assert all(road.run(delivery.defer(failed, rules=road.rules, causes=causes)))
         road.out = [one for one in road.out if one not in held]
 
     def test_it_counts_the_causes_the_most_frequent_first_and_names_some_calls(self, road: Road) -> None:
@@ -278,7 +278,7 @@ class TestTelling:
         road.accept(4)
         failed = [Defer(one, 1_000, "http_500", b"{}", Signal.FAULT) for one in road.start(4)]
 
-        recorded = road.run(operations.defer(failed, rules=road.rules))
+        recorded = road.run(delivery.defer(failed, rules=road.rules))
 
         assert recorded == [True] * 4
         assert recorded.news == (("breaker_opened", "4 of 4 attempts failed in 30 s"),)
@@ -287,7 +287,7 @@ class TestTelling:
         road.break_open()
         one = road.probe()
 
-        recorded = road.run(operations.deliver([Deliver(one, "roark-1", b"{}")], keep_payloads=False, rules=road.rules))
+        recorded = road.run(delivery.deliver([Deliver(one, "roark-1", b"{}")], keep_payloads=False, rules=road.rules))
 
         assert recorded == [True]
         assert recorded.news == (("lane_open", "a probe was good"),)
@@ -296,7 +296,7 @@ class TestTelling:
         road.accept(1)
 
         recorded = road.run(
-            operations.deliver([Deliver(road.start()[0], "roark-1", b"{}")], keep_payloads=False, rules=road.rules)
+            delivery.deliver([Deliver(road.start()[0], "roark-1", b"{}")], keep_payloads=False, rules=road.rules)
         )
 
         assert recorded.news == ()
@@ -343,7 +343,7 @@ class TestComingBack:
     def test_resuming_by_hand_lets_the_probe_through_at_once(self, road: Road) -> None:
         road.break_open()
 
-        road.run(operations.resume(by="ada"))
+        road.run(delivery.resume(by="ada"))
 
         road.accept(10)
         assert [len(road.claim().reports) for _ in range(3)] == [1, 0, 0]
@@ -352,7 +352,7 @@ class TestComingBack:
         road.break_open()
         one = road.probe()
 
-        road.run(operations.resume(by="ada"))
+        road.run(delivery.resume(by="ada"))
 
         road.accept(10)
         assert road.claim().reports == ()
@@ -391,20 +391,20 @@ class TestBesideAHold:
     def test_a_hold_by_hand_outlasts_the_breakers_good_probe(self, road: Road) -> None:
         road.break_open()
         one = road.probe()
-        road.run(operations.hold(by="ada", reason="Roark is being moved"))
+        road.run(delivery.hold(by="ada", reason="Roark is being moved"))
 
         road.deliver(one)
 
         assert (road.lane.state, road.lane.by) == ("held", "ada")
-        road.run(operations.resume(by="ada"))
+        road.run(delivery.resume(by="ada"))
         assert road.lane.state == "open", "the breaker's probe was good meanwhile"
 
     def test_resuming_by_hand_leaves_the_breakers_probe_to_find_out(self, road: Road) -> None:
         road.break_open()
         one = road.probe()
-        road.run(operations.hold(by="ada", reason="Roark is being moved"))
+        road.run(delivery.hold(by="ada", reason="Roark is being moved"))
 
-        road.run(operations.resume(by="ada"))
+        road.run(delivery.resume(by="ada"))
 
         road.accept(10)
         assert road.lane.state == "half-open"

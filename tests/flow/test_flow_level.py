@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from road import Road
 
-from roark_producer import operations
-from roark_producer.operations import Signal
+from roark_ledger.moves import delivery
+from roark_ledger.moves.delivery import Signal
 
 RoadWith = Callable[..., Road]
 FIRST = 32
@@ -202,7 +202,7 @@ class TestAfterAHold:
 
     def test_so_does_a_person(self, adaptive: Road) -> None:
         adaptive.accept(1_000)
-        adaptive.run(operations.hold(by="ada", reason="Roark is being moved"))
-        adaptive.run(operations.resume(by="ada"))
+        adaptive.run(delivery.hold(by="ada", reason="Roark is being moved"))
+        adaptive.run(delivery.resume(by="ada"))
 
         assert len(adaptive.claim(1_000).reports) == 4

@@ -2,7 +2,7 @@
 
 from road import Road
 
-from roark_producer import operations
+from roark_ledger.moves import upkeep
 
 
 def ids(road: Road, wanted: int) -> list[str]:
@@ -48,7 +48,7 @@ class TestABacklogOfFreshReports:
 
 class TestWaking:
     def pulse(self, road: Road, plenty: int = 0) -> bool:
-        return road.run(operations.pulse(quiet_ms=1_000, rules=road.rules, plenty=plenty))
+        return road.run(upkeep.pulse(quiet_ms=1_000, rules=road.rules, plenty=plenty))
 
     def test_nobody_is_woken_while_somebody_claims(self, road: Road) -> None:
         road.accept(200)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from road import LEASE_MS, Road
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.flow import FlowRules, per_second, usual_burst
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import LaneState, Signal
+from roark_ledger.flow import FlowRules, per_second, usual_burst
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, upkeep, watch
+from roark_ledger.moves.delivery import LaneState, Signal
+from roark_ledger.server.connection import connect
 
 HOUR_MS = 3_600_000
 _numbers = count()
@@ -152,7 +152,7 @@ class Teller:
 
     def __init__(self, road: Road, beginning: str = "open") -> None:
         self.road = road
-        self.probes_since: set[operations.Held] = set()
+        self.probes_since: set[delivery.Held] = set()
         match beginning:
             case "breaker":
                 while road.lane.state != "breaker-open":
@@ -171,16 +171,16 @@ class Teller:
                 self.claim(1 + number % 20)
             case "wait":
                 road.clock.advance(WAITS_MS[number % len(WAITS_MS)])
-                road.run(operations.reap(most=100, deaths=10**6))
+                road.run(upkeep.reap(most=100, deaths=10**6))
                 self.forget_lost()
             case "jump":
                 road.clock.advance((-HOUR_MS, HOUR_MS)[number % 2])
-                road.run(operations.reap(most=100, deaths=10**6))
+                road.run(upkeep.reap(most=100, deaths=10**6))
                 self.forget_lost()
             case "resume":
-                road.run(operations.resume(by="ada"))
+                road.run(delivery.resume(by="ada"))
             case "hold":
-                road.run(operations.hold(by="ada", reason="a reason"))
+                road.run(delivery.hold(by="ada", reason="a reason"))
             case _ if mine:
                 self.end(what, mine[number % len(mine)])
         self.check()
@@ -206,7 +206,7 @@ class Teller:
             assert len(road.out) <= max(len(out_before), int(min(level or 32, road.rules.ceiling)))
             self.probes_since.clear()
 
-    def end(self, what: str, one: operations.Held) -> None:
+    def end(self, what: str, one: delivery.Held) -> None:
         road = self.road
         match what:
             case "deliver":
@@ -225,13 +225,13 @@ class Teller:
                 road.refuse(one, gap_ms=1_000, longest_gap_ms=8_000)
             case "die":
                 road.clock.advance(LEASE_MS)
-                road.run(operations.reap(most=100, deaths=10**6))
+                road.run(upkeep.reap(most=100, deaths=10**6))
                 self.forget_lost()
         self.probes_since.discard(one)
 
     def forget_lost(self) -> None:
         # All leases are equally long and nobody prolongs them here.
-        kept = [one for one in self.road.out if self.road.run(operations.renew([one], lease_ms=LEASE_MS))[0]]
+        kept = [one for one in self.road.out if self.road.run(delivery.renew([one], lease_ms=LEASE_MS))[0]]
         self.probes_since &= set(kept)
         self.road.out[:] = kept
 
@@ -258,11 +258,11 @@ def test_and_in_the_end_the_lane_opens_again_when_roark_is_well(rules: FlowRules
         teller = Teller(road)
         for step in story:
             teller.step(*step)
-        road.run(operations.resume(by="ada"))
+        road.run(delivery.resume(by="ada"))
         road.accept(3)
         for _ in range(40):
             road.clock.advance(max(1_000, road.claim(1).wait_ms))
-            road.run(operations.reap(most=100, deaths=10**6))
+            road.run(upkeep.reap(most=100, deaths=10**6))
             teller.forget_lost()
             if road.out:
                 road.deliver(*road.out)
@@ -301,7 +301,7 @@ def test_refused_claims_and_reports_that_are_given_back_cost_no_attempt(ways: li
                 else:
                     road.release(one)
             road.clock.advance(claim.wait_ms + 1_000)
-        entry = road.run(operations.look("call 0"))
+        entry = road.run(watch.look("call 0"))
         assert entry is not None
         assert entry.record is not None
         assert (entry.record.attempts, entry.record.state) == (0, State.READY)

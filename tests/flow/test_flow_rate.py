@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from road import Road
 
-from roark_producer.operations import LaneState, Signal
+from roark_ledger.moves.delivery import LaneState, Signal
 
 RoadWith = Callable[..., Road]
 

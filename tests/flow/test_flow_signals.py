@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roark_producer.operations import Bury, Claimed, Defer, LeaseToken, Signal
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Signal
+from roark_worker.answers.verdict import Answer, Passing, Refused, Verdict, judge
 from roark_worker.schedule import Schedule
 from roark_worker.settlement import Attempt, Settlement, settle, signal_of
-from roark_worker.verdict import Answer, Passing, Refused, Verdict, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEDULE = Schedule(first_delay=5, max_delay=900, max_attempts=20, max_age=86_400, retry_after_max=3_600)

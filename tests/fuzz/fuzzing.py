@@ -20,13 +20,13 @@ import httpx
 from mutations import bodies
 from servers import Server
 
-from roark_producer.errors import InvalidReport
-from roark_producer.operations import Acceptable
-from roark_producer.packing import unpack
+from roark_ledger.errors import InvalidReport
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import unpack
+from roark_producer.files.unpacking import is_packed, unpacked
 from roark_producer.producer import Intake
-from roark_producer.report import OtherMessage
 from roark_producer.settings import IngestSettings
-from roark_producer.unpacking import is_packed, unpacked
+from roark_producer.vapi.report import OtherMessage
 
 _SENDERS = 4
 _SERVE = (

@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from roark_ops.sample_reports import sample_reports
+from roark_samples import sample_reports
 
 _BITS = (
     b"{",

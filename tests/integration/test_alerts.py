@@ -19,10 +19,10 @@ from delivering import worker_settings
 from pipeline import wait_until
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.alerts import Message
-from roark_worker.alert_post import AlertNotTaken, body, post
-from roark_worker.alerting import Alerter
+from roark_ledger.moves import intake
+from roark_ledger.records.alerts import Message
+from roark_worker.alerts.alerting import Alerter
+from roark_worker.alerts.post import AlertNotTaken, body, post
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def alerter(line: CommandLine, url: str | None, **options: Any) -> Alerter:
 # A worker process's alerts. With "hang" it dies between deciding to send and sending.
 PROCESS = """
 import sys, threading
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
+from roark_ledger.server.connection import connect
+from roark_ledger.ledger import Ledger
 from roark_worker import alerting
 from roark_worker.settings import WorkerSettings
 
@@ -176,7 +176,7 @@ def test_no_address_means_that_it_is_noted_and_shown_only(line: CommandLine) -> 
 def test_no_message_holds_anything_about_a_person(line: CommandLine, channel: Channel) -> None:
     line.bury_all("c-1", message=f"{PHONE} said {TRANSCRIPT}")
     line.run("hold", "--as", f"ada {PHONE}", "--reason", f"Bearer abc because of {PHONE}")
-    line.ledger.run(operations.note_spool("host-1:/data/spool", waiting_bytes=1_000))
+    line.ledger.run(intake.note_spool("host-1:/data/spool", waiting_bytes=1_000))
 
     assert alerter(line, channel.url).once() == 3
 

@@ -9,11 +9,11 @@ from delivering import Bench, report, reports
 from pipeline import wait_until
 from servers import Server, running
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Deliver, Held
-from roark_worker.auditing import Auditor
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, watch
+from roark_ledger.moves.delivery import Deliver, Held
+from roark_ledger.server.connection import connect
+from roark_worker.upkeep.auditing import Auditor
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_reports_that_are_delivered_meanwhile_are_never_called_broken(bench: Ben
             mover.submit([report(f"call-{round_}-{number}") for number in range(20)])
             held = [Held(one.call_id, one.token) for one in mover.claim(20).reports]
             mover.ledger.run(
-                operations.deliver([Deliver(one, "roark-1", b"{}") for one in held[5:]], keep_payloads=False)
+                delivery.deliver([Deliver(one, "roark-1", b"{}") for one in held[5:]], keep_payloads=False)
             )
-            mover.ledger.run(operations.release(held[:5]))
+            mover.ledger.run(delivery.release(held[:5]))
         mover.close()
 
     moving = threading.Thread(target=deliver)
@@ -107,7 +107,7 @@ def test_it_survives_that_redis_goes_away(prefix: str) -> None:
         auditor.start()
         try:
             server.start()
-            wait_until(lambda: ledger.run(operations.snapshot()).audited, "an audit has ended")
+            wait_until(lambda: ledger.run(watch.snapshot()).audited, "an audit has ended")
         finally:
             auditor.stop()
             ledger.close()

@@ -16,13 +16,13 @@ from commands import CommandLine, report
 from pipeline import free_port, wait_until
 from servers import Server, redis7_binary, running
 
+from roark_ledger.errors import BrokenPromise, ConfigurationError, LedgerUnavailable, UnfitServer
+from roark_ledger.ledger import Ledger
+from roark_ledger.server.connection import connect
+from roark_ledger.server.durability import inspect, keep
+from roark_ledger.server.redis_url import BROKER_SETTING
 from roark_producer.celery_wiring import WakeUps, answering_workers
-from roark_producer.connection import connect
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import BrokenPromise, ConfigurationError, LedgerUnavailable, UnfitServer
-from roark_producer.ledger import Ledger
 from roark_producer.proving import prove_broker, prove_ledger
-from roark_producer.redis_url import BROKER_SETTING
 
 EVERYTHING = ("~*", "&*", "+@all")
 

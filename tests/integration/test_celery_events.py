@@ -17,12 +17,12 @@ from delivering import Bench, reports
 from pipeline import wait_until
 from servers import Server
 
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lifecycle import State
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_producer.celery_wiring import celery_settings
-from roark_producer.lifecycle import State
-from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
-from roark_producer.report import CallId
-from roark_worker.celery_events import CeleryEvents
-from roark_worker.event_sender import EventSender
+from roark_worker.flower.celery_events import CeleryEvents
+from roark_worker.flower.event_sender import EventSender
 from roark_worker.settlement import Settlement
 
 WORKER = "worker-1@test"

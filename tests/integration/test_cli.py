@@ -7,7 +7,7 @@ import pytest
 from commands import PHONE, TRANSCRIPT, CommandLine, report
 from servers import Server
 
-from roark_producer import operations
+from roark_ledger.moves import delivery, intake, upkeep
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_status_with_dead_letters_says_what_to_do_and_ends_with_3(line: CommandL
 
 
 def test_status_of_a_lane_that_roark_stopped_says_why_and_ends_with_3(line: CommandLine) -> None:
-    line.ledger.run(operations.hold(by="roark", reason="http_401 Invalid token", gap_ms=5000, longest_gap_ms=9000))
+    line.ledger.run(delivery.hold(by="roark", reason="http_401 Invalid token", gap_ms=5000, longest_gap_ms=9000))
     ended = line.run("status")
     assert ended.exit_code == 3
     assert "Roark does not know our token (401)." in ended.stdout
@@ -68,7 +68,7 @@ def test_status_of_a_lane_that_roark_stopped_says_why_and_ends_with_3(line: Comm
 
 def test_status_says_when_the_accounts_do_not_balance(line: CommandLine) -> None:
     line.accept("c-1")
-    line.ledger.run(operations.tally({"accepted": 1}))
+    line.ledger.run(intake.tally({"accepted": 1}))
     ended = line.run("status")
     assert ended.exit_code == 3
     assert "NOT BALANCED" in ended.stdout
@@ -229,7 +229,7 @@ def test_doctor_without_a_token_ends_with_3_and_says_what_mends_it(line: Command
 
 def test_doctor_examines_what_the_workers_run_with_and_says_where_its_shell_differs(line: CommandLine) -> None:
     facts = b'{"settings":{"ROARK_BASE_URL":"http://127.0.0.1:9"},"token":"1234abcd","version":"0.0"}'
-    line.ledger.run(operations.note_crew("w-1", facts))
+    line.ledger.run(upkeep.note_crew("w-1", facts))
     ended = line.run("doctor", "--json", ROARK_BASE_URL="http://127.0.0.1:10")
     checks = {check["name"]: check for check in ended.document["checks"]}
     assert ended.exit_code == 3

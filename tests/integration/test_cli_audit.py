@@ -7,13 +7,13 @@ import pytest
 from commands import CommandLine, report
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.alerts import AlertKind
+from roark_ledger.moves import watch
+from roark_ledger.records.alerts import AlertKind
+from roark_producer.disk.spool import Spool, Spooled
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import Spool, Spooled
-from roark_worker.alert_causes import AlertRules, causes
-from roark_worker.auditing import Auditor
+from roark_worker.alerts.causes import AlertRules, causes
+from roark_worker.upkeep.auditing import Auditor
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ class TestRejected:
         assert ended.exit_code == 1
         assert self.entries(rejecting) == [broken]
         assert rejecting.state("call-1") == "ready"
-        assert rejecting.ledger.run(operations.snapshot()).total("rejected_retried") == 1
+        assert rejecting.ledger.run(watch.snapshot()).total("rejected_retried") == 1
 
     def test_an_entry_that_is_not_there_is_told(self, rejecting: CommandLine) -> None:
         ended = rejecting.run("rejected", "retry", "zzz")
@@ -165,7 +165,7 @@ class TestRejected:
         }
 
         assert self.entries(rejecting) == [second]
-        assert rejecting.ledger.run(operations.snapshot()).total("rejected_discarded") == 1
+        assert rejecting.ledger.run(watch.snapshot()).total("rejected_discarded") == 1
 
     def test_what_was_given_up_by_a_full_bin_is_counted(self, rejecting: CommandLine) -> None:
         url, prefix = (rejecting.environment[f"ROARK_INGEST_{name}"] for name in ("REDIS_URL", "PREFIX"))
@@ -249,7 +249,7 @@ class TestTheyAllAgree:
         assert checks["accounts"]["level"] == "FAIL"
         assert checks["accounts"]["mend"]
         assert "roark_ingest_audit_holds 0.0" in line.run("metrics").stdout
-        facts = line.ledger.run(operations.alert_facts(lately_ms=1, soon_ms=1))
+        facts = line.ledger.run(watch.alert_facts(lately_ms=1, soon_ms=1))
         message = causes(line.snapshot(), facts, AlertRules(1, 1, 1, 1))[AlertKind.AUDIT_BROKEN]
         assert message.explanation == line.snapshot().accounts.in_words
         assert message.command

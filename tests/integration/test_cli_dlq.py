@@ -12,7 +12,7 @@ import pytest
 from commands import TRANSCRIPT, CommandLine, report
 from servers import Server
 
-from roark_producer.packing import unpack
+from roark_ledger.packing import unpack
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from commands import PHONE, TRANSCRIPT, CommandLine
 from servers import Server
 
-from roark_ops.dead_letters import DeadLetters
-from roark_ops.editing import edited, read_settings
-from roark_producer import operations
-from roark_producer.operations import Acceptable
-from roark_producer.packing import pack, trace_of, unpack
-from roark_producer.report import Report, read_message
+from roark_ledger.moves import delivery, intake
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack, trace_of, unpack
+from roark_ops.desk.dead_letters import DeadLetters
+from roark_ops.mending.editing import edited, read_settings
+from roark_producer.vapi.report import Report, read_message
 
 TRACE = bytes(range(25))
 ODD = (
@@ -39,7 +39,7 @@ def bury_payload(line: CommandLine, payload: bytes, properties: bytes = b"") -> 
     message = read_message(payload)
     assert isinstance(message, Report)
     one = Acceptable(message.call_id, message.fingerprint, pack(message.payload, properties, TRACE), message.expires_ms)
-    line.ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
+    line.ledger.run(intake.accept([one], revisions="record", per_wakeup=64))
     line.bury(message.call_id)
 
 
@@ -114,7 +114,7 @@ def test_an_edited_report_is_uploaded_as_it_was_edited(line: CommandLine) -> Non
     bury_payload(line, ODD)
     line.run("dlq", "edit", "c-1", "--yes", "--set", "z=4")
     line.replay("c-1")
-    claim = operations.claim(wanted=1, lease_ms=1000, listen_ms=0, most_bytes=10**9)
+    claim = delivery.claim(wanted=1, lease_ms=1000, listen_ms=0, most_bytes=10**9)
     (claimed,) = line.ledger.run(claim).reports
     assert unpack(claimed.packed).payload == ODD.replace(b'"z":3', b'"z":4')
 

@@ -8,11 +8,11 @@ from commands import CommandLine
 from pydantic import SecretStr
 from servers import Server
 
-from roark_producer import operations
+from roark_ledger.moves import delivery, upkeep, watch
 from roark_producer.settings import IngestSettings
-from roark_worker.roark import Token
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import SetupNotes
+from roark_worker.upkeep.setup_notes import SetupNotes
+from roark_worker.upload.roark import Token
 
 SECRET = "rk-live-7f3a9c51"
 
@@ -69,8 +69,8 @@ def test_a_group_can_be_narrowed_by_a_filter(line: CommandLine) -> None:
 def test_letters_whose_worker_died_are_grouped_by_the_assistant_in_the_report(line: CommandLine) -> None:
     for name in ("c-1", "c-2"):
         line.accept(name, call={"id": name, "assistantId": "A7"})
-    line.ledger.run(operations.claim(wanted=2, lease_ms=0, listen_ms=0, most_bytes=10**9))
-    line.ledger.run(operations.reap(most=10, deaths=1))
+    line.ledger.run(delivery.claim(wanted=2, lease_ms=0, listen_ms=0, most_bytes=10**9))
+    line.ledger.run(upkeep.reap(most=10, deaths=1))
     (group,) = line.run("dlq", "groups", "--json").documents
     assert (group["reason"], group["count"]) == ("poison", 2)
     assert group["shared"][0]["value"] == "A7"
@@ -102,18 +102,18 @@ def test_the_note_holds_neither_the_token_nor_another_secret(
     (kept,) = line.ledger.client.lrange(line.ledger.calls.keys.setups, 0, -1)
     assert SECRET.encode() not in kept
     assert b"hunter2" not in kept
-    (setup,) = line.ledger.run(operations.setups())
+    (setup,) = line.ledger.run(watch.setups())
     assert (setup.starts, len(setup.token)) == (1, 8)
 
 
 def test_workers_that_start_again_and_again_push_nothing_out(line: CommandLine) -> None:
     for _ in range(5):
         notes(line, SECRET).look()
-    (setup,) = line.ledger.run(operations.setups())
+    (setup,) = line.ledger.run(watch.setups())
     assert setup.starts == 5
     for number in range(120):
         notes(line, f"token-{number}").look()
-    kept = line.ledger.run(operations.setups())
+    kept = line.ledger.run(watch.setups())
     assert (len(kept), kept[-1].starts) == (100, 1)
 
 
@@ -125,6 +125,6 @@ def test_a_token_file_that_is_replaced_while_the_worker_runs_is_noted(line: Comm
     noting.look()
     path.write_text("second-token-which-is-longer")
     noting.look()
-    first, second = line.ledger.run(operations.setups())
+    first, second = line.ledger.run(watch.setups())
     assert (first.starts, second.starts) == (1, 0)
     assert first.token != second.token

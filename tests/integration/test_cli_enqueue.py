@@ -13,7 +13,7 @@ import zstandard
 from commands import PHONE, TRANSCRIPT, CommandLine, report
 from servers import Server, running
 
-from roark_producer.packing import unpack
+from roark_ledger.packing import unpack
 
 DEADLINE_SECONDS = 30.0
 

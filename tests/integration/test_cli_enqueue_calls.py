@@ -8,7 +8,7 @@ from call_objects import SECRET, call_object
 from commands import CommandLine, report
 from servers import Server
 
-from roark_producer.packing import unpack
+from roark_ledger.packing import unpack
 
 
 @pytest.fixture

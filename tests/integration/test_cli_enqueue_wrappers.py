@@ -13,11 +13,11 @@ import pytest
 from commands import PHONE, TRANSCRIPT, CommandLine, report
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.errors import InvalidReport
-from roark_producer.packing import unpack
+from roark_ledger.errors import InvalidReport
+from roark_ledger.moves import watch
+from roark_ledger.packing import unpack
+from roark_ledger.records.snapshot import Snapshot
 from roark_producer.producer import Intake
-from roark_producer.records import Snapshot
 from roark_producer.settings import IngestSettings
 
 CALL = {
@@ -264,5 +264,5 @@ def test_status_and_doctor_tell_how_full_the_bin_is(line: CommandLine) -> None:
     assert line.run("status", "--json").document["kept"]["rejected_full"] == 0.8
     checks = {check["name"]: check for check in line.run("doctor", "--json").document["checks"]}
     assert checks["rejected bin"]["level"] == "WARN"
-    found: Snapshot = line.ledger.run(operations.snapshot())
+    found: Snapshot = line.ledger.run(watch.snapshot())
     assert found.bin.filling

@@ -12,14 +12,14 @@ from commands import PHONE, TRANSCRIPT, CommandLine, report
 from pipeline import wait_until
 from servers import Server, running
 
+from roark_ledger.ids import CallId
+from roark_ledger.moves import intake
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack
 from roark_ops.access import Access
-from roark_ops.erasing import Eraser
-from roark_producer import operations
-from roark_producer.operations import Acceptable
-from roark_producer.packing import pack
-from roark_producer.report import CallId
+from roark_ops.desk.erasing import Eraser
+from roark_producer.disk.spool import Spool, Spooled, pending
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import Spool, Spooled, pending
 
 OTHER = "+15550109999"
 
@@ -130,7 +130,7 @@ def crowd(line: CommandLine) -> CommandLine:
     line.accept("c-ready")
     packed = pack(of_other("c-property"), b'{"customer_phone":"' + PHONE.encode() + b'"}')
     whole = Acceptable(CallId("c-property"), "print", packed)
-    line.ledger.run(operations.accept([whole], revisions="record", per_wakeup=64))
+    line.ledger.run(intake.accept([whole], revisions="record", per_wakeup=64))
     line.ledger.client.hset(line.ledger.calls.keys.originals, "c-edited", pack(report("c-edited")))
     accept_other(line, "c-edited", "other-2")
     unusable = json.dumps({"type": "end-of-call-report", "customer": {"number": PHONE}}).encode()

@@ -10,15 +10,16 @@ from commands import CommandLine
 from redis import Redis
 from servers import Server
 
-from roark_ops.finding import Audio, Filter
-from roark_ops.pages import PLACES, Cursor, Pages
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable, Bury, Defer, Deliver, Held
-from roark_producer.packing import pack
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, intake, upkeep
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack
+from roark_ledger.server.connection import connect
+from roark_ops.desk.finding import Audio, Filter
+from roark_ops.desk.pages import PLACES, Cursor, Pages
 
 MANY = 100_000
 
@@ -84,7 +85,7 @@ class TestList:
     def test_a_report_that_came_back_still_says_why(self, line: CommandLine) -> None:
         line.accept("c-1")
         line.defer("c-1", delay_ms=0, message="busy")
-        line.ledger.run(operations.promote(most=10))
+        line.ledger.run(upkeep.promote(most=10))
 
         (ready,) = line.run("list", "--state", "ready", "--json").documents
 
@@ -113,12 +114,12 @@ class TestList:
         for name in ("c-ready", "c-dead", "c-delivered", "c-good"):
             ends = clock.now_ms + (60_000 if name != "c-good" else 600_000)
             whole = Acceptable(CallId(name), "print", pack(b"{}"), ends)
-            moving.run(operations.accept([whole], revisions="record", per_wakeup=64))
+            moving.run(intake.accept([whole], revisions="record", per_wakeup=64))
         held = {one.call_id: one for one in take(moving, 4)}
-        moving.run(operations.bury([Bury(held[CallId("c-dead")], "http_422", b"{}")]))
+        moving.run(delivery.bury([Bury(held[CallId("c-dead")], "http_422", b"{}")]))
         clock.advance(60_001)
         deliver(moving, held[CallId("c-delivered")])
-        moving.run(operations.release([held[CallId("c-ready")], held[CallId("c-good")]]))
+        moving.run(delivery.release([held[CallId("c-ready")], held[CallId("c-good")]]))
 
         found = Pages(moving).walk(Filter(audio=Audio.ENDED), list(PLACES), None)
 
@@ -168,16 +169,16 @@ def moving(valkey: Server, prefix: str, clock: Clock) -> Iterator[Ledger]:
 
 def accept(ledger: Ledger, *call_ids: str) -> None:
     reports = [Acceptable(CallId(call_id), "print", pack(b"{}")) for call_id in call_ids]
-    ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+    ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
 
 
 def take(ledger: Ledger, number: int) -> list[Held]:
-    claimed = ledger.run(operations.claim(wanted=number, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports
+    claimed = ledger.run(delivery.claim(wanted=number, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports
     return [Held(one.call_id, one.token) for one in claimed]
 
 
 def deliver(ledger: Ledger, *held: Held) -> None:
-    ledger.run(operations.deliver([Deliver(one, "roark-1", b"{}") for one in held], keep_payloads=False))
+    ledger.run(delivery.deliver([Deliver(one, "roark-1", b"{}") for one in held], keep_payloads=False))
 
 
 class TestPagesOfWhatMoves:
@@ -201,11 +202,11 @@ class TestPagesOfWhatMoves:
     def test_what_was_shown_and_waits_anew_is_not_shown_again(self, moving: Ledger, clock: Clock) -> None:
         accept(moving, "c-1", "c-2")
         first, second = take(moving, 2)
-        moving.run(operations.defer([Defer(first, 5000, "http_503", b"{}"), Defer(second, 5001, "http_503", b"{}")]))
+        moving.run(delivery.defer([Defer(first, 5000, "http_503", b"{}"), Defer(second, 5001, "http_503", b"{}")]))
         cursor = self.first(moving, State.WAITING, 1)
         clock.advance(5000)
-        moving.run(operations.promote(most=10))
-        moving.run(operations.defer([Defer(one, 90_000, "http_503", b"{}") for one in take(moving, 1)]))
+        moving.run(upkeep.promote(most=10))
+        moving.run(delivery.defer([Defer(one, 90_000, "http_503", b"{}") for one in take(moving, 1)]))
 
         assert self.read_on(moving, State.WAITING, cursor) == ["c-2"]
 
@@ -217,7 +218,7 @@ class TestPagesOfWhatMoves:
         for letter, _ in Pages(moving).walk(Filter(), [State.UPLOADING], None):
             if len(seen) == 120:
                 clock.advance(5)
-                moving.run(operations.renew(held[:50], lease_ms=9000))
+                moving.run(delivery.renew(held[:50], lease_ms=9000))
             seen.append(letter.call_id)
 
         assert sorted(seen) == names
@@ -235,7 +236,7 @@ class TestPagesOfWhatMoves:
         assert self.read_on(moving, State.DELIVERED, cursor) == ["c-2", "c-1"]
 
         newer = Acceptable(CallId("c-3"), "newer", pack(b"{}"))
-        moving.run(operations.accept([newer], revisions="upload", per_wakeup=64))
+        moving.run(intake.accept([newer], revisions="upload", per_wakeup=64))
         deliver(moving, *take(moving, 1))
 
         assert self.read_on(moving, State.DELIVERED, cursor) == ["c-2", "c-1"]
@@ -314,7 +315,7 @@ def test_a_hundred_thousand_are_paged_with_redis_free_for_others(valkey: Server,
             accept(ledger, *names)
             if state is State.WAITING:
                 detail = b'{"attempt":1,"status":503,"reason":"http_503","message":"busy"}'
-                ledger.run(operations.defer([Defer(one, 10**8, "http_503", detail) for one in take(ledger, 500)]))
+                ledger.run(delivery.defer([Defer(one, 10**8, "http_503", detail) for one in take(ledger, 500)]))
             elif state is State.DELIVERED:
                 deliver(ledger, *take(ledger, 500))
         before = _cpu_seconds(client)

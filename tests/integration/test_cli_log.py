@@ -11,7 +11,7 @@ import pytest
 from commands import PHONE, CommandLine
 from servers import Server
 
-from roark_ops.rejected import RejectedBin
+from roark_ops.desk.rejected import RejectedBin
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from call_objects import call_object
 from commands import CommandLine, Ended
 from servers import Server
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 
 NOW = datetime.now(UTC)
 

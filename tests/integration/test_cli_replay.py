@@ -7,11 +7,11 @@ import pytest
 from commands import PHONE, CommandLine
 from servers import Server
 
+from roark_ledger.errors import ReplayRefused
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery
 from roark_ops import Replays
-from roark_ops.finding import Filter
-from roark_producer import operations
-from roark_producer.errors import ReplayRefused
-from roark_producer.lifecycle import State
+from roark_ops.desk.finding import Filter
 
 HUNDRED_AND_ONE = [f"c-{number:03}" for number in range(101)]
 
@@ -143,9 +143,9 @@ def test_two_operators_that_mean_the_same_letters_send_each_once(line: CommandLi
     assert f"Left out: 2 letters that replay job {first} has" in ended.stdout
     for _ in range(4):
         line.tick()
-        for one in line.ledger.run(operations.claim(wanted=9, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
-            delivered = operations.Deliver(operations.Held(one.call_id, one.token), "roark-1", b"{}")
-            line.ledger.run(operations.deliver([delivered], keep_payloads=False))
+        for one in line.ledger.run(delivery.claim(wanted=9, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
+            delivered = delivery.Deliver(delivery.Held(one.call_id, one.token), "roark-1", b"{}")
+            line.ledger.run(delivery.deliver([delivered], keep_payloads=False))
     for call_id in ("c-1", "c-2", "c-3"):
         assert [event.name for event in line.entry(call_id).history].count("replayed") == 1
 

@@ -9,17 +9,18 @@ import pytest
 from clocks import Clock
 from servers import Server
 
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, intake, watch
+from roark_ledger.moves.delivery import Bury, Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack
+from roark_ledger.server.connection import connect
 from roark_ops import DeadLetters, Filter
-from roark_ops.dead_letters import Exported
-from roark_ops.editing import read_settings
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable, Bury, Held
-from roark_producer.packing import pack
+from roark_ops.desk.dead_letters import Exported
+from roark_ops.mending.editing import read_settings
 from roark_producer.producer import Producer
-from roark_producer.report import CallId
 from roark_producer.settings import IngestSettings
 
 
@@ -41,11 +42,11 @@ def desk(ledger: Ledger, woken: list[int]) -> DeadLetters:
 
 def bury(ledger: Ledger, *call_ids: str) -> None:
     reports = [Acceptable(CallId(call_id), "print", pack(b"{}")) for call_id in call_ids]
-    ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+    ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
     detail = msgspec.json.encode({"attempt": 1, "status": 422, "reason": "http_422", "message": "no"})
-    while claimed := ledger.run(operations.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
+    while claimed := ledger.run(delivery.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
         outcomes = [Bury(Held(one.call_id, one.token), "http_422", detail) for one in claimed]
-        ledger.run(operations.bury(outcomes))
+        ledger.run(delivery.bury(outcomes))
 
 
 def names(number: int, start: int = 0) -> list[str]:
@@ -85,7 +86,7 @@ def test_a_replay_is_told_call_by_call_and_wakes_for_what_became_ready(
     assert woken == [700]
     assert [one.result for one in desk.replay(names(1))] == ["ready"]
     assert woken == [700]
-    snapshot = ledger.run(operations.snapshot())
+    snapshot = ledger.run(watch.snapshot())
     assert (snapshot.states[State.READY], snapshot.states[State.DEAD], snapshot.balanced) == (700, 0, True)
 
 
@@ -116,7 +117,7 @@ def test_from_python_a_group_is_found_explained_mended_and_replayed(ledger: Ledg
     for name in ("c-1", "c-2"):
         payload = b'{"type":"end-of-call-report","call":{"id":"%s"},"endedAt":null}' % name.encode()
         one = Acceptable(CallId(name), "print", pack(payload))
-        ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
+        ledger.run(intake.accept([one], revisions="record", per_wakeup=64))
     refuse(ledger, message="endedAt must be a time", parameter="message.endedAt")
     bury(ledger, "other")
     group = desk.groups(Filter(text="ENDEDAT"))[0]
@@ -137,7 +138,7 @@ def test_from_python_letters_are_carried_to_another_ledger(
 ) -> None:
     payload = b'{"type":"end-of-call-report","call":{"id":"c-1"}}'
     one = Acceptable(CallId("c-1"), "print", pack(payload))
-    ledger.run(operations.accept([one], revisions="record", per_wakeup=64))
+    ledger.run(intake.accept([one], revisions="record", per_wakeup=64))
     refuse(ledger, message="no")
     bury(ledger, "c-2")
     file = io.BytesIO()
@@ -162,8 +163,8 @@ def test_everything_that_a_desk_does_says_what_it_does() -> None:
 def refuse(ledger: Ledger, **detail: str) -> None:
     """Have everything that is ready refused."""
     said = msgspec.json.encode({"attempt": 1, "status": 422, "reason": "http_422"} | detail)
-    claimed = ledger.run(operations.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports
-    ledger.run(operations.bury([Bury(Held(one.call_id, one.token), "http_422", said) for one in claimed]))
+    claimed = ledger.run(delivery.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports
+    ledger.run(delivery.bury([Bury(Held(one.call_id, one.token), "http_422", said) for one in claimed]))
 
 
 def test_a_desk_is_made_from_the_environment(

@@ -19,14 +19,14 @@ from delivering import TOKEN, Bench, drained_by, report, reports, until, worker_
 from pydantic import SecretStr
 from servers import Server, running
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 from roark_worker.delivery import Delivery
-from roark_worker.engine import Engine
-from roark_worker.event_sender import EventSender
-from roark_worker.report_events import ReportEvent
-from roark_worker.roark import Roark, Token
+from roark_worker.flower.event_sender import EventSender
+from roark_worker.flower.report_events import ReportEvent
+from roark_worker.process.engine import Engine
+from roark_worker.upload.roark import Roark, Token
 
 LEASE_MS = 15_000
 

@@ -11,10 +11,10 @@ from delivering import Bench
 from pydantic import SecretStr
 from servers import Server
 
-from roark_producer.lifecycle import State
-from roark_worker.fresh_audio import FreshAudio
-from roark_worker.vapi import AsyncVapi
-from roark_worker.vapi_settings import VapiSettings
+from roark_ledger.lifecycle import State
+from roark_worker.calls.fresh_audio import FreshAudio
+from roark_worker.calls.vapi import AsyncVapi
+from roark_worker.calls.vapi_settings import VapiSettings
 
 NOW_MS = time.time() * 1000
 HOUR = 3_600_000

@@ -8,16 +8,16 @@ import pytest
 from commands import CommandLine
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.keeping import Keeper
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable
-from roark_producer.promises import UnreadFile
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.keeping import Keeper
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import intake, watch
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.records.promises import UnreadFile
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import Spool, Spooled
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import Spool, Spooled
-from roark_worker.remembering import Remembering
+from roark_worker.upkeep.remembering import Remembering
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def ledger(valkey: Server, prefix: str) -> Iterator[Ledger]:
 
 def accept(ledger: Ledger, *call_ids: str) -> None:
     reports = [Acceptable(CallId(call_id), "print", b"packed") for call_id in call_ids]
-    ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+    ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
 
 
 def emptied(ledger: Ledger) -> None:
@@ -37,7 +37,7 @@ def emptied(ledger: Ledger) -> None:
 
 
 def missing(ledger: Ledger) -> list[int]:
-    return [loss.most for loss in ledger.run(operations.snapshot()).losses]
+    return [loss.most for loss in ledger.run(watch.snapshot()).losses]
 
 
 def keeper(folder: Path, url: str = "unix:///a", prefix: str = "roark", *, make_folder: bool = False) -> Keeper:
@@ -173,7 +173,7 @@ class TestTheCommand:
         spool.append([Spooled(b"x" * 99, {}, 1)])
         spool.set_aside([Spooled(b"y", {}, 1), Spooled(b"z", {}, 2)])
         (folder / "1-1-1.spool2").write_bytes(b"of a newer version")
-        ledger.run(operations.note_unread("gone:/spool", [UnreadFile("a.damaged", "it is damaged", 1)]))
+        ledger.run(intake.note_unread("gone:/spool", [UnreadFile("a.damaged", "it is damaged", 1)]))
 
         listed = line.run("repair", "spool", "--json")
         assert listed.exit_code == 3

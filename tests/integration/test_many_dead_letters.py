@@ -10,14 +10,15 @@ import pytest
 from redis import Redis
 from servers import running
 
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, intake
+from roark_ledger.moves.delivery import Bury, Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import pack
+from roark_ledger.server.connection import connect
 from roark_ops import DeadLetters
-from roark_ops.finding import Filter
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Bury, Held
-from roark_producer.packing import pack
-from roark_producer.report import CallId
+from roark_ops.desk.finding import Filter
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(900)]
 
@@ -39,9 +40,9 @@ def ledger(client: "Redis") -> Ledger:
     ledger = Ledger(client, prefix="many")
     for start in range(0, MANY, AT_ONCE):
         reports = [report(number) for number in range(start, start + AT_ONCE)]
-        ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
-        claim = operations.claim(wanted=AT_ONCE, lease_ms=90_000, listen_ms=0, most_bytes=10**9)
-        ledger.run(operations.bury([death(Held(one.call_id, one.token)) for one in ledger.run(claim).reports]))
+        ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
+        claim = delivery.claim(wanted=AT_ONCE, lease_ms=90_000, listen_ms=0, most_bytes=10**9)
+        ledger.run(delivery.bury([death(Held(one.call_id, one.token)) for one in ledger.run(claim).reports]))
     return ledger
 
 

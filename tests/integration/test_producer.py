@@ -13,22 +13,15 @@ import redis
 from pydantic import SecretStr
 from servers import Server, configured
 
-from roark_producer import (
-    BrokenPromise,
-    ConfigurationError,
-    InvalidReport,
-    LedgerFull,
-    LedgerUnavailable,
-    Producer,
-    operations,
-)
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk, watch
+from roark_ledger.moves.delivery import Claimed
+from roark_ledger.packing import unpack
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect
+from roark_producer import BrokenPromise, ConfigurationError, InvalidReport, LedgerFull, LedgerUnavailable, Producer
 from roark_producer.celery_wiring import DELIVER_TASK, QUEUE, WakeUps
-from roark_producer.connection import connect
-from roark_producer.lifecycle import State
-from roark_producer.operations import Claimed
-from roark_producer.packing import unpack
 from roark_producer.producer import Intake, Receipt
-from roark_producer.records import Snapshot
 from roark_producer.settings import IngestSettings
 
 
@@ -67,11 +60,11 @@ def wake_ups(client: "redis.Redis") -> list[bytes]:
 
 
 def snapshot(producer: Producer) -> Snapshot:
-    return producer.ledger.run(operations.snapshot())
+    return producer.ledger.run(watch.snapshot())
 
 
 def claimed(producer: Producer, wanted: int = 100) -> dict[str, Claimed]:
-    claim = producer.ledger.run(operations.claim(wanted=wanted, lease_ms=60_000, listen_ms=0, most_bytes=10**9))
+    claim = producer.ledger.run(delivery.claim(wanted=wanted, lease_ms=60_000, listen_ms=0, most_bytes=10**9))
     return {one.call_id: one for one in claim.reports}
 
 
@@ -119,7 +112,7 @@ class TestSubmit:
         assert producer.submit(body(transcript="AI: Goodbye")) == Receipt("call-1", "replaced")
 
     def test_an_erased_call_is_refused(self, producer: Producer) -> None:
-        producer.ledger.run(operations.erase("call-1", key=b"key", who=b"{}"))
+        producer.ledger.run(desk.erase("call-1", key=b"key", who=b"{}"))
 
         assert producer.submit(body()) == Receipt("call-1", "erased")
 
@@ -231,7 +224,7 @@ class TestSubmitMany:
 
     def test_each_receipt_comes_when_its_report_is_stored(self, producer: Producer) -> None:
         for receipt in producer.submit_many(body(f"call-{number}") for number in range(130)):
-            assert producer.ledger.run(operations.look(receipt.call_id or "")) is not None
+            assert producer.ledger.run(watch.look(receipt.call_id or "")) is not None
 
 
 class TestWakeUps:

@@ -14,21 +14,21 @@ from call_objects import SECRET, call_object
 from pydantic import SecretStr
 from servers import Server
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.packing import unpack
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, desk, intake, watch
+from roark_ledger.packing import unpack
+from roark_ledger.server.connection import connect
 from roark_producer.producer import Intake
-from roark_producer.report import read_message
 from roark_producer.settings import IngestSettings
-from roark_worker.reconcile import Comparer, Comparison, windows
-from roark_worker.reconcile_rules import Bucket, Part, ReconcileRules, Stretch
-from roark_worker.reconciling import Reconciler
+from roark_producer.vapi.report import read_message
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
+from roark_worker.calls.reconcile import Comparer, Comparison, windows
+from roark_worker.calls.reconciling import Reconciler
+from roark_worker.calls.rules import Bucket, Part, ReconcileRules, Stretch
+from roark_worker.calls.vapi import Vapi, VapiFailed
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.vapi import Vapi, VapiFailed
-from roark_worker.vapi_settings import VapiSettings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -68,9 +68,9 @@ class Bench:
         for call_id in call_ids:
             body = json.dumps({"type": "end-of-call-report", "call": {"id": call_id}}).encode()
             prepared = Intake(IngestSettings()).prepare(body)
-            assert isinstance(prepared, operations.Acceptable)
+            assert isinstance(prepared, intake.Acceptable)
             reports.append(prepared)
-        self.ledger.run(operations.accept(reports, revisions="record", per_wakeup=64))
+        self.ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
 
     def settings(self, **more: Any) -> VapiSettings:
         return VapiSettings(vapi_api_key=SecretStr("key"), vapi_base_url=self.url, **more)
@@ -103,12 +103,12 @@ def bench(valkey: Server, prefix: str) -> Iterator[Bench]:
 def test_each_call_of_vapis_is_in_one_bucket(bench: Bench) -> None:
     bench.accept("here", "dead", "going-on")
     (held, *_) = [
-        operations.Held(one.call_id, one.token)
-        for one in bench.ledger.run(operations.claim(wanted=3, lease_ms=60_000, listen_ms=0, most_bytes=10**9)).reports
+        delivery.Held(one.call_id, one.token)
+        for one in bench.ledger.run(delivery.claim(wanted=3, lease_ms=60_000, listen_ms=0, most_bytes=10**9)).reports
         if one.call_id == "dead"
     ]
-    bench.ledger.run(operations.bury([operations.Bury(held, "http_422", b"{}")]))
-    bench.ledger.run(operations.erase("erased", key=b"k" * 32, who=b"{}"))
+    bench.ledger.run(delivery.bury([delivery.Bury(held, "http_422", b"{}")]))
+    bench.ledger.run(desk.erase("erased", key=b"k" * 32, who=b"{}"))
     bench.put(
         call("here"),
         call("dead"),
@@ -169,7 +169,7 @@ def test_a_server_that_does_not_heed_the_window_is_not_believed(bench: Bench) ->
 
 def test_what_is_missing_is_brought_in_once_and_what_is_known_is_left_alone(bench: Bench) -> None:
     bench.accept("known")
-    before = bench.ledger.run(operations.look("known"))
+    before = bench.ledger.run(watch.look("known"))
     bench.put(
         {"id": "a-1", "name": "Ada", "server": {"secret": SECRET}},
         {"id": "n-1", "number": "+15550100123", "twilioAuthToken": SECRET},
@@ -184,11 +184,11 @@ def test_what_is_missing_is_brought_in_once_and_what_is_known_is_left_alone(benc
 
     assert (first.backfilled, first.missing, second.backfilled) == (3, {}, 0)
     assert first.buckets[Bucket.ON_THE_WAY] == second.buckets[Bucket.ON_THE_WAY] == 4
-    after = bench.ledger.run(operations.look("known"))
+    after = bench.ledger.run(watch.look("known"))
     assert before
     assert after
     assert (after.record, after.packed) == (before.record, before.packed)
-    entry = bench.ledger.run(operations.look("one"))
+    entry = bench.ledger.run(watch.look("one"))
     assert entry
     unpacked = unpack(entry.packed)
     message = json.loads(unpacked.payload)
@@ -221,7 +221,7 @@ class TestAWorker:
         assert sorted(first.missing) == ["new", "old"]
         assert second
         assert bench.asked() - asked == 2
-        found = bench.ledger.run(operations.snapshot()).reconciled
+        found = bench.ledger.run(watch.snapshot()).reconciled
         assert found
         assert (found.missing, found.watermark_ms) == (2, round((later - 15 * 60) * 1000))
 
@@ -249,7 +249,7 @@ class TestAWorker:
 
         failed = bench.worker().once()
 
-        found = bench.ledger.run(operations.snapshot()).reconciled
+        found = bench.ledger.run(watch.snapshot()).reconciled
         assert failed
         assert failed.incomplete
         assert found
@@ -275,7 +275,7 @@ class TestAWorker:
 
         assert found
         assert found.backfilled == 2
-        snapshot = bench.ledger.run(operations.snapshot())
+        snapshot = bench.ledger.run(watch.snapshot())
         assert snapshot.queues["replay"] == 2
         assert snapshot.reconciled
         assert snapshot.reconciled.missing == 0
@@ -288,7 +288,7 @@ class TestAWorker:
 
         bench.worker(reconcile_minutes=0.00001).once()
 
-        found = bench.ledger.run(operations.snapshot()).reconciled
+        found = bench.ledger.run(watch.snapshot()).reconciled
         assert found
         assert found.missing == 0
 
@@ -298,4 +298,4 @@ class TestAWorker:
         worker.start()
         worker.stop()
 
-        assert bench.ledger.run(operations.snapshot()).reconciled is None
+        assert bench.ledger.run(watch.snapshot()).reconciled is None

@@ -8,12 +8,12 @@ import pytest
 from commands import report
 from servers import Server, redis7_binary
 
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.server.connection import connect
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
-from roark_worker.audit import audit
+from roark_worker.upkeep.audit import audit
 
 BEFORE = [f"before-{number}" for number in range(50)]
 

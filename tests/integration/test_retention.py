@@ -11,10 +11,10 @@ from commands import CommandLine
 from delivering import worker_settings
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_worker.tick import Tick
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect
+from roark_worker.upkeep.tick import Tick
 
 HOUR_MS = 3_600_000
 
@@ -79,7 +79,7 @@ def test_it_is_announced_everywhere_before_it_acts(
     with caplog.at_level(logging.INFO):
         tick(valkey.url, prefix, clock, **rules)
     assert told(caplog, "retention_removed") == [{"state": "discarded", "reports": 1}]
-    assert line.ledger.run(operations.look("c-1")) is None
+    assert line.ledger.run(watch.look("c-1")) is None
     assert line.run("status", "--json").document["states"]["expired"] == 1
     (deed,) = line.run("log", "list", "--action", "retention", "--json").documents
     assert (deed["by"], deed["calls"]) == ("retention", ["c-1"])

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from roark_ops.sandbox.app import create_app
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
+from roark_sandbox.app import create_app
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 
 DEADLINE_SECONDS = 10
 IMPATIENT = httpx.Timeout(DEADLINE_SECONDS, read=0.2)
@@ -574,7 +574,7 @@ def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_counted_and_imports
 
 @contextlib.contextmanager
 def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-W", "error", "-m", "roark_ops.sandbox", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "roark_sandbox", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
             yield started

@@ -13,8 +13,8 @@ from openapi_schema_validator import OAS31Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 
 DOCUMENT = yaml.safe_load((Path(__file__).parents[1] / "contract" / "roark-openapi.yaml").read_text())
 ROARK = "urn:roark"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sandbox_contract import OBJECTS, schema
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 
 OFFSETS = st.integers(0, 10**6)
 REQUIRED = {

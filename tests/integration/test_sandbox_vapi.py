@@ -9,8 +9,8 @@ import httpx
 import pytest
 from call_objects import call_object
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

@@ -11,10 +11,10 @@ from clocks import Clock
 from delivering import Bench, report, reports, until, worker_settings
 from servers import Server, running
 
-from roark_producer.lifecycle import State
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken, Refuse
-from roark_producer.report import CallId
-from roark_producer.scripts import script
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lifecycle import State
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, Held, Refuse
+from roark_ledger.scripts import script
 from roark_worker import settling
 from roark_worker.deciding import Deciding
 from roark_worker.settlement import Release, Settlement

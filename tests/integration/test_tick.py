@@ -11,12 +11,14 @@ from clocks import Clock
 from delivering import Bench, reports, worker_settings
 from servers import Server, running
 
-from roark_producer import operations, replay_jobs
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves import watch as watch_moves
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_ledger.moves.replay import JobNumber, Plan
 from roark_producer.celery_wiring import WakeUps
-from roark_producer.lifecycle import State
-from roark_producer.operations import Bury, Defer, Deliver, Held
-from roark_producer.replay_jobs import JobNumber, Plan
-from roark_worker.tick import Tick
+from roark_worker.upkeep.tick import Tick
 
 DAY_MS = 86_400_000
 
@@ -75,7 +77,7 @@ class TestOnce:
     def test_what_is_due_becomes_ready(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(3))
         waits = [Defer(one, 1000 * (n + 1), "http_503", b"{}") for n, one in enumerate(claimed(bench, 3))]
-        bench.ledger.run(operations.defer(waits))
+        bench.ledger.run(delivery.defer(waits))
         watched = watch(bench)
 
         clock.advance(2000)
@@ -86,7 +88,7 @@ class TestOnce:
 
     def test_more_than_one_page_that_is_due_becomes_ready_in_one_tick(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1200))
-        bench.ledger.run(operations.defer([Defer(one, 1, "http_503", b"{}") for one in claimed(bench, 1200)]))
+        bench.ledger.run(delivery.defer([Defer(one, 1, "http_503", b"{}") for one in claimed(bench, 1200)]))
         watched = watch(bench)
 
         clock.advance(1)
@@ -122,13 +124,13 @@ class TestOnce:
     def test_old_deliveries_are_forgotten(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))
         done = [Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)]
-        bench.ledger.run(operations.deliver(done, keep_payloads=False))
+        bench.ledger.run(delivery.deliver(done, keep_payloads=False))
         watched = watch(bench, remember_days=1)
 
         clock.advance(DAY_MS)
         watched.tick.once()
 
-        assert bench.ledger.run(operations.look("call-0")) is None
+        assert bench.ledger.run(watch_moves.look("call-0")) is None
         assert bench.snapshot().total("forgotten") == 1
 
 
@@ -163,7 +165,7 @@ class TestWaking:
 
     def test_nobody_is_woken_while_the_lane_is_held_by_hand(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))
-        bench.ledger.run(operations.hold(by="ops", reason="maintenance"))
+        bench.ledger.run(delivery.hold(by="ops", reason="maintenance"))
         watched = watch(bench)
 
         clock.advance(DAY_MS)
@@ -173,7 +175,7 @@ class TestWaking:
 
     def test_somebody_is_woken_when_it_is_time_for_a_probe(self, bench: Bench, clock: Clock) -> None:
         bench.submit(reports(1))
-        bench.ledger.run(operations.hold(by="roark", reason="http_401", gap_ms=5000, longest_gap_ms=9000))
+        bench.ledger.run(delivery.hold(by="roark", reason="http_401", gap_ms=5000, longest_gap_ms=9000))
         watched = watch(bench)
 
         watched.tick.once()
@@ -326,12 +328,12 @@ class TestThread:
 
             # when the worker that lives prolongs its lease late
             threading.Event().wait(0.1)
-            assert bench.ledger.run(operations.renew([alive], lease_ms=60_000)) == [True]
+            assert bench.ledger.run(delivery.renew([alive], lease_ms=60_000)) == [True]
 
             # then only the other one's report comes back, a little later
             wait_for(lambda: bench.count(State.READY) == 1)
             watched.tick.stop()
-            assert bench.ledger.run(operations.renew([dead, alive], lease_ms=60_000)) == [False, True]
+            assert bench.ledger.run(delivery.renew([dead, alive], lease_ms=60_000)) == [False, True]
             bench.close()
 
 
@@ -354,8 +356,8 @@ class TestReplayJobs:
     def job(self, bench: Bench, number: int, plan: Plan) -> JobNumber:
         """Start a job of so many dead letters."""
         bench.submit(reports(number))
-        bench.ledger.run(operations.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, number)]))
-        letters = bench.ledger.run(operations.page(most=number)).letters
+        bench.ledger.run(delivery.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, number)]))
+        letters = bench.ledger.run(desk.page(most=number)).letters
         job = bench.ledger.run(replay_jobs.open_job(most_open=1))
         assert job
         bench.ledger.run(replay_jobs.select(job, [(letter.call_id, letter.since_ms) for letter in letters]))
@@ -381,7 +383,7 @@ class TestReplayJobs:
         job = self.job(bench, 3, Plan())
         watched = watch(bench)
         watched.tick.once()
-        bench.ledger.run(operations.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, 1)]))
+        bench.ledger.run(delivery.bury([Bury(one, "http_422", b"{}") for one in claimed(bench, 1)]))
 
         with caplog.at_level(logging.ERROR):
             watched.tick.once()
@@ -397,7 +399,7 @@ class TestReplayJobs:
         watched = watch(bench, replay_keep_days=2)
         watched.tick.once()
         bench.ledger.run(
-            operations.deliver([Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
+            delivery.deliver([Deliver(one, "roark-1", b"{}") for one in claimed(bench, 1)], keep_payloads=False)
         )
         watched.tick.once()
         clock.advance(2 * DAY_MS - 1)

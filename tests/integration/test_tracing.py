@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode, Tracer
 from servers import Server
 
-from roark_producer.errors import ConfigurationError, LedgerUnavailable
-from roark_producer.packing import TRACE_BYTES, pack, trace_of
+from roark_ledger.errors import ConfigurationError, LedgerUnavailable
+from roark_ledger.packing import TRACE_BYTES, pack, trace_of
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces

@@ -15,12 +15,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from roark_ops.sandbox.options import SandboxOptions
-from roark_ops.sandbox.server import background
-from roark_producer.packing import Unpacked
-from roark_worker.roark import Roark, Token, UploadFailed, upload_body
+from roark_ledger.packing import Unpacked
+from roark_sandbox.options import SandboxOptions
+from roark_sandbox.server import background
+from roark_worker.answers.verdict import Delivered, Passing, Verdict, judge
 from roark_worker.settings import WorkerSettings
-from roark_worker.verdict import Delivered, Passing, Verdict, judge
+from roark_worker.upload.roark import Roark, Token, UploadFailed, upload_body
 
 TOKEN = "test-token-0123456789"
 SOON = 0.4

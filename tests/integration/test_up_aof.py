@@ -6,11 +6,11 @@ import pytest
 import redis
 from servers import Server
 
-from roark_ops.up.aof import copy_of, cuts, mend, reason_not_to_start
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, accept
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves.intake import Acceptable, accept
+from roark_ledger.server.connection import connect
+from roark_ops.up.server.aof import copy_of, cuts, mend, reason_not_to_start
 
 NUMBER = 20
 

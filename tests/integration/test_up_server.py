@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.server.connection import connect, redis_url
+from roark_ledger.server.durability import inspect, keep
 from roark_ops.up.datadir import DataDirTaken, taken
-from roark_ops.up.embedded import EmbeddedServer
-from roark_producer.connection import connect, redis_url
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import ConfigurationError
+from roark_ops.up.server.embedded import EmbeddedServer
 
 DEADLINE_SECONDS = 10
 

@@ -15,14 +15,14 @@ from delivering import worker_settings
 from pipeline import wait_until
 from servers import Server, configured
 
-from roark_producer import operations
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import ConfigurationError
-from roark_producer.lifecycle import State
-from roark_producer.packing import unpack
-from roark_worker.alerting import Alerter
-from roark_worker.report_events import events_of
-from roark_worker.verdict import Answer, OurFault, judge
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, upkeep
+from roark_ledger.packing import unpack
+from roark_ledger.server.durability import inspect, keep
+from roark_worker.alerts.alerting import Alerter
+from roark_worker.answers.verdict import Answer, OurFault, judge
+from roark_worker.flower.report_events import events_of
 
 MANY = 600
 """More than any page."""
@@ -98,7 +98,7 @@ def test_nothing_is_capped_and_nothing_expires_silently(line: CommandLine) -> No
 def test_every_dead_letter_has_its_reason_roarks_answer_and_each_attempt(line: CommandLine) -> None:
     line.accept("c-1")
     line.defer("c-1", delay_ms=0, message="upstream is down")
-    line.ledger.run(operations.promote(most=1))
+    line.ledger.run(upkeep.promote(most=1))
     line.bury("c-1", message="endedAt is before startedAt", parameter="endedAt")
 
     found = line.run("dlq", "show", "c-1", "--json").document
@@ -130,7 +130,7 @@ def test_a_replay_does_not_go_before_live_calls(line: CommandLine) -> None:
     line.tick()
     line.accept(*(f"live-{number}" for number in range(40)))
 
-    claimed = line.ledger.run(operations.claim(wanted=40, lease_ms=9_000, listen_ms=0, most_bytes=10**9)).reports
+    claimed = line.ledger.run(delivery.claim(wanted=40, lease_ms=9_000, listen_ms=0, most_bytes=10**9)).reports
 
     live = [one.call_id for one in claimed if one.call_id.startswith("live-")]
     assert len(live) > 20, "live calls have the larger share"
@@ -232,7 +232,7 @@ def calls_of_scripts(line: CommandLine) -> int:
 
 def test_flower_names_what_to_type(line: CommandLine) -> None:
     line.accept("c-1")
-    buried = operations.Bury(line.claim("c-1"), "http_422", b'{"attempt":1,"status":422,"reason":"http_422"}')
+    buried = delivery.Bury(line.claim("c-1"), "http_422", b'{"attempt":1,"status":422,"reason":"http_422"}')
 
     *_, failed = events_of(buried, at=0)
 

@@ -13,7 +13,7 @@ from pipeline import CELERY_WORKER, Pipeline, Process, children_of, free_port, k
 from prometheus_client.parser import text_string_to_metric_families
 from servers import Server
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 REPORTS = 300
 

@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 import roark_producer
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Bury, Defer, Deliver, Held
-from roark_producer.packing import unpack
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, upkeep
+from roark_ledger.moves import intake as intake_moves
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_ledger.packing import unpack
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import Spool, Spooled
 from roark_producer.producer import Intake, Producer
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import Spool, Spooled
-from roark_worker.audit import audit
+from roark_worker.upkeep.audit import audit
 
 
 def body(number: int) -> bytes:
@@ -41,9 +42,9 @@ def accept(url: str, first: str, last: str) -> dict[str, int]:
 def work(url: str, most: str) -> dict[str, int]:
     """Every third is delivered, deferred, buried."""
     ledger, done = Ledger(connect(url)), 0
-    ledger.run(operations.promote(most=1000))
+    ledger.run(upkeep.promote(most=1000))
     for _ in range(int(most)):
-        claim = ledger.run(operations.claim(wanted=1, lease_ms=60_000, listen_ms=1, most_bytes=10**9))
+        claim = ledger.run(delivery.claim(wanted=1, lease_ms=60_000, listen_ms=1, most_bytes=10**9))
         for report in claim.reports:
             number = int(report.call_id.removeprefix("call-"))
             read = unpack(report.packed)
@@ -52,11 +53,11 @@ def work(url: str, most: str) -> dict[str, int]:
             held = Held(report.call_id, report.token)
             match number % 3:
                 case 0:
-                    ledger.run(operations.deliver([Deliver(held, "roark-1", b"{}")], keep_payloads=False))
+                    ledger.run(delivery.deliver([Deliver(held, "roark-1", b"{}")], keep_payloads=False))
                 case 1:
-                    ledger.run(operations.defer([Defer(held, 1, "http_503", b'{"status":503}')]))
+                    ledger.run(delivery.defer([Defer(held, 1, "http_503", b'{"status":503}')]))
                 case _:
-                    ledger.run(operations.bury([Bury(held, "http_422", b'{"status":422}')]))
+                    ledger.run(delivery.bury([Bury(held, "http_422", b'{"status":422}')]))
             done += 1
     return {"done": done}
 
@@ -73,7 +74,7 @@ def unspool(folder: str, url: str) -> dict[str, int]:
     ledger = Ledger(connect(url))
     for segment in kept.waiting():
         found = [intake.prepare(request.body) for request in segment.requests()]
-        ledger.run(operations.accept(found, revisions="record", per_wakeup=64))
+        ledger.run(intake_moves.accept(found, revisions="record", per_wakeup=64))
         taken += len(found)
         assert segment.damaged_bytes == 0
         kept.done(segment)

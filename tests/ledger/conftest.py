@@ -4,7 +4,7 @@ import pytest
 from clocks import Clock
 from workbench import Workbench
 
-from roark_producer.ledger import Ledger
+from roark_ledger.ledger import Ledger
 
 
 @pytest.fixture

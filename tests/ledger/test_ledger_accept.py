@@ -3,10 +3,10 @@
 import pytest
 from workbench import Workbench, all_held, packed
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk, intake
+from roark_ledger.moves.intake import Acceptable
 
 
 class TestTheSameCallSeenAgain:
@@ -146,8 +146,8 @@ class TestTheSameCallSeenAgain:
         bench.bring("call-1", "discarded")
         bench.accept("call-1", "b")
 
-        bench.run(operations.restore(["call-1"], detail=b"{}"))
-        bench.run(operations.replay(["call-1"], detail=b"{}"))
+        bench.run(desk.restore(["call-1"], detail=b"{}"))
+        bench.run(desk.replay(["call-1"], detail=b"{}"))
 
         (report,) = bench.claim().reports
         assert report.packed == packed("call-1", "b")
@@ -183,7 +183,7 @@ class TestManyAtOnce:
         every_byte = bytes(range(256)) * 400
         one = bench.bring("call-1", "uploading")
         newer = Acceptable(CallId("call-1"), "print-b", every_byte)
-        bench.run(operations.accept([newer], revisions="record", per_wakeup=64))
+        bench.run(intake.accept([newer], revisions="record", per_wakeup=64))
 
         assert one is not None
         bench.deliver(one)

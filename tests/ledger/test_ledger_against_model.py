@@ -23,12 +23,14 @@ from model import Model, Version
 from servers import Server
 from workbench import Inventory, Workbench, all_held, packed
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Acceptable, Held
-from roark_producer.records import Record, Snapshot
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import intake, watch
+from roark_ledger.moves.delivery import Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.records.record import Record
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import connect
 
 LEASE_MS, DELAY_MS, GAP_MS, LONGEST_GAP_MS, WINDOW_MS = 1_000, 1_000, 300, 1_000, 3_000
 COUNTERS = ["accepted", "duplicates", "replaced", "revisions", "refused_erased", "delivered", "erased"]
@@ -90,7 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         mode = "upload" if upload_revisions else "record"
 
-        results = self.bench.run(operations.accept(whole, revisions=mode, per_wakeup=64)).results
+        results = self.bench.run(intake.accept(whole, revisions=mode, per_wakeup=64)).results
 
         assert list(results) == [
             self.model.accept(call_id, Version(version, end), upload_revisions=upload_revisions)
@@ -241,7 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def both_tell_the_same(self) -> None:
         snapshot, inventory = self.bench.snapshot(), self.bench.inventory()
         assert snapshot.balanced
-        assert self.bench.run(operations.verify(CALLS)) == []
+        assert self.bench.run(watch.verify(CALLS)) == []
         inventory.check(now_ms=self.clock.now_ms)
         self._compare_totals(snapshot)
         self._compare_lane(snapshot)

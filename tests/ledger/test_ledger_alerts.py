@@ -3,10 +3,10 @@
 import pytest
 from workbench import Workbench, packed
 
-from roark_producer import operations
-from roark_producer.alerts import AlertKind, Message, Turn, gauges
-from roark_producer.operations import Acceptable
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.moves import intake, watch
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.records.alerts import AlertKind, Facts, Message, Turn, gauges
 
 HELD, DEAD = AlertKind.LANE_HELD, AlertKind.DEAD_LETTERS
 LEASE_MS, CALM_MS, REPEAT_MS = 1_000, 5_000, 3_600_000
@@ -15,14 +15,14 @@ NOW_HELD = Message("The lane is on hold.", "ada did it.", "roark-ingest resume")
 
 def look(bench: Workbench, *kinds: AlertKind, may_send: bool = True, message: Message = NOW_HELD) -> list[Turn]:
     return bench.run(
-        operations.take_alerts(
+        watch.take_alerts(
             dict.fromkeys(kinds, message), lease_ms=LEASE_MS, calm_ms=CALM_MS, repeat_ms=REPEAT_MS, may_send=may_send
         )
     )
 
 
 def sent(bench: Workbench, *turns: Turn) -> list[bool]:
-    return [bench.run(operations.alert_sent(turn)) for turn in turns]
+    return [bench.run(watch.alert_sent(turn)) for turn in turns]
 
 
 def told(turns: list[Turn]) -> list[tuple[AlertKind, str]]:
@@ -200,17 +200,17 @@ def test_a_full_server_still_alerts(real_bench: Workbench) -> None:
 
     with configured(real_bench.ledger.client, "maxmemory", "1mb"):
         raise_and_send(real_bench)
-        real_bench.run(operations.note_spool("host:/spool", waiting_bytes=7))
+        real_bench.run(intake.note_spool("host:/spool", waiting_bytes=7))
 
 
 class TestFacts:
-    def facts(self, bench: Workbench) -> operations.Facts:
-        return bench.run(operations.alert_facts(lately_ms=600_000, soon_ms=60_000))
+    def facts(self, bench: Workbench) -> Facts:
+        return bench.run(watch.alert_facts(lately_ms=600_000, soon_ms=60_000))
 
     def bury(self, bench: Workbench, call_id: str, ends_in_ms: int) -> None:
         ends = bench.clock.now_ms + ends_in_ms if ends_in_ms else 0
         whole = Acceptable(CallId(call_id), "print-a", packed(call_id, "a"), ends)
-        bench.run(operations.accept([whole], revisions="record", per_wakeup=64))
+        bench.run(intake.accept([whole], revisions="record", per_wakeup=64))
         bench.bury(bench.take(call_id), reason="http_422")
 
     def test_deaths_of_late_are_counted(self, bench: Workbench) -> None:
@@ -247,18 +247,18 @@ class TestFacts:
 
     def test_ready_reports_whose_audio_ends_soon_are_counted(self, bench: Workbench) -> None:
         whole = Acceptable(CallId("call-1"), "print-a", b"x", bench.clock.now_ms + 30_000)
-        bench.run(operations.accept([whole], revisions="record", per_wakeup=64))
+        bench.run(intake.accept([whole], revisions="record", per_wakeup=64))
 
         assert self.facts(bench).held_up == 1
 
     def test_a_spool_is_known_until_it_is_empty(self, bench: Workbench) -> None:
-        bench.run(operations.note_spool("host:/spool", waiting_bytes=7))
+        bench.run(intake.note_spool("host:/spool", waiting_bytes=7))
         began = bench.clock.now_ms
         bench.clock.advance(10)
-        bench.run(operations.note_spool("host:/spool", waiting_bytes=9))
+        bench.run(intake.note_spool("host:/spool", waiting_bytes=9))
 
         (note,) = self.facts(bench).spools
         assert (note.who, note.bytes, note.since_ms, note.heard_ms) == ("host:/spool", 9, began, began + 10)
 
-        bench.run(operations.note_spool("host:/spool", waiting_bytes=0))
+        bench.run(intake.note_spool("host:/spool", waiting_bytes=0))
         assert self.facts(bench).spools == ()

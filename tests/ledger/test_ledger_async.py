@@ -7,24 +7,25 @@ from clocks import Clock
 from servers import Server, configured
 from workbench import DELAY_MS, DETAIL, LEASE_MS, PLENTY, acceptable, held, packed
 
-from roark_producer import operations
-from roark_producer.connection import connect, connect_async
-from roark_producer.errors import LedgerFull, LedgerUnavailable
-from roark_producer.ledger import AsyncLedger, Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import Accepted, Bury, Claimed, Defer, Deliver, LaneState, Result
+from roark_ledger.errors import LedgerFull, LedgerUnavailable
+from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk, intake, upkeep, watch
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, LaneState
+from roark_ledger.moves.intake import Accepted, Result
+from roark_ledger.server.connection import connect, connect_async
 
-accept_one = operations.accept([acceptable("call-1")], revisions="record", per_wakeup=64)
+accept_one = intake.accept([acceptable("call-1")], revisions="record", per_wakeup=64)
 
 
 async def take(ledger: AsyncLedger) -> Claimed:
-    claim = await ledger.run(operations.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=0, most_bytes=PLENTY))
+    claim = await ledger.run(delivery.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=0, most_bytes=PLENTY))
     (report,) = claim.reports
     return report
 
 
 async def state(ledger: AsyncLedger, call_id: str = "call-1") -> State | None:
-    entry = await ledger.run(operations.look(call_id))
+    entry = await ledger.run(watch.look(call_id))
     return entry.record.state if entry and entry.record else None
 
 
@@ -49,7 +50,7 @@ async def test_a_delivery_ends_the_way_of_a_report(async_ledger: AsyncLedger) ->
     await async_ledger.run(accept_one)
     one = held(await take(async_ledger))
 
-    delivered = operations.deliver([Deliver(one, "roark-1", b"{}")], keep_payloads=False)
+    delivered = delivery.deliver([Deliver(one, "roark-1", b"{}")], keep_payloads=False)
 
     assert await async_ledger.run(delivered) == [True]
     assert await async_ledger.run(delivered) == [False]
@@ -60,11 +61,11 @@ async def test_a_failed_attempt_waits_and_comes_back(async_ledger: AsyncLedger, 
     await async_ledger.run(accept_one)
     one = held(await take(async_ledger))
 
-    assert await async_ledger.run(operations.defer([Defer(one, DELAY_MS, "status-503", DETAIL)])) == [True]
+    assert await async_ledger.run(delivery.defer([Defer(one, DELAY_MS, "status-503", DETAIL)])) == [True]
 
     assert await state(async_ledger) is State.WAITING
     clock.advance(DELAY_MS)
-    assert await async_ledger.run(operations.promote(most=10)) == 1
+    assert await async_ledger.run(upkeep.promote(most=10)) == 1
     assert (await take(async_ledger)).attempts == 1
 
 
@@ -72,18 +73,18 @@ async def test_a_buried_report_is_a_dead_letter(async_ledger: AsyncLedger) -> No
     await async_ledger.run(accept_one)
     one = held(await take(async_ledger))
 
-    await async_ledger.run(operations.bury([Bury(one, "status-422", DETAIL)]))
+    await async_ledger.run(delivery.bury([Bury(one, "status-422", DETAIL)]))
 
-    (letter,) = (await async_ledger.run(operations.page(most=10))).letters
+    (letter,) = (await async_ledger.run(desk.page(most=10))).letters
     assert letter.call_id == "call-1"
     assert letter.record.note == "status-422"
 
 
 async def test_a_held_lane_hands_nothing_out(async_ledger: AsyncLedger) -> None:
     await async_ledger.run(accept_one)
-    await async_ledger.run(operations.hold(by="ada", reason="moving"))
+    await async_ledger.run(delivery.hold(by="ada", reason="moving"))
 
-    claim = await async_ledger.run(operations.claim(wanted=1, lease_ms=1, listen_ms=0, most_bytes=1))
+    claim = await async_ledger.run(delivery.claim(wanted=1, lease_ms=1, listen_ms=0, most_bytes=1))
 
     assert (claim.lane, claim.reports) == (LaneState.HELD, ())
 
@@ -92,7 +93,7 @@ async def test_the_snapshot_is_balanced(async_ledger: AsyncLedger) -> None:
     await async_ledger.run(accept_one)
     await take(async_ledger)
 
-    snapshot = await async_ledger.run(operations.snapshot())
+    snapshot = await async_ledger.run(watch.snapshot())
 
     assert snapshot.states[State.UPLOADING] == 1
     assert snapshot.balanced
@@ -101,16 +102,15 @@ async def test_the_snapshot_is_balanced(async_ledger: AsyncLedger) -> None:
 async def test_a_server_that_forgot_the_scripts_is_told_them_again(async_ledger: AsyncLedger) -> None:
     await async_ledger.client.script_flush()
 
-    results = await async_ledger.run_all([operations.tally({"first": 1}), operations.tally({"second": 2})])
+    results = await async_ledger.run_all([intake.tally({"first": 1}), intake.tally({"second": 2})])
 
     assert results == [0, 0]
-    assert (await async_ledger.run(operations.snapshot())).total("second") == 2
+    assert (await async_ledger.run(watch.snapshot())).total("second") == 2
 
 
 async def test_operations_of_one_loop_may_overlap(async_ledger: AsyncLedger) -> None:
     numbered = [
-        operations.accept([acceptable(f"call-{number % 20}")], revisions="record", per_wakeup=64)
-        for number in range(60)
+        intake.accept([acceptable(f"call-{number % 20}")], revisions="record", per_wakeup=64) for number in range(60)
     ]
 
     found = await asyncio.gather(*(async_ledger.run(operation) for operation in numbered))

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from workbench import Workbench
 
-from roark_producer import operations
-from roark_producer.accounts import Accounts
-from roark_producer.ledger import Ledger
-from roark_worker.audit import Verdict, audit
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, upkeep
+from roark_ledger.records.accounts import Accounts
+from roark_worker.upkeep.audit import Verdict, audit
 
 STATES = ("uploading", "waiting", "delivered", "dead", "discarded", "erased", "ready")
 PLACE = {"ready": "fresh", "uploading": "uploading", "waiting": "waiting", "dead": "dead", "discarded": "discarded"}
@@ -140,7 +140,7 @@ def test_a_mended_call_tells_so_in_its_history(bench: Workbench) -> None:
 def test_mending_what_is_sound_changes_nothing(sound: Workbench) -> None:
     before = sound.inventory()
 
-    words = sound.run(operations.mend([f"a-{state}" for state in STATES]))
+    words = sound.run(upkeep.mend([f"a-{state}" for state in STATES]))
 
     assert set(words) == {"sound"}
     assert sound.inventory() == before
@@ -165,10 +165,10 @@ def test_a_ledger_that_moves_is_never_called_broken(bench: Workbench) -> None:
     def move(_: float) -> None:
         """Something happens between any two pages."""
         for one in bench.claim(20).reports:
-            bench.deliver(operations.Held(one.call_id, one.token))
+            bench.deliver(delivery.Held(one.call_id, one.token))
         if leases:
             one = leases.pop()
-            bench.defer(operations.Held(one.call_id, one.token), 0)
+            bench.defer(delivery.Held(one.call_id, one.token), 0)
         bench.promote()
 
     verdict = audit(bench.ledger, sleep=move)
@@ -226,10 +226,10 @@ class TestADeliveredCallWhoseRecordIsGone:
 
 class TestTheTurn:
     def ask(self, bench: Workbench, who: str) -> bool:
-        return bench.run(operations.audit_turn(who=who, every_ms=600_000, patience_ms=60_000))
+        return bench.run(upkeep.audit_turn(who=who, every_ms=600_000, patience_ms=60_000))
 
     def done(self, bench: Workbench) -> None:
-        bench.run(operations.audit_done(FOUND, who="a"))
+        bench.run(upkeep.audit_done(FOUND, who="a"))
 
     def test_one_worker_at_a_time_has_it(self, bench: Workbench) -> None:
         assert self.ask(bench, "a")
@@ -247,7 +247,7 @@ class TestTheTurn:
 
     def test_an_audit_by_hand_leaves_it_where_it_is(self, bench: Workbench) -> None:
         self.ask(bench, "a")
-        bench.run(operations.audit_done(FOUND))
+        bench.run(upkeep.audit_done(FOUND))
 
         assert not self.ask(bench, "b")
 

@@ -3,9 +3,10 @@
 import pytest
 from workbench import DELAY_MS, LEASE_MS, PLENTY, Workbench, all_held, packed
 
-from roark_producer import operations
-from roark_producer.operations import Acceptable, LaneState
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.moves import intake
+from roark_ledger.moves.delivery import LaneState
+from roark_ledger.moves.intake import Acceptable
 
 
 def queues(ids: list[str]) -> dict[str, int]:
@@ -173,7 +174,7 @@ class TestLargeReports:
         large = bytes(2_000_000)
         for number in range(32):
             one = Acceptable(CallId(f"call-{number:02}"), "print", large)
-            real_bench.run(operations.accept([one], revisions="record", per_wakeup=64))
+            real_bench.run(intake.accept([one], revisions="record", per_wakeup=64))
             real_bench.clock.advance(1)
 
         def timed(most_bytes: int) -> tuple[list[str], int]:

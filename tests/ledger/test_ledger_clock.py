@@ -3,10 +3,11 @@
 import pytest
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
-from roark_producer import operations
-from roark_producer.accounts import Accounts
-from roark_producer.flow import FlowRules
-from roark_producer.operations import Reaped, Signal
+from roark_ledger.flow import FlowRules
+from roark_ledger.moves import delivery, upkeep
+from roark_ledger.moves.delivery import Signal
+from roark_ledger.moves.upkeep import Reaped
+from roark_ledger.records.accounts import Accounts
 
 HOUR_MS = 3_600_000
 SOON_MS = 65_000
@@ -24,7 +25,7 @@ RULES = FlowRules(
 
 
 def claim(bench: Workbench) -> list[str]:
-    got = bench.run(operations.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=400, most_bytes=10**9, rules=RULES))
+    got = bench.run(delivery.claim(wanted=1, lease_ms=LEASE_MS, listen_ms=400, most_bytes=10**9, rules=RULES))
     return [report.call_id for report in got.reports]
 
 
@@ -99,8 +100,8 @@ class TestAnHourBack:
         bench.accept_all("call-1", "call-2", "call-3")
         first, second = all_held(bench.claim(2).reports)
         for one in (first, second):
-            failed = operations.Defer(one, DELAY_MS, "http_503", b"{}", Signal.FAULT)
-            bench.run(operations.defer([failed], rules=RULES))
+            failed = delivery.Defer(one, DELAY_MS, "http_503", b"{}", Signal.FAULT)
+            bench.run(delivery.defer([failed], rules=RULES))
         assert bench.lane().state == "breaker-open"
         bench.clock.advance(-HOUR_MS)
         assert claim(bench) == []
@@ -131,9 +132,9 @@ class TestAnHourBack:
         assert bench.pulse()
 
     def test_the_audit_takes_its_turn(self, bench: Workbench) -> None:
-        ask = operations.audit_turn(who="a", every_ms=600_000, patience_ms=60_000)
+        ask = upkeep.audit_turn(who="a", every_ms=600_000, patience_ms=60_000)
         assert bench.run(ask)
-        bench.run(operations.audit_done(Accounts(looked_at=1, took_ms=1), who="a"))
+        bench.run(upkeep.audit_done(Accounts(looked_at=1, took_ms=1), who="a"))
         assert not bench.run(ask)
 
         bench.clock.advance(-HOUR_MS)

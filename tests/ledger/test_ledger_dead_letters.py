@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from workbench import WHO, Workbench, packed
 
-from roark_producer import operations
-from roark_producer.operations import Acceptable
-from roark_producer.packing import TRACE_BYTES, pack
-from roark_producer.records import LetterPage
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.moves import desk, intake
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.packing import TRACE_BYTES, pack
+from roark_ledger.records.letters import LetterPage
 
 
 class TestReplay:
@@ -110,7 +110,7 @@ class TestPages:
         return [[letter.call_id for letter in page.letters] for page in found]
 
     def page(self, bench: Workbench, most: int = 10, **more: Any) -> LetterPage:
-        return bench.run(operations.page(most=most, **more))
+        return bench.run(desk.page(most=most, **more))
 
     def test_dead_letters_come_oldest_first_by_pages(self, bench: Workbench) -> None:
         for number in range(5):
@@ -171,7 +171,7 @@ class TestPages:
     def test_properties_come_along_only_where_they_are_wanted(self, bench: Workbench, trace: bytes) -> None:
         properties = b'{"tenant":"acme"}'
         report = Acceptable(CallId("call-1"), "print", pack(b"{}", properties, trace))
-        bench.run(operations.accept([report], revisions="record", per_wakeup=64))
+        bench.run(intake.accept([report], revisions="record", per_wakeup=64))
         bench.bury(bench.take("call-1"))
 
         assert self.page(bench).letters[0].properties == b""
@@ -180,7 +180,7 @@ class TestPages:
     def test_a_page_ends_early_where_its_reports_are_large(self, bench: Workbench) -> None:
         for name in ("call-1", "call-2", "call-3"):
             report = Acceptable(CallId(name), "print", b"\0\0\0\0" + bytes(400_000))
-            bench.run(operations.accept([report], revisions="record", per_wakeup=64))
+            bench.run(intake.accept([report], revisions="record", per_wakeup=64))
             bench.bury(bench.take(name))
 
         assert self.pages(bench, 10, properties=True) == [["call-1", "call-2"], ["call-3"]]

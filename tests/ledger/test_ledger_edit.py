@@ -3,7 +3,7 @@
 import pytest
 from workbench import WHO, Workbench, packed
 
-from roark_producer import operations
+from roark_ledger.moves import delivery, desk, upkeep, watch
 
 ORIGINAL, EDITED = packed("call-1", "a"), packed("call-1", "edited")
 
@@ -66,7 +66,7 @@ class TestEdit:
 
         (report,) = bench.claim().reports
         assert report.packed == EDITED
-        one = operations.Held(report.call_id, report.token)
+        one = delivery.Held(report.call_id, report.token)
         bench.deliver(one)
 
         assert bench.inventory().hashes["originals"] == {}
@@ -117,7 +117,7 @@ class TestEdit:
         bench.bring("call-2", "dead")
         bench.edit("call-2")
 
-        letters = bench.run(operations.page(most=9)).letters
+        letters = bench.run(desk.page(most=9)).letters
 
         assert [(letter.call_id, letter.edited) for letter in letters] == [("call-1", False), ("call-2", True)]
 
@@ -151,7 +151,7 @@ class TestUnedit:
         seen = bench.entry().packed
         bench.edit(text="once more")
 
-        assert bench.run(operations.unedit("call-1", expires_ms=0, seen=seen, detail=WHO)) == "changed"
+        assert bench.run(desk.unedit("call-1", expires_ms=0, seen=seen, detail=WHO)) == "changed"
 
         assert bench.entry().packed == packed("call-1", "once more")
 
@@ -171,17 +171,17 @@ class TestAudit:
         keys = bench.ledger.calls.keys
         bench.ledger.client.hset(keys.originals, "call-1", ORIGINAL)
 
-        (broken,) = bench.run(operations.verify(["call-1"]))
+        (broken,) = bench.run(watch.verify(["call-1"]))
         assert broken.faults == ("original",)
 
-        assert bench.run(operations.mend(["call-1"])) == ["mended"]
-        assert bench.run(operations.verify(["call-1"])) == []
+        assert bench.run(upkeep.mend(["call-1"])) == ["mended"]
+        assert bench.run(watch.verify(["call-1"])) == []
         assert bench.inventory().hashes["originals"] == {}
 
     def test_an_edited_letter_is_in_order_wherever_it_goes(self, bench: Workbench) -> None:
         bench.bring("call-1", "dead")
         bench.edit()
-        assert bench.run(operations.verify(["call-1"])) == []
+        assert bench.run(watch.verify(["call-1"])) == []
         bench.replay("call-1")
-        assert bench.run(operations.verify(["call-1"])) == []
-        assert bench.run(operations.mend(["call-1"])) == ["sound"]
+        assert bench.run(watch.verify(["call-1"])) == []
+        assert bench.run(upkeep.mend(["call-1"])) == ["sound"]

@@ -6,7 +6,7 @@ import hmac
 import pytest
 from workbench import DELAY_MS, LEASE_MS, WHO, Workbench, held
 
-from roark_producer import operations
+from roark_ledger.moves import desk, intake
 
 META = b'{"field":"body","problem":"is odd","source":"webhook","bytes":1}'
 WINDOW_MS = 30 * 86_400_000
@@ -69,7 +69,7 @@ class TestErase:
     def test_what_is_left_is_a_keyed_hash(self, bench: Workbench, key: bytes) -> None:
         bench.bring("call-1", "delivered")
 
-        erased = bench.run(operations.erase("call-1", key=key, who=WHO))
+        erased = bench.run(desk.erase("call-1", key=key, who=WHO))
 
         (tombstone,) = bench.inventory().erased
         assert tombstone.decode() == erased.tombstone == hmac.new(key, b"call-1", "sha1").hexdigest()
@@ -108,15 +108,15 @@ class TestErase:
         bench.bring("call-1", "delivered")
         bench.accept("call-1", "b")
 
-        erased = bench.run(operations.erase("call-1", key=b"key", who=WHO))
+        erased = bench.run(desk.erase("call-1", key=b"key", who=WHO))
 
         assert erased.removed == ("place: delivered", "records", "histories", "revisions")
-        assert bench.run(operations.erase("call-1", key=b"key", who=WHO)).removed == ()
+        assert bench.run(desk.erase("call-1", key=b"key", who=WHO)).removed == ()
 
     def test_the_logbook_knows_the_call_by_its_tombstone_only(self, bench: Workbench) -> None:
-        erased = bench.run(operations.erase("call-1", key=b"key", who=WHO))
+        erased = bench.run(desk.erase("call-1", key=b"key", who=WHO))
 
-        (deed,) = bench.run(operations.deeds_page(most=9))
+        (deed,) = bench.run(desk.deeds_page(most=9))
         assert (deed.action, deed.by, deed.calls) == ("erase", "ada", (erased.tombstone,))
 
 
@@ -153,26 +153,26 @@ class TestTombstonesFromBeforeKeys:
 
 class TestErasingWhatWasRejected:
     def reject(self, bench: Workbench, digest: str) -> bool:
-        return bench.run(operations.reject(digest=digest, meta=META, packed=b"x", most=10))
+        return bench.run(intake.reject(digest=digest, meta=META, packed=b"x", most=10))
 
     def test_removes_it_and_refuses_it_when_it_comes_again(self, bench: Workbench) -> None:
         self.reject(bench, "d1")
         self.reject(bench, "d2")
 
-        (tombstone,) = bench.run(operations.erase_rejected(["d1", "d3"], key=b"key", who=WHO))
+        (tombstone,) = bench.run(desk.erase_rejected(["d1", "d3"], key=b"key", who=WHO))
 
         assert tombstone == hmac.new(b"key", b"rejected:d1", "sha1").hexdigest()
         assert not self.reject(bench, "d1")
         assert self.reject(bench, "d3"), "what was not there may come"
-        assert [one.digest for one in bench.run(operations.rejected_page(first=0, most=9))] == ["d2", "d3"]
+        assert [one.digest for one in bench.run(desk.rejected_page(first=0, most=9))] == ["d2", "d3"]
         assert bench.count("refused_erased") == 1
 
     def test_is_in_the_logbook(self, bench: Workbench) -> None:
         self.reject(bench, "d1")
 
-        tombstones = bench.run(operations.erase_rejected(["d1"], key=b"key", who=WHO))
+        tombstones = bench.run(desk.erase_rejected(["d1"], key=b"key", who=WHO))
 
-        (deed,) = bench.run(operations.deeds_page(most=9))
+        (deed,) = bench.run(desk.deeds_page(most=9))
         assert (deed.action, deed.count, list(deed.calls)) == ("rejected-erase", 1, tombstones)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from workbench import LEASE_MS, Workbench, all_held, held
 
-from roark_producer.operations import Held, LaneState, Signal
+from roark_ledger.moves.delivery import Held, LaneState, Signal
 
 
 def probe(bench: Workbench, gap_ms: int) -> Held:

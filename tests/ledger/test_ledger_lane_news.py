@@ -2,14 +2,14 @@
 
 from workbench import Workbench
 
-from roark_producer import operations
-from roark_producer.records import LaneNews
+from roark_ledger.moves import watch
+from roark_ledger.records.lane import LaneNews
 
 AGAIN_MS = 60_000
 
 
 def look(bench: Workbench) -> LaneNews | None:
-    return bench.run(operations.lane_news(again_ms=AGAIN_MS))
+    return bench.run(watch.lane_news(again_ms=AGAIN_MS))
 
 
 def test_an_open_lane_is_no_news(bench: Workbench) -> None:

@@ -3,12 +3,12 @@
 import pytest
 from workbench import WHO, Workbench
 
-from roark_producer import operations
-from roark_producer.logbook import Action, Deed, doer
+from roark_ledger.moves import delivery, desk, intake
+from roark_ledger.records.logbook import Action, Deed, doer
 
 
 def deeds(bench: Workbench, **options: bool) -> list[Deed]:
-    return bench.run(operations.deeds_page(most=100, **options))
+    return bench.run(desk.deeds_page(most=100, **options))
 
 
 def told(bench: Workbench) -> list[tuple[str, str, int, tuple[str, ...]]]:
@@ -60,23 +60,23 @@ def test_what_roark_brought_about_is_nobodys_deed(bench: Workbench) -> None:
 
 
 def test_an_intent_is_told_before_what_takes_many_scripts(bench: Workbench) -> None:
-    place = bench.run(operations.log_deed(Action.IMPORT, who=doer("ada", "moved", file="dead.ndjson"), count=3))
+    place = bench.run(desk.log_deed(Action.IMPORT, who=doer("ada", "moved", file="dead.ndjson"), count=3))
 
     (deed,) = deeds(bench)
     assert deed == Deed(place, bench.clock.now_ms, "import", "ada", "moved", 3, (), {"file": "dead.ndjson"})
 
 
 def test_entries_that_leave_the_rejected_bin_are_told(bench: Workbench) -> None:
-    bench.run(operations.reject(digest="d1", meta=b"{}", packed=b"x", most=10))
+    bench.run(intake.reject(digest="d1", meta=b"{}", packed=b"x", most=10))
 
-    bench.run(operations.unreject(["d1", "d2"], action=Action.REJECTED_DISCARD, who=WHO))
+    bench.run(desk.unreject(["d1", "d2"], action=Action.REJECTED_DISCARD, who=WHO))
 
     assert told(bench) == [("rejected-discard", "ada", 1, ("d1",))]
     assert bench.count("rejected_discarded") == 1
 
 
 def test_no_phone_number_and_no_token_gets_into_it(bench: Workbench) -> None:
-    bench.run(operations.hold(by="+1 555 010 1234", reason="Bearer abc.def of +15550101234"))
+    bench.run(delivery.hold(by="+1 555 010 1234", reason="Bearer abc.def of +15550101234"))
 
     (deed,) = deeds(bench)
     assert (deed.by, deed.reason) == ("+***", "Bearer *** of +***")
@@ -87,10 +87,10 @@ def test_lines_come_from_either_end_page_by_page(bench: Workbench) -> None:
         bench.clock.advance(1)
         bench.hold_by_hand(str(number))
 
-    first = bench.run(operations.deeds_page(most=2))
-    second = bench.run(operations.deeds_page(most=2, after=first[-1].place))
-    newest = bench.run(operations.deeds_page(most=2, newest_first=True))
-    rest = bench.run(operations.deeds_page(most=9, after=newest[-1].place, newest_first=True))
+    first = bench.run(desk.deeds_page(most=2))
+    second = bench.run(desk.deeds_page(most=2, after=first[-1].place))
+    newest = bench.run(desk.deeds_page(most=2, newest_first=True))
+    rest = bench.run(desk.deeds_page(most=9, after=newest[-1].place, newest_first=True))
 
     assert [deed.reason for deed in first + second] == ["0", "1", "2", "3"]
     assert [deed.reason for deed in newest + rest] == ["4", "3", "2", "1", "0"]
@@ -109,7 +109,7 @@ def test_a_clock_that_was_set_back_loses_no_line_and_no_order(bench: Workbench) 
 
 class TestTrim:
     def trim(self, bench: Workbench, before_ms: int, most: int = 100) -> int:
-        return bench.run(operations.trim_deeds(before_ms=before_ms, most=most, who=WHO))
+        return bench.run(desk.trim_deeds(before_ms=before_ms, most=most, who=WHO))
 
     def test_removes_what_is_older_and_says_so(self, bench: Workbench) -> None:
         for number in range(3):

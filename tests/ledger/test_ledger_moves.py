@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from workbench import LEASE_MS, Inventory, Workbench
 
-from roark_producer.lifecycle import UNKNOWN, Move, State, after
-from roark_producer.operations import Held, LeaseToken
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lifecycle import UNKNOWN, Move, State, after
+from roark_ledger.moves.delivery import Held
 
 CALL = "call-1"
 # An expired call is to the ledger as one that was never seen.

@@ -3,16 +3,16 @@
 import pytest
 from workbench import DELAY_MS, LEASE_MS, Workbench, packed
 
-from roark_producer import operations
-from roark_producer.operations import Acceptable
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.moves import intake
+from roark_ledger.moves.intake import Acceptable
 
 MINUTE_MS = 60_000
 
 
 def accept(bench: Workbench, call_id: str, *, ends_in_ms: int, version: str = "a") -> None:
     report = Acceptable(CallId(call_id), f"print-{version}", packed(call_id, version), bench.clock.now_ms + ends_in_ms)
-    bench.run(operations.accept([report], revisions="record", per_wakeup=64))
+    bench.run(intake.accept([report], revisions="record", per_wakeup=64))
 
 
 def perishable(bench: Workbench) -> list[str]:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from workbench import WHO, Workbench
 
-from roark_producer import operations
-from roark_producer.promises import Loss, Remembered, UnreadFile
+from roark_ledger.moves import desk, intake, watch
+from roark_ledger.records.promises import Loss, Remembered, UnreadFile
 
 HOUR_MS = 3_600_000
 
 
 def look(bench: Workbench, known: Remembered | None = None, *, keeper: str = "keeper-1") -> Remembered:
-    return bench.run(operations.remember(keeper, known or Remembered(), fresh_id="the-first"))
+    return bench.run(watch.remember(keeper, known or Remembered(), fresh_id="the-first"))
 
 
 def emptied(bench: Workbench) -> None:
@@ -21,7 +21,7 @@ def emptied(bench: Workbench) -> None:
 
 
 def losses(bench: Workbench) -> tuple[Loss, ...]:
-    return bench.run(operations.snapshot()).losses
+    return bench.run(watch.snapshot()).losses
 
 
 def accepted(bench: Workbench, first: int, last: int) -> None:
@@ -31,7 +31,7 @@ def accepted(bench: Workbench, first: int, last: int) -> None:
 
 def test_a_ledger_has_one_identity_whoever_asks_first(bench: Workbench) -> None:
     seen = look(bench)
-    again = bench.run(operations.remember("keeper-2", Remembered(), fresh_id="the-second"))
+    again = bench.run(watch.remember("keeper-2", Remembered(), fresh_id="the-second"))
 
     assert (seen.ledger, again.ledger) == ("the-first", "the-first")
     assert losses(bench) == ()
@@ -55,7 +55,7 @@ def test_an_emptied_ledger_is_told_whatever_it_has_accepted_since(bench: Workben
     emptied(bench)
     accepted(bench, 100, 100 + since)
 
-    seen = bench.run(operations.remember("keeper-1", known, fresh_id="the-second"))
+    seen = bench.run(watch.remember("keeper-1", known, fresh_id="the-second"))
 
     (loss,) = losses(bench)
     assert (loss.ledger, loss.least, loss.most, loss.open, loss.went_back) == ("the-first", 8, 8, 7, False)
@@ -67,7 +67,7 @@ def test_an_emptied_ledger_is_told_whatever_it_has_accepted_since(bench: Workben
 def test_a_ledger_that_had_accepted_nothing_is_no_loss(bench: Workbench) -> None:
     known = look(bench)
     emptied(bench)
-    bench.run(operations.remember("keeper-1", known, fresh_id="the-second"))
+    bench.run(watch.remember("keeper-1", known, fresh_id="the-second"))
 
     assert losses(bench) == ()
 
@@ -105,8 +105,8 @@ def test_several_who_remember_tell_one_loss_and_the_most_of_it(bench: Workbench)
     late = look(bench, keeper="keeper-2")
     emptied(bench)
 
-    bench.run(operations.remember("keeper-2", late, fresh_id="second"))
-    bench.run(operations.remember("keeper-1", early, fresh_id="second"))
+    bench.run(watch.remember("keeper-2", late, fresh_id="second"))
+    bench.run(watch.remember("keeper-1", early, fresh_id="second"))
 
     assert [(loss.ledger, loss.most) for loss in losses(bench)] == [("the-first", 9)]
 
@@ -115,9 +115,9 @@ def test_what_nobody_has_settled_is_told_by_the_next_ledger_as_well(bench: Workb
     accepted(bench, 0, 4)
     known = look(bench)
     emptied(bench)
-    known = bench.run(operations.remember("keeper-1", known, fresh_id="second"))
+    known = bench.run(watch.remember("keeper-1", known, fresh_id="second"))
     emptied(bench)
-    bench.run(operations.remember("keeper-1", known, fresh_id="third"))
+    bench.run(watch.remember("keeper-1", known, fresh_id="third"))
 
     assert [(loss.ledger, loss.most) for loss in losses(bench)] == [("the-first", 4)]
 
@@ -126,21 +126,21 @@ def test_what_is_settled_is_over_also_for_those_who_come_late(bench: Workbench) 
     accepted(bench, 0, 4)
     known, late = look(bench), look(bench, keeper="keeper-2")
     emptied(bench)
-    known = bench.run(operations.remember("keeper-1", known, fresh_id="second"))
+    known = bench.run(watch.remember("keeper-1", known, fresh_id="second"))
     bench.clock.advance(HOUR_MS)
 
-    assert bench.run(operations.settle_promises("lost", who=WHO)) == 1
-    bench.run(operations.remember("keeper-2", late, fresh_id="x"))
-    seen = bench.run(operations.remember("keeper-1", known, fresh_id="x"))
+    assert bench.run(desk.settle_promises("lost", who=WHO)) == 1
+    bench.run(watch.remember("keeper-2", late, fresh_id="x"))
+    seen = bench.run(watch.remember("keeper-1", known, fresh_id="x"))
 
     assert (losses(bench), seen.losses) == ((), ())
-    (deed,) = bench.run(operations.deeds_page(most=9))
+    (deed,) = bench.run(desk.deeds_page(most=9))
     assert (deed.action, deed.by, deed.count) == ("repair", "ada", 4)
 
 
 def test_nothing_to_settle_leaves_no_line(bench: Workbench) -> None:
-    assert bench.run(operations.settle_promises("lost", who=WHO)) == 0
-    assert bench.run(operations.deeds_page(most=9)) == []
+    assert bench.run(desk.settle_promises("lost", who=WHO)) == 0
+    assert bench.run(desk.deeds_page(most=9)) == []
 
 
 def test_keepers_that_nobody_has_heard_of_for_a_month_are_forgotten(bench: Workbench) -> None:
@@ -158,17 +158,17 @@ def test_what_a_spool_cannot_give_back_is_told_until_it_is_taken_back_or_settled
         UnreadFile("1.spool", "it cannot be read: Permission denied", 1),
         UnreadFile("2.damaged", "it is damaged", 3),
     ]
-    bench.run(operations.note_unread("host:/data/spool", files))
-    (unread,) = bench.run(operations.snapshot()).unread
+    bench.run(intake.note_unread("host:/data/spool", files))
+    (unread,) = bench.run(watch.snapshot()).unread
     assert (unread.reports, unread.files) == (4, tuple(files))
     assert unread.words() == (
         "At least 4 reports in the spool /data/spool on host cannot be handed in: 1.spool (it cannot be read: "
         "Permission denied), 2.damaged (it is damaged)."
     )
 
-    bench.run(operations.note_unread("host:/data/spool", []))
-    assert bench.run(operations.snapshot()).unread == ()
+    bench.run(intake.note_unread("host:/data/spool", []))
+    assert bench.run(watch.snapshot()).unread == ()
 
-    bench.run(operations.note_unread("gone:/data/spool", files))
-    assert bench.run(operations.settle_promises("unread", who=WHO)) == 1
-    assert bench.run(operations.snapshot()).unread == ()
+    bench.run(intake.note_unread("gone:/data/spool", files))
+    assert bench.run(desk.settle_promises("unread", who=WHO)) == 1
+    assert bench.run(watch.snapshot()).unread == ()

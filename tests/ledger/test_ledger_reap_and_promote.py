@@ -3,8 +3,8 @@
 import pytest
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
-from roark_producer import operations
-from roark_producer.operations import Reaped
+from roark_ledger.moves import delivery
+from roark_ledger.moves.upkeep import Reaped
 
 
 class TestPromote:
@@ -163,7 +163,7 @@ class TestWhatWouldBePoisonAtTheNextDeath:
         (slow,) = all_held(suspects.claim().reports)
         for _ in range(4):
             suspects.clock.advance(5_000)
-            suspects.run(operations.renew([slow], lease_ms=LEASE_MS))
+            suspects.run(delivery.renew([slow], lease_ms=LEASE_MS))
 
         suspects.promote()
 

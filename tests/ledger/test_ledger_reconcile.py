@@ -3,9 +3,9 @@
 import pytest
 from workbench import Workbench, acceptable
 
-from roark_producer import reconciled
-from roark_producer.reconciled import Stand
-from roark_worker.audit import audit
+from roark_ledger.moves import reconcile as reconciled
+from roark_ledger.moves.reconcile import Stand
+from roark_worker.upkeep.audit import audit
 
 FROM = b'{"source":"vapi-list"}'
 

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from workbench import Workbench, held
 
-from roark_producer.lifecycle import State
-from roark_producer.operations import Claimed, Held, LaneState
+from roark_ledger.lifecycle import State
+from roark_ledger.moves.delivery import Claimed, Held, LaneState
 
 WAITED_MS = 10_000
 """Longer than any refused report waits."""

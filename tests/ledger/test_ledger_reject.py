@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from workbench import Workbench
 
-from roark_producer import operations
-from roark_producer.errors import InvalidReport
-from roark_producer.logbook import Action
-from roark_producer.packing import pack, unpack
+from roark_ledger.errors import InvalidReport
+from roark_ledger.moves import desk, intake
+from roark_ledger.packing import pack, unpack
+from roark_ledger.records.logbook import Action
 from roark_producer.producer import rejection
 
 META = b'{"field":"call.id"}'
@@ -20,7 +20,7 @@ PLENTY = 10**9
 def reject(
     bench: Workbench, body: bytes, *, most: int = 100, most_bytes: int = PLENTY, spare: bool = False, meta: bytes = META
 ) -> bool:
-    operation = operations.reject(
+    operation = intake.reject(
         digest=digest(body), meta=meta, packed=pack(body), most=most, most_bytes=most_bytes, spare=spare
     )
     return bench.run(operation)
@@ -121,8 +121,8 @@ def test_the_rejected_are_no_part_of_the_accepted(bench: Workbench) -> None:
 
 
 def test_counts_that_were_gathered_elsewhere_are_added(bench: Workbench) -> None:
-    bench.run(operations.tally({"ignored": 3, "unauthorized": 1, "nothing": 0}))
-    bench.run(operations.tally({"ignored": 2}))
+    bench.run(intake.tally({"ignored": 3, "unauthorized": 1, "nothing": 0}))
+    bench.run(intake.tally({"ignored": 2}))
 
     assert bench.count("ignored") == 5
     assert bench.count("unauthorized") == 1
@@ -204,9 +204,9 @@ def test_what_leaves_the_bin_leaves_its_books(bench: Workbench, action: Action) 
     reject(bench, b"one")
     reject(bench, b"two", spare=True)
     reject(bench, b"three", spare=True)
-    assert bench.run(operations.unreject([digest(b"one"), digest(b"two"), "none"], action=action, who=b"{}")) == 2
+    assert bench.run(desk.unreject([digest(b"one"), digest(b"two"), "none"], action=action, who=b"{}")) == 2
     assert books_are_right(bench)
-    bench.run(operations.erase_rejected([digest(b"three")], key=b"k" * 32, who=b"{}"))
+    bench.run(desk.erase_rejected([digest(b"three")], key=b"k" * 32, who=b"{}"))
     assert bench.snapshot().bin.entries == 0
     assert books_are_right(bench)
 

@@ -3,12 +3,13 @@
 import pytest
 from workbench import LEASE_MS, PATIENCE_MS, SILENCE_MS, Workbench, held
 
-from roark_producer import operations, replay_jobs
-from roark_producer.logbook import Action
-from roark_producer.operations import Bury, Claimed
-from roark_producer.records import Replays
-from roark_producer.replay_jobs import Job, JobNumber, Plan
-from roark_worker.audit import audit
+from roark_ledger.moves import delivery, desk
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves.delivery import Bury, Claimed
+from roark_ledger.moves.replay import Job, JobNumber, Plan
+from roark_ledger.records.logbook import Action
+from roark_ledger.records.snapshot import Replays
+from roark_worker.upkeep.audit import audit
 
 AT_ONCE = Plan(ramp=(), stop_share=1.0)
 
@@ -20,7 +21,7 @@ def names(number: int, start: int = 0) -> list[str]:
 def bury_all(bench: Workbench, *call_ids: str, cause: bytes = b'{"status":422}') -> None:
     bench.accept_all(*call_ids)
     for report in bench.claim(len(call_ids)).reports:
-        assert bench.run(operations.bury([Bury(held(report), "http_422", cause)]))[0]
+        assert bench.run(delivery.bury([Bury(held(report), "http_422", cause)]))[0]
 
 
 def settle(bench: Workbench, how: str = "deliver", most: int = 500) -> list[str]:
@@ -46,7 +47,7 @@ def by_step(bench: Workbench, number: int, how: str = "deliver") -> list[int]:
 
 def fail_again(bench: Workbench, reports: tuple[Claimed, ...], message: str) -> None:
     detail = b'{"status":422,"message":"%b"}' % message.encode()
-    bench.run(operations.bury([Bury(held(report), "http_422", detail) for report in reports]))
+    bench.run(delivery.bury([Bury(held(report), "http_422", detail) for report in reports]))
 
 
 class TestSelecting:
@@ -622,7 +623,7 @@ class TestTheLogbook:
         bench.change_job(job, "cancel")
         bench.change_job(job, "cancel")
 
-        deeds = bench.run(operations.deeds_page(most=100))
+        deeds = bench.run(desk.deeds_page(most=100))
         assert [(deed.action, deed.by, deed.count) for deed in deeds] == [
             ("replay", "ada", 3),
             ("replay-pause", "ada", 3),

@@ -17,13 +17,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from servers import Server
 from workbench import LEASE_MS, SILENCE_MS, Workbench, all_held
 
-from roark_producer import operations, replay_jobs
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.operations import Held
-from roark_producer.records import Record
-from roark_producer.replay_jobs import Job, JobNumber, JobState, Plan
-from roark_worker.audit import audit
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves import watch
+from roark_ledger.moves.delivery import Held
+from roark_ledger.moves.replay import Job, JobNumber, JobState, Plan
+from roark_ledger.records.record import Record
+from roark_ledger.server.connection import connect
+from roark_worker.upkeep.audit import audit
 
 CALLS = [f"call-{number}" for number in range(8)]
 # Only these are ever erased: nothing more happens to a call that is.
@@ -136,7 +137,7 @@ class ReplayMachine(RuleBasedStateMachine):
         inventory, snapshot = self.bench.inventory(), self.bench.snapshot()
         inventory.check()
         assert snapshot.balanced
-        assert self.bench.run(operations.verify(CALLS)) == []
+        assert self.bench.run(watch.verify(CALLS)) == []
         found = [self.bench.job(number) for number in self.jobs]
         for job in found:
             self._check_job(job)

@@ -3,10 +3,10 @@
 import pytest
 from workbench import Workbench
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
-from roark_producer.operations import Expired
-from roark_producer.records import Retention
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk
+from roark_ledger.moves.upkeep import Expired
+from roark_ledger.records.snapshot import Retention
 
 HOUR_MS = 3_600_000
 WINDOW_MS, NOTICE_MS = 6 * HOUR_MS, HOUR_MS
@@ -41,7 +41,7 @@ class TestRemoval:
         self, bench: Workbench, state: str
     ) -> None:
         bench.bring("call-1", state)
-        before = len(bench.run(operations.deeds_page(most=9)))
+        before = len(bench.run(desk.deeds_page(most=9)))
 
         pass_time(bench, WINDOW_MS, state)
 
@@ -49,7 +49,7 @@ class TestRemoval:
         assert bench.count("expired") == bench.count(f"expired_{state}") == 1
         assert bench.snapshot().states[State.EXPIRED] == 1
         assert bench.snapshot().balanced
-        deed = bench.run(operations.deeds_page(most=9))[before]
+        deed = bench.run(desk.deeds_page(most=9))[before]
         assert (deed.action, deed.by, deed.count, deed.calls) == ("retention", "retention", 1, ("call-1",))
         bench.inventory().check()
 

@@ -9,11 +9,11 @@ from clocks import Clock
 from servers import Server, configured, redis7_binary, running
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import BrokenPromise, InvalidReport, LedgerFault, LedgerFull, LedgerUnavailable
-from roark_producer.ledger import Ledger
+from roark_ledger.errors import BrokenPromise, InvalidReport, LedgerFault, LedgerFull, LedgerUnavailable
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import intake, upkeep, watch
+from roark_ledger.server.connection import connect
+from roark_ledger.server.durability import inspect, keep
 from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
 
@@ -95,19 +95,19 @@ class TestScriptsThatTheServerForgot:
 
     def test_several_operations_in_one_round_trip_keep_their_order(self, bench: Workbench) -> None:
         bench.ledger.client.script_flush()
-        steps = [operations.tally({"first": 1}), operations.tally({"second": 2}), operations.promote(most=1)]
+        steps = [intake.tally({"first": 1}), intake.tally({"second": 2}), upkeep.promote(most=1)]
 
         assert bench.ledger.run_all(steps) == [0, 0, 0]
 
         assert (bench.count("first"), bench.count("second")) == (1, 2)
 
     def test_only_those_that_it_forgot_are_repeated(self, bench: Workbench) -> None:
-        bench.run(operations.tally({"before": 1}))
+        bench.run(intake.tally({"before": 1}))
         bench.ledger.client.script_flush()
-        bench.run(operations.promote(most=1))
+        bench.run(upkeep.promote(most=1))
 
         # The server knows `promote` and not `tally`: the first of these is repeated, the second is not.
-        bench.ledger.run_all([operations.tally({"counted": 1}), operations.promote(most=1)])
+        bench.ledger.run_all([intake.tally({"counted": 1}), upkeep.promote(most=1)])
 
         assert bench.count("counted") == 1
 
@@ -180,7 +180,7 @@ class TestPromises:
             ledger = Ledger(client, prefix=prefix, clock=clock, after_write=kept.after_write)
 
             assert kept.after_write[0] == "WAITAOF"
-            assert ledger.run_durably(operations.tally({"written": 1})) == 0
+            assert ledger.run_durably(intake.tally({"written": 1})) == 0
 
     def test_redis_7_0_cannot_promise_that(self, redis7: Server) -> None:
         with connect(redis7.url) as client:
@@ -197,15 +197,15 @@ class TestPromises:
         self, real_client: "redis.Redis", prefix: str, clock: Clock, *, forgotten: bool
     ) -> None:
         ledger = Ledger(real_client, prefix=prefix, clock=clock, after_write=("WAIT", 1, 20))
-        ledger.run(operations.tally({"written": 1}))
+        ledger.run(intake.tally({"written": 1}))
         if forgotten:
             real_client.script_flush()
 
         with pytest.raises(LedgerUnavailable, match="0 of 1 confirmed"):
-            ledger.run_durably(operations.tally({"written": 1}))
+            ledger.run_durably(intake.tally({"written": 1}))
 
         # Done all the same, and to be repeated without harm by whoever asked for it.
-        assert ledger.run(operations.snapshot()).total("written") == 2
+        assert ledger.run(watch.snapshot()).total("written") == 2
 
     def test_a_write_is_replicated_when_a_replica_has_it(self, prefix: str, clock: Clock) -> None:
         with (
@@ -219,7 +219,7 @@ class TestPromises:
             kept = keep("replicated:1", inspect(client))
             ledger = Ledger(client, prefix=prefix, clock=clock, after_write=kept.after_write)
 
-            ledger.run_durably(operations.tally({"written": 1}))
+            ledger.run_durably(intake.tally({"written": 1}))
 
             assert reader.hget(ledger.calls.keys.counters, "written") == b"1"
 
@@ -228,7 +228,7 @@ class TestPromises:
     ) -> None:
         ledger = Ledger(real_client, prefix=prefix, clock=clock, after_write=("WAIT", 1, 10_000))
 
-        assert ledger.run(operations.tally({"written": 1})) == 0
+        assert ledger.run(intake.tally({"written": 1})) == 0
 
 
 class TestTheClock:
@@ -307,7 +307,7 @@ class TestErrors:
         bench.ledger.client.set(bench.ledger.calls.keys.waiting, "not a sorted set")
 
         with pytest.raises(LedgerFault):
-            bench.ledger.run_all([operations.tally({"counted": 1}), operations.promote(most=1)])
+            bench.ledger.run_all([intake.tally({"counted": 1}), upkeep.promote(most=1)])
 
         bench.ledger.client.delete(bench.ledger.calls.keys.waiting)
         assert bench.count("counted") == 1

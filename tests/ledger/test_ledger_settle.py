@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from workbench import DELAY_MS, DETAIL, LEASE_MS, Workbench, all_held, packed
 
-from roark_producer import operations
-from roark_producer.operations import Deliver, Held, LeaseToken
+from roark_ledger.ids import LeaseToken
+from roark_ledger.moves import delivery
+from roark_ledger.moves.delivery import Deliver, Held
 
 Settle = Callable[[Workbench, Held], bool]
 SETTLE: dict[str, Settle] = {
@@ -62,7 +63,7 @@ class TestDeliver:
         bench.erase("call-2")
 
         outcomes = [Deliver(one, "", b"{}") for one in (first, second, third)]
-        results = bench.run(operations.deliver(outcomes, keep_payloads=False))
+        results = bench.run(delivery.deliver(outcomes, keep_payloads=False))
 
         assert results == [True, False, True]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from workbench import DELAY_MS, Workbench, packed
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 # An expired call is to the ledger as one that was never seen; its count is test_ledger_retention's.
 EVERY_STATE = [state.value for state in State if state is not State.EXPIRED]

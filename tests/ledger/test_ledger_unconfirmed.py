@@ -3,11 +3,11 @@
 import pytest
 from workbench import LEASE_MS, Workbench
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
-from roark_producer.operations import Deliver
-from roark_producer.records import Retention
-from roark_worker.audit import audit
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk, upkeep
+from roark_ledger.moves.delivery import Deliver
+from roark_ledger.records.snapshot import Retention
+from roark_worker.upkeep.audit import audit
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -62,7 +62,7 @@ def test_confirmed_by_a_person_its_report_goes_and_it_is_forgotten_like_any_othe
     assert not packed(unnamed)
     assert (unnamed.state(), unnamed.snapshot().unconfirmed) == ("delivered", 0)
     assert unnamed.events() == ["delivered", "confirmed"]
-    (deed,) = unnamed.run(operations.deeds_page(most=9))
+    (deed,) = unnamed.run(desk.deeds_page(most=9))
     assert (deed.action, deed.calls) == ("confirm", ("call-1",))
     unnamed.inventory().check()
     unnamed.clock.advance(40 * DAY_MS)
@@ -95,7 +95,7 @@ def test_sent_again_it_is_ready_and_named_then_it_is_confirmed(unnamed: Workbenc
     unnamed.inventory().check()
     (again,) = unnamed.claim().reports
     assert not again.revision, "Roark is asked to skip what it has"
-    unnamed.deliver(operations.Held(again.call_id, again.token), "roark-1")
+    unnamed.deliver(delivery.Held(again.call_id, again.token), "roark-1")
 
     assert unnamed.record().note == "roark-1"
     assert not packed(unnamed)
@@ -125,7 +125,7 @@ def test_sent_again_and_refused_it_is_a_dead_letter_with_its_report(unnamed: Wor
 class TestLate:
     """A worker that lost its lease comes back with an answer that names the call."""
 
-    def late(self, bench: Workbench) -> operations.Held:
+    def late(self, bench: Workbench) -> delivery.Held:
         bench.accept()
         lost = bench.take()
         bench.clock.advance(LEASE_MS)
@@ -245,7 +245,7 @@ class TestAudit:
 
 
 class TestRetention:
-    def act(self, bench: Workbench) -> operations.Expired:
+    def act(self, bench: Workbench) -> upkeep.Expired:
         return bench.expire("unconfirmed", 6 * HOUR_MS, HOUR_MS)
 
     def test_the_report_goes_after_its_time_and_a_notice_and_the_call_stays_delivered(self, unnamed: Workbench) -> None:
@@ -270,8 +270,8 @@ class TestShare:
     def deliver(self, bench: Workbench, number: int, name: str) -> None:
         ids = [f"{name or 'none'}-{place}" for place in range(number)]
         bench.accept_all(*ids)
-        taken = [operations.Held(one.call_id, one.token) for one in bench.claim(number).reports]
-        bench.run(operations.deliver([Deliver(one, name, ANSWER) for one in taken], keep_payloads=False))
+        taken = [delivery.Held(one.call_id, one.token) for one in bench.claim(number).reports]
+        bench.run(delivery.deliver([Deliver(one, name, ANSWER) for one in taken], keep_payloads=False))
 
     def test_it_follows_the_latest_deliveries_however_many_there_were(self, bench: Workbench) -> None:
         self.deliver(bench, 20, "r")
@@ -287,9 +287,9 @@ class TestShare:
         for batch in range(40):
             ids = [f"{batch}-{place}" for place in range(20)]
             bench.accept_all(*ids)
-            taken = [operations.Held(one.call_id, one.token) for one in bench.claim(20).reports]
+            taken = [delivery.Held(one.call_id, one.token) for one in bench.claim(20).reports]
             outcomes = [Deliver(one, "" if place < 2 else "r", ANSWER) for place, one in enumerate(taken)]
-            bench.run(operations.deliver(outcomes, keep_payloads=False))
+            bench.run(delivery.deliver(outcomes, keep_payloads=False))
         assert bench.snapshot().unnamed_share == pytest.approx(0.1, abs=0.01)
         assert bench.snapshot().unconfirmed == 80
-        assert len(bench.run(operations.unconfirmed(most=50))) == 50
+        assert len(bench.run(desk.unconfirmed(most=50))) == 50

@@ -12,24 +12,17 @@ from typing import Any, Literal
 
 from clocks import Clock
 
-from roark_producer import operations, replay_jobs
-from roark_producer.ledger import Ledger
-from roark_producer.operations import (
-    Acceptable,
-    Accepted,
-    Bury,
-    Claim,
-    Claimed,
-    Defer,
-    Deliver,
-    Held,
-    Reaped,
-    Refuse,
-    Signal,
-)
-from roark_producer.records import Entry, Lane, Record, Snapshot
-from roark_producer.replay_jobs import Changed, Job, JobNumber, Plan, Stepped
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import delivery, desk, intake, upkeep, watch
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves.delivery import Bury, Claim, Claimed, Defer, Deliver, Held, Refuse, Signal
+from roark_ledger.moves.intake import Acceptable, Accepted
+from roark_ledger.moves.replay import Changed, Job, JobNumber, Plan, Stepped
+from roark_ledger.moves.upkeep import Reaped
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.record import Entry, Record
+from roark_ledger.records.snapshot import Snapshot
 
 LEASE_MS = 60_000
 DELAY_MS = 5_000
@@ -66,12 +59,12 @@ class Workbench:
 
     def accept_all(self, *reports: str | tuple[str, str], revisions: str = "record", per_wakeup: int = 64) -> Accepted:
         whole = [acceptable(*report) if isinstance(report, tuple) else acceptable(report) for report in reports]
-        return self.run(operations.accept(whole, revisions=revisions, per_wakeup=per_wakeup))
+        return self.run(intake.accept(whole, revisions=revisions, per_wakeup=per_wakeup))
 
     def claim(
         self, wanted: int = 100, *, lease_ms: int = LEASE_MS, listen_ms: int = 0, most_bytes: int = PLENTY
     ) -> Claim:
-        return self.run(operations.claim(wanted=wanted, lease_ms=lease_ms, listen_ms=listen_ms, most_bytes=most_bytes))
+        return self.run(delivery.claim(wanted=wanted, lease_ms=lease_ms, listen_ms=listen_ms, most_bytes=most_bytes))
 
     def claimed_ids(self, wanted: int = 100) -> list[str]:
         return [report.call_id for report in self.claim(wanted).reports]
@@ -83,37 +76,37 @@ class Workbench:
         return held(report)
 
     def deliver(self, one: Held, roark_call_id: str = "roark-1", *, keep: bool = False, detail: bytes = b"{}") -> bool:
-        return self.run(operations.deliver([Deliver(one, roark_call_id, detail)], keep_payloads=keep))[0]
+        return self.run(delivery.deliver([Deliver(one, roark_call_id, detail)], keep_payloads=keep))[0]
 
     def defer(
         self, one: Held, delay_ms: int = DELAY_MS, reason: str = "status-503", *, signal: Signal = Signal.FAULT
     ) -> bool:
-        return self.run(operations.defer([Defer(one, delay_ms, reason, DETAIL, signal)]))[0]
+        return self.run(delivery.defer([Defer(one, delay_ms, reason, DETAIL, signal)]))[0]
 
     def bury(self, one: Held, reason: str = "status-422") -> bool:
-        return self.run(operations.bury([Bury(one, reason, b'{"status":422}')]))[0]
+        return self.run(delivery.bury([Bury(one, reason, b'{"status":422}')]))[0]
 
-    def refuse(self, *refused: Held, code: str = "http_403", most_sends: int = 20) -> operations.Recorded:
+    def refuse(self, *refused: Held, code: str = "http_403", most_sends: int = 20) -> delivery.Recorded:
         outcomes = [Refuse(one, code, "No permission", REFUSAL, LAST_WORDS) for one in refused]
-        return self.run(operations.refuse(outcomes, longest_gap_ms=LONGEST_GAP_MS, most_sends=most_sends))
+        return self.run(delivery.refuse(outcomes, longest_gap_ms=LONGEST_GAP_MS, most_sends=most_sends))
 
     def release(self, one: Held) -> bool:
-        return self.run(operations.release([one]))[0]
+        return self.run(delivery.release([one]))[0]
 
     def renew(self, one: Held, lease_ms: int = LEASE_MS) -> bool:
-        return self.run(operations.renew([one], lease_ms=lease_ms))[0]
+        return self.run(delivery.renew([one], lease_ms=lease_ms))[0]
 
     def reap(self, *, deaths: int = 3, most: int = 100) -> Reaped:
-        return self.run(operations.reap(most=most, deaths=deaths))
+        return self.run(upkeep.reap(most=most, deaths=deaths))
 
     def promote(self, most: int = 100) -> int:
-        return self.run(operations.promote(most=most))
+        return self.run(upkeep.promote(most=most))
 
     def forget(self, window_ms: int, most: int = 100) -> int:
-        return self.run(operations.forget(window_ms=window_ms, most=most))
+        return self.run(upkeep.forget(window_ms=window_ms, most=most))
 
     def replay(self, *call_ids: str) -> list[str]:
-        return self.run(operations.replay(call_ids, detail=WHO))
+        return self.run(desk.replay(call_ids, detail=WHO))
 
     def edit(self, call_id: str = "call-1", text: str = "edited", *, expires_ms: int = 0) -> str:
         """Put `text` in the place of the report that is there."""
@@ -122,53 +115,53 @@ class Workbench:
 
     def edit_what_was(self, seen: bytes, call_id: str = "call-1", text: str = "edited", *, expires_ms: int = 0) -> str:
         changed = packed(call_id, text)
-        return self.run(operations.edit(call_id, packed=changed, expires_ms=expires_ms, edited_from=seen, detail=WHO))
+        return self.run(desk.edit(call_id, packed=changed, expires_ms=expires_ms, edited_from=seen, detail=WHO))
 
     def unedit(self, call_id: str = "call-1", *, expires_ms: int = 0) -> str:
         found = self.look(call_id)
         seen = found.packed if found else b""
-        return self.run(operations.unedit(call_id, expires_ms=expires_ms, seen=seen, detail=WHO))
+        return self.run(desk.unedit(call_id, expires_ms=expires_ms, seen=seen, detail=WHO))
 
     def set_aside(self, *call_ids: str) -> list[str]:
-        return self.run(operations.set_aside(call_ids, detail=WHO))
+        return self.run(desk.set_aside(call_ids, detail=WHO))
 
     def discard(self, *call_ids: str) -> list[str]:
-        return self.run(operations.discard(call_ids, detail=WHO))
+        return self.run(desk.discard(call_ids, detail=WHO))
 
     def confirm(self, *call_ids: str) -> list[str]:
-        return self.run(operations.confirm(call_ids, detail=WHO))
+        return self.run(desk.confirm(call_ids, detail=WHO))
 
     def restore(self, *call_ids: str) -> list[str]:
-        return self.run(operations.restore(call_ids, detail=WHO))
+        return self.run(desk.restore(call_ids, detail=WHO))
 
-    def expire(self, state: str, window_ms: int, notice_ms: int, most: int = 100) -> operations.Expired:
-        return self.run(operations.expire(state=state, window_ms=window_ms, notice_ms=notice_ms, most=most))
+    def expire(self, state: str, window_ms: int, notice_ms: int, most: int = 100) -> upkeep.Expired:
+        return self.run(upkeep.expire(state=state, window_ms=window_ms, notice_ms=notice_ms, most=most))
 
     def erase(self, call_id: str = "call-1", *, key: bytes = b"key") -> str:
         """Return the state that the call was in."""
-        return self.run(operations.erase(call_id, key=key, who=WHO)).state
+        return self.run(desk.erase(call_id, key=key, who=WHO)).state
 
     def hold_by_hand(self, reason: str = "Roark is being moved") -> bool:
-        return self.run(operations.hold(by="ada", reason=reason))
+        return self.run(delivery.hold(by="ada", reason=reason))
 
     def hold_by_roark(
         self, witness: Held | None = None, *, gap_ms: int = 1_000, longest_gap_ms: int = 6_000, reason: str = "401"
     ) -> bool:
         return self.run(
-            operations.hold(by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=witness)
+            delivery.hold(by="roark", reason=reason, gap_ms=gap_ms, longest_gap_ms=longest_gap_ms, witness=witness)
         )
 
     def note_setup(self, token: str, *, started: bool = True) -> bool:
-        return self.run(operations.note_setup(SETUP % token.encode(), started=started, most=9))
+        return self.run(upkeep.note_setup(SETUP % token.encode(), started=started, most=9))
 
     def resume(self) -> bool:
-        return self.run(operations.resume(by="ada"))
+        return self.run(delivery.resume(by="ada"))
 
     def pulse(self, quiet_ms: int = 1_000) -> bool:
-        return self.run(operations.pulse(quiet_ms=quiet_ms))
+        return self.run(upkeep.pulse(quiet_ms=quiet_ms))
 
     def snapshot(self) -> Snapshot:
-        return self.run(operations.snapshot())
+        return self.run(watch.snapshot())
 
     def lane(self) -> Lane:
         return self.snapshot().lane
@@ -177,7 +170,7 @@ class Workbench:
         return self.snapshot().total(counter)
 
     def look(self, call_id: str = "call-1") -> Entry | None:
-        return self.run(operations.look(call_id))
+        return self.run(watch.look(call_id))
 
     def entry(self, call_id: str = "call-1") -> Entry:
         found = self.look(call_id)

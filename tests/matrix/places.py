@@ -16,7 +16,7 @@ from certificates import Authority
 from pipeline import wait_until
 from servers import Server, redis7_binary, running
 
-from roark_producer.connection import connect
+from roark_ledger.server.connection import connect
 
 PAGE = Path(__file__).parents[2] / "ops" / "docs" / "servers.md"
 ODD = "p@ss:w#rd/%2?+"

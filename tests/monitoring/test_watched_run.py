@@ -10,7 +10,7 @@ from promtool import promtool
 from queries import Query, dashboard_queries, rule_queries, rule_selectors
 from watched_run import REPORTS, Run
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 pytestmark = [pytest.mark.monitoring, pytest.mark.timeout(600)]
 

@@ -15,7 +15,7 @@ import httpx
 from pipeline import Pipeline, children_of, free_port, kill, wait_until
 
 from prometheus import Prometheus, scraping
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 REPORTS = 10_000
 PER_SECOND = 125

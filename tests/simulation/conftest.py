@@ -17,7 +17,7 @@ from pipeline_in_virtual_time import World
 from servers import running
 from simulated_roark import SimulatedRoark
 
-from roark_producer.connection import connect
+from roark_ledger.server.connection import connect
 
 
 @pytest.fixture(scope="session")

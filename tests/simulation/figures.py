@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pipeline_in_virtual_time import World
 from simulated_roark import Attempt
 
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

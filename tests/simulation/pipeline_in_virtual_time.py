@@ -18,16 +18,17 @@ import redis
 from simulated_roark import SimulatedRoark
 from virtual_time import run_virtually
 
-from roark_producer import operations
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable, Operation
-from roark_producer.packing import pack
-from roark_producer.records import Snapshot
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import intake, watch
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.moves.operation import Operation
+from roark_ledger.packing import pack
+from roark_ledger.records.snapshot import Snapshot
 from roark_worker.delivery import Delivery
 from roark_worker.settings import WorkerSettings
-from roark_worker.tick import Tick
+from roark_worker.upkeep.tick import Tick
 
 T = TypeVar("T")
 START_MS = 1_760_000_000_000
@@ -213,7 +214,7 @@ class World:
         return not (states[State.READY] or states[State.UPLOADING] or states[State.WAITING])
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
     async def _watch(self) -> None:
         while True:
@@ -243,7 +244,7 @@ class World:
         ids = [f"call-{len(self.accepted) + place}" for place in range(number)]
         self.accepted |= dict.fromkeys(ids, self.seconds)
         reports = [Acceptable(CallId(one), "print", _packed(one)) for one in ids]
-        if reports and self.ledger.run(operations.accept(reports, revisions="record", per_wakeup=_PER_WAKEUP)).wake:
+        if reports and self.ledger.run(intake.accept(reports, revisions="record", per_wakeup=_PER_WAKEUP)).wake:
             self.celery.publish()
 
 

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from roark_worker.roark import UploadFailed
-from roark_worker.verdict import Answer
+from roark_worker.answers.verdict import Answer
+from roark_worker.upload.roark import UploadFailed
 
 QUICK = 0.005
 """Seconds that a refusal takes."""

@@ -32,8 +32,8 @@ from simulated_roark import (
 )
 from virtual_time import NothingLeft, run_virtually
 
-from roark_producer import operations
-from roark_producer.lifecycle import State
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk
 
 Simulate = Callable[..., World]
 Count = Callable[..., Figures]
@@ -379,8 +379,8 @@ class TestPriorities:
         async def replay() -> None:
             await world.until(lambda: world.snapshot().states[State.DEAD] > 100, 60)
             await asyncio.sleep(5)
-            dead = [one.call_id for one in world.ledger.run(operations.page(most=1000)).letters]
-            world.ledger.run(operations.replay(dead, detail=b"{}"))
+            dead = [one.call_id for one in world.ledger.run(desk.page(most=1000)).letters]
+            world.ledger.run(desk.replay(dead, detail=b"{}"))
             world.replayed = len(dead)
 
         world.run(world.backlog(len(bad)), replay(), world.arrive(per_second=30, seconds=30, after=20))

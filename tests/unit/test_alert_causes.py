@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from roark_producer.accounts import Accounts
-from roark_producer.alerts import AlertKind, Facts, SpoolNote
-from roark_producer.forecast import Speed
-from roark_producer.lifecycle import State
-from roark_producer.promises import Loss, Unread, UnreadFile
-from roark_producer.records import Lane, Memory, Reconciled, Retention, Snapshot
-from roark_worker.alert_causes import AlertRules, causes
+from roark_ledger.lifecycle import State
+from roark_ledger.records.accounts import Accounts
+from roark_ledger.records.alerts import AlertKind, Facts, SpoolNote
+from roark_ledger.records.forecast import Speed
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.promises import Loss, Unread, UnreadFile
+from roark_ledger.records.snapshot import Memory, Reconciled, Retention, Snapshot
+from roark_worker.alerts.causes import AlertRules, causes
 
 NOW = 1_760_000_000_000
 MINUTE = 60_000

@@ -1,7 +1,7 @@
 """What an alert's message says of its end."""
 
-from roark_producer.alerts import AlertKind, Message
-from roark_worker.alert_post import body
+from roark_ledger.records.alerts import AlertKind, Message
+from roark_worker.alerts.post import body
 
 MESSAGE = Message("Something is.", "It is so.", "roark-ingest status")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roark_ops.up import allocator as subject
-from roark_ops.up.allocator import allocator
+from roark_ops.up.server import allocator as subject
+from roark_ops.up.server.allocator import allocator
 
 TOLD_TO_REUSE = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535"}
 # Any library that programs can be started with will do.

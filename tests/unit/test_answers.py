@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from schedules import USUAL
 
-from roark_producer.operations import Claimed, LeaseToken
-from roark_producer.packing import pack
-from roark_producer.report import CallId
-from roark_worker.explain import Side, explain
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Claimed
+from roark_ledger.packing import pack
+from roark_worker.answers.explain import Side, explain
+from roark_worker.answers.verdict import Answer, Delivered, OurFault, Passing, Refused, judge
 from roark_worker.settlement import Attempt, settle
-from roark_worker.verdict import Answer, Delivered, OurFault, Passing, Refused, judge
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 PACKED = pack(

@@ -8,10 +8,10 @@ from call_objects import CALLS, call_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_ops.sandbox.creation import read_creation
-from roark_ops.sandbox.upload import Upload
-from roark_producer.calls import report_of
-from roark_worker.call_route import NotForThisRoute, creation_of, ended_status
+from roark_producer.vapi.calls import report_of
+from roark_sandbox.routes.creation import read_creation
+from roark_sandbox.routes.upload import Upload
+from roark_worker.upload.call_route import NotForThisRoute, creation_of, ended_status
 
 MESSAGES = [
     {"role": "system", "message": "You are Ada."},

@@ -8,11 +8,11 @@ from call_objects import CALL_ID, CALLS, SECRET, call_bytes, call_object
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_ops.sandbox.upload import Upload, read_upload
-from roark_producer.calls import is_call_object, report_of
-from roark_producer.errors import InvalidReport
-from roark_producer.report import Report, read_message
-from roark_producer.unsecret import is_secret_name, without_secrets
+from roark_ledger.errors import InvalidReport
+from roark_producer.vapi.calls import is_call_object, report_of
+from roark_producer.vapi.report import Report, read_message
+from roark_producer.vapi.unsecret import is_secret_name, without_secrets
+from roark_sandbox.routes.upload import Upload, read_upload
 
 
 def made(call: Any, **looked_up: bytes) -> dict[str, Any]:

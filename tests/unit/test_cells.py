@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roark_worker.cells import Layout, take, total
+from roark_worker.metrics.cells import Layout, take, total
 
 LAYOUT = Layout("test", size=3, gauges=1)
 COUNTING = """
 import sys
 from pathlib import Path
-from roark_worker.cells import Layout, take
+from roark_worker.metrics.cells import Layout, take
 cells = take(Path(sys.argv[1]), Layout("test", size=3, gauges=1))
 for place, number in enumerate(sys.argv[2:]):
     cells[place] += float(number)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from roark_ops.cli.output import print_facts, print_json, print_table
+from roark_ops.cli.terminal.output import print_facts, print_json, print_table
 
 
 def test_a_table_in_a_pipe_has_columns_of_whatever_width_they_need(capsys: pytest.CaptureFixture[str]) -> None:

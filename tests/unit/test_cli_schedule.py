@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from roark_ops.cli.app import app
-from roark_ops.cli.schedule_view import planned
+from roark_ops.cli.views.schedule import planned
 from roark_worker.schedule import Schedule
 
 DEFAULT = Schedule(first_delay=5, max_delay=900, max_attempts=20, max_age=86_400, retry_after_max=3600)

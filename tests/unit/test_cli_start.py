@@ -13,7 +13,7 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from roark_ops.cli.app import app
-from roark_ops.cli.options import actor
+from roark_ops.cli.terminal.options import actor
 
 HEAVY = {"celery", "kombu", "redis", "httpx", "pydantic_settings", "uvicorn", "starlette", "asyncio", "roark_worker"}
 FIXED = ("up", "enqueue", "webhook", "worker", "sandbox", "flower", "status", "why", "audit", "doctor", "schedule")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roark_ops.cli import words
+from roark_ops.cli.terminal import words
 
 
 @pytest.mark.parametrize(

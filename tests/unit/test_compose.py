@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
-from roark_worker.supervisor import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import redis.exceptions
 
-from roark_producer.connection import connect, connect_async, redis_url, translated_errors
-from roark_producer.errors import (
+from roark_ledger.errors import (
     ConfigurationError,
     IngestError,
     LedgerFault,
@@ -16,6 +15,7 @@ from roark_producer.errors import (
     LedgerRefuses,
     LedgerUnavailable,
 )
+from roark_ledger.server.connection import connect, connect_async, redis_url, translated_errors
 
 CONNECT: dict[str, Callable[[str], Any]] = {"sync": connect, "asyncio": connect_async}
 both = pytest.mark.parametrize("connect_to", CONNECT.values(), ids=CONNECT)

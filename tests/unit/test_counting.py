@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Claim, Claimed, Deliver, Held, LaneState
 from roark_producer.metrics import SECONDS, text_of
-from roark_producer.operations import Claim, Claimed, Deliver, Held, LaneState, LeaseToken
-from roark_producer.report import CallId
-from roark_worker.counting import FAULT_OF, FAULTS, Counts, known_reason
-from roark_worker.roark import Reason
-from roark_worker.verdict import Delivered, OurFault, Passing, Refused
+from roark_worker.answers.verdict import Delivered, OurFault, Passing, Refused
+from roark_worker.metrics.counting import FAULT_OF, FAULTS, Counts, known_reason
+from roark_worker.upload.roark import Reason
 
 PREFIX = "roark_ingest_worker_"
 

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from queries import DASHBOARDS, OPS, Query, dashboard_queries, panels, rule_queries
 
-from roark_producer.ledger import Ledger
+from roark_ledger.ledger import Ledger
 from roark_producer.webhook.metrics import WebhookMetrics
-from roark_worker.metrics_page import WorkerCollector
+from roark_worker.metrics.page import WorkerCollector
 from roark_worker.settings import WorkerSettings
 
 QUERIES = [*dashboard_queries(), *rule_queries()]

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from delivering import worker_settings
 
-from roark_producer.operations import Claimed, Deliver, LeaseToken
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Claimed, Deliver
+from roark_worker.answers.verdict import Delivered
 from roark_worker.deciding import Deciding, Ended
-from roark_worker.verdict import Delivered
 
 CLAIMED = Claimed(CallId("call-1"), LeaseToken(7), attempts=0, age_ms=1000, revision=False, priority="f", packed=b"")
 

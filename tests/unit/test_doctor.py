@@ -11,17 +11,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from roark_ledger.errors import LedgerRefuses
+from roark_ledger.lifecycle import State
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.promises import Loss, Unread, UnreadFile
+from roark_ledger.records.setup import Setup
+from roark_ledger.records.snapshot import Memory, Snapshot
+from roark_ledger.server.durability import Server
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level
 from roark_ops.doctor.setup import base_urls, judge_shell
-from roark_producer.durability import Server
-from roark_producer.errors import LedgerRefuses
-from roark_producer.lifecycle import State
-from roark_producer.promises import Loss, Unread, UnreadFile
-from roark_producer.records import Lane, Memory, Setup, Snapshot
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import mark_of, token_ends
+from roark_worker.upkeep.setup_notes import mark_of, token_ends
 
 GB = 1_000_000_000
 

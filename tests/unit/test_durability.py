@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from roark_producer.durability import Server, keep, wanted_replicas
-from roark_producer.errors import BrokenPromise, ConfigurationError
+from roark_ledger.errors import BrokenPromise, ConfigurationError
+from roark_ledger.server.durability import Server, keep, wanted_replicas
 
 WAITAOF = ("WAITAOF", 1, 0, 4000)
 NOTHING: tuple[str | int, ...] = ()

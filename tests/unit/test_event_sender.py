@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken
-from roark_producer.report import CallId
-from roark_worker import event_sender
-from roark_worker.event_sender import EventSender, Sampler
-from roark_worker.report_events import ReportEvent
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_worker.flower import event_sender
+from roark_worker.flower.event_sender import EventSender, Sampler
+from roark_worker.flower.report_events import ReportEvent
 
 DEADLINE_SECONDS = 30
 

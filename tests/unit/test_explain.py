@@ -6,25 +6,27 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from typer.main import get_group
 
+import roark_ledger
 import roark_producer
 import roark_worker
-from roark_ops import explain_rejected
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lifecycle import State
+from roark_ledger.moves.delivery import Bury, Claimed
+from roark_ledger.packing import pack
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import Entry, Event, Record
 from roark_ops.cli.app import app
-from roark_ops.grouping import Death
-from roark_ops.story import tell
-from roark_producer.lifecycle import State
-from roark_producer.operations import Bury, Claimed, LeaseToken
-from roark_producer.packing import pack
-from roark_producer.records import DeadLetter, Entry, Event, Lane, Record
-from roark_producer.report import CallId
-from roark_worker.explain import (
+from roark_ops.desk import explain_rejected
+from roark_ops.desk.grouping import Death
+from roark_ops.desk.story import tell
+from roark_worker.answers.explain import (
     Explanation,
     Replay,
     Side,
@@ -35,10 +37,10 @@ from roark_worker.explain import (
     is_known,
     status_of,
 )
-from roark_worker.roark import Reason
+from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
 from roark_worker.schedule import Schedule
 from roark_worker.settlement import EXHAUSTED, Attempt, settle
-from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.upload.roark import Reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER_STATUSES = [status for status in range(100, 600) if not 200 <= status < 300]
@@ -58,14 +60,13 @@ def verdicts() -> list[Passing | Refused | OurFault]:
 
 def codes_in_the_workers_sources() -> set[str]:
     """Codes that are written out, such as `Refused("damaged", …)`."""
-    texts = [path.read_text("utf-8") for path in Path(roark_worker.__path__[0]).glob("*.py")]
+    texts = [path.read_text("utf-8") for path in Path(roark_worker.__path__[0]).rglob("*.py")]
     return {code for text in texts for code in re.findall(r'\b(?:Passing|Refused|OurFault)\(\s*"(\w+)"', text)}
 
 
 def codes_in_the_scripts() -> set[str]:
     """Codes that the scripts write into a record by themselves."""
-    scripts = resources.files("roark_producer") / "lua"
-    texts = [entry.read_text("utf-8") for entry in scripts.iterdir() if entry.name.endswith(".lua")]
+    texts = [file.read_text("utf-8") for file in Path(roark_ledger.__path__[0]).glob("lua/*/*.lua")]
     return {code for text in texts for code in re.findall(r"note = '(\w+)'", text)}
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from roark_ops.finding import Audio, Filter
-from roark_ops.grouping import Death
-from roark_producer.lifecycle import State
-from roark_producer.records import DeadLetter, Event, Record
+from roark_ledger.lifecycle import State
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import Event, Record
+from roark_ops.desk.finding import Audio, Filter
+from roark_ops.desk.grouping import Death
 
 HOUR = 3_600_000
 NOW = 1_760_000_000_000

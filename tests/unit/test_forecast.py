@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.forecast import Forecast, Speed, forecast
+from roark_ledger.records.forecast import Forecast, Speed, forecast
 
 NOW = 1_760_000_000_000
 SPEED = Speed(accepted_per_second=100, delivered_per_second=150, measured_ms=NOW - 1_000)

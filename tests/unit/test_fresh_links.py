@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_texts import spaces
 
-from roark_producer.report import Report, read_message
-from roark_worker.fresh_links import links_end, with_fresh_links
+from roark_producer.vapi.report import Report, read_message
+from roark_worker.calls.fresh_links import links_end, with_fresh_links
 
 OLD = {"presignedMonoUrl": "https://s/a?X=1", "presignedUrlsExpiresAt": "2026-11-01T10:32:00.000Z"}
 NEW = {"presignedMonoUrl": "https://s/a?X=2", "presignedUrlsExpiresAt": "2026-11-02T10:32:00.000Z"}

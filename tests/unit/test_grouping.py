@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from roark_ops.changes import SetupChange, changes
-from roark_ops.grouping import Death, Shared, fold, group
-from roark_producer.lifecycle import State
-from roark_producer.records import DeadLetter, Event, Record, Setup
+from roark_ledger.lifecycle import State
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import Event, Record
+from roark_ledger.records.setup import Setup
+from roark_ops.desk.changes import SetupChange, changes
+from roark_ops.desk.grouping import Death, Shared, fold, group
 
 
 def letter(call_id: str, message: str, *, at_ms: int = 1000, note: str = "http_422", **detail: object) -> DeadLetter:

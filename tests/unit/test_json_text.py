@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_texts import values
 
-from roark_ops import json_text
-from roark_ops.json_text import NoSuchPlace, find, path_steps, pointer, pointer_steps, pretty
-from roark_producer.errors import InvalidReport
+from roark_ledger.errors import InvalidReport
+from roark_ops.mending import json_text
+from roark_ops.mending.json_text import NoSuchPlace, find, path_steps, pointer, pointer_steps, pretty
 
 TEXT = b' {"a" : [1, {"b":"x]}\\"y"} , -1.50e+10 ] , "a~/b":{}, "":null,"big":12345678901234567890,"a":[2]} '
 

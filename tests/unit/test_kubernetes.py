@@ -12,14 +12,14 @@ import yaml
 from fakeredis import FakeStrictRedis
 from fakes import ScriptingFakeServer
 
-from roark_producer import operations
-from roark_producer.ledger import Ledger
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
 from roark_producer.ledger_metrics import LANE_STATES, ledger_families
-from roark_producer.lifecycle import State
 from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
+from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
-from roark_worker.supervisor import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "ops" / "kubernetes"
@@ -197,7 +197,7 @@ def test_only_our_own_parts_reach_the_ledger() -> None:
 def test_workers_are_counted_by_figures_that_the_ledger_exports() -> None:
     exported = {
         family.name
-        for family in ledger_families(Ledger(FakeStrictRedis(server=ScriptingFakeServer())).run(operations.snapshot()))
+        for family in ledger_families(Ledger(FakeStrictRedis(server=ScriptingFakeServer())).run(watch.snapshot()))
     }
     queries = [trigger["metadata"]["query"] for trigger in SCALED["spec"]["triggers"]]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from roark_producer.records import Lane, LaneNews
-from roark_worker.lane_row import lane_event
-from roark_worker.report_events import ReportEvent
+from roark_ledger.records.lane import Lane, LaneNews
+from roark_worker.flower.lane_row import lane_event
+from roark_worker.flower.report_events import ReportEvent
 
 AT = 1_800_000_000.5
 

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from roark_producer.records import Evidence, Lane, Setup
-from roark_worker.causes import cause_of
-from roark_worker.explain import Explanation, Side
-from roark_worker.lane_words import explain_way, main_cause
-from roark_worker.setup_notes import shown_url, token_ends
+from roark_ledger.records.lane import Evidence, Lane
+from roark_ledger.records.setup import Setup
+from roark_worker.answers.causes import cause_of
+from roark_worker.answers.explain import Explanation, Side
+from roark_worker.answers.lane_words import explain_way, main_cause
+from roark_worker.upkeep.setup_notes import shown_url, token_ends
 
 SETUP = Setup(0, 0, 1, "1.0", "mark", {}, "https://api.roark.ai/v1/vapi/call", "ab12")
 NOON_MS = 1_800_000_000_000

@@ -10,14 +10,15 @@ from fakeredis import FakeStrictRedis
 from fakes import ScriptingFakeServer
 from prometheus_client.core import Metric
 
-from roark_producer import operations
-from roark_producer.accounts import Accounts
-from roark_producer.ledger import Ledger
+from roark_ledger.ids import CallId
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, intake, upkeep, watch
+from roark_ledger.moves.delivery import Defer, Held
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.records.accounts import Accounts
+from roark_ledger.records.snapshot import Snapshot
 from roark_producer.ledger_metrics import ledger_families
-from roark_producer.lifecycle import State
-from roark_producer.operations import Acceptable, Defer, Held
-from roark_producer.records import Snapshot
-from roark_producer.report import CallId
 
 INFINITE = float("inf")
 
@@ -39,17 +40,17 @@ class Bench:
 
     def accept(self, call_id: str, *, expires_ms: int = 0) -> None:
         report = Acceptable(CallId(call_id), "a", b"packed", expires_ms)
-        self.ledger.run(operations.accept([report], revisions="record", per_wakeup=64))
+        self.ledger.run(intake.accept([report], revisions="record", per_wakeup=64))
 
     def claim(self, lease_ms: int = 60_000) -> Held:
-        (one,) = self.ledger.run(operations.claim(wanted=1, lease_ms=lease_ms, listen_ms=0, most_bytes=10**9)).reports
+        (one,) = self.ledger.run(delivery.claim(wanted=1, lease_ms=lease_ms, listen_ms=0, most_bytes=10**9)).reports
         return Held(one.call_id, one.token)
 
     def told(self) -> dict[tuple[str, str], float]:
         return told(self.snapshot())
 
     def snapshot(self) -> Snapshot:
-        return self.ledger.run(operations.snapshot())
+        return self.ledger.run(watch.snapshot())
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_ledger_that_does_not_answer_is_told_as_down_and_nothing_is_made_up() 
 
 def test_each_state_and_the_lane_are_told(bench: Bench) -> None:
     bench.accept("call-1")
-    bench.ledger.run(operations.hold(by="anna", reason="Roark is being moved"))
+    bench.ledger.run(delivery.hold(by="anna", reason="Roark is being moved"))
 
     found = bench.told()
 
@@ -80,7 +81,7 @@ def test_each_state_and_the_lane_are_told(bench: Bench) -> None:
 
 
 def test_who_holds_the_lane_is_roark_or_a_person(bench: Bench) -> None:
-    bench.ledger.run(operations.hold(by="roark", reason="http_401", gap_ms=1000, longest_gap_ms=1000))
+    bench.ledger.run(delivery.hold(by="roark", reason="http_401", gap_ms=1000, longest_gap_ms=1000))
     found = bench.told()
     assert (found["lane_held", "person"], found["lane_held", "roark"]) == (0, 1)
 
@@ -88,8 +89,8 @@ def test_who_holds_the_lane_is_roark_or_a_person(bench: Bench) -> None:
 def test_what_never_was_is_infinitely_long_ago(bench: Bench) -> None:
     found = bench.told()
     assert {found[f"{what}_age_seconds", ""] for what in ("tick", "claim", "audit")} == {INFINITE}
-    bench.ledger.run(operations.promote(most=1))
-    bench.ledger.run(operations.audit_done(Accounts(took_ms=1)))
+    bench.ledger.run(upkeep.promote(most=1))
+    bench.ledger.run(upkeep.audit_done(Accounts(took_ms=1)))
     bench.clock.advance(7_000)
     found = bench.told()
     assert (found["tick_age_seconds", ""], found["audit_age_seconds", ""]) == (7, 7)
@@ -104,12 +105,12 @@ def test_a_report_is_overdue_since_it_is_ready(bench: Bench) -> None:
 def test_a_report_that_waits_for_its_next_try_is_overdue_from_then_on_whatever_its_age(bench: Bench) -> None:
     bench.accept("call-1")
     held = bench.claim()
-    bench.ledger.run(operations.defer([Defer(held, 900_000, "http_503", b"{}")]))
+    bench.ledger.run(delivery.defer([Defer(held, 900_000, "http_503", b"{}")]))
     bench.clock.advance(900_000)
     assert bench.told()["past_due_seconds", ""] == 0
     bench.clock.advance(5_000)
     assert bench.told()["past_due_seconds", ""] == 5
-    bench.ledger.run(operations.promote(most=1))
+    bench.ledger.run(upkeep.promote(most=1))
     assert bench.told()["past_due_seconds", ""] == 5
 
 
@@ -127,7 +128,7 @@ def test_reports_whose_audio_ends_soon_are_told_and_counted_when_it_has_ended(be
     bench.accept("call-later", expires_ms=bench.clock.now_ms + 2_000_000)
     assert bench.told()["audio_ending_reports", ""] == 1
     bench.clock.advance(200_001)
-    bench.ledger.run(operations.promote(most=1))
+    bench.ledger.run(upkeep.promote(most=1))
     found = bench.told()
     assert (found["audio_ending_reports", ""], found["events_total", "audio_expired"]) == (0, 1)
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from roark_producer import lifecycle
-from roark_producer.lifecycle import LEGAL_MOVES, UNKNOWN, Move, State, after
+from roark_ledger import lifecycle
+from roark_ledger.lifecycle import LEGAL_MOVES, UNKNOWN, Move, State, after
 
 STARTS = [UNKNOWN, *State]
 GONE = {State.EXPIRED, State.ERASED}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.logs import Lines, event, redact, set_up_logging, written_together
+from roark_ledger.logs import Lines, event, redact, set_up_logging, written_together
 
 logger = logging.getLogger("tests.logs")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from roark_ops.offending import value_in_words
+from roark_ops.mending.offending import value_in_words
 
 PHONE = "+15550101234"
 PAYLOAD = json.dumps(

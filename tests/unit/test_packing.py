@@ -8,16 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.packing import (
-    TRACE_BYTES,
-    DamagedPayload,
-    NewerPayload,
-    check,
-    pack,
-    payload_size,
-    trace_of,
-    unpack,
-)
+from roark_ledger.packing import TRACE_BYTES, DamagedPayload, NewerPayload, check, pack, payload_size, trace_of, unpack
 
 
 @given(st.binary(), st.binary())

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_texts import values
 
-from roark_ops.json_text import children, find
-from roark_ops.patching import Change, PatchFailed, Step, apply, as_patch, difference, read_patch, same
+from roark_ops.mending.json_text import children, find
+from roark_ops.mending.patching import Change, PatchFailed, Step, apply, as_patch, difference, read_patch, same
 
 
 def patched(text: str, *steps: dict[str, Any]) -> str:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from roark_producer.errors import InvalidReport
-from roark_producer.phone import e164, places_of
+from roark_ledger.errors import InvalidReport
+from roark_producer.vapi.phone import e164, places_of
 
 NUMBER = "+15550101234"
 

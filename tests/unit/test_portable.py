@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_ops.portable import export_line, read_line
-from roark_producer.errors import InvalidReport
-from roark_producer.lifecycle import State
-from roark_producer.packing import pack, unpack
-from roark_producer.records import DeadLetter, Event, Record
+from roark_ledger.errors import InvalidReport
+from roark_ledger.lifecycle import State
+from roark_ledger.packing import pack, unpack
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import Event, Record
+from roark_ops.desk.portable import export_line, read_line
 
 RECORD = Record(State.DEAD, "print", 1000, 2000, 3, 0, 0, "fresh", False, "http_422")
 LETTER = DeadLetter("c-1", 2000, RECORD, (Event(2000, "buried", {"status": 422, "message": "bad", "attempt": 3}),))

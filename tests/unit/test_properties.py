@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.errors import ConfigurationError, InvalidReport
-from roark_producer.properties import MOST_PROPERTIES, PropertyRules, gather
+from roark_ledger.errors import ConfigurationError, InvalidReport
+from roark_producer.vapi.properties import MOST_PROPERTIES, PropertyRules, gather
 
 PAYLOAD = (
     b'{"type":"end-of-call-report","cost":0.10,"big":9007199254740993,"ok":true,"none":null,'

@@ -16,9 +16,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.compression import DamagedInput, compressing, decompressed
-from roark_producer.json_elements import Document, ElementScanner
-from roark_producer.reading import read_documents
+from roark_producer.files.compression import DamagedInput, compressing, decompressed
+from roark_producer.files.json_elements import Document, ElementScanner
+from roark_producer.files.reading import read_documents
 
 MOST = 100_000
 UNICODE_BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"

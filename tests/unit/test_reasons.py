@@ -8,19 +8,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from schedules import USUAL
 from test_alert_causes import RULES, dead
 
-from roark_producer.alerts import AlertKind, Facts
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Signal
+from roark_ledger.packing import pack
+from roark_ledger.records.alerts import AlertKind, Facts
 from roark_producer.metrics import text_of
-from roark_producer.operations import Bury, Claimed, Defer, LeaseToken, Signal
-from roark_producer.packing import pack
-from roark_producer.report import CallId
-from roark_worker import reasons
-from roark_worker.alert_causes import causes
-from roark_worker.counting import FAULTS, Counts
-from roark_worker.explain import catalogue, explain, explain_hold, explain_lane
-from roark_worker.reasons import FAULT_OF, OTHER, REASONS, Judged, Reason, Side, label_of, reason_of, status_of
-from roark_worker.report_events import events_of
+from roark_worker.alerts.causes import causes
+from roark_worker.answers import reasons
+from roark_worker.answers.explain import catalogue, explain, explain_hold, explain_lane
+from roark_worker.answers.reasons import FAULT_OF, OTHER, REASONS, Judged, Reason, Side, label_of, reason_of, status_of
+from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.flower.report_events import events_of
+from roark_worker.metrics.counting import FAULTS, Counts
 from roark_worker.settlement import Attempt, settle
-from roark_worker.verdict import Answer, OurFault, Passing, Refused, judge
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ROWS = [pytest.param(row, code, id=code) for row in REASONS for code in row.codes]

@@ -9,8 +9,8 @@ from call_objects import CALLS, call_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.reconciled import Stand
-from roark_worker.reconcile_rules import (
+from roark_ledger.moves.reconcile import Stand
+from roark_worker.calls.rules import (
     HOUR_MS,
     KNOWN,
     OVERLAP_MS,

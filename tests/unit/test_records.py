@@ -2,8 +2,9 @@
 
 import pytest
 
-from roark_producer.lifecycle import State
-from roark_producer.records import Event, Record, parse_entry, parse_history, parse_snapshot
+from roark_ledger.lifecycle import State
+from roark_ledger.records.record import Event, Record, parse_entry, parse_history
+from roark_ledger.records.snapshot import parse_snapshot
 
 NOW = 1_760_000_000_000
 

@@ -6,8 +6,8 @@ import ssl
 import pytest
 from redis import exceptions
 
-from roark_producer.redis_causes import cause_of, missing_permission
-from roark_producer.redis_url import parse_redis_url
+from roark_ledger.server.redis_causes import cause_of, missing_permission
+from roark_ledger.server.redis_url import parse_redis_url
 
 PLAIN = parse_redis_url("redis://:hush@db:1", "ROARK_INGEST_BROKER_URL")
 

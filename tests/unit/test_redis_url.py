@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.server.connection import connect
+from roark_ledger.server.redis_url import parse_redis_url
 from roark_producer.celery_wiring import celery_settings
-from roark_producer.connection import connect
-from roark_producer.errors import ConfigurationError
-from roark_producer.redis_url import parse_redis_url
 from roark_producer.settings import IngestSettings
 
 

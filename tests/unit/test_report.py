@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_texts import objects, spaces
 
-from roark_producer.errors import InvalidReport
-from roark_producer.report import OtherMessage, Report, read_message
+from roark_ledger.errors import InvalidReport
+from roark_producer.vapi.report import OtherMessage, Report, read_message
 
 ESSENTIALS = {"type": '"end-of-call-report"', "call": '{"id":"call-1"}'}
 

@@ -5,9 +5,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from roark_producer.operations import Bury, Defer, Deliver, Held, LeaseToken, Refuse
-from roark_producer.report import CallId
-from roark_worker.report_events import ReportEvent, events_of, poisoned, started, task_uuid
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Refuse
+from roark_worker.flower.report_events import ReportEvent, events_of, poisoned, started, task_uuid
 from roark_worker.settlement import Release, Settlement
 
 CALL = CallId("01a19b7c-f28d-782e-a014-00426f00450b")

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from pyreqwest import exceptions as reqwest
 
-from roark_producer.errors import ConfigurationError
-from roark_producer.packing import Unpacked
-from roark_worker.roark import Roark, Token, UploadFailed, upload_body
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.packing import Unpacked
+from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings
-from roark_worker.verdict import Answer
+from roark_worker.upload.roark import Roark, Token, UploadFailed, upload_body
 
 TOKEN = "rk_live_0123456789"
 OK = httpx.Response(200, json={"data": {"callId": "roark-1"}})

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from roark_worker.room import Room, need_of, processes_with_room, room_bytes
+from roark_worker.upload.room import Room, need_of, processes_with_room, room_bytes
 
 MB = 1_000_000
 LARGEST = 25 * MB

@@ -15,10 +15,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from roark_ops.sample_reports import Sample, sample_reports
-from roark_ops.sample_reports.command import sample
+from roark_samples import Sample, sample_reports
+from roark_samples.command import sample
 
-COMMAND = [sys.executable, "-m", "roark_ops.sample_reports"]
+COMMAND = [sys.executable, "-m", "roark_samples"]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_ops.sandbox.demands import broken_by, parse_demand
+from roark_sandbox.trouble.demands import broken_by, parse_demand
 
 
 def breaks(spec: str, report: object) -> bool:

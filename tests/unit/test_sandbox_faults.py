@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roark_ops.sandbox.faults import (
+from roark_sandbox.trouble.faults import (
     CutShort,
     ErrorInside,
     Fault,
@@ -21,7 +21,7 @@ from roark_ops.sandbox.faults import (
     parse_fault,
     parse_faults,
 )
-from roark_ops.sandbox.scenario import Flap, Outage, Slow, extra_delay_seconds, is_down, parse_scenario
+from roark_sandbox.trouble.scenario import Flap, Outage, Slow, extra_delay_seconds, is_down, parse_scenario
 
 STATUSES = st.integers(400, 599)
 RATES = st.floats(0, 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_ops.sandbox.limits import AtOnce, PerSecond, parse_limit
+from roark_sandbox.trouble.limits import AtOnce, PerSecond, parse_limit
 
 
 @pytest.mark.parametrize(("spec", "limit"), [("40", AtOnce(40)), ("50/s", PerSecond(50)), ("1", AtOnce(1))])

@@ -2,16 +2,18 @@
 
 import hashlib
 import re
-from importlib import resources
+from pathlib import Path
 
 import pytest
 
-from roark_producer.keys import Keys
-from roark_producer.lifecycle import LEGAL_MOVES
-from roark_producer.scripts import script, script_names
+import roark_ledger
+from roark_ledger.keys import Keys
+from roark_ledger.lifecycle import LEGAL_MOVES
+from roark_ledger.scripts import script, script_names
 
 NAMES = script_names()
-FILES = {entry.name: entry.read_text("utf-8") for entry in (resources.files("roark_producer") / "lua").iterdir()}
+FOLDER = Path(roark_ledger.__path__[0]) / "lua"
+FILES = {file.name: file.read_text("utf-8") for file in FOLDER.glob("*/*.lua")}
 every_script = pytest.mark.parametrize("name", NAMES)
 every_file = pytest.mark.parametrize("file", sorted(FILES))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from roark_producer.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings
 
 SECRET = "redis://:hunter2@redis.internal/0"

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, LeaseToken, Refuse
-from roark_producer.packing import pack
-from roark_producer.report import CallId
+from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, Held, Refuse
+from roark_ledger.packing import pack
+from roark_worker.answers.verdict import Delivered, OurFault, Passing, Refused, Verdict
 from roark_worker.schedule import Schedule
 from roark_worker.settlement import Attempt, Release, Settlement, settle
-from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 SCHEDULE = Schedule(first_delay=5, max_delay=900, max_attempts=20, max_age=86_400, retry_after_max=3600)
 HELD = Held(CallId("call-1"), LeaseToken(7))

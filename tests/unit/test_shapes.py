@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.errors import InvalidReport
-from roark_producer.places import found_at, named, parse_place
-from roark_producer.report import Report, read_message
-from roark_producer.shapes import look_into
+from roark_ledger.errors import InvalidReport
+from roark_producer.vapi.places import found_at, named, parse_place
+from roark_producer.vapi.report import Report, read_message
+from roark_producer.vapi.shapes import look_into
 
 REPORT = {"type": "end-of-call-report", "call": {"id": "c-1", "big": 1}}
 SENT = b'{"type": "end-of-call-report", "call": {"id": "c-1", "n": 12345678901234567890.10}}'

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_texts import objects, spaces, values
 
-from roark_producer.errors import InvalidReport
-from roark_producer.slices import members
+from roark_ledger.errors import InvalidReport
+from roark_producer.vapi.slices import members
 
 
 def expected(found: list[tuple[str, str]]) -> dict[str, bytes]:

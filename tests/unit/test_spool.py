@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer import spool as spool_module
-from roark_producer.spool import Pending, Purged, Spool, Spooled, SpoolFull, pending, purge
+from roark_producer.disk import spool as spool_module
+from roark_producer.disk.spool import Pending, Purged, Spool, Spooled, SpoolFull, pending, purge
 
 PLENTY = 10**9
 # Two processes of this file's own: one writes until it is killed, one holds a segment.
 WRITE_FOREVER = """
 import itertools, sys
 from pathlib import Path
-from roark_producer.spool import Spool, Spooled
+from roark_producer.disk.spool import Spool, Spooled
 
 spool = Spool(Path(sys.argv[1]), most_bytes=10**9)
 for number in itertools.count():
@@ -33,7 +33,7 @@ for number in itertools.count():
 HOLD = """
 import sys
 from pathlib import Path
-from roark_producer.spool import Spool, Spooled
+from roark_producer.disk.spool import Spool, Spooled
 
 Spool(Path(sys.argv[1]), most_bytes=10**9).append([Spooled(b"of the other process")])
 print("written", flush=True)
@@ -98,7 +98,7 @@ class TestOrder:
     ) -> None:
         spool.append(requests(b"first"))
         spool.seal()
-        monkeypatch.setattr("roark_producer.spool.time.time_ns", lambda: 1)
+        monkeypatch.setattr("roark_producer.disk.spool.time.time_ns", lambda: 1)
         spool.append(requests(b"second"))
         spool.seal()
 
@@ -321,7 +321,7 @@ class TestWritersThatDie:
                 seen.append(bodies(other))
             lock(file, how)
 
-        monkeypatch.setattr("roark_producer.spool.fcntl.flock", looking)
+        monkeypatch.setattr("roark_producer.disk.spool.fcntl.flock", looking)
         spool.append(requests(b"1"))
         monkeypatch.undo()
         spool.seal()
@@ -363,7 +363,7 @@ class TestWhereNothingCanBeKept:
                 raise OSError(errno.EIO, "Input/output error")
 
             monkeypatch.setattr(
-                f"roark_producer.spool.os.{request.param}", {"write": write, "fdatasync": sync}[request.param]
+                f"roark_producer.disk.spool.os.{request.param}", {"write": write, "fdatasync": sync}[request.param]
             )
 
         yield fail

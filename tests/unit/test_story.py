@@ -2,10 +2,11 @@
 
 import pytest
 
-from roark_ops.story import Story, tell
-from roark_producer.lifecycle import State
-from roark_producer.records import Entry, Event, Lane, Record
-from roark_worker.explain import Side
+from roark_ledger.lifecycle import State
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.record import Entry, Event, Record
+from roark_ops.desk.story import Story, tell
+from roark_worker.answers.explain import Side
 
 NOW = 1_000_000
 OPEN = Lane("open", "", "", 0, 0, 0)

@@ -12,8 +12,8 @@ import yaml
 from roark_ops.up.parts import _SPARE_SECONDS as SPARE_SECONDS
 from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
+from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
-from roark_worker.supervisor import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "ops" / "systemd"

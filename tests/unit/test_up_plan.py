@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from roark_ledger.errors import ConfigurationError
 from roark_ops.up import parts
 from roark_ops.up.plan import Options, Plan, Settings, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
-from roark_producer.errors import ConfigurationError
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from roark_ops.up.summary import Received, Summary, compare, percentile, summarise, taken_in
+from roark_ledger.lifecycle import State
+from roark_ledger.records.record import Entry, Record
+from roark_ops.up.told.summary import Received, Summary, compare, percentile, summarise, taken_in
 from roark_ops.up.vapi import Answered
-from roark_producer.lifecycle import State
-from roark_producer.records import Entry, Record
 
 START_MS = 1_760_000_000_000
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from roark_producer.errors import ConfigurationError
-from roark_worker.vapi import Vapi, VapiFailed
-from roark_worker.vapi_settings import VapiSettings
+from roark_ledger.errors import ConfigurationError
+from roark_worker.calls.vapi import Vapi, VapiFailed
+from roark_worker.calls.vapi_settings import VapiSettings
 
 KEY = "private-key-that-nobody-may-see"
 

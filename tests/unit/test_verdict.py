@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_worker.error_inside import error_inside
-from roark_worker.verdict import Answer, Delivered, OurFault, Passing, Refused, Verdict, judge
+from roark_worker.answers.error_inside import error_inside
+from roark_worker.answers.verdict import Answer, Delivered, OurFault, Passing, Refused, Verdict, judge
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ERROR = b'{"type":"validation","code":"invalid_request","message":"call.id is required","parameter":"call.id"}'

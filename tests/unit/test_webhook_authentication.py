@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_producer.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError
 from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.authentication import Gate, Granted, Inbound, OpenGate, Reason, Refused, Verdict
-from roark_producer.webhook.gate import gate_for, is_loopback, told_of_secrets
+from roark_producer.webhook.door.authentication import Gate, Granted, Inbound, OpenGate, Reason, Refused, Verdict
+from roark_producer.webhook.door.gate import gate_for, is_loopback, told_of_secrets
 
 NOW = 1_790_000_000.0
 BODY = b'{"message":{"type":"status-update","text":"gr\xc3\xbc\xc3\x9fe"}}'

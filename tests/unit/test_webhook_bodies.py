@@ -5,7 +5,7 @@ import json
 import pytest
 
 from roark_producer.webhook import answers
-from roark_producer.webhook.body import Bodies, Trouble, room_for_bodies
+from roark_producer.webhook.door.body import Bodies, Trouble, room_for_bodies
 
 MB = 1_000_000
 

@@ -28,34 +28,34 @@ from celery.app.amqp import AMQP
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from kombu.connection import Connection
 
+from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
+from roark_ledger.keeping import Keeper
+from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.logs import event, set_up_logging
+from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.server.durability import inspect, keep
 from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, celery_settings
-from roark_producer.connection import connect, connect_async, redis_url
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
-from roark_producer.keeping import Keeper
-from roark_producer.ledger import AsyncLedger, Ledger
-from roark_producer.logs import event, set_up_logging
 from roark_producer.producer import secret_text
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
-from roark_worker.alerting import Alerter
-from roark_worker.auditing import Auditor
-from roark_worker.celery_events import CeleryEvents
-from roark_worker.counting import Counts
+from roark_worker.alerts.alerting import Alerter
+from roark_worker.calls.fresh_audio import FreshAudio
+from roark_worker.calls.reconciling import Reconciler
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.delivery import Delivery
-from roark_worker.engine import Engine
-from roark_worker.event_sender import EventSender
-from roark_worker.fresh_audio import FreshAudio
-from roark_worker.lane_row import LaneRow
-from roark_worker.metrics_page import MetricsPage, WorkerCollector
-from roark_worker.reconciling import Reconciler
-from roark_worker.remembering import Remembering
-from roark_worker.roark import Roark, Token
+from roark_worker.flower.celery_events import CeleryEvents
+from roark_worker.flower.event_sender import EventSender
+from roark_worker.flower.lane_row import LaneRow
+from roark_worker.metrics.counting import Counts
+from roark_worker.metrics.page import MetricsPage, WorkerCollector
+from roark_worker.process.engine import Engine
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import SetupNotes
-from roark_worker.tick import Tick
-from roark_worker.vapi_settings import VapiSettings
+from roark_worker.upkeep.auditing import Auditor
+from roark_worker.upkeep.remembering import Remembering
+from roark_worker.upkeep.setup_notes import SetupNotes
+from roark_worker.upkeep.tick import Tick
+from roark_worker.upload.roark import Roark, Token
 
 logger = logging.getLogger(__name__)
 

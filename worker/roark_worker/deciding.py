@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from roark_producer.logs import event
-from roark_producer.operations import Claimed, Defer
+from roark_ledger.logs import event
+from roark_ledger.moves.delivery import Claimed, Defer
 from roark_producer.tracing import Uploading
-from roark_worker.counting import Counts
+from roark_worker.answers.verdict import Answer, Delivered, Verdict, judge
+from roark_worker.metrics.counting import Counts
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import Attempt, Settlement, settle
-from roark_worker.verdict import Answer, Delivered, Verdict, judge
 
 logger = logging.getLogger(__name__)
 

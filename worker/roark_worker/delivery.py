@@ -20,24 +20,24 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from roark_producer import operations
-from roark_producer.errors import LedgerError, LedgerUnavailable
-from roark_producer.ledger import AsyncLedger
-from roark_producer.logs import event
-from roark_producer.operations import Claim, Claimed, Held, LaneState
-from roark_producer.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
+from roark_ledger.errors import LedgerError, LedgerUnavailable
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.logs import event
+from roark_ledger.moves import delivery
+from roark_ledger.moves.delivery import Claim, Claimed, Held, LaneState
+from roark_ledger.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
 from roark_producer.tracing import Traces, Uploading
-from roark_worker.counting import Counts
+from roark_worker.answers.verdict import Answer, Passing, Refused, Verdict
+from roark_worker.calls.fresh_audio import FreshAudio
 from roark_worker.deciding import Deciding, Ended
-from roark_worker.event_sender import EventSender
-from roark_worker.fresh_audio import FreshAudio
-from roark_worker.report_events import started
-from roark_worker.roark import Roark, UploadFailed, upload_body
-from roark_worker.room import Room, need_of, room_bytes
+from roark_worker.flower.event_sender import EventSender
+from roark_worker.flower.report_events import started
+from roark_worker.metrics.counting import Counts
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import NEWER_VERSION, Release
 from roark_worker.settling import Settling
-from roark_worker.verdict import Answer, Passing, Refused, Verdict
+from roark_worker.upload.roark import Roark, UploadFailed, upload_body
+from roark_worker.upload.room import Room, need_of, room_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class Delivery:
             return Claim(LaneState.OPEN, 0, ())
         asked, asked_ns = asyncio.get_running_loop().time(), time.time_ns()
         claim = await self._ledger.run(
-            operations.claim(
+            delivery.claim(
                 wanted=wanted,
                 lease_ms=round(self._settings.lease_seconds * 1000),
                 listen_ms=_LISTEN_MS if listen else 0,
@@ -317,7 +317,7 @@ class Delivery:
                 continue
             self._tell_what_takes_long()
             try:
-                kept = await self._ledger.run(operations.renew(in_hand, lease_ms=lease_ms))
+                kept = await self._ledger.run(delivery.renew(in_hand, lease_ms=lease_ms))
             except Exception as error:  # noqa: BLE001 if this loop ended, every long upload would be done twice
                 if not failed:
                     why = str(error) if isinstance(error, LedgerError) else type(error).__name__

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from roark_producer.errors import ConfigurationError
-from roark_producer.flow import FlowRules, per_second, usual_burst
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.flow import FlowRules, per_second, usual_burst
 from roark_producer.settings import FromEnvironment, IngestSettings
-from roark_worker.room import processes_with_room
+from roark_worker.upload.room import processes_with_room
 
 _LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
 

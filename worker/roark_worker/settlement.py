@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from roark_producer.assistant import assistant_of
-from roark_producer.operations import Bury, Claimed, Defer, Deliver, Held, Refuse, Signal
-from roark_producer.packing import DamagedPayload, unpack
-from roark_worker.answer_words import unquoted
-from roark_worker.reasons import Judged, reason_of
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, Held, Refuse, Signal
+from roark_ledger.packing import DamagedPayload, unpack
+from roark_producer.vapi.assistant import assistant_of
+from roark_worker.answers.answer_words import unquoted
+from roark_worker.answers.reasons import Judged, reason_of
+from roark_worker.answers.verdict import Delivered, OurFault, Passing, Refused, Verdict
 from roark_worker.schedule import Schedule
-from roark_worker.verdict import Delivered, OurFault, Passing, Refused, Verdict
 
 EXHAUSTED = "exhausted"
 NEWER_VERSION = "newer_version"

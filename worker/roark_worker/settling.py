@@ -13,14 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from roark_producer import operations
-from roark_producer.errors import LedgerUnavailable
-from roark_producer.ledger import AsyncLedger
-from roark_producer.logs import event, written_together
-from roark_producer.operations import Bury, Defer, Deliver, Held, Operation, Recorded, Refuse
-from roark_worker.causes import causes_of
-from roark_worker.counting import Counts
+from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.logs import event, written_together
+from roark_ledger.moves import delivery
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Recorded, Refuse
+from roark_ledger.moves.operation import Operation
+from roark_worker.answers.causes import causes_of
 from roark_worker.deciding import Ended
+from roark_worker.metrics.counting import Counts
 from roark_worker.settings import WorkerSettings
 from roark_worker.settlement import Release, Settlement
 
@@ -163,16 +164,16 @@ class Settling:
         steps: list[tuple[str, Operation[Any]]] = []
         if delivered:
             keep = self._settings.keep_payloads
-            steps.append(("delivered", operations.deliver(delivered, keep_payloads=keep, rules=self._rules)))
+            steps.append(("delivered", delivery.deliver(delivered, keep_payloads=keep, rules=self._rules)))
         if deferred:
-            steps.append(("deferred", operations.defer(deferred, rules=self._rules, causes=causes_of(deferred))))
+            steps.append(("deferred", delivery.defer(deferred, rules=self._rules, causes=causes_of(deferred))))
         if buried:
-            steps.append(("buried", operations.bury(buried, rules=self._rules, causes=causes_of(buried))))
+            steps.append(("buried", delivery.bury(buried, rules=self._rules, causes=causes_of(buried))))
         if refused:
             # After the deliveries, which say that it is not about all of us.
             steps.append(("refused", self._refuse(refused)))
         if released:
-            steps.append(("released", operations.release([one.held for one in released])))
+            steps.append(("released", delivery.release([one.held for one in released])))
         loop = asyncio.get_running_loop()
         started = loop.time()
         replies = await self._ledger.run_all([operation for _, operation in steps])
@@ -192,7 +193,7 @@ class Settling:
 
     def _refuse(self, refused: Sequence[Refuse]) -> Operation[Recorded]:
         longest_gap_ms = round(self._settings.probe_max_seconds * 1000)
-        return operations.refuse(refused, longest_gap_ms=longest_gap_ms, most_sends=self._settings.max_attempts)
+        return delivery.refuse(refused, longest_gap_ms=longest_gap_ms, most_sends=self._settings.max_attempts)
 
     def _tell_news(self, reply: list[bool]) -> None:
         for what, why in getattr(reply, "news", ()):

@@ -8,7 +8,7 @@ Rich's tables) is imported inside the commands, so that `--help` and shell compl
 def main() -> None:
     """Run the command line of this process."""
     from roark_ops.cli.app import app
-    from roark_ops.cli.output import take_any_text
+    from roark_ops.cli.terminal.output import take_any_text
 
     take_any_text()
     app(prog_name="roark-ingest")

@@ -6,24 +6,26 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli import alerts, dlq, dlq_edit, dlq_files, dlq_moves, log, rejected, repair, replay, unconfirmed
-from roark_ops.cli.audit import audit
-from roark_ops.cli.doctor import doctor
-from roark_ops.cli.enqueue import enqueue
-from roark_ops.cli.erase import erase
-from roark_ops.cli.explain import explain
-from roark_ops.cli.lane import hold, resume
-from roark_ops.cli.list import list_
-from roark_ops.cli.metrics import metrics
-from roark_ops.cli.parts import flower, webhook, worker
-from roark_ops.cli.reconcile import reconcile
-from roark_ops.cli.running import Commands
-from roark_ops.cli.schedule import schedule
-from roark_ops.cli.status import status
-from roark_ops.cli.why import why
-from roark_ops.sample_reports.command import sample
-from roark_ops.sandbox.command import sandbox
+from roark_ops.cli.act import rejected, repair
+from roark_ops.cli.act.enqueue import enqueue
+from roark_ops.cli.act.erase import erase
+from roark_ops.cli.act.lane import hold, resume
+from roark_ops.cli.letters import dlq, dlq_edit, dlq_files, dlq_moves, replay, unconfirmed
+from roark_ops.cli.look import alerts, log
+from roark_ops.cli.look.audit import audit
+from roark_ops.cli.look.doctor import doctor
+from roark_ops.cli.look.explain import explain
+from roark_ops.cli.look.list import list_
+from roark_ops.cli.look.metrics import metrics
+from roark_ops.cli.look.reconcile import reconcile
+from roark_ops.cli.look.schedule import schedule
+from roark_ops.cli.look.status import status
+from roark_ops.cli.look.why import why
+from roark_ops.cli.run.parts import flower, webhook, worker
+from roark_ops.cli.terminal.running import Commands
 from roark_ops.up.command import up
+from roark_samples.command import sample
+from roark_sandbox.command import sandbox
 
 _RUN, _LOOK, _ACT = "Run", "Look", "Act"
 _EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 something to act on."

@@ -3,26 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 
+from roark_ledger.errors import ConfigurationError, LedgerError, LedgerRefuses, LedgerUnavailable, UnfitServer
+from roark_ledger.moves import intake, watch
+from roark_ledger.records.setup import Setup
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.connection import translated_errors
+from roark_ledger.server.durability import inspect
+from roark_ledger.server.redis_causes import SERVERS_PAGE
+from roark_ledger.server.redis_url import REDIS_SETTING
 from roark_ops.access import Access
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
-from roark_producer import operations
 from roark_producer.celery_wiring import answering_workers, ignored_variables
-from roark_producer.connection import translated_errors
-from roark_producer.durability import inspect
-from roark_producer.errors import (
-    ConfigurationError,
-    LedgerError,
-    LedgerRefuses,
-    LedgerUnavailable,
-    UnfitServer,
-)
 from roark_producer.proving import prove_broker, prove_ledger
-from roark_producer.records import Setup, Snapshot
-from roark_producer.redis_causes import SERVERS_PAGE
-from roark_producer.redis_url import REDIS_SETTING
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 
@@ -83,7 +78,7 @@ def _examine_server(access: Access) -> Iterator[Check]:
 def _examine_accepting(access: Access) -> Check:
     # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
     try:
-        access.ledger.run(operations.accept((), revisions="record", per_wakeup=1))
+        access.ledger.run(intake.accept((), revisions="record", per_wakeup=1))
     except LedgerRefuses as error:
         return server.judge_refusal(error)
     return ok("accepting", "Redis takes reports")
@@ -97,10 +92,10 @@ def _examine_broker(access: Access) -> Iterator[Check]:
 
 def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]:
     prove_ledger(access.ledger)
-    known = access.ledger.run(operations.crew())
+    known = access.ledger.run(watch.crew())
     crew.update(known)
     access.remember()
-    snapshot = access.ledger.run(operations.snapshot())
+    snapshot = access.ledger.run(watch.snapshot())
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)

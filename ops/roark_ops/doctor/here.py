@@ -4,13 +4,13 @@ import errno
 import shutil
 from pathlib import Path
 
+from roark_ledger.errors import ConfigurationError
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.doctor.reach import status_of
-from roark_producer.errors import ConfigurationError
+from roark_producer.disk.spool import prove_disk
 from roark_producer.settings import WebhookSettings
-from roark_producer.spool import prove_disk
-from roark_producer.webhook.authentication import OpenGate
-from roark_producer.webhook.gate import gate_for, told_of_secrets
+from roark_producer.webhook.door.authentication import OpenGate
+from roark_producer.webhook.door.gate import gate_for, told_of_secrets
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"

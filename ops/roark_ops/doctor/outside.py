@@ -15,9 +15,9 @@ import httpx
 
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.authentication import OpenGate
-from roark_producer.webhook.gate import gate_for, is_loopback
-from roark_producer.webhook.signature import SignatureGate
+from roark_producer.webhook.door.authentication import OpenGate
+from roark_producer.webhook.door.gate import gate_for, is_loopback
+from roark_producer.webhook.door.signature import SignatureGate
 
 LARGE_BYTES = 5_000_000
 _SECONDS = 30.0

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from roark_ops.cli.words import shown
+from roark_ledger.lifecycle import State
+from roark_ledger.records.snapshot import Snapshot
+from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
-from roark_producer.lifecycle import State
-from roark_producer.records import Snapshot
-from roark_worker.lane_words import explain_way
+from roark_worker.answers.lane_words import explain_way
 
 _WAITED_SECONDS = 30
 

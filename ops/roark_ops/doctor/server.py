@@ -1,11 +1,11 @@
 """Judges the Redis server: does it keep what was promised, is there room, is its clock right? Pure."""
 
+from roark_ledger.errors import BrokenPromise, LedgerRefuses, UnfitServer
+from roark_ledger.records.snapshot import SHORT_SHARE
+from roark_ledger.server.durability import Server, check_fit, keep
+from roark_ledger.server.redis_causes import SERVERS_PAGE
 from roark_ops.doctor.check import Check, fail, ok, warn
-from roark_producer.durability import Server, check_fit, keep
-from roark_producer.errors import BrokenPromise, LedgerRefuses, UnfitServer
 from roark_producer.proving import ProvenBroker
-from roark_producer.records import SHORT_SHARE
-from roark_producer.redis_causes import SERVERS_PAGE
 
 _SKEW_SECONDS = 2.0
 _MOST_USED = 0.7

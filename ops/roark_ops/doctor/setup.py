@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from roark_ledger.records.setup import Setup
 from roark_ops.doctor.check import Check, ok, warn
 from roark_producer.producer import secret_text
-from roark_producer.records import Setup
 from roark_producer.settings import IngestSettings
 from roark_worker.settings import WorkerSettings
-from roark_worker.setup_notes import mark_of, said_otherwise, token_ends
+from roark_worker.upkeep.setup_notes import mark_of, said_otherwise, token_ends
 
 _BASE_URL = "ROARK_BASE_URL"
 # What decides whether, where and how reports reach Roark.

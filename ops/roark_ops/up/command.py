@@ -52,7 +52,7 @@ def up(
 
     from roark_ops.up.pipeline import run
     from roark_ops.up.plan import Options, Settings
-    from roark_ops.up.screen import Screen
+    from roark_ops.up.told.screen import Screen
     from roark_producer.settings import IngestSettings, WebhookSettings
     from roark_worker.settings import WorkerSettings
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roark_producer.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError
 
 _LOCK = "up.lock"
 

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 import httpx
 import msgspec
 
-from roark_ops.sample_reports import sample_reports
+from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.records.record import Entry
+from roark_ledger.records.snapshot import Snapshot
 from roark_ops.up.plan import Plan
-from roark_ops.up.summary import Received, Summary, compare, summarise, taken_in
+from roark_ops.up.told.summary import Received, Summary, compare, summarise, taken_in
 from roark_ops.up.vapi import Answered, post_all
-from roark_producer import operations
-from roark_producer.errors import LedgerUnavailable
-from roark_producer.ledger import AsyncLedger
-from roark_producer.lifecycle import State
-from roark_producer.records import Entry, Snapshot
+from roark_samples import sample_reports
 
 _SECOND_MESSAGES = 0.05
 _OTHER_MESSAGES = 0.15
@@ -59,7 +60,7 @@ class Demo:
 
     async def run(self) -> Summary:
         """Feed, follow, and return the figures; those that do not move for half a minute are not waited for."""
-        before = await self._ledger.run(operations.snapshot())
+        before = await self._ledger.run(watch.snapshot())
         await asyncio.gather(self._feed(seed_after(before)), self._follow(before))
         entries = await self._entries()
         return summarise(self._answers, entries, await self._received(entries))
@@ -80,7 +81,7 @@ class Demo:
         stood_at, moved_at = (0, 0, 0), loop.time()
         while loop.time() < moved_at + _PATIENCE_SECONDS:
             try:
-                now = await self._ledger.run(operations.snapshot())
+                now = await self._ledger.run(watch.snapshot())
             except LedgerUnavailable:
                 # The server was killed for the fun of it, and is started again.
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -108,7 +109,7 @@ class Demo:
         call_ids = taken_in(self._answers)
         entries: list[Entry] = []
         for first in range(0, len(call_ids), _ENTRIES_AT_ONCE):
-            looks = [operations.look(call_id) for call_id in call_ids[first : first + _ENTRIES_AT_ONCE]]
+            looks = [watch.look(call_id) for call_id in call_ids[first : first + _ENTRIES_AT_ONCE]]
             entries += [entry for entry in await self._ledger.run_all(looks) if entry]
         return entries
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from roark_ops.up.embedded import EmbeddedServer, home_of
 from roark_ops.up.plan import LOOPBACK, Plan, log_of
 from roark_ops.up.processes import Part
-from roark_worker.supervisor import GRACE_SECONDS
+from roark_ops.up.server.embedded import EmbeddedServer, home_of
+from roark_worker.process.supervisor import GRACE_SECONDS
 
 ORDER_OF_THE_END = ("webhook", "worker", "sandbox", "flower", "valkey")
 SANDBOX_LATENCY_MS = 50
@@ -59,7 +59,7 @@ def sandbox_part(plan: Plan, port: int, data_dir: Path, env: Mapping[str, str]) 
     arguments = ["--port", str(port), "--path", plan.upload_path]
     arguments += ["--latency-ms", str(SANDBOX_LATENCY_MS), "--jitter-ms", str(SANDBOX_JITTER_MS)]
     return _python_part(
-        "sandbox", ["roark_ops.sandbox", *arguments], data_dir, env, says="sandbox listening on ", end_seconds=5
+        "sandbox", ["roark_sandbox", *arguments], data_dir, env, says="sandbox listening on ", end_seconds=5
     )
 
 

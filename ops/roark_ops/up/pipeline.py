@@ -14,20 +14,21 @@ from pathlib import Path
 
 import msgspec
 
-from roark_ops.up import parts, telling
+from roark_ledger.errors import IngestError
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.server.durability import inspect, keep
+from roark_ops.up import parts
 from roark_ops.up.crew import Crew
 from roark_ops.up.datadir import taken
 from roark_ops.up.demo import Demo
-from roark_ops.up.embedded import EmbeddedServer
 from roark_ops.up.plan import Options, Plan, Settings, make_plan, server_in_words
-from roark_ops.up.screen import Screen
+from roark_ops.up.server.embedded import EmbeddedServer
 from roark_ops.up.stopping import Stop, first_of
-from roark_ops.up.summary import Summary
-from roark_producer import operations
-from roark_producer.connection import connect, connect_async, redis_url
-from roark_producer.durability import inspect, keep
-from roark_producer.errors import IngestError
-from roark_producer.ledger import AsyncLedger
+from roark_ops.up.told import telling
+from roark_ops.up.told.screen import Screen
+from roark_ops.up.told.summary import Summary
 
 DONE, FAILED, TO_ACT_ON = 0, 1, 3
 
@@ -144,7 +145,7 @@ class Pipeline:
     async def _left(self) -> str | None:
         try:
             async with aclosing(self._ledger()) as ledger:
-                return telling.left_over(await ledger.run(operations.snapshot()))
+                return telling.left_over(await ledger.run(watch.snapshot()))
         except IngestError:
             # It has not come to a ledger, or that one is gone.
             return None

@@ -4,7 +4,7 @@ import errno
 import socket
 from dataclasses import dataclass
 
-from roark_producer.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError
 
 
 class PortTaken(ConfigurationError):

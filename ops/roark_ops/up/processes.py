@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from roark_ledger.errors import IngestError
 from roark_ops.up.waiting import until
-from roark_producer.errors import IngestError
-from roark_worker.orphans import bound_to_this_process
+from roark_worker.process.orphans import bound_to_this_process
 
 _MOST_LOG_BYTES = 10_000_000
 _TOLD_LINES = 8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import msgspec
 
-from roark_ops.sample_reports import Sample
+from roark_samples import Sample
 
 _AT_ONCE = 16
 _PATIENCE_SECONDS = 30.0

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from roark_producer import operations
-from roark_producer.errors import LedgerFault, LedgerFull, LedgerUnavailable
-from roark_producer.operations import Acceptable, Operation, Result
+from roark_ledger.errors import LedgerFault, LedgerFull, LedgerUnavailable
+from roark_ledger.moves import intake
+from roark_ledger.moves.intake import Acceptable, Result
+from roark_ledger.moves.operation import Operation
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.tally import Tally
 
@@ -154,12 +155,12 @@ class GroupCommit:
         reports = [each.wanted for each in batch if isinstance(each.wanted, Acceptable)]
         wanted: list[Operation[Any]] = [each.wanted for each in batch if isinstance(each.wanted, Operation)]
         if reports:
-            wanted.append(operations.accept(reports, revisions=self._revisions, per_wakeup=self._per_wakeup))
+            wanted.append(intake.accept(reports, revisions=self._revisions, per_wakeup=self._per_wakeup))
         ledger = await self._ledger.get()
         replies = await ledger.run_all(wanted, durably=True)
         results: Iterator[Result] = iter(())
         if reports:
-            accepted: operations.Accepted = replies.pop()
+            accepted: intake.Accepted = replies.pop()
             results = iter(accepted.results)
             if accepted.wake:
                 self._wake()

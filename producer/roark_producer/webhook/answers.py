@@ -7,12 +7,12 @@ from enum import StrEnum
 import msgspec
 from starlette.types import Send
 
-from roark_producer.errors import IngestError, InvalidReport, LedgerFull, TooLarge, UnknownMessage
-from roark_producer.operations import Result
-from roark_producer.report import CallId
-from roark_producer.spool import SpoolFull
-from roark_producer.webhook.authentication import Reason
-from roark_producer.webhook.body import Trouble
+from roark_ledger.errors import IngestError, InvalidReport, LedgerFull, TooLarge, UnknownMessage
+from roark_ledger.ids import CallId
+from roark_ledger.moves.intake import Result
+from roark_producer.disk.spool import SpoolFull
+from roark_producer.webhook.door.authentication import Reason
+from roark_producer.webhook.door.body import Trouble
 
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")

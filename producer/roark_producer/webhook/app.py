@@ -30,20 +30,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roark_producer.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
-from roark_producer.logs import event
-from roark_producer.operations import Acceptable
+from roark_ledger.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
+from roark_ledger.logs import event
+from roark_ledger.moves.intake import Acceptable
+from roark_producer.disk.spool import SpoolFull
+from roark_producer.files.unpacking import is_packed
 from roark_producer.producer import Intake
-from roark_producer.report import OtherMessage
 from roark_producer.settings import IngestSettings
-from roark_producer.spool import SpoolFull
 from roark_producer.tracing import Accepting, Traces
-from roark_producer.unpacking import is_packed
+from roark_producer.vapi.report import OtherMessage
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import Answer
-from roark_producer.webhook.authentication import Gate, Inbound, Refused, header, values
-from roark_producer.webhook.body import Bodies, Trouble
+from roark_producer.webhook.door.authentication import Gate, Inbound, Refused, header, values
+from roark_producer.webhook.door.body import Bodies, Trouble
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote

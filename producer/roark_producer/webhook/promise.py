@@ -13,12 +13,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from roark_producer import operations
-from roark_producer.durability import Kept
-from roark_producer.errors import ConfigurationError, IngestError, LedgerError, LedgerUnavailable
-from roark_producer.ledger import AfterWrite, AsyncLedger
-from roark_producer.logs import event
-from roark_producer.records import Snapshot
+from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerUnavailable
+from roark_ledger.ledger import AfterWrite, AsyncLedger
+from roark_ledger.logs import event
+from roark_ledger.moves import intake
+from roark_ledger.moves import watch as watch_moves
+from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.durability import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class PromisedLedger:
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
-                await (await self.get()).run(operations.accept((), revisions="record", per_wakeup=1))
+                await (await self.get()).run(intake.accept((), revisions="record", per_wakeup=1))
         except TimeoutError:
             return f"Redis does not answer within {_PING_SECONDS:.0f} s"
         except LedgerError as error:
@@ -83,7 +84,7 @@ class PromisedLedger:
         """Return the ledger at one moment, or None where it does not answer within a second or so."""
         try:
             async with asyncio.timeout(_PING_SECONDS):
-                return await (await self.get()).run(operations.snapshot())
+                return await (await self.get()).run(watch_moves.snapshot())
         except (TimeoutError, LedgerError):
             return None
 

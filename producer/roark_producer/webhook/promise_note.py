@@ -10,12 +10,12 @@ import socket
 import time
 from pathlib import Path
 
-from roark_producer import operations
-from roark_producer.errors import LedgerError
-from roark_producer.keeping import Keeper
-from roark_producer.logs import event
-from roark_producer.promises import Unread, UnreadFile, unread_files
-from roark_producer.spool_aside import aside
+from roark_ledger.errors import LedgerError
+from roark_ledger.keeping import Keeper
+from roark_ledger.logs import event
+from roark_ledger.moves import intake
+from roark_ledger.records.promises import Unread, UnreadFile, unread_files
+from roark_producer.disk.aside import aside
 from roark_producer.webhook.promise import PromisedLedger
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class PromiseNote:
                 ledger = await self._ledger.get()
                 seen = await ledger.run_durably(self._keeper.operation())
                 if self._unread != self._told or (self._unread and time.monotonic() > self._tell_again):
-                    await ledger.run(operations.note_unread(self._who, self._unread[:_MOST_NAMED]))
+                    await ledger.run(intake.note_unread(self._who, self._unread[:_MOST_NAMED]))
                     self._told, self._tell_again = self._unread, time.monotonic() + _TELL_AGAIN_SECONDS
         except (LedgerError, TimeoutError):
             return

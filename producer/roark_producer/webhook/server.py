@@ -24,23 +24,23 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.keeping import Keeper
+from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
+from roark_ledger.logs import event, set_up_logging
+from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.celery_wiring import WakeUps
-from roark_producer.connection import connect, connect_async, redis_url
-from roark_producer.durability import Kept, inspect, keep
-from roark_producer.errors import LedgerUnavailable
-from roark_producer.keeping import Keeper
-from roark_producer.ledger import AfterWrite, AsyncLedger, Ledger
-from roark_producer.logs import event, set_up_logging
+from roark_producer.disk.spool import Spool, pending
 from roark_producer.producer import Intake, secret_text
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
-from roark_producer.spool import Spool, pending
 from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
-from roark_producer.webhook.authentication import Gate, OpenGate
-from roark_producer.webhook.connection import BoundedProtocol
-from roark_producer.webhook.gate import gate_for, told_of_secrets
+from roark_producer.webhook.door.authentication import Gate, OpenGate
+from roark_producer.webhook.door.connection import BoundedProtocol
+from roark_producer.webhook.door.gate import gate_for, told_of_secrets
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote

@@ -6,9 +6,9 @@ What is none of that, or holds nothing that begins like a message, is one docume
 import io
 from itertools import islice
 
-from roark_producer.compression import DamagedInput
-from roark_producer.errors import InvalidReport
-from roark_producer.reading import read_documents
+from roark_ledger.errors import InvalidReport
+from roark_producer.files.compression import DamagedInput
+from roark_producer.files.reading import read_documents
 
 MOST_MESSAGES = 10_000
 

@@ -7,10 +7,10 @@ import asyncio
 import socket
 from pathlib import Path
 
-from roark_producer import operations
-from roark_producer.errors import LedgerError
-from roark_producer.spool import waiting_bytes
-from roark_producer.spool_aside import aside
+from roark_ledger.errors import LedgerError
+from roark_ledger.moves import intake
+from roark_producer.disk.aside import aside
+from roark_producer.disk.spool import waiting_bytes
 from roark_producer.webhook.promise import PromisedLedger
 
 _EVERY_SECONDS = 2.0
@@ -40,7 +40,7 @@ class SpoolNote:
             return
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                await (await self._ledger.get()).run(operations.note_spool(self._who, waiting_bytes=size))
+                await (await self._ledger.get()).run(intake.note_spool(self._who, waiting_bytes=size))
         except (LedgerError, TimeoutError):
             return
         self._told = size

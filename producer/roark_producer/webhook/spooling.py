@@ -23,11 +23,11 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from roark_producer.errors import InvalidReport, LedgerError, LedgerFault
-from roark_producer.logs import event
-from roark_producer.operations import Acceptable
+from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
+from roark_ledger.logs import event
+from roark_ledger.moves.intake import Acceptable
+from roark_producer.disk.spool import Segment, Spool, Spooled, SpoolFull
 from roark_producer.producer import Intake
-from roark_producer.spool import Segment, Spool, Spooled, SpoolFull
 from roark_producer.webhook.accepting import GroupCommit
 
 logger = logging.getLogger(__name__)

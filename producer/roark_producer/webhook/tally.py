@@ -12,11 +12,11 @@ import asyncio
 import logging
 from collections import Counter
 
-from roark_producer import operations
-from roark_producer.errors import LedgerError
-from roark_producer.logs import event
-from roark_producer.vapi_messages import NEED_AN_ANSWER
-from roark_producer.webhook.authentication import Reason
+from roark_ledger.errors import LedgerError
+from roark_ledger.logs import event
+from roark_ledger.moves import intake
+from roark_producer.vapi.messages import NEED_AN_ANSWER
+from roark_producer.webhook.door.authentication import Reason
 from roark_producer.webhook.promise import PromisedLedger
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Tally:
         if amount := self._ignored:
             try:
                 async with asyncio.timeout(_FLUSH_WAIT_SECONDS):
-                    await (await self._ledger.get()).run(operations.tally({"ignored": amount}))
+                    await (await self._ledger.get()).run(intake.tally({"ignored": amount}))
             except (LedgerError, TimeoutError):
                 return
             self._ignored -= amount

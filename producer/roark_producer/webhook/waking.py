@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from roark_producer.logs import event
+from roark_ledger.logs import event
 
 logger = logging.getLogger(__name__)
 

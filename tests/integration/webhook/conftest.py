@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from webhook_process import Valkey, Webhook, ids, start
 
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
+from roark_ledger.ledger import Ledger
+from roark_ledger.server.connection import connect
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from webhook_process import Valkey, report
 
-from roark_producer.connection import connect, connect_async
-from roark_producer.durability import inspect, keep
-from roark_producer.ledger import AsyncLedger
-from roark_producer.operations import Acceptable, Result
-from roark_producer.packing import pack
-from roark_producer.report import Report, read_message
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.moves.intake import Acceptable, Result
+from roark_ledger.packing import pack
+from roark_ledger.server.connection import connect, connect_async
+from roark_ledger.server.durability import inspect, keep
+from roark_producer.vapi.report import Report, read_message
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.tally import Tally

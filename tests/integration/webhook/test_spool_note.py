@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from servers import Server
 
-from roark_producer import operations
-from roark_producer.alerts import SpoolNote as Noted
-from roark_producer.connection import connect, connect_async
-from roark_producer.durability import inspect, keep
-from roark_producer.ledger import AsyncLedger
-from roark_producer.spool import Spool, Spooled
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.moves import watch
+from roark_ledger.records.alerts import SpoolNote as Noted
+from roark_ledger.server.connection import connect, connect_async
+from roark_ledger.server.durability import inspect, keep
+from roark_producer.disk.spool import Spool, Spooled
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.spool_note import SpoolNote
 
@@ -32,7 +32,7 @@ def promised(valkey: Server, ledger: AsyncLedger) -> PromisedLedger:
 
 
 async def noted(ledger: AsyncLedger) -> tuple[Noted, ...]:
-    return (await ledger.run(operations.alert_facts(lately_ms=1, soon_ms=1))).spools
+    return (await ledger.run(watch.alert_facts(lately_ms=1, soon_ms=1))).spools
 
 
 async def test_what_waits_is_told_and_taken_back_when_it_is_gone(

@@ -22,11 +22,11 @@ from webhook_process import (
     total,
 )
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.packing import unpack
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery, desk, watch
+from roark_ledger.packing import unpack
+from roark_ledger.server.connection import connect
 
 
 class TestReports:
@@ -37,7 +37,7 @@ class TestReports:
         body = report(call_id, wrap=wrap)
         answer = webhook.post(body)
         assert (answer.status_code, answer.json()) == (200, {"result": "accepted", "call_id": call_id})
-        entry = ledger.run(operations.look(call_id))
+        entry = ledger.run(watch.look(call_id))
         assert entry is not None
         assert entry.record is not None
         assert entry.record.state is State.READY
@@ -59,9 +59,9 @@ class TestReports:
         with start(tmp_path, own_valkey.url) as webhook, connect(own_valkey.url) as client:
             webhook.post(report("call-1"))
             ledger = Ledger(client)
-            claimed = ledger.run(operations.claim(wanted=1, lease_ms=9999, listen_ms=0, most_bytes=10**9)).reports[0]
-            held = operations.Held(claimed.call_id, claimed.token)
-            ledger.run(operations.deliver([operations.Deliver(held, "roark-1", b"{}")], keep_payloads=False))
+            claimed = ledger.run(delivery.claim(wanted=1, lease_ms=9999, listen_ms=0, most_bytes=10**9)).reports[0]
+            held = delivery.Held(claimed.call_id, claimed.token)
+            ledger.run(delivery.deliver([delivery.Deliver(held, "roark-1", b"{}")], keep_payloads=False))
             answer = webhook.post(report("call-1", summary="late"))
         assert (answer.status_code, answer.json()["result"]) == (200, "revision")
 
@@ -69,17 +69,17 @@ class TestReports:
         self, webhook: Webhook, ledger: Ledger, call_id: str
     ) -> None:
         webhook.post(report(call_id))
-        ledger.run(operations.erase(call_id, key=b"key", who=b"{}"))
+        ledger.run(desk.erase(call_id, key=b"key", who=b"{}"))
         answer = webhook.post(report(call_id))
         assert (answer.status_code, answer.json()["result"]) == (200, "erased")
-        entry = ledger.run(operations.look(call_id))
+        entry = ledger.run(watch.look(call_id))
         assert entry is None or not entry.packed
 
     def test_properties_come_from_the_query_and_from_the_report(
         self, webhook: Webhook, ledger: Ledger, call_id: str
     ) -> None:
         webhook.post(report(call_id), path="?tenant=acme%20%26+co&other=x&campaign=")
-        entry = ledger.run(operations.look(call_id))
+        entry = ledger.run(watch.look(call_id))
         assert entry is not None
         properties = json.loads(unpack(entry.packed).properties)
         assert properties == {"tenant": "acme & co", "campaign": "", "ended": "customer-ended-call"}
@@ -160,9 +160,9 @@ class TestRejections:
         assert any(b'"source":"webhook"' in one and body == unpacked_rejection(one) for one in kept)
 
     def test_rubbish_from_a_stranger_is_not_kept(self, webhook: Webhook, ledger: Ledger) -> None:
-        before = ledger.run(operations.snapshot())
+        before = ledger.run(watch.snapshot())
         assert webhook.post(b"not json", X_Vapi_Secret="guessed").status_code == 401
-        after = ledger.run(operations.snapshot())
+        after = ledger.run(watch.snapshot())
         assert after.counters == before.counters
         assert after.rejected_kept == before.rejected_kept
 
@@ -186,7 +186,7 @@ class TestAdmission:
     ) -> None:
         answer = webhook.post(report(call_id), **headers)
         assert (answer.status_code, answer.json()) == (401, {"error": "unauthorized", "reason": reason})
-        assert ledger.run(operations.look(call_id)) is None
+        assert ledger.run(watch.look(call_id)) is None
 
     def test_refused_requests_are_logged_by_reason(self, webhook: Webhook) -> None:
         webhook.post(b"{}", X_Vapi_Secret="wrong")

@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webhook_process import Valkey
 
-from roark_ops.sample_reports import sample_reports
-from roark_producer.connection import connect, connect_async
-from roark_producer.durability import inspect, keep
-from roark_producer.ledger import AsyncLedger
+from roark_ledger.ledger import AsyncLedger
+from roark_ledger.server.connection import connect, connect_async
+from roark_ledger.server.durability import inspect, keep
 from roark_producer.settings import IngestSettings
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
-from roark_producer.webhook.authentication import OpenGate
+from roark_producer.webhook.door.authentication import OpenGate
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.tally import Tally
+from roark_samples import sample_reports
 
 SAMPLES = [sample.body(wrap=wrap) for sample in sample_reports(8, seed=5, odd=0.5, dup=0) for wrap in (True, False)]
 BITS = [

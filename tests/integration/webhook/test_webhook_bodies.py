@@ -13,11 +13,11 @@ import pytest
 import zstandard
 from webhook_process import MOST_BYTES, SECRET, Valkey, Webhook, ids, report, start, total
 
-from roark_ops.rejected import RejectedBin
-from roark_producer import operations
-from roark_producer.ledger import Ledger
-from roark_producer.packing import unpack
-from roark_producer.records import Rejected
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import watch
+from roark_ledger.packing import unpack
+from roark_ledger.records.rejected import Rejected
+from roark_ops.desk.rejected import RejectedBin
 
 BOM = b"\xef\xbb\xbf"
 
@@ -49,7 +49,7 @@ PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 def payload_of(ledger: Ledger, call_id: str) -> bytes:
-    entry = ledger.run(operations.look(call_id))
+    entry = ledger.run(watch.look(call_id))
     assert entry
     return unpack(entry.packed).payload
 

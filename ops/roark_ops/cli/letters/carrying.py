@@ -1,0 +1,147 @@
+"""What `dlq export` and `dlq import` do: letters to a file, written whole or not at all, and from a file back."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from roark_ledger.errors import LedgerError
+from roark_ledger.moves import desk as desk_moves
+from roark_ledger.records.logbook import Action, doer
+from roark_ops.access import Access
+from roark_ops.cli.act.enqueueing import complainer, feed, json_line, sum_up
+from roark_ops.cli.act.feeding import Fed, Feeder
+from roark_ops.cli.terminal.output import print_json, print_line
+from roark_ops.cli.terminal.progress import progress
+from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
+from roark_ops.cli.terminal.sources import STDIN, Source
+from roark_ops.cli.terminal.words import counted, shown
+from roark_ops.desk.dead_letters import DeadLetters
+from roark_ops.desk.finding import Filter
+from roark_ops.desk.portable import Seal, is_manifest, prepared, take_in
+from roark_producer.files.compression import compressing
+from roark_producer.producer import Producer, Receipt
+from roark_producer.settings import IngestSettings
+
+_PATIENCE_SECONDS = 30.0
+_LINE_AROUND_BYTES = 2_000_000
+
+
+def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool, as_json: bool) -> None:
+    """Write the dead letters that are meant to `path`, and the manifest behind them; tell how many."""
+    desk = DeadLetters(access.ledger, by=by)
+    with _target(path, force=force) as file:
+        # In a pipe every line is a letter, for jq and grep.
+        done = desk.export(file, chosen, name=path, manifest=path != STDIN, complain=_complain)
+    if as_json and path != STDIN:
+        print_json({"file": path, "exported": done.letters, "left_out": done.left_out})
+    elif path == STDIN:
+        say(f"{counted(done.letters, 'dead letter')} exported.")
+    else:
+        print_line(f"{counted(done.letters, 'dead letter')} exported to {path}.")
+    if done.left_out:
+        say(f"{counted(done.left_out, 'report')} left out.")
+
+
+def _complain(call_id: str, why: str) -> None:
+    say(f"roark-ingest: call {shown(call_id)} is left out: {why}")
+
+
+@contextmanager
+def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
+    if path == STDIN:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if Path(path).exists() and not force:
+        fail(f"{path} is there already. Choose another name, or say --force.", USAGE)
+    partial = Path(f"{path}.partial")
+    try:
+        # Transcripts and phone numbers are nobody else's business.
+        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            packing = compressing(file, path)
+            yield packing
+            packing.close()
+        partial.replace(path)
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:
+    """Hand in what was exported, and return the exit code.
+
+    `partial` says that lines may be missing, or changed, so that no manifest fits. With `check` nothing is handed in.
+    """
+    settings = IngestSettings()
+    fed, customs = Fed(), _Customs()
+    with Producer.from_settings(settings, source="import") as producer, progress(sources, quiet=False) as screen:
+        files = " ".join(source.name for source in sources)
+        if not check:
+            producer.ledger.run(desk_moves.log_deed(Action.IMPORT, who=doer(by, step="begun", file=files)))
+        feeder = Feeder(
+            submit=(lambda lines: list(map(_looked_at, lines))) if check else (lambda lines: take_in(producer, lines)),
+            tell=json_line if as_json else complainer(screen),
+            after_batch=lambda: screen.show(fed),
+            complain=screen.complain,
+            # Base64 is a third longer than the report, there may be an original beside it, and the rest is small.
+            most_bytes=settings.max_report_bytes * 8 // 3 + _LINE_AROUND_BYTES,
+            patience=_PATIENCE_SECONDS,
+            passes=customs.pass_,
+        )
+        code = feed(feeder, sources, fed, screen)
+        if not check:
+            ended = doer(by, step="ended", file=files, stored=fed.stored, rejected=fed.results["rejected"])
+            with suppress(LedgerError):
+                producer.ledger.run(desk_moves.log_deed(Action.IMPORT, who=ended, count=fed.stored))
+    if not as_json:
+        sum_up(fed)
+    if code or partial:
+        return code
+    return _complain_about(customs, sources)
+
+
+def _complain_about(customs: "_Customs", sources: Sequence[Source]) -> int:
+    if customs.breaches:
+        for breach in customs.breaches:
+            say(f"roark-ingest: {breach}. What could be read is handed in; --partial takes it as it is.")
+        return FAILED
+    if customs.is_open and any(source.name != "stdin" for source in sources):
+        say(
+            "roark-ingest: the manifest is missing: the file was cut short, or made by something else. What could be "
+            "read is handed in; --partial takes it as it is."
+        )
+        return FAILED
+    return 0
+
+
+class _Customs:
+    """Looks at each line on its way in: counts letters, and compares them with the manifest behind them."""
+
+    def __init__(self) -> None:
+        self._seal = Seal()
+        self.breaches: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether letters came behind the last manifest."""
+        return self._seal.letters > 0
+
+    def pass_(self, line: bytes) -> bool:
+        """Take note of a line; say whether it is a letter."""
+        if not is_manifest(line):
+            self._seal.add(line)
+            return True
+        if breach := self._seal.breach(line):
+            self.breaches.append(breach)
+        self._seal = Seal()
+        return False
+
+
+def _looked_at(line: bytes) -> Receipt:
+    found = prepared(line)
+    return found if isinstance(found, Receipt) else Receipt(found.call_id, "good")

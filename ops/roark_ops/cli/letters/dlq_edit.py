@@ -1,0 +1,94 @@
+"""`roark-ingest dlq edit`: mend reports in the dead letters, in an editor or by what is to be set."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roark_ops.cli.letters.filtering import filtered, require_one_choice
+from roark_ops.cli.terminal.options import AllDead, As, AsJson, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.terminal.running import USAGE, fail
+
+if TYPE_CHECKING:
+    from roark_ops.desk.finding import Filter
+    from roark_ops.mending.patching import Step
+
+Set = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Put a value in a place: JSON as it is written, anything else as a string. May be repeated.",
+        show_default=False,
+    ),
+]
+Patch = Annotated[
+    str, typer.Option("--patch", metavar="FILE", help="A JSON patch (RFC 6902); -: standard input.", show_default=False)
+]
+Undo = Annotated[bool, typer.Option("--undo", help="Bring back what was sent.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing.")]
+
+
+@filtered
+def edit(
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: AllDead = False,
+    settings: Set = [],  # noqa: B006 Typer copies it
+    patch: Patch = "",
+    undo: Undo = False,
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    yes: Yes = False,
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mend reports in the dead letters: one in $EDITOR, or any number by --set or --patch. Then replay them.
+
+    The difference is shown before anything changes. What was sent is kept beside the edited report until that is
+    delivered, and --undo brings it back. Outside the edited places every byte stays as it was. A path is written
+    artifact.messages[0].time, or as a JSON pointer. call.id cannot be edited.
+    """
+    from roark_ops.access import Access
+    from roark_ops.cli.letters import editing
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    require_one_choice(call_ids, chosen, all_=all_)
+    if sum((bool(settings or patch), undo)) > 1 or (undo and dry_run):
+        fail("--undo goes alone.", USAGE)
+    steps = _steps(settings, patch)
+    with Access.from_env() as access:
+        desk = DeadLetters(access.ledger, by=actor(by))
+        ids = list(dict.fromkeys(call_ids)) if call_ids else list(desk.freeze(chosen))
+        if undo:
+            editing.undo(desk, ids, yes=yes or bool(call_ids), as_json=as_json)
+        elif steps:
+            editing.by_patch(desk, ids, steps, reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
+        elif len(ids) == 1:
+            editing.in_editor(desk, ids[0], reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
+        else:
+            fail(f"{len(ids)} reports do not go into an editor: say what to change by --set or --patch.", USAGE)
+
+
+def _steps(settings: list[str], patch: str) -> "list[Step]":
+    from roark_ops.mending.editing import CannotEdit, read_settings
+    from roark_ops.mending.patching import PatchFailed, read_patch
+
+    try:
+        return [*(read_patch(_read(patch)) if patch else ()), *read_settings(settings)]
+    except CannotEdit as error:
+        fail(f"--set {error}.", USAGE)
+    except PatchFailed as error:
+        fail(f"--patch {patch}: {error}.", USAGE)
+
+
+def _read(path: str) -> bytes:
+    import sys
+    from pathlib import Path
+
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        fail(f"--patch {path} cannot be read: {error.strerror}.", USAGE)

@@ -1,0 +1,92 @@
+"""`roark-ingest set-aside`, `dlq discard` and `restore`: take reports out of the way. Replays are in `replay.py`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roark_ops.cli.letters.filtering import filtered, require_one_choice
+from roark_ops.cli.letters.moved import tell
+from roark_ops.cli.terminal.options import AllDead, As, AsJson, CallIds, Reason, SomeCallIds, Yes, actor
+from roark_ops.cli.terminal.running import confirm, say
+from roark_ops.cli.terminal.words import counted, span
+
+if TYPE_CHECKING:
+    from roark_ops.desk.finding import Filter
+
+AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
+
+
+def set_aside(
+    call_ids: CallIds,
+    *,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)],
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make dead letters of reports that are ready or waiting, so that they are not uploaded.
+
+    Report and history are kept; who did it and why stands in them and in the log. `dlq replay` sends such a report
+    after all, `dlq edit` and `dlq discard` work as for any dead letter.
+    """
+    from roark_ops.access import Access
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    with Access.from_env() as access:
+        moved = DeadLetters(access.ledger, by=actor(by)).set_aside(call_ids, reason)
+    tell(moved, "set aside", as_json=as_json)
+
+
+@filtered
+def discard(
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: AllDead = False,
+    reason: Reason = "",
+    yes: Yes = False,
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put dead letters aside, payload and history kept; `restore` brings them back.
+
+    Of an unconfirmed delivery, named by its call id, the report that is kept is dropped for good.
+
+    What a filter chooses is frozen first, and its number told: what dies later stays. Discarded reports are kept for
+    ever, unless ROARK_INGEST_DISCARDED_DAYS says otherwise; before they go it is announced.
+    """
+    from roark_ops.access import Access
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    require_one_choice(call_ids, chosen, all_=all_)
+    with Access.from_env() as access:
+        desk = DeadLetters(access.ledger, by=actor(by))
+        ids = call_ids or desk.freeze(chosen)
+        confirm(f"Discard {counted(len(set(ids)), 'dead letter')}?", yes=yes)
+        moved = desk.discard(ids, reason)
+        window_ms = desk.restorable_ms()
+    if not as_json and any(one.result == "discarded" for one in moved):
+        how_long = f"for {span(window_ms / 1000)}" if window_ms else "at any time"
+        say(f"They can be brought back {how_long}: roark-ingest dlq restore")
+    tell(moved, "discarded", as_json=as_json)
+
+
+@filtered
+def restore(
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: AllDiscarded = False,
+    reason: Reason = "",
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring discarded reports back to the dead letters: the undo of `discard`."""
+    from roark_ledger.lifecycle import State
+    from roark_ops.access import Access
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    require_one_choice(call_ids, chosen, all_=all_)
+    with Access.from_env() as access:
+        desk = DeadLetters(access.ledger, by=actor(by))
+        moved = desk.restore(call_ids or desk.freeze(chosen, state=State.DISCARDED), reason)
+    tell(moved, "restored", as_json=as_json)

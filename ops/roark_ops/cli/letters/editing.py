@@ -1,0 +1,176 @@
+"""What `dlq edit` does: show the difference, ask, change, and say what became of each.
+
+The difference goes to the operator's own terminal, with the values that change; no log and no history holds them.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import typer
+
+from roark_ledger.lifecycle import Move, after
+from roark_ops.cli.terminal.output import print_line
+from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.terminal.words import counted, one_line, shown
+from roark_ops.desk.dead_letters import DeadLetters
+from roark_ops.mending import json_text
+from roark_ops.mending.editing import CannotEdit, Edit, Edited, for_editor, rewritten
+from roark_ops.mending.patching import Change, Step
+
+_MOST_SHOWN = 200
+_MOST_CHANGES = 50
+_DONE = frozenset({"edited", "unedited"})
+
+
+def by_patch(
+    desk: DeadLetters,
+    call_ids: Sequence[str],
+    patch: Sequence[Step],
+    *,
+    reason: str,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Apply a patch to each of the reports; of several the first one's difference is shown before asking."""
+    if not as_json and not dry_run:
+        _ask_about(desk, call_ids, patch, yes=yes)
+    results = desk.edit(call_ids, patch, reason=reason, dry_run=dry_run)
+    _tell(results, as_json=as_json, dry_run=dry_run, show_changes=dry_run)
+
+
+def in_editor(desk: DeadLetters, call_id: str, *, reason: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Open one report in the operator's editor, show what changed, and store it."""
+    entry = desk.show(call_id)
+    if entry is None or entry.record is None or after(entry.record.state, Move.EDIT) is None:
+        state = "unknown" if entry is None else entry.record.state.value if entry.record else "erased"
+        _tell([Edited(call_id, state)], as_json=as_json, dry_run=dry_run)
+        return
+    edit = _written(call_id, entry.packed)
+    if edit.changes and not as_json:
+        print_changes(edit.changes)
+        if not dry_run:
+            confirm(f"Edit call {shown(call_id)}?", yes=yes)
+    if dry_run:
+        result = Edited(call_id, "edited" if edit.changes else "unchanged", edit.changes)
+    else:
+        result = desk.store(edit, entry.packed, reason=reason)
+    _tell([result], as_json=as_json, dry_run=dry_run)
+
+
+def undo(desk: DeadLetters, call_ids: Sequence[str], *, yes: bool, as_json: bool) -> None:
+    """Bring back what was sent."""
+    confirm(f"Undo the edits of {counted(len(call_ids), 'report')}?", yes=yes)
+    _tell(desk.undo(call_ids), as_json=as_json, dry_run=False)
+
+
+def print_changes(changes: Sequence[Change]) -> None:
+    """Print a difference: what stood in each place in one line, what stands there now in the next."""
+    for change in changes[:_MOST_CHANGES]:
+        place = one_line(json_text.pointer(change.place) or "(all)")
+        if change.before:
+            print_line(f"- {place}  {_value(change.before)}", style="red")
+        if change.after:
+            print_line(f"+ {place}  {_value(change.after)}", style="green")
+    if len(changes) > _MOST_CHANGES:
+        print_line(f"and {len(changes) - _MOST_CHANGES} more; --json shows all.")
+
+
+def _value(raw: bytes) -> str:
+    text = one_line(raw.decode("utf-8", "replace"))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text)} characters)"
+
+
+def _ask_about(desk: DeadLetters, call_ids: Sequence[str], patch: Sequence[Step], *, yes: bool) -> None:
+    # Which of them can be edited is known when they are: the first one that can be shows what would happen.
+    example = next((one for one in desk.edit(call_ids, patch, dry_run=True) if one.result == "edited"), None)
+    if example is None:
+        return
+    if len(call_ids) > 1:
+        print_line(f"For example call {shown(example.call_id)}:")
+    print_changes(example.changes)
+    confirm(f"Edit {counted(len(call_ids), 'dead letter')}?", yes=yes)
+
+
+def _tell(results: Iterable[Edited], *, as_json: bool, dry_run: bool, show_changes: bool = False) -> None:
+    found: Counter[str] = Counter()
+    last = ""
+    for one in results:
+        found[one.result] += 1
+        if as_json:
+            sys.stdout.write(_document(one, dry_run=dry_run).decode() + "\n")
+        elif one.result not in _DONE:
+            say(f"roark-ingest: {_why_not(one)}.")
+        elif show_changes:
+            print_line(f"call {shown(one.call_id)}")
+            print_changes(one.changes)
+        last = one.call_id if one.result in _DONE else last
+    done = sum(found[result] for result in _DONE)
+    if not as_json:
+        verb = "unedited" if found["unedited"] else "would be edited" if dry_run else "edited"
+        print_line(f"{counted(done, 'report')} {verb}.")
+        if found["edited"] and not dry_run:
+            next_ = f"replay {shlex.quote(last)}" if done == 1 else "list --edited"
+            print_line(f"Next: roark-ingest dlq {next_}")
+    if done < found.total():
+        raise typer.Exit(FAILED)
+
+
+def _why_not(one: Edited) -> str:
+    call = f"call {shown(one.call_id)}"
+    match one.result:
+        case "unfit":
+            return shown(one.why)
+        case "unchanged":
+            return f"{call} is not edited: there is nothing to change"
+        case "changed":
+            return f"{call} is not edited: somebody else changed it meanwhile. Look at it again, and repeat the edit"
+        case "unknown":
+            return f"{call} was never seen"
+        case state:
+            return f"{call} is no dead letter, it is {state}"
+
+
+def _document(one: Edited, *, dry_run: bool) -> bytes:
+    changes = [
+        {"op": change.op, "path": json_text.pointer(change.place)}
+        | ({"before": msgspec.Raw(change.before)} if change.before else {})
+        | ({"after": msgspec.Raw(change.after)} if change.after else {})
+        for change in one.changes
+    ]
+    found = {"call_id": one.call_id, "result": one.result, "dry_run": dry_run, "why": one.why or None}
+    return msgspec.json.encode(found | {"changes": changes})
+
+
+def _written(call_id: str, packed: bytes) -> Edit:
+    text = for_editor(call_id, packed)
+    # Transcripts and phone numbers are nobody else's business, and are gone when the editor is left.
+    with tempfile.TemporaryDirectory(prefix="roark-ingest-") as folder:
+        path = Path(folder) / "report.json"
+        path.touch(0o600)
+        path.write_bytes(text)
+        while True:
+            _open_editor(path)
+            try:
+                return rewritten(call_id, packed, path.read_bytes())
+            except CannotEdit as error:
+                if not (sys.stdin.isatty() and typer.confirm(f"{error}. Go on editing?", default=True, err=True)):
+                    raise
+
+
+def _open_editor(path: Path) -> None:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("vi" if sys.stdin.isatty() else "")
+    words = shlex.split(editor)
+    if not words or not shutil.which(words[0]):
+        fail("no editor: set EDITOR, or say what to change by --set or --patch.", USAGE)
+    ended = subprocess.run([*words, str(path)], check=False)  # noqa: S603 the operator's own editor
+    if ended.returncode:
+        fail(f"{words[0]} ended with {ended.returncode}: nothing was changed.")

@@ -1,0 +1,209 @@
+"""The options that choose dead letters, the same for every command that takes them.
+
+    @filtered
+    def list_(*, chosen: Filter, …) -> None: …
+
+`filtered` puts the options in the place of the parameter `chosen`, and makes a Filter of what was given.
+"""
+
+import inspect
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from roark_ops.cli.terminal.running import USAGE, fail
+
+if TYPE_CHECKING:
+    from roark_ops.desk.finding import Filter
+
+_PANEL = "Which of them"
+_UNITS_MS = {"s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_RANGE = re.compile(r"(\d*)(\.\.)?(\d*)")
+_STATUS = re.compile(r"[1-5](\d\d|xx)|none")
+
+
+def _option(name: str, metavar: str, help_: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_, rich_help_panel=_PANEL, show_default=False)
+
+
+_Group = Annotated[list[str], _option("--group", "NAME", "Of this group, as `dlq groups` names it. May be repeated.")]
+_Reason = Annotated[
+    list[str], _option("--died-of", "CODE", "Died of this: http_422, 'http_4*', exhausted, poison, … May be repeated.")
+]
+_Status = Annotated[
+    list[str], _option("--status", "STATUS", "Roark's last answer: 422, 4xx, or none. May be repeated.")
+]
+_Since = Annotated[
+    str, _option("--since", "WHEN", "Died at or after: 2h (ago), 10:02 (UTC, last time) or 2026-01-31T10:02Z.")
+]
+_Until = Annotated[str, _option("--until", "WHEN", "Died at or before; as --since. `--until 1d`: a day old or older.")]
+_Assistant = Annotated[list[str], _option("--assistant", "ID", "Of this assistant of Vapi's. May be repeated.")]
+_Property = Annotated[
+    list[str], _option("--property", "NAME[=VALUE]", "With this property. Repeated, each must be there.")
+]
+_Attempts = Annotated[str, _option("--attempts", "N", "Tried so often: 3, 3.. (or more), ..2 (or fewer), 2..4.")]
+_Audio = Annotated[str, _option("--audio", "STATE", "Its audio links are good, have ended, or there are none.")]
+_AudioWithin = Annotated[
+    str, _option("--audio-ends-within", "TIME", "Its audio links are good, and end so soon: 2h, 30min.")
+]
+_Edited = Annotated[
+    bool | None,
+    typer.Option("--edited/--not-edited", help="Changed by a person, or not.", rich_help_panel=_PANEL),
+]
+_Text = Annotated[
+    str, _option("--text", "TEXT", "In its id, its code, Roark's words or properties; case does not matter.")
+]
+
+# Name → type and default, in the order in which help shows them. A list is copied by Typer.
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "groups": (_Group, []),
+    "reasons": (_Reason, []),
+    "statuses": (_Status, []),
+    "since": (_Since, ""),
+    "until": (_Until, ""),
+    "assistants": (_Assistant, []),
+    "properties": (_Property, []),
+    "attempts": (_Attempts, ""),
+    "audio": (_Audio, ""),
+    "audio_ends_within": (_AudioWithin, ""),
+    "edited": (_Edited, None),
+    "text": (_Text, ""),
+}
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with the filter's options in place of its parameter `chosen`."""
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in _OPTIONS}
+        command(chosen=read_filter(**given), **arguments)
+
+    own = inspect.signature(command)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in _OPTIONS.items()
+    ]
+    kept = [parameter for name, parameter in own.parameters.items() if name != "chosen"]
+    run.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined] # Typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*kept, *added)}
+    return run
+
+
+def require_one_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
+    """End with a usage error unless calls are named, or chosen by a filter, or all are meant: one of the three."""
+    if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
+        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
+
+
+def read_filter(
+    *,
+    groups: Sequence[str],
+    reasons: Sequence[str],
+    statuses: Sequence[str],
+    since: str,
+    until: str,
+    assistants: Sequence[str],
+    properties: Sequence[str],
+    attempts: str,
+    audio: str,
+    audio_ends_within: str,
+    edited: bool | None,
+    text: str,
+) -> "Filter":
+    """Return the filter that the options say; ends the command where one cannot be read."""
+    from roark_ops.desk.finding import Filter
+
+    for status in statuses:
+        if not _STATUS.fullmatch(status):
+            _refuse("--status", status, "write 422, 4xx or none")
+    since_ms, younger_than_ms = _read_when("--since", since)
+    until_ms, older_than_ms = _read_when("--until", until)
+    least, most = _read_range("--attempts", attempts)
+    return Filter(
+        groups=tuple(groups),
+        reasons=tuple(reasons),
+        statuses=tuple(statuses),
+        since_ms=since_ms,
+        until_ms=until_ms,
+        younger_than_ms=younger_than_ms,
+        older_than_ms=older_than_ms,
+        assistants=tuple(assistants),
+        properties=tuple(map(_read_property, properties)),
+        attempts_least=least,
+        attempts_most=most,
+        audio=_read_audio(audio),
+        audio_within_ms=_read_duration("--audio-ends-within", audio_ends_within) if audio_ends_within else 0,
+        edited=edited,
+        text=text,
+    )
+
+
+def _read_when(option: str, text: str) -> tuple[int, int]:
+    """Return a time in Unix ms, or how long ago it is in ms; the other one is 0."""
+    if not text:
+        return 0, 0
+    if match := _DURATION.fullmatch(text):
+        return 0, _milliseconds(match)
+    if match := _CLOCK.fullmatch(text):
+        return _last_time(option, text, match), 0
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        _refuse(option, text, "write 2h, 10:02 or 2026-01-31T10:02Z")
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000), 0
+
+
+def _last_time(option: str, text: str, clock: "re.Match[str]") -> int:
+    hour, minute, second = (int(part or 0) for part in clock.groups())
+    now = datetime.fromtimestamp(time.time(), UTC)
+    try:
+        today = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    except ValueError:
+        _refuse(option, text, "there is no such time of day")
+    found_ms = round(today.timestamp() * 1000)
+    return found_ms if today <= now else found_ms - _UNITS_MS["d"]
+
+
+def _read_duration(option: str, text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    return _milliseconds(match) if match else _refuse(option, text, "write 30min, 2h or 3d")
+
+
+def _milliseconds(duration: "re.Match[str]") -> int:
+    # Nothing at all would mean no bound.
+    return max(1, round(float(duration[1]) * _UNITS_MS[duration[2]]))
+
+
+def _read_range(option: str, text: str) -> tuple[int, int]:
+    match = _RANGE.fullmatch(text)
+    if match is None or (text and not (match[1] or match[3])):
+        _refuse(option, text, "write 3, 3.., ..2 or 2..4")
+    least, dots, most = match.groups()
+    return int(least or -1), int(most or -1) if dots else int(least or -1)
+
+
+def _read_audio(text: str) -> Any:
+    from roark_ops.desk.finding import Audio
+
+    if not text:
+        return None
+    if text not in list(Audio):
+        _refuse("--audio", text, f"write {', '.join(Audio)}")
+    return Audio(text)
+
+
+def _read_property(text: str) -> tuple[str, str | None]:
+    name, has_value, value = text.partition("=")
+    return name, value if has_value else None
+
+
+def _refuse(option: str, text: str, hint: str) -> NoReturn:
+    fail(f"{option} {text}: {hint}.", USAGE)

@@ -1,0 +1,45 @@
+"""How it is told what became of calls that a person moved, and what to type for those that did not move."""
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from roark_ops.cli.terminal.output import print_json, print_line
+from roark_ops.cli.terminal.running import FAILED, say
+from roark_ops.cli.terminal.words import counted, shown
+
+if TYPE_CHECKING:
+    from roark_ops.desk.dead_letters import Moved
+
+
+def tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
+    """Print what became of calls; end with 1 where one was not what was wanted."""
+    if as_json:
+        for one in moved:
+            print_json({"call_id": one.call_id, "result": one.result})
+    else:
+        print_line(f"{counted(sum(one.result == wanted for one in moved), 'report')} {wanted}.")
+    others = [one for one in moved if one.result != wanted]
+    for one in others:
+        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {_why_not(one)}.")
+    if others:
+        raise typer.Exit(FAILED)
+
+
+_WAYS_OUT = {
+    "unknown": "it was never seen",
+    "delivered": "it is delivered, and not unconfirmed",
+    "ready": "it is ready; take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
+    "waiting": "it is waiting; take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
+    "uploading": "it is being uploaded; see how that ends: roark-ingest why {call}",
+    "dead": "it is a dead letter: roark-ingest dlq show {call}",
+    "discarded": "it is discarded; bring it back: roark-ingest dlq restore {call}",
+}
+
+
+def _why_not(moved: "Moved") -> str:
+    """Return in which state the call is instead, and what to type where that state has a way out."""
+    told = _WAYS_OUT.get(moved.result, f"it is {moved.result}")
+    return told.format(call=shlex.quote(shown(moved.call_id)))

@@ -1,0 +1,314 @@
+"""`roark-ingest dlq replay` makes replay jobs, `roark-ingest replay` looks after them."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roark_ops.cli.letters.filtering import filtered, require_one_choice
+from roark_ops.cli.letters.unconfirmed import replay_unconfirmed
+from roark_ops.cli.terminal.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
+from roark_ops.cli.terminal.output import print_json, print_line
+from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.terminal.words import counted, shown
+
+if TYPE_CHECKING:
+    from roark_ledger.moves.replay import Job, Plan
+    from roark_ops.access import Access
+    from roark_ops.desk.finding import Filter
+    from roark_ops.desk.replay_preview import Preview
+    from roark_ops.desk.replays import Made, Replays
+
+_PANEL = "How they are sent"
+_DELAY_SECONDS = 5.0
+_MOST_PERCENT = 100
+_PAST = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+_MAY = {"pause": {"running"}, "resume": {"paused"}, "cancel": {"collecting", "running", "paused", "cancelled"}}
+
+Rate = Annotated[str, typer.Option(metavar="RATE", help="At most so many: 20/s, 600/min.", rich_help_panel=_PANEL)]
+StopAt = Annotated[
+    str, typer.Option(metavar="SHARE", help="Stop when more than this share fails.", rich_help_panel=_PANEL)
+]
+Ramp = Annotated[
+    bool,
+    typer.Option("--ramp/--no-ramp", help="First 1, then 5, 25, 100, each after the last one.", rich_help_panel=_PANEL),
+]
+Delay = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Begin after this; a cancel takes all back. 5 s in a terminal, otherwise 0.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Unconfirmed = Annotated[bool, typer.Option("--unconfirmed", help="All deliveries in which Roark named no call.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent and stop.")]
+Follow = Annotated[
+    bool | None,
+    typer.Option("--follow/--no-follow", help="Watch it to its end; in a terminal it is so.", show_default=False),
+]
+To = Annotated[
+    str,
+    typer.Option(metavar="URL", help="Send to this sandbox instead, change nothing, and show the difference."),
+]
+ToToken = Annotated[
+    str | None,
+    typer.Option(
+        "--to-token",
+        envvar="ROARK_INGEST_REPLAY_TO_TOKEN",
+        metavar="TOKEN",
+        help="The token for --to; better in the variable. The workers' token is never sent there.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+
+Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.", show_default=False)]
+Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Pass over so many ended ones.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show so many ended ones.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, for the job's report and the log.", show_default=False)
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the report for the ticket.")]
+FollowOne = Annotated[bool, typer.Option("--follow", help="Watch it; Ctrl-C leaves it running.")]
+
+
+@filtered
+def dlq_replay(
+    call_ids: SomeCallIds = None,
+    *,
+    chosen: "Filter",
+    all_: AllDead = False,
+    unconfirmed: Unconfirmed = False,
+    reason: Reason = "",
+    rate: Rate = "",
+    stop_at: StopAt = "20%",
+    ramp: Ramp = True,
+    delay: Delay = None,
+    dry_run: DryRun = False,
+    to: To = "",
+    to_token: ToToken = None,
+    follow: Follow = None,
+    yes: Yes = False,
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters again, by a job that the workers run: this terminal may be closed.
+
+    The selection is frozen first and shown: how many, of which groups, which will fail again. It begins with one
+    report, then 5, 25 and 100, and stops by itself when too many fail. A letter is in one job at most, and what Roark
+    has already is not imported twice. More than 100 need a --reason.
+
+    An unconfirmed delivery, which Roark took without naming the call, is sent again at once, without a job.
+
+    Ends with 3 when it is watched and some fail again, or it stops.
+    """
+    from roark_ops.access import Access
+    from roark_ops.desk.replays import Replays
+
+    if not unconfirmed:
+        require_one_choice(call_ids, chosen, all_=all_)
+    elif call_ids or all_ or dry_run or to or not chosen.is_everything:
+        fail("--unconfirmed means all of them: name no calls, no filter, no --dry-run and no --to beside it.", USAGE)
+    plan = _plan(rate, stop_at, ramp=ramp)
+    with Access.from_env() as access:
+        if (call_ids or unconfirmed) and not (dry_run or to):
+            call_ids = replay_unconfirmed(
+                access,
+                call_ids or [],
+                everything=unconfirmed,
+                by=actor(by),
+                reason=reason,
+                yes=yes,
+                as_json=as_json,
+            )
+            if not call_ids:
+                return
+        replays = Replays(access.ledger, by=actor(by))
+        preview = replays.preview_calls(call_ids) if call_ids else replays.preview(chosen)
+        if to:
+            _rehearse(access, preview, to, to_token, as_json=as_json)
+            return
+        _show_preview(preview, as_json=as_json and dry_run, quiet=as_json and not dry_run)
+        if not preview.letters:
+            raise typer.Exit(FAILED if call_ids and not preview.held else 0)
+        if dry_run:
+            if not as_json:
+                print_line("Next: mend what will fail again, or send them: the same without --dry-run")
+            return
+        why = _reason(preview, reason)
+        confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)
+        wait = delay if delay is not None else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
+        made = replays.create(preview, reason=why, plan=plan, delay_seconds=wait)
+        _tell(replays, made, as_json=as_json, follow=sys.stderr.isatty() if follow is None else follow)
+
+
+def _plan(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
+    from roark_ledger.errors import ConfigurationError
+    from roark_ledger.flow import per_second
+    from roark_ledger.moves.replay import RAMP, Plan
+
+    try:
+        found = per_second(rate)
+    except ConfigurationError:
+        fail(f"--rate {shown(rate)}: write 20/s or 600/min.", USAGE)
+    try:
+        percent = float(stop_at.strip().removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= _MOST_PERCENT:
+        fail(f"--stop-at {shown(stop_at)}: write a share like 20%.", USAGE)
+    return Plan(ramp=RAMP if ramp else (), per_second=found, stop_share=percent / _MOST_PERCENT)
+
+
+def _show_preview(preview: "Preview", *, as_json: bool, quiet: bool) -> None:
+    from roark_ops.cli.views.replay import preview_document, print_preview
+
+    if as_json:
+        print_json(preview_document(preview))
+    elif quiet and not preview.letters:
+        say("roark-ingest: none of them is a dead letter that can be replayed.")
+    elif not quiet:
+        print_preview(preview)
+
+
+def _reason(preview: "Preview", reason: str) -> str:
+    from roark_ops.desk.replays import MOST_WITHOUT_REASON
+
+    if reason or len(preview.letters) <= MOST_WITHOUT_REASON:
+        return reason
+    if not sys.stdin.isatty():
+        fail(f"more than {MOST_WITHOUT_REASON} reports are replayed for a reason only: add --reason TEXT.", USAGE)
+    asked: str = typer.prompt("Why are they replayed", err=True)
+    return asked
+
+
+def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> None:
+    from roark_ops.cli.views.replay import document
+
+    for word, number in made.left_out.items():
+        say(f"{counted(number, 'report')} left alone: {_why_left_out(word)}.")
+    if (job := made.job) is None:
+        say("roark-ingest: nothing was left to replay.")
+        raise typer.Exit(FAILED)
+    if as_json:
+        print_json(document(job))
+    else:
+        starts = f", starts in {round((job.start_ms - job.now_ms) / 1000)} s" if job.start_ms > job.now_ms else ""
+        print_line(f"Replay job {job.number}: {counted(job.selected, 'report')}{starts}. The workers send them.")
+        if not follow:
+            print_line(f"Watch it: roark-ingest replay show {job.number} --follow")
+        print_line(f"Take back what is unsent: roark-ingest replay cancel {job.number}")
+    if follow and not as_json:
+        sys.stdout.flush()
+        _watch(replays, job.number)
+
+
+def _why_left_out(word: str) -> str:
+    if word.startswith("job "):
+        return f"replay {word} has it"
+    return {"newer": "died again meanwhile", "unknown": "never seen"}.get(word, f"{word} meanwhile")
+
+
+def _watch(replays: "Replays", number: int) -> None:
+    from roark_ops.cli.letters.replay_follow import follow
+    from roark_ops.cli.views.replay import print_job
+
+    job, code = follow(replays, number)
+    if job:
+        print_job(job)
+    if code:
+        raise typer.Exit(code)
+
+
+def _rehearse(access: "Access", preview: "Preview", url: str, token: str | None, *, as_json: bool) -> None:
+    from pydantic import SecretStr
+
+    from roark_ops.cli.views.replay import print_rehearsal
+    from roark_ops.desk.rehearsal import Rehearsal
+    from roark_worker.settings import WorkerSettings
+
+    secret = SecretStr(token) if token else None
+    rehearsal = Rehearsal(access.ledger, url=url, token=secret, settings=WorkerSettings())
+    groups = rehearsal.run([call_id for call_id, _ in preview.letters])
+    print_rehearsal(groups, url, as_json=as_json)
+
+
+def list_(*, limit: Limit = 20, offset: Offset = 0, as_json: AsJson = False) -> None:
+    """The replay jobs: the open ones, and those that ended last."""
+    from roark_ops.access import Access
+    from roark_ops.cli.views.replay import print_jobs
+    from roark_ops.desk.replays import Replays
+
+    with Access.from_env() as access:
+        print_jobs(Replays(access.ledger, by="").list(first=offset, most=limit), first=offset, as_json=as_json)
+
+
+def show(number: Number, *, follow: FollowOne = False, markdown: Markdown = False, as_json: AsJson = False) -> None:
+    """One replay job: who, why, when, how far it is, and what failed again.
+
+    With --follow it ends with 3 when some failed again, or the job stopped.
+    """
+    from roark_ops.access import Access
+    from roark_ops.cli.views.replay import document, print_job
+    from roark_ops.cli.views.replay import markdown as as_markdown
+    from roark_ops.desk.replays import Replays
+    from roark_worker.settings import WorkerSettings
+
+    with Access.from_env() as access:
+        replays = Replays(access.ledger, by="")
+        if follow and not as_json and not markdown:
+            _existing(replays, number)
+            _watch(replays, number)
+            return
+        job = _existing(replays, number)
+    if as_json:
+        print_json(document(job))
+    elif markdown:
+        print_line(as_markdown(job))
+    else:
+        print_job(job, keep_days=WorkerSettings().replay_keep_days)
+
+
+def pause(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
+    """Send nothing more until it is resumed; what is on its way goes on."""
+    _change(number, "pause", reason, by, as_json=as_json)
+
+
+def resume(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
+    """Go on. A job that stopped by itself begins again with one report, then 5, 25 and 100."""
+    _change(number, "resume", reason, by, as_json=as_json)
+
+
+def cancel(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
+    """Send nothing more: every unsent report is a dead letter as before. What is on its way goes on."""
+    _change(number, "cancel", reason, by, as_json=as_json)
+
+
+def _change(number: int, verb: str, reason: str, by: str | None, *, as_json: bool) -> None:
+    from roark_ops.access import Access
+    from roark_ops.cli.views.replay import document, in_a_word
+    from roark_ops.desk.replays import Replays
+
+    with Access.from_env() as access:
+        replays = Replays(access.ledger, by=actor(by))
+        was = getattr(replays, verb)(number, reason=reason)
+        job = _existing(replays, number)
+    if was not in _MAY[verb]:
+        fail(f"replay job {number} cannot be {_PAST[verb]}: it is {in_a_word(job)}.")
+    if as_json:
+        print_json(document(job))
+        return
+    print_line(f"Replay job {number} is {_PAST[verb]}: {job.sent} of {job.selected} were sent.")
+    if verb == "cancel":
+        unsent = job.given_back or job.selected - job.sent - sum(job.left.values())
+        print_line(f"{counted(unsent, 'report')} stay{'s' if unsent == 1 else ''} with the dead letters.")
+
+
+def _existing(replays: "Replays", number: int) -> "Job":
+    job = replays.show(number)
+    if job is None:
+        fail(f"there is no replay job {number}. `roark-ingest replay list` shows those that there are.")
+    return job

@@ -1,0 +1,11 @@
+"""`roark-ingest schedule`: when a report is tried again, as a table."""
+
+from roark_ops.cli.terminal.options import AsJson
+
+
+def schedule(*, as_json: AsJson = False) -> None:
+    """When a report that failed is tried again: the retry table that the settings make."""
+    from roark_ops.cli.views.schedule import show_schedule
+    from roark_worker.settings import WorkerSettings
+
+    show_schedule(WorkerSettings(), as_json=as_json)

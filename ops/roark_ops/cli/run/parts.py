@@ -1,0 +1,133 @@
+"""The parts of the pipeline, one process each: `webhook`, `worker`, `flower`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from roark_ops.cli.terminal.running import FAILED, fail, say
+
+LogJson = Annotated[bool, typer.Option("--json", help="Log JSON lines (ROARK_INGEST_LOG_FORMAT=json).")]
+Host = Annotated[
+    str | None,
+    typer.Option(help="Address to listen on.", show_default="ROARK_INGEST_WEBHOOK_HOST, 127.0.0.1"),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="Port to listen on; 0 picks a free one.", show_default="ROARK_INGEST_WEBHOOK_PORT, 8787"
+    ),
+]
+Processes = Annotated[
+    int | None, typer.Option(min=0, help="Worker processes; 0: one per core.", show_default="ROARK_INGEST_PROCESSES, 0")
+]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option(min=1, help="Uploads in flight per process.", show_default="ROARK_INGEST_MAX_IN_FLIGHT, 256"),
+]
+
+
+def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) -> None:
+    """Take reports in over HTTP: what Vapi's server URL points to.
+
+    200 is answered only when a report is durable. Without ROARK_INGEST_VAPI_SECRET it listens on this machine only.
+    """
+    _log_as(log_json)
+    _export("ROARK_INGEST_WEBHOOK_HOST", host)
+    _export("ROARK_INGEST_WEBHOOK_PORT", port)
+    from roark_producer.settings import IngestSettings, WebhookSettings
+    from roark_producer.webhook.server import run
+
+    settings = WebhookSettings()
+    try:
+        run(IngestSettings(), settings)
+    except OSError as error:
+        fail(f"the webhook cannot listen on {settings.webhook_host}:{settings.webhook_port}: {error.strerror}.")
+
+
+def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, log_json: LogJson = False) -> None:
+    """Deliver reports to Roark: one Celery worker process per core, kept alive. Ctrl-C lets uploads end.
+
+    Metrics of all processes together: http://127.0.0.1:8788/metrics (ROARK_INGEST_METRICS_HOST and _PORT).
+    """
+    _log_as(log_json)
+    # The children read their settings from the environment, as everything else does.
+    _export("ROARK_INGEST_PROCESSES", processes)
+    _export("ROARK_INGEST_MAX_IN_FLIGHT", max_in_flight)
+    from roark_ledger.logs import set_up_logging
+    from roark_ops.access import Access
+    from roark_worker.process.supervisor import Supervisor
+    from roark_worker.settings import WorkerSettings
+
+    settings = WorkerSettings()
+    settings.require_token()
+    with Access.from_env() as access:
+        set_up_logging(access.settings.log_format, access.settings.log_level)
+        if Supervisor(settings, access.ledger).run():
+            raise typer.Exit(FAILED)
+
+
+FlowerHost = Annotated[str, typer.Option(help="Address to listen on.")]
+FlowerPort = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+BasicAuth = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FLOWER_BASIC_AUTH",
+        metavar="USER:PASSWORD",
+        help="Who may look; the variable keeps it out of the process list, FLOWER_BASIC_AUTH_FILE names a file.",
+        show_default=False,
+    ),
+]
+
+
+def flower(
+    *, host: FlowerHost = "127.0.0.1", port: FlowerPort = 5555, basic_auth: BasicAuth = None, log_json: LogJson = False
+) -> None:
+    """Run Flower: look at workers, drains and reports in a browser.
+
+    Search its task list for a call id. What it has seen is kept in ROARK_INGEST_DATA_DIR. It is read-only unless
+    FLOWER_READ_ONLY=false; other FLOWER_* variables are obeyed as Flower documents them.
+    """
+    _log_as(log_json)
+    from roark_ops.access import Access
+    from roark_producer.settings import secret_in_file
+    from roark_producer.webhook.door.gate import is_loopback
+
+    basic_auth = basic_auth or secret_in_file("FLOWER_BASIC_AUTH")
+    if not is_loopback(host) and not basic_auth:
+        fail(
+            f"Flower would show every call and the workers' settings to everybody who reaches {host}. Set "
+            "FLOWER_BASIC_AUTH=USER:PASSWORD or FLOWER_BASIC_AUTH_FILE, or listen on 127.0.0.1."
+        )
+    if basic_auth and not all(all(each.partition(":")[::2]) for each in basic_auth.split(",")):
+        fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them parted by commas.")
+    with Access.from_env() as access:
+        data_dir = access.settings.data_dir
+        _see_that_flower_can_listen(access.broker_url, access.settings.broker_setting)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    from roark_ops.cli.run.flowering import become_flower
+
+    become_flower(host, port, data_dir / "flower", basic_auth)
+
+
+def _see_that_flower_can_listen(broker_url: str, setting: str) -> None:
+    from roark_ledger.errors import LedgerUnavailable
+    from roark_producer.proving import prove_broker
+
+    try:
+        proven = prove_broker(broker_url, setting)
+    except LedgerUnavailable as error:
+        # It may come later; Flower looks again.
+        say(f"Flower waits: {error}.")
+        return
+    if proven.silent:
+        fail(f"Flower hears of nothing without channels: {proven.silent}.")
+
+
+def _log_as(log_json: bool) -> None:
+    _export("ROARK_INGEST_LOG_FORMAT", "json" if log_json else None)
+
+
+def _export(name: str, value: object) -> None:
+    if value is not None:
+        os.environ[name] = str(value)

@@ -1,0 +1,77 @@
+"""How a command ends: its exit code, one clear line on stderr when it failed, no traceback, no broken pipe.
+
+0   done
+1   failed: a setting, Redis, or what was asked for is not possible
+2   usage
+3   done, and there is something to act on
+"""
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from roark_ledger.errors import ConfigurationError, IngestError, LedgerFull, LedgerUnavailable
+from roark_ledger.logs import set_up_logging
+
+FAILED = 1
+USAGE = 2
+TO_ACT_ON = 3
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors become one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        # What the parts below have to tell, a wake-up that failed for instance, is a line and no bare word.
+        set_up_logging("console", "warning")
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            raise typer.Exit(FAILED) from None
+        except IngestError as error:
+            fail(in_words(error))
+        return result
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """End the command with one line on stderr."""
+    say(f"roark-ingest: {message}")
+    raise typer.Exit(code)
+
+
+def say(message: str) -> None:
+    """Tell a person something that is not the command's output."""
+    typer.echo(message, err=True)
+
+
+def in_words(error: IngestError) -> str:
+    """Return an error's message, and what to do about it where the message does not say."""
+    match error:
+        case LedgerFull():
+            return f"{error}. Give Redis more memory, or let the workers deliver; `roark-ingest doctor` says more"
+        case LedgerUnavailable():
+            return f"{error}. `roark-ingest doctor` says more"
+        case ConfigurationError() | IngestError():
+            return str(error)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return when a person says yes, here or by --yes; end the command when nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail(f"{question} Nobody can be asked here: add --yes.", USAGE)
+    if not typer.confirm(question, err=True):
+        fail("nothing was changed.")
+
+
+def _forget_stdout() -> None:
+    # The interpreter flushes stdout once more as it exits; into a closed pipe that would be a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,63 @@
+"""Durations, times and numbers in words, and text from outside made safe to show. Pure."""
+
+import re
+from datetime import UTC, datetime
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+# What a terminal would obey, and what would turn the text around.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_MOST_SHOWN = 300
+
+
+def span(seconds: float) -> str:
+    """Return a duration in its two largest units: `2 h 5 min`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s".replace(".0 ", " ")
+    rest, words = round(seconds), []
+    for size, name in _UNITS:
+        if rest >= size:
+            words.append(f"{rest // size} {name}")
+            rest %= size
+        elif words:
+            break
+    return " ".join(words[:2])
+
+
+def ago(then_ms: int, now_ms: int) -> str:
+    """Return how long ago something was: `5 min 3 s ago`, or that it lies ahead: `in 12 s`."""
+    seconds = (now_ms - then_ms) / 1000
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+
+
+def iso(ms: int) -> str | None:
+    """Return Unix ms as ISO 8601 in UTC, None for 0."""
+    if not ms:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(ms: int) -> str:
+    """Return Unix ms for a person: `2025-05-19 23:13:32Z`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def seconds_since(then_ms: int, now_ms: int) -> float | None:
+    """Return the age of something in seconds, None where there is nothing (0 ms)."""
+    return round((now_ms - then_ms) / 1000, 3) if then_ms else None
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 report` or `2 reports`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def one_line(text: str) -> str:
+    """Return text that a person asked to see, on one line and without what a terminal would obey."""
+    return _CONTROL.sub(" ", text)
+
+
+def shown(text: object) -> str:
+    """Return text that came from outside so that it can be shown: on one line, bounded, secrets masked."""
+    from roark_ledger.logs import masked_text
+
+    return masked_text(_CONTROL.sub(" ", str(text)))[:_MOST_SHOWN]

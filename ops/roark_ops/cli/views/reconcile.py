@@ -1,0 +1,96 @@
+"""How a comparison with Vapi is shown: how far it is, the sum that must hold, and which calls are missing."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from roark_ops.cli.terminal.output import print_json, print_line, print_table
+from roark_ops.cli.terminal.running import say
+from roark_ops.cli.terminal.words import counted, iso, shown
+from roark_worker.calls.reconcile import Comparison, Window
+from roark_worker.calls.rules import Bucket
+
+_MOST_SHOWN = 20
+_MEANINGS = {
+    Bucket.DELIVERED: "Roark has the report",
+    Bucket.ON_THE_WAY: "the report waits for its upload, or for its next try",
+    Bucket.DEAD: "a dead letter",
+    Bucket.DISCARDED: "a person put it aside",
+    Bucket.EXPIRED: "removed because of its age",
+    Bucket.ERASED: "a person's data, removed for good",
+    Bucket.MISSING: "ended at Vapi, and its report never came",
+    Bucket.ODD: "Vapi cannot say how it ended",
+    Bucket.UNRECOVERABLE: "its report never came, and Vapi kept nothing to make one of",
+}
+
+
+def show_comparison(found: Comparison, *, as_json: bool) -> None:
+    """Print what was found."""
+    if as_json:
+        print_json(
+            {
+                "since": iso(found.since_ms),
+                "until": iso(found.until_ms),
+                **found.document(),
+                "missing": sorted(found.missing),
+                "unusable": found.unusable,
+                "incomplete": found.incomplete or None,
+            }
+        )
+        return
+    print_line(
+        f"{counted(found.ended, 'call')} ended at Vapi, created from {iso(found.since_ms)} to {iso(_end(found))}"
+    )
+    rows = [(kind.value, str(found.buckets[kind]), meaning) for kind, meaning in _MEANINGS.items()]
+    print_table(("", "calls", ""), rows, right=frozenset({1}))
+    if found.unconfirmed:
+        print_line(f"{found.unconfirmed} of the delivered are unconfirmed: Roark took them and did not name the call.")
+    if found.buckets[Bucket.NOT_YET]:
+        print_line(f"{counted(found.buckets[Bucket.NOT_YET], 'call')} more go on, or have ended just now.")
+    if found.backfilled:
+        print_line(f"{counted(found.backfilled, 'report')} made from Vapi's list, and queued.", style="green")
+    _show_missing(found)
+    if found.incomplete:
+        print_line(f"Not all was read: {shown(found.incomplete)}", style="bold yellow")
+        print_line(f"Next: roark-ingest reconcile --since {iso(_end(found))}")
+
+
+def _show_missing(found: Comparison) -> None:
+    for call_id in sorted(found.missing)[:_MOST_SHOWN]:
+        why = f": no report can be made, {shown(found.unusable[call_id])}" if call_id in found.unusable else ""
+        print_line(f"call {shown(call_id)} is missing{why}")
+    if len(found.missing) > _MOST_SHOWN:
+        print_line(f"… and {len(found.missing) - _MOST_SHOWN} more; --json names all.")
+    if found.missing.keys() - found.unusable.keys():
+        print_line(f"Next: roark-ingest reconcile --since {iso(found.since_ms)} --backfill", style="bold yellow")
+    elif not found.missing and not found.incomplete:
+        print_line("No report is missing.", style="green")
+
+
+def _end(found: Comparison) -> int:
+    return (found.done_ms or found.since_ms) if found.incomplete else found.until_ms
+
+
+@contextmanager
+def following(found: Comparison, *, quiet: bool) -> Iterator[Callable[[Window], object]]:
+    """Show how far a comparison is on stderr, where that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda window: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(bar_width=None), TextColumn("{task.fields[told]}"), TimeRemainingColumn(compact=True))
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=found.until_ms - found.since_ms, told="")
+
+        def show(window: Window) -> None:
+            told = f"{found.ended} calls, {len(found.missing)} missing, {found.backfilled} brought in"
+            bars.update(task, completed=window.to_ms - found.since_ms, told=told)
+
+        try:
+            yield show
+        except KeyboardInterrupt:
+            say("Stopped; what was brought in stays.")
+            raise

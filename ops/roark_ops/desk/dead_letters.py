@@ -1,0 +1,327 @@
+"""The dead letters' desk: find them, mend them, send them again, put them aside, bring them back, carry them elsewhere.
+
+    with DeadLetters.from_env(by="night shift") as dead_letters:
+        for group in dead_letters.groups():
+            print(group.count, dead_letters.explain(group).what)
+        refused = dead_letters.freeze(Filter(reasons=("http_422",), assistants=("A7",)))
+        for one in dead_letters.edit(refused, read_settings(["endedAt=2026-01-31T10:00:00Z"])):
+            print(one.call_id, one.result)
+        moved = dead_letters.replay(refused)
+
+The commands of `roark-ingest dlq` are a thin skin over it.
+"All" is always a frozen selection: the ids that were there when it was made. What dies later, or again, is
+another matter and stays untouched. Every change is one atomic script per batch and names who asked for it in the
+report's history; doing it twice does no harm, the second time says in which state the call is instead.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import Move, State, after
+from roark_ledger.moves import desk, watch
+from roark_ledger.moves.operation import Operation
+from roark_ledger.packing import DamagedPayload
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.logbook import Action, doer
+from roark_ledger.records.record import Entry
+from roark_ops.desk.changes import changes
+from roark_ops.desk.finding import Filter
+from roark_ops.desk.grouping import Group, group
+from roark_ops.desk.pages import LOOKED_AT_ONCE, Cursor, Page, Pages, batches
+from roark_ops.desk.portable import Seal, export_line, is_manifest, take_in
+from roark_ops.desk.story import value_of
+from roark_ops.mending.editing import CannotEdit, Edit, Edited, edited, expires_ms
+from roark_ops.mending.patching import Step
+from roark_ops.todo import expiring
+from roark_producer.producer import Producer, Receipt
+from roark_worker.answers.explain import Explanation, explain
+
+_MOVED_AT_ONCE = 500
+_MOST_UNCONFIRMED = 100_000
+EVERYTHING = Filter()
+_Words = Operation[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one call: `replayed`, `set aside`, … `confirmed`, or the state it is in instead, or `unknown`."""
+
+    call_id: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many letters were written, and how many were left out because they were gone or could not be read."""
+
+    letters: int
+    left_out: int
+
+
+class DeadLetters:
+    """The dead letters of a ledger. `by` is who acts; `wake` is told how many reports became ready by a replay.
+
+    Every method may raise LedgerUnavailable; what it was doing may then be done in part, and be done again.
+    """
+
+    def __init__(self, ledger: Ledger, *, by: str, wake: Callable[[int], object] = lambda _: None) -> None:
+        self._ledger = ledger
+        self._pages = Pages(ledger)
+        self._by = by
+        self._wake = wake
+
+    @classmethod
+    def from_env(cls, *, by: str) -> Self:
+        """Return the desk of the ledger that the environment names.
+
+        Raises ConfigurationError when a setting is wrong.
+        """
+        from roark_ops.access import Access
+
+        access = Access.from_env()
+        return cls(access.ledger, by=by, wake=access.wake)
+
+    def groups(self, chosen: Filter = EVERYTHING) -> Sequence[Group]:
+        """Return what the dead letters died of, the most frequent first, with what those of a group have in common."""
+        setups = self._ledger.run(watch.setups())
+        return group(self._walk(chosen, State.DEAD, in_full=True), changes(setups))
+
+    def explain(self, group: Group) -> Explanation:
+        """Return what the letters of a group died of in plain words, with what stands in the field of the example."""
+        entry = self.show(group.example) if group.parameter else None
+        last = entry and next((event for event in reversed(entry.history) if "parameter" in event.detail), None)
+        parameter = str(last.detail["parameter"]) if last else group.parameter
+        return explain(
+            group.reason,
+            call_id=group.example,
+            status=group.status,
+            last=group.last,
+            parameter=parameter,
+            value=value_of(entry, parameter) if entry else "",
+            over=group.over,
+        )
+
+    def export(
+        self,
+        file: BinaryIO,
+        chosen: Filter = EVERYTHING,
+        *,
+        name: str = "",
+        manifest: bool = True,
+        complain: Callable[[str, str], object] = lambda call_id, why: None,
+    ) -> Exported:
+        """Write the dead letters that are meant into `file`, one a line (see `portable.py`), the manifest behind them.
+
+        Takes constant memory. `name` is what the logbook calls the file; `complain` is told the id of each call that is
+        left out because what is stored of it cannot be read, and why. What is taken out meanwhile is left out, too.
+        """
+        seal, left_out = Seal(), 0
+        for line in self._lines(chosen, complain):
+            if line is None:
+                left_out += 1
+                continue
+            file.write(line + b"\n")
+            seal.add(line)
+        if manifest:
+            now_ms, _ = self.counted()
+            facts = {"left_out": left_out, "chosen": chosen.in_words(), "exported_ms": now_ms}
+            file.write(seal.manifest(**facts, version=version("roark-ingest")) + b"\n")
+        who = doer(self._by, file=name, chosen=chosen.in_words())
+        self._ledger.run(desk.log_deed(Action.EXPORT, who=who, count=seal.letters))
+        return Exported(seal.letters, left_out)
+
+    def _lines(self, chosen: Filter, complain: Callable[[str, str], object]) -> Iterator[bytes | None]:
+        for batch in batches(self.find(chosen), LOOKED_AT_ONCE):
+            entries = self.show_all(letter.call_id for letter in batch)
+            for letter, entry in zip(batch, entries, strict=True):
+                is_there = entry and entry.record and entry.record.state is State.DEAD
+                try:
+                    yield export_line(letter, entry.packed, entry.original) if entry and is_there else None
+                except DamagedPayload as error:
+                    complain(letter.call_id, str(error))
+                    yield None
+
+    def import_(self, lines: Iterable[bytes], producer: Producer) -> Iterator[Receipt]:
+        """Hand in the reports of exported lines through `producer`, as new ones; yield a receipt for each.
+
+        May be repeated: what the ledger has is a duplicate. The manifest's line is passed over; `portable.Seal` can
+        check it.
+        """
+        for batch in batches((line for line in lines if not is_manifest(line)), LOOKED_AT_ONCE):
+            yield from take_in(producer, batch)
+
+    def show(self, call_id: str) -> Entry | None:
+        """Return everything that is known of a call, payload included; None for one that was never seen."""
+        return self._ledger.run(watch.look(call_id))
+
+    def show_all(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
+        """Yield what `show` returns for each id, some at a time."""
+        yield from self._pages.look_at(call_ids)
+
+    def freeze(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Sequence[str]:
+        """Return the ids of the dead letters (or the discarded) that are meant and there now, oldest first."""
+        return [letter.call_id for letter in self.find(chosen, state=state)]
+
+    def find(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Iterator[DeadLetter]:
+        """Yield the dead letters (or the discarded) that are meant and there at this moment, oldest first.
+
+        Takes constant memory. What dies meanwhile is not among them; what others take out meanwhile may be or not, and
+        none is left out or told twice because of that.
+        """
+        return self._walk(chosen, state)
+
+    def page(
+        self,
+        chosen: Filter = EVERYTHING,
+        *,
+        limit: int,
+        behind: Cursor | None = None,
+        state: State = State.DEAD,
+    ) -> Page:
+        """Return the first `limit` letters that are meant, behind those of the page whose `following` is given.
+
+        Pages are as stable as `find`: they show what was there when the first of them was read.
+        """
+        return self._pages.page(chosen, [state], limit=limit, behind=behind)
+
+    def retention_notice(self, state: State) -> str:
+        """Return what retention is about to remove of a state, in words; "" where that is nothing."""
+        snapshot = self._ledger.run(watch.snapshot())
+        found = (expiring(kept, snapshot.now_ms) for kept in snapshot.retention if kept.state is state)
+        return next(filter(None, found), "")
+
+    def counted(self, state: State = State.DEAD) -> tuple[int, int]:
+        """Return the time (Unix ms, by Redis's clock) and how many letters of that state there are."""
+        snapshot = self._ledger.run(watch.snapshot())
+        return snapshot.now_ms, snapshot.states[state]
+
+    def _walk(self, chosen: Filter, state: State, *, in_full: bool = False) -> Iterator[DeadLetter]:
+        return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
+
+    def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
+        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
+
+        `Replays` sends many dead letters bit by bit.
+        """
+        moved = self._move(desk.replay, call_ids, reason)
+        if ready := sum(one.result == "replayed" for one in moved):
+            self._wake(ready)
+        return moved
+
+    def edit(
+        self, call_ids: Iterable[str], patch: Sequence[Step], *, reason: str = "", dry_run: bool = False
+    ) -> Iterator[Edited]:
+        """Change reports in the dead letters, each wholly or not at all, and yield what became of each.
+
+        What was sent is kept beside, until the edited report is delivered; `undo` brings it back. A report that was
+        changed meanwhile by somebody else, or is not dead any more, is left alone. With `dry_run` nothing is changed,
+        and `edited` means that it would be. Nothing is sent again by it: that is `replay`.
+        """
+        for batch in batches(dict.fromkeys(call_ids), LOOKED_AT_ONCE):
+            entries = self._ledger.run_all([watch.look(call_id) for call_id in batch])
+            planned = [_planned(call_id, entry, patch) for call_id, entry in zip(batch, entries, strict=True)]
+            wanted = [
+                (edit, entry.packed)
+                for edit, entry in zip(planned, entries, strict=True)
+                if isinstance(edit, Edit) and entry and not dry_run
+            ]
+            stored = iter(self._ledger.run_all([self._stores(edit, seen, reason) for edit, seen in wanted]))
+            for one in planned:
+                match one:
+                    case Edited():
+                        yield one
+                    case Edit():
+                        yield Edited(one.call_id, "edited" if dry_run else next(stored), one.changes)
+
+    def store(self, edit: Edit, seen: bytes, *, reason: str = "") -> Edited:
+        """Put an edit that was made elsewhere, of the packed report `seen`, in the dead letter's place."""
+        result = self._ledger.run(self._stores(edit, seen, reason)) if edit.changes else "unchanged"
+        return Edited(edit.call_id, result, edit.changes)
+
+    def _stores(self, edit: Edit, seen: bytes, reason: str) -> Operation[str]:
+        detail = doer(self._by, reason, places=" ".join(edit.places))
+        return desk.edit(edit.call_id, packed=edit.packed, expires_ms=edit.expires_ms, edited_from=seen, detail=detail)
+
+    def undo(self, call_ids: Iterable[str]) -> Sequence[Edited]:
+        """Put reports as they were sent back in the place of those that were edited.
+
+        The result is `unedited`, `unchanged` where nobody edited the report, or what `Edited` says.
+        """
+        ids = list(dict.fromkeys(call_ids))
+        entries = list(self.show_all(ids))
+        undone = self._ledger.run_all(
+            [
+                desk.unedit(
+                    call_id,
+                    expires_ms=expires_ms(entry.original) if entry else 0,
+                    seen=entry.packed if entry else b"",
+                    detail=doer(self._by, undo=1),
+                )
+                for call_id, entry in zip(ids, entries, strict=True)
+            ]
+        )
+        return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
+
+    def set_aside(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Make dead letters of reports that are ready or waiting; `replay` brings them back."""
+        return self._move(desk.set_aside, call_ids, reason)
+
+    def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever).
+
+        Of unconfirmed deliveries the report is dropped, and nothing brings that back.
+        """
+        return self._move(desk.discard, call_ids, reason)
+
+    def confirm(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Take unconfirmed deliveries for good: the calls are at Roark, and their reports are dropped."""
+        return self._move(desk.confirm, call_ids, reason)
+
+    def unconfirmed(self) -> Sequence[str]:
+        """Return the calls that Roark took without naming them and nobody has confirmed, the oldest first."""
+        return self._ledger.run(desk.unconfirmed(most=_MOST_UNCONFIRMED))
+
+    def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Bring discarded reports back to the dead letters."""
+        return self._move(desk.restore, call_ids, reason)
+
+    def restorable_ms(self) -> int:
+        """Return how long discarded reports can be restored (ms), 0 for ever."""
+        snapshot = self._ledger.run(watch.snapshot())
+        return next((kept.window_ms for kept in snapshot.retention if kept.state is State.DISCARDED), 0)
+
+    def _move(self, move: Callable[..., _Words], call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        detail = doer(self._by, reason)
+        moved = []
+        for batch in batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
+            results = self._ledger.run(move(batch, detail=detail))
+            moved += [Moved(call_id, result) for call_id, result in zip(batch, results, strict=True)]
+        return moved
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _planned(call_id: str, entry: Entry | None, patch: Sequence[Step]) -> Edit | Edited:
+    if entry is None or entry.record is None:
+        return Edited(call_id, "unknown" if entry is None else State.ERASED.value)
+    if after(entry.record.state, Move.EDIT) is None:
+        return Edited(call_id, entry.record.state.value)
+    try:
+        edit = edited(call_id, entry.packed, patch)
+    except CannotEdit as error:
+        return Edited(call_id, "unfit", why=str(error))
+    return edit if edit.changes else Edited(call_id, "unchanged")

@@ -1,0 +1,212 @@
+"""Groups dead letters that died of the same thing, and finds what those of a group have in common. Pure.
+
+Two letters belong together when reason, status and Roark's message are the same after ids, numbers and times in the
+message are folded: "call 7f3a… is 812 s long" and "call 91bc… is 40 s long" say one thing.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
+
+from roark_ledger.errors import InvalidReport
+from roark_ledger.lifecycle import State
+from roark_ledger.records.letters import DeadLetter
+from roark_ops.desk.changes import SetupChange, before
+from roark_producer.vapi.slices import members
+
+# A time is one thing however finely it is told; any other word with a digit in it is an id or a number.
+_VARIABLE = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d[\w-]*)*"
+)
+_FOLDED = "#"
+_NAME_LENGTH = 8
+_KNOWN_DEATHS = 4096
+_MOST_DIFFERENT = 2000
+_MOST_SHARED = 3
+_ALMOST_ALL = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """What a letter died of. `last` is the code of the last attempt, where `reason` is not that code itself.
+
+    `over` says why there was no other try: `attempts` or `age`, "" where that was not the reason.
+    """
+
+    reason: str
+    status: int
+    message: str
+    parameter: str
+    last: str
+    over: str = ""
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> "Death":
+        """Return what `letter` died of, as the ledger and Roark told it."""
+        detail = letter.last.detail if letter.last else {}
+        if letter.last and letter.last.name == "set_aside":
+            said = filter(None, (str(detail.get("by", "")), str(detail.get("reason", ""))))
+            return cls(reason=letter.record.note, status=0, message=": ".join(said), parameter="", last="")
+        return cls(
+            reason="" if letter.record.state is State.DELIVERED else letter.record.note,
+            status=int(detail.get("status", 0)),
+            message=str(detail.get("message", "")),
+            parameter=str(detail.get("parameter", "")),
+            last=str(detail.get("reason", "")),
+            over=str(detail.get("over", "")),
+        )
+
+    @property
+    def group(self) -> str:
+        """The name of the group that the letter belongs to: the same for the same cause, everywhere and always."""
+        return _name(self)
+
+    def folded(self) -> "Death":
+        """Return it with the ids and numbers in its texts folded: what a group has in common."""
+        return Death(self.reason, self.status, fold(self.message), fold(self.parameter), self.last, self.over)
+
+
+@lru_cache(_KNOWN_DEATHS)
+def _name(death: Death) -> str:
+    folded = death.folded()
+    text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last, folded.over))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What most letters of a group have in common: an assistant, or a property's value.
+
+    `what` is `assistant` or `property NAME`; `count` of them have it, the first of those died at `since_ms`.
+    """
+
+    what: str
+    value: str
+    count: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came.
+
+    `shared` is what at least four of five have in common, `changed` what changed in the half hour before the first one
+    died. `code` and `excerpt` are what Roark said of the example beside its message. `edited` of them a person has
+    changed.
+    """
+
+    name: str
+    reason: str
+    status: int
+    message: str
+    parameter: str
+    last: str
+    over: str
+    count: int
+    first_ms: int
+    last_ms: int
+    example: str
+    code: str = ""
+    excerpt: str = ""
+    edited: int = 0
+    shared: tuple[Shared, ...] = ()
+    changed: tuple[SetupChange, ...] = ()
+
+
+def group(letters: Iterable[DeadLetter], changes: Sequence[SetupChange] = ()) -> list[Group]:
+    """Return the groups, the largest first. `changes` are all that are known."""
+    found: dict[str, _Gathered] = {}
+    for letter in letters:
+        death = Death.of(letter)
+        name = death.group
+        gathered = found.get(name)
+        if gathered is None:
+            gathered = found[name] = _Gathered(name, death.folded(), letter)
+        gathered.add(letter)
+    groups = [one.group(changes) for one in found.values()]
+    return sorted(groups, key=lambda group: (-group.count, group.first_ms))
+
+
+def fold(message: str) -> str:
+    """Return `message` with every id and number replaced by #."""
+    return _VARIABLE.sub(_FOLDED, message)
+
+
+def properties_of(letter: DeadLetter) -> dict[str, str]:
+    """Return a letter's properties: a string's own text, any other value as it stands in JSON."""
+    if not letter.properties:
+        return {}
+    try:
+        return {name: _plain(value) for name, value in members(letter.properties, "properties").items()}
+    except InvalidReport:
+        return {}
+
+
+def _plain(value: bytes) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return value.decode("utf-8", "replace")
+
+
+class _Gathered:
+    """What is known so far of a group while letters are read; takes bounded memory."""
+
+    def __init__(self, name: str, death: Death, letter: DeadLetter) -> None:
+        self._name = name
+        self._death = death
+        self._count = self._edited = 0
+        self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter
+        # (what, value) → how many have it, and when the first of them died.
+        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add(self, letter: DeadLetter) -> None:
+        self._count += 1
+        self._edited += letter.edited
+        self._first_ms = min(self._first_ms, letter.since_ms)
+        if letter.since_ms >= self._last_ms:
+            self._last_ms, self._example = letter.since_ms, letter
+        if letter.assistant:
+            self._note(("assistant", letter.assistant), letter.since_ms)
+        for name, value in properties_of(letter).items():
+            self._note((f"property {name}", value), letter.since_ms)
+
+    def _note(self, what: tuple[str, str], since_ms: int) -> None:
+        count, first_ms = self._seen.get(what, (0, since_ms))
+        # What most have in common comes early; what differs from letter to letter is not worth the memory.
+        if count or len(self._seen) < _MOST_DIFFERENT:
+            self._seen[what] = (count + 1, min(first_ms, since_ms))
+
+    def group(self, changes: Sequence[SetupChange]) -> Group:
+        said = self._example.last.detail if self._example.last else {}
+        return Group(
+            name=self._name,
+            reason=self._death.reason,
+            status=self._death.status,
+            message=self._death.message,
+            parameter=self._death.parameter,
+            last=self._death.last,
+            over=self._death.over,
+            count=self._count,
+            first_ms=self._first_ms,
+            last_ms=self._last_ms,
+            example=self._example.call_id,
+            code=str(said.get("code", "")),
+            excerpt=str(said.get("excerpt", "")),
+            edited=self._edited,
+            shared=self._shared(),
+            changed=before(changes, self._first_ms),
+        )
+
+    def _shared(self) -> tuple[Shared, ...]:
+        # What one letter alone has, it has in common with nobody; whose assistant it was is worth knowing all the same.
+        found = [
+            Shared(what, value, count, since_ms)
+            for (what, value), (count, since_ms) in self._seen.items()
+            if count >= self._count * _ALMOST_ALL and (self._count > 1 or what == "assistant")
+        ]
+        return tuple(sorted(found, key=lambda one: (one.what != "assistant", -one.count, one.what))[:_MOST_SHARED])

@@ -1,0 +1,160 @@
+"""Reads reports page by page, of whatever states, as a filter wants them.
+
+    for letter, cursor in Pages(ledger).walk(chosen, [State.WAITING, State.DEAD], None): …
+
+What is shown is what was there at the beginning. A report that moves meanwhile may be left out, and none comes twice.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import desk, watch
+from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import UNCONFIRMED, Entry
+from roark_ops.desk.finding import Filter
+from roark_producer.vapi.assistant import assistant_of
+
+_PAGE = 100
+LOOKED_AT_ONCE = 32
+T = TypeVar("T")
+
+PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        State.READY: ("fresh", "retry", "replay"),
+        State.UPLOADING: ("uploading",),
+        State.WAITING: ("waiting",),
+        UNCONFIRMED: ("unconfirmed",),
+        State.DEAD: ("dead",),
+        State.DISCARDED: ("discarded",),
+        State.DELIVERED: ("delivered",),
+    }
+)
+"""The places in which reports of a state stand, in the order in which they are shown. Unconfirmed are none of the
+delivered ones here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A spot between two reports of a place, and the moment whose reports are shown. Times are Unix ms of Redis's."""
+
+    now_ms: int
+    youngest_ms: int
+    place: str
+    score_ms: int
+    call_id: str
+
+    def __str__(self) -> str:
+        return f"{self.now_ms}.{self.youngest_ms}.{self.place}.{self.score_ms}.{self.call_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` made.
+
+        Raises ValueError when it is no cursor.
+        """
+        now_ms, youngest_ms, place, score_ms, call_id = text.split(".", 4)
+        if place not in {one for places in PLACES.values() for one in places}:
+            raise ValueError(place)
+        return cls(int(now_ms), int(youngest_ms), place, int(score_ms), call_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the reports that are meant; `following` leads to the next ones, None where there are no more."""
+
+    letters: tuple[DeadLetter, ...]
+    following: Cursor | None
+
+
+class Pages:
+    """Reads the reports of a ledger. Every method may raise LedgerUnavailable."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def page(self, chosen: Filter, states: Sequence[str], *, limit: int, behind: Cursor | None) -> Page:
+        """Return the first `limit` reports that are meant, behind those of the page whose `following` is given."""
+        letters: list[DeadLetter] = []
+        last = behind
+        for letter, cursor in self.walk(chosen, states, behind):
+            if len(letters) == limit:
+                return Page(tuple(letters), last)
+            letters.append(letter)
+            last = cursor
+        return Page(tuple(letters), None)
+
+    def walk(
+        self, chosen: Filter, states: Sequence[str], behind: Cursor | None, *, in_full: bool = False
+    ) -> Iterator[tuple[DeadLetter, Cursor]]:
+        """Yield the reports of these states that are meant, each with the cursor behind it; takes constant memory.
+
+        With `in_full` they come with properties and assistant, else only where the filter asks for them.
+        """
+        now_ms = behind.now_ms if behind else self._ledger.run(watch.snapshot()).now_ms
+        places = [place for state in PLACES if state in states for place in PLACES[state]]
+        for place in places[places.index(behind.place) :] if behind else places:
+            at = behind if behind and behind.place == place else None
+            yield from self._walk_place(chosen, place, now_ms, at, in_full=in_full)
+
+    def _walk_place(
+        self, chosen: Filter, place: str, now_ms: int, behind: Cursor | None, *, in_full: bool
+    ) -> Iterator[tuple[DeadLetter, Cursor]]:
+        oldest, youngest = chosen.bounds(now_ms)
+        last = (behind.score_ms, behind.call_id) if behind else None
+        youngest = behind.youngest_ms if behind else youngest
+        # A lease that is prolonged meanwhile would put its report behind the others once more.
+        leased: set[str] = set()
+        more = True
+        while more:
+            page = self._ledger.run(
+                desk.page(
+                    most=_PAGE,
+                    place=place,
+                    oldest_ms=oldest,
+                    youngest_ms=youngest,
+                    behind=last,
+                    properties=in_full or chosen.needs_properties,
+                )
+            )
+            youngest, more, last = page.youngest_ms, page.more, page.last
+            for letter in self._with_assistants(page.letters, wanted=in_full or chosen.needs_assistant):
+                if letter.call_id in leased or not chosen.matches(letter, now_ms):
+                    continue
+                if place == "uploading":
+                    leased.add(letter.call_id)
+                yield letter, Cursor(now_ms, youngest, place, letter.score_ms, letter.call_id)
+
+    def _with_assistants(self, letters: Sequence[DeadLetter], *, wanted: bool) -> Iterator[DeadLetter]:
+        if not wanted:
+            yield from letters
+            return
+        # A worker that dies with a report cannot note whose call it was, and of one that was never tried none is noted.
+        unknown = [letter.call_id for letter in letters if not letter.assistant]
+        found = dict(zip(unknown, map(_assistant, self.look_at(unknown)), strict=True))
+        for letter in letters:
+            yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
+
+    def look_at(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
+        """Yield everything that is known of each call, some at a time; None for one that was never seen."""
+        for batch in batches(call_ids, LOOKED_AT_ONCE):
+            yield from self._ledger.run_all([watch.look(call_id) for call_id in batch])
+
+
+def _assistant(entry: Entry | None) -> str:
+    try:
+        return assistant_of(unpack(entry.packed).payload) if entry and entry.packed else ""
+    except DamagedPayload:
+        return ""
+
+
+def batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield what comes in lists of that size."""
+    remaining = iter(things)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -1,0 +1,216 @@
+"""Replay jobs: choose dead letters, see what a replay would do, have the workers send them, look after the job.
+
+    with Replays.from_env(by="ada") as replays:
+        preview = replays.preview(Filter(reasons=("exhausted",)))
+        made = replays.create(preview, reason="Roark is back, ticket 4711", plan=Plan(per_second=20))
+        replays.pause(made.job.number)
+
+1. `preview` freezes the selection and says what will become of it. Nothing is changed.
+2. `create` reserves the letters, some hundred at a time, and lets the job begin. A letter that another job has, or that
+   is not dead any more, is left out and counted, so doing it twice sends nothing twice.
+3. The workers' tick does the rest. The job needs nobody who watches it, and an unsent letter stays a dead letter.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+
+from roark_ledger.errors import LedgerError, ReplayRefused
+from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
+from roark_ledger.logs import masked_text
+from roark_ledger.moves import replay as replay_jobs
+from roark_ledger.moves import watch
+from roark_ledger.moves.replay import Job, JobNumber, Jobs, Plan
+from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.logbook import doer
+from roark_ledger.records.record import Entry
+from roark_ops.desk.dead_letters import DeadLetters
+from roark_ops.desk.finding import Filter
+from roark_ops.desk.replay_preview import Forecasting, GroupForecast, Preview
+
+MOST_WITHOUT_REASON = 100
+_MOST_OPEN = 32
+_AT_ONCE = 250
+_MOST_GROUPS_KEPT = 20
+_SELECTED = "selected"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A job that was made, None where there was nothing to send.
+
+    `left_out` are letters of the preview that were gone when they were to be reserved: by state, `newer` where one
+    died again, `job N` where another job was faster.
+    """
+
+    job: Job | None
+    left_out: Mapping[str, int]
+
+
+class Replays:
+    """The replay jobs of a ledger. `by` is who acts. Every method may raise LedgerUnavailable."""
+
+    def __init__(self, ledger: Ledger, *, by: str) -> None:
+        self._ledger = ledger
+        self._by = by
+        self._desk = DeadLetters(ledger, by=by)
+
+    @classmethod
+    def from_env(cls, *, by: str) -> Self:
+        """Return the replay jobs of the ledger that the environment names.
+
+        Raises ConfigurationError when a setting is wrong.
+        """
+        from roark_ops.access import Access
+
+        return cls(Access.from_env().ledger, by=by)
+
+    def preview(self, chosen: Filter) -> Preview:
+        """Freeze the dead letters that are meant and there at this moment, and say what a replay would do."""
+        return self._forecast(chosen.in_words(), self._desk.find(chosen), ())
+
+    def preview_calls(self, call_ids: Iterable[str]) -> Preview:
+        """Freeze the dead letters among these calls, and say what a replay would do."""
+        wanted = list(dict.fromkeys(call_ids))
+        letters, elsewhere = [], []
+        for call_id, entry in zip(wanted, self._desk.show_all(wanted), strict=True):
+            letter = _letter(call_id, entry)
+            if letter:
+                letters.append(letter)
+            else:
+                elsewhere.append(_state(entry))
+        named = "1 call by its id" if len(wanted) == 1 else f"{len(wanted)} calls by their ids"
+        return self._forecast(named, iter(letters), elsewhere)
+
+    def _forecast(self, chosen: str, letters: Iterator[DeadLetter], elsewhere: Sequence[str]) -> Preview:
+        found = Forecasting(chosen, self._ledger.run(watch.snapshot()).now_ms)
+        found.leave_out(elsewhere)
+        while batch := list(islice(letters, _AT_ONCE)):
+            holders = self._ledger.run(replay_jobs.holders([letter.call_id for letter in batch]))
+            for letter, job in zip(batch, holders, strict=True):
+                found.add(letter, job)
+        return found.preview()
+
+    def create(self, preview: Preview, *, reason: str = "", plan: Plan | None = None, delay_seconds: float = 0) -> Made:
+        """Make a job of what was previewed. It begins after the delay, in which a cancel takes all of it back.
+
+        When this ends half-way, the workers give the letters back within some minutes. Raises ReplayRefused without a
+        reason for more than 100 letters, and when too many jobs are open.
+        """
+        if len(preview.letters) > MOST_WITHOUT_REASON and not reason:
+            raise ReplayRefused(f"a reason is needed to replay more than {MOST_WITHOUT_REASON} reports")
+        if not preview.letters:
+            return Made(None, {})
+        number = self._ledger.run(replay_jobs.open_job(most_open=_MOST_OPEN))
+        if number is None:
+            raise ReplayRefused(f"{_MOST_OPEN} replay jobs are open already; cancel some, or let them end")
+        try:
+            left_out = self._reserve(number, preview)
+            self._start(number, preview, reason, plan or Plan(), round(delay_seconds * 1000))
+        except BaseException:
+            self._give_up(number)
+            raise
+        return Made(self.show(number), left_out)
+
+    def _reserve(self, number: JobNumber, preview: Preview) -> Mapping[str, int]:
+        results: Counter[str] = Counter()
+        letters = iter(preview.letters)
+        while batch := list(islice(letters, _AT_ONCE)):
+            words = self._ledger.run(replay_jobs.select(number, batch))
+            if not words:
+                raise ReplayRefused(f"replay job {number} was cancelled while it was being made")
+            results.update(words)
+        del results[_SELECTED]
+        return dict(results)
+
+    def _start(self, number: JobNumber, preview: Preview, reason: str, plan: Plan, delay_ms: int) -> None:
+        chosen = masked_text(preview.chosen)
+        spec = {
+            "by": masked_text(self._by),
+            "reason": masked_text(reason),
+            "chosen": chosen,
+            "asked": len(preview.letters),
+            "groups": [_group_document(group) for group in preview.groups[:_MOST_GROUPS_KEPT]],
+            "expected_to_fail": preview.will_fail_again,
+        }
+        who = doer(self._by, reason, job=number)
+        encoded = msgspec.json.encode(spec)
+        self._ledger.run(replay_jobs.start(number, plan, delay_ms=delay_ms, who=who, spec=encoded))
+
+    def _give_up(self, number: JobNumber) -> None:
+        try:
+            self._change(number, "cancel", "it could not be made")
+        except LedgerError:
+            # The tick gives the letters back when it has not heard of the job for a while.
+            return
+
+    def list(self, *, first: int = 0, most: int = 50) -> Jobs:
+        """Return the open jobs and `most` of the ended ones, the youngest first, after passing over `first`."""
+        return self._ledger.run(replay_jobs.jobs(first=first, most=most))
+
+    def show(self, number: int) -> Job | None:
+        """Return one job, None where there is none of that number."""
+        return self._ledger.run(replay_jobs.job(JobNumber(number)))
+
+    def pause(self, number: int, *, reason: str = "") -> str:
+        """Send nothing more until it is resumed; return the state that the job was in, `ended` or `unknown`."""
+        return self._change(number, "pause", reason)
+
+    def resume(self, number: int, *, reason: str = "") -> str:
+        """Go on; a job that stopped by itself begins its ramp anew. Return the state that it was in."""
+        return self._change(number, "resume", reason)
+
+    def cancel(self, number: int, *, reason: str = "") -> str:
+        """Send nothing more, and give every unsent letter back to the dead ones; return the state that it was in.
+
+        They are free at once; if this ends half-way, the workers do the rest.
+        """
+        return self._change(number, "cancel", reason)
+
+    def _change(self, number: int, verb: Literal["pause", "resume", "cancel"], reason: str) -> str:
+        change = replay_jobs.change(JobNumber(number), verb, by=self._by, reason=reason, most=_AT_ONCE)
+        changed = self._ledger.run(change)
+        was = changed.was
+        while verb == "cancel" and changed.remaining and changed.was not in {"ended", "unknown"}:
+            changed = self._ledger.run(change)
+        return was
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _letter(call_id: str, entry: Entry | None) -> DeadLetter | None:
+    if entry is None or entry.record is None or entry.record.state is not State.DEAD:
+        return None
+    return DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history, edited=bool(entry.original))
+
+
+def _state(entry: Entry | None) -> str:
+    if entry is None:
+        return "unknown"
+    return entry.record.state.value if entry.record else State.ERASED.value
+
+
+def _group_document(group: GroupForecast) -> dict[str, str | int]:
+    return {
+        "group": group.name,
+        "reason": group.reason,
+        "status": group.status,
+        "message": group.message,
+        "count": group.count,
+    }

@@ -1,0 +1,267 @@
+"""The story of one call, from what the ledger tells: what happened to it, and what happens next. Pure.
+
+`tell` turns the ledger's entry into steps and a next step in plain words, for `why` and `dlq show`.
+"""
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from roark_ledger.lifecycle import State
+from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.records.lane import Lane
+from roark_ledger.records.record import UNCONFIRMED, Entry, Event, Record
+from roark_ledger.records.setup import Setup
+from roark_ops.mending.editing import CannotEdit, changes_between
+from roark_ops.mending.json_text import pointer
+from roark_ops.mending.offending import value_in_words
+from roark_worker.answers.explain import Explanation, Replay, Side, explain
+from roark_worker.answers.lane_words import explain_way
+
+_ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
+_EVENTS = {
+    "deferred": "the attempt failed, and was to be repeated",
+    "refused": "refused, as all reports might be, or this one alone: it was to be sent again",
+    "buried": "the report became a dead letter",
+    "delivered": "Roark took the report",
+    "confirmed": "the delivery was confirmed",
+    "dropped": "the report of the unconfirmed delivery was dropped",
+    "poisoned": "one worker too many died with it: a dead letter",
+    "reclaimed": "its worker died or lost Redis: it came back",
+    "lost": "what was stored of it was gone: a dead letter",
+    "replaced": "a newer report of the call took its place",
+    "revised": "another report of the delivered call followed",
+    "revision": "another report of the delivered call came",
+    "replayed": "sent again",
+    "edited": "a person changed the report",
+    "unedited": "what was sent was brought back",
+    "set_aside": "a person set it aside: a dead letter",
+    "discarded": "put aside",
+    "restored": "brought back to the dead letters",
+    "backfilled": "its report never came: made from Vapi's list of calls",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to a report. `at_ms` is Unix time; what does not apply is 0 or empty."""
+
+    at_ms: int
+    event: str
+    what: str
+    attempt: int = 0
+    status: int = 0
+    duration_ms: int | None = None
+    reason: str = ""
+    message: str = ""
+    parameter: str = ""
+    over: str = ""
+    by: str = ""
+    code: str = ""
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What happens next; `at_ms` is when, 0 where no time is set."""
+
+    what: str
+    at_ms: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none.
+
+    `confirmed` says of a delivered one whether that is known, by Roark's id or a person's word. `edited` names the
+    places in which the report differs from the one that was sent.
+    """
+
+    call_id: str
+    now_ms: int
+    state: State
+    next: Next
+    accepted_ms: int = 0
+    since_ms: int = 0
+    attempts: int = 0
+    reason: str = ""
+    roark_call_id: str = ""
+    expires_ms: int = 0
+    confirmed: bool | None = None
+    is_revision: bool = False
+    newer_waits: bool = False
+    revision_kept: bool = False
+    edited: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = field(default=())
+    explanation: Explanation | None = None
+
+
+def tell(entry: Entry, lane: Lane, setup: Setup | None = None) -> Story:
+    """Return the story of a call that the ledger knows."""
+    record = entry.record
+    if record is None:
+        return Story(entry.call_id, entry.asked_ms, State.ERASED, _after_erasing())
+    steps = tuple(map(_step, entry.history))
+    delivered = record.state is State.DELIVERED
+    return Story(
+        call_id=entry.call_id,
+        now_ms=entry.asked_ms,
+        state=record.state,
+        next=_next(entry, record, steps, explain_way(lane, setup), lane),
+        accepted_ms=record.accepted_ms,
+        since_ms=record.since_ms,
+        attempts=record.attempts,
+        reason="" if delivered else record.note,
+        roark_call_id=record.note if delivered else "",
+        confirmed=_is_confirmed(record, steps) if delivered else None,
+        expires_ms=record.expires_ms,
+        is_revision=record.revision,
+        newer_waits=entry.has_newer,
+        revision_kept=entry.has_revision,
+        edited=_edited(entry),
+        steps=steps,
+        explanation=_explained(entry, record, steps),
+    )
+
+
+def _explained(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation | None:
+    if record.state is State.DELIVERED:
+        return explain(UNCONFIRMED, call_id=entry.call_id) if entry.unconfirmed_ms else None
+    return _explanation(entry, record, steps) if record.note else None
+
+
+def _is_confirmed(record: Record, steps: tuple[Step, ...]) -> bool:
+    return bool(record.note) or _settled_by(steps) == "confirmed"
+
+
+def _settled_by(steps: tuple[Step, ...]) -> str:
+    # What ended it that the last delivery was unconfirmed.
+    return next((step.event for step in reversed(steps) if step.event in {"delivered", "confirmed", "dropped"}), "")
+
+
+def _edited(entry: Entry) -> tuple[str, ...]:
+    if not entry.original:
+        return ()
+    try:
+        changes = changes_between(entry.call_id, entry.original, entry.packed)
+    except CannotEdit:
+        return ("(what was stored cannot be read)",)
+    return tuple(pointer(change.place) for change in changes)
+
+
+def _step(event: Event) -> Step:
+    detail = event.detail
+    duration = detail.get("ms")
+    return Step(
+        at_ms=event.at_ms,
+        event=event.name,
+        what=_EVENTS.get(event.name, event.name),
+        attempt=_number(detail, "attempt"),
+        status=_number(detail, "status"),
+        duration_ms=duration if isinstance(duration, int) else None,
+        reason=str(detail.get("reason", "")),
+        message=str(detail.get("message", "")),
+        parameter=str(detail.get("parameter", "")),
+        over=str(detail.get("over", "")),
+        by=str(detail.get("by", "")),
+        code=str(detail.get("code", "")),
+        excerpt=str(detail.get("excerpt", "")),
+    )
+
+
+def _number(detail: dict[str, Any], name: str) -> int:
+    value = detail.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
+    last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
+    if last is None or record.note == "set_aside":
+        return explain(record.note, call_id=entry.call_id)
+    return explain(
+        record.note,
+        call_id=entry.call_id,
+        status=last.status,
+        last=last.reason,
+        parameter=last.parameter,
+        value=value_of(entry, last.parameter),
+        over=last.over,
+    )
+
+
+def value_of(entry: Entry, parameter: str) -> str:
+    """Return what stands in the place that Roark named, in words that may be shown; "" where that is not known."""
+    if not (parameter and entry.packed):
+        return ""
+    try:
+        return value_in_words(unpack(entry.packed).payload, parameter)
+    except (DamagedPayload, RecursionError):
+        return ""
+
+
+def _next(  # noqa: PLR0911 one for each state
+    entry: Entry, record: Record, steps: tuple[Step, ...], why: Explanation | None, lane: Lane
+) -> Next:
+    match record.state:
+        case State.READY:
+            return _when_ready(why, lane)
+        case State.UPLOADING:
+            newer = " A newer report of the call follows it." if entry.has_newer else ""
+            what = f"Its upload is under way.{newer} If its worker dies, it comes back when the lease ends."
+            return Next(what, entry.score_ms)
+        case State.WAITING:
+            if entry.score_ms <= entry.asked_ms:
+                return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
+            if steps and steps[-1].event == "refused":
+                what = "It is sent again, without an attempt being counted. Refused three times while others pass, it "
+                return Next(f"{what}becomes a dead letter.", entry.score_ms)
+            return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
+        case State.DELIVERED:
+            return _after_delivery(entry, record, steps)
+        case State.DEAD:
+            found = _explanation(entry, record, steps)
+            return Next(f"Nothing by itself. {found.todo}", command=_to_type(found, entry.call_id))
+        case State.DISCARDED:
+            return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+        case State.EXPIRED:
+            return Next("Nothing: it was removed because of its age.")
+        case State.ERASED:
+            return _after_erasing()
+
+
+def _after_delivery(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Next:
+    kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
+    if entry.unconfirmed_ms:
+        found = explain(UNCONFIRMED, call_id=entry.call_id)
+        return Next(
+            f"Nothing by itself: it is unconfirmed, and the report is kept. {found.todo}{kept}", 0, found.command
+        )
+    if record.note:
+        return Next(f"Nothing: Roark has it.{kept}")
+    match _settled_by(steps):
+        case "confirmed":
+            return Next(f"Nothing: Roark did not name the call, and a person confirmed that it is there.{kept}")
+        case "dropped":
+            return Next(f"Nothing: Roark did not name the call, and its report was dropped unconfirmed.{kept}")
+        case _:
+            return Next(f"Nothing: Roark took it, and did not name the call.{kept}")
+
+
+def _to_type(found: Explanation, call_id: str) -> str:
+    # The story is all that there is to look at, so what comes next is to act.
+    if not found.command.startswith("roark-ingest dlq show"):
+        return found.command
+    useless = "edit" if found.side is Side.REPORT else "discard"
+    return f"roark-ingest dlq {useless if found.replay is Replay.USELESS else 'replay'} {shlex.quote(call_id)}"
+
+
+def _when_ready(why: Explanation | None, lane: Lane) -> Next:
+    if why is None:
+        return Next("A worker uploads it as soon as it is its turn.")
+    shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"
+    return Next(f"It waits, for {shut}: {why.what} {why.todo}", lane.next_ms, why.command)
+
+
+def _after_erasing() -> Next:
+    return Next("A report of this call will be refused, for its data was erased.")

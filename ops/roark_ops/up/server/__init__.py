@@ -1,0 +1,1 @@
+"""The embedded server: a real Valkey, its files, its allocator, its socket."""

@@ -1,0 +1,158 @@
+"""What `up` tells a person: where reports go, where everything is, what the demo showed, what to try next."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from roark_ledger.records.snapshot import Snapshot
+from roark_ops.cli.terminal.words import counted
+from roark_ops.up.demo import on_the_way
+from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
+from roark_ops.up.plan import Plan
+from roark_ops.up.told.summary import Summary
+
+_LOUD = "bold yellow"
+_MOST_REJECTIONS = 3
+Line = tuple[str, str | None]
+
+
+def destination(plan: Plan) -> Line:
+    """Say where reports will go."""
+    if plan.sandbox_for_want_of_a_token:
+        return "no ROARK_API_BEARER_TOKEN: using the sandbox, nothing is sent to Roark", _LOUD
+    if plan.sandbox:
+        return "--sandbox: reports go to a local stand-in, nothing is sent to Roark", "bold"
+    return f"reports go to Roark at {plan.roark_url}{plan.upload_path}", "bold"
+
+
+def other_ports(plan: Plan) -> list[str]:
+    """Say which default ports were taken."""
+    ports = {"webhook": plan.webhook, "sandbox": plan.sandbox, "flower": plan.flower}
+    return [
+        f"port {port.instead_of} is in use: the {name} listens on {port.number}"
+        for name, port in ports.items()
+        if port and port.instead_of
+    ]
+
+
+def urls(plan: Plan) -> dict[str, str]:
+    """Return where everything is."""
+    found = {"webhook": plan.webhook_url}
+    if plan.sandbox_url:
+        found |= {"sandbox": plan.sandbox_url, "sandbox_calls": f"{plan.sandbox_url}/_sandbox/calls"}
+    if plan.flower_url:
+        found["flower"] = plan.flower_url
+    return found
+
+
+def places(plan: Plan, data_dir: Path) -> list[str]:
+    """Say where everything is, as lines."""
+    lines = [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
+    if plan.sandbox_url:
+        lines.append(f"  sandbox   {plan.sandbox_url}/_sandbox/calls    (what it received)")
+    if plan.flower_url:
+        lines.append(f"  Flower    {plan.flower_url}/tasks")
+    lines.append(f"  logs      {short(data_dir / 'logs')}")
+    return lines
+
+
+def findings(summary: Summary, plan: Plan) -> list[Line]:
+    """Tell what the demo showed."""
+    lines: list[Line] = [("", None), (_headline(summary), "bold green" if summary.is_complete else _LOUD)]
+    lines += [(f"  {line}", None) for line in (*_intake(summary), *_way(summary, plan))]
+    for example in summary.examples:
+        lines.append((f"    {example.call_id} is {example.roark_call_id} at Roark, {example.latency_ms} ms", None))
+    return lines
+
+
+def as_json(summary: Summary, plan: Plan) -> dict[str, Any]:
+    """Return the same for a program."""
+    return summary.as_json() | {"urls": urls(plan), "rate": plan.rate}
+
+
+def next_steps(plan: Plan, summary: Summary | None, data_dir: Path) -> list[str]:
+    """Say what to try next."""
+    hints = plan.hints(data_dir)
+    mine = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in hints.items()), command_name()])
+    call_id = summary.examples[0].call_id if summary and summary.examples else "CALL_ID"
+    lines = ["Next, in another terminal:", f"  {mine} why {call_id}", f"  {mine} status"]
+    if plan.sandbox_url:
+        lines += [
+            "  make every fifth report from now on a dead letter, send some, and look at them:",
+            f"""    curl -X PUT {plan.sandbox_url}/_sandbox/faults -d '{{"fail":["400:0.2"]}}'""",
+            f"    {mine} sample --seed {os.getpid()} --count 20 | {mine} enqueue -",
+            f"    {mine} dlq list",
+        ]
+    return lines
+
+
+def left_over(snapshot: Snapshot) -> str:
+    """Say what the next run will find."""
+    if reports := on_the_way(snapshot):
+        return f"{counted(reports, 'report')} still on the way; the next `up` here goes on with them"
+    return "no report is on its way any more"
+
+
+def command_name() -> str:
+    """Return how this command is called in a terminal that stands where this one does."""
+    own = Path(sys.executable).parent / "roark-ingest"
+    found = shutil.which("roark-ingest")
+    if not own.exists() or (found and Path(found).samefile(own)):
+        return "roark-ingest"
+    return short(own)
+
+
+def short(path: Path) -> str:
+    """Return a path as seen from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _headline(summary: Summary) -> str:
+    if summary.is_complete:
+        return f"All {summary.delivered} calls that were taken in are delivered."
+    return f"{summary.delivered} of {summary.taken_in} calls that were taken in are delivered."
+
+
+def _intake(summary: Summary) -> list[str]:
+    answers = summary.answers
+    told = {
+        "accepted": "new calls",
+        "spooled": "taken in while the server was away, handed in when it was back",
+        "duplicate": "sent again, and recognised",
+        "replaced": "a newer report of a call that was on its way, put in the older one's place",
+        "revision": "a newer report of a call that was delivered already, kept beside it",
+        "ignored": "messages of other types, answered and counted",
+        "rejected": "unusable, kept in the rejected bin: `roark-ingest rejected list`",
+        "failed": "not taken in",
+    }
+    lines = [f"{summary.sent} messages were posted to the webhook:"]
+    lines += [f"  {answers[word]:>5} {word:<9}  {meaning}" for word, meaning in told.items() if answers.get(word)]
+    lines += [f"                   ({reason})" for reason in summary.rejections[:_MOST_REJECTIONS]]
+    return lines
+
+
+def _way(summary: Summary, plan: Plan) -> list[str]:
+    lines = []
+    if others := {state: count for state, count in summary.states.items() if state != "delivered"}:
+        which = ", ".join(f"{count} {state}" for state, count in others.items())
+        lines.append(f"not delivered: {which}; `{command_name()} status` tells why, and the worker's log")
+    if received := summary.received:
+        newer = f", {received.newer} with a preliminary report before the full one" if received.newer else ""
+        lines.append(
+            f"the sandbox has {received.calls} of these calls{newer}; {received.twice} reports came twice, "
+            f"{received.missing} are missing"
+        )
+    pace = f"posted at {plan.rate:g}/s" if plan.rate else "posted as fast as they were taken"
+    answering = ""
+    if plan.sandbox:
+        answering = f"; the sandbox takes {SANDBOX_LATENCY_MS} to {SANDBOX_LATENCY_MS + SANDBOX_JITTER_MS} ms of it"
+    latencies = f"p50 {summary.p50_ms} ms, p95 {summary.p95_ms} ms, slowest {summary.slowest_ms} ms"
+    lines.append(f"from accepted to delivered: {latencies}{answering}")
+    lines.append(f"{summary.reports_per_second:.0f} reports/s ({pace})")
+    return lines

@@ -1,0 +1,132 @@
+"""The ledger's identity and accepted total, kept outside of it: one small file for each ledger, in a data directory.
+
+    DATA_DIR/ledger-PLACE.json    PLACE: a hash of the prefix and of where the server is, without credentials
+
+    keeper = Keeper.of(settings.data_dir, url, settings.prefix)
+    keeper.note(ledger.run_durably(keeper.operation()))
+
+Every few seconds at most, never on the way of a report. The file is replaced in one step, and synced, when something
+has changed. Where it cannot be written, what is remembered lives as long as the process: that still tells an emptied
+ledger.
+
+One keeper for each file, whoever reads it: a webhook, workers and commands that share a data directory are one.
+"""
+
+import hashlib
+import logging
+import os
+import secrets
+from dataclasses import astuple
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from roark_ledger.logs import event
+from roark_ledger.moves.operation import Operation
+from roark_ledger.moves.watch import remember
+from roark_ledger.records.promises import Loss, Remembered
+
+logger = logging.getLogger(__name__)
+
+_ID_BYTES = 8
+
+
+class _File(msgspec.Struct):
+    keeper: str
+    ledger: str
+    accepted: int
+    open: int
+    number: int
+    seen_ms: int
+    losses: tuple[tuple[str, str], ...] = ()
+
+
+class Keeper:
+    """What one data directory remembers of one ledger. Not for several threads at once."""
+
+    def __init__(self, path: Path, *, make_folder: bool = False) -> None:
+        self._path = path
+        self._make_folder = make_folder
+        self._told_trouble = ""
+        found = _read(path)
+        self._keeper = found.keeper if found else secrets.token_hex(_ID_BYTES)
+        self._kept = self._known = _remembered(found)
+
+    @classmethod
+    def of(cls, data_dir: Path, url: str, prefix: str, *, make_folder: bool = False) -> Self:
+        """Return a data directory's keeper of the ledger at `url`; the directory is only made if told to."""
+        named = hashlib.sha256(f"{prefix} {_place(url)}".encode()).hexdigest()[: 2 * _ID_BYTES]
+        return cls(data_dir / f"ledger-{named}.json", make_folder=make_folder)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is remembered of this ledger."""
+        return bool(self._known.ledger)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What was missing at the last look."""
+        return self._known.known_losses()
+
+    def operation(self) -> Operation[Remembered]:
+        """Return what lays that which is remembered beside the ledger."""
+        return remember(self._keeper, self._known, fresh_id=secrets.token_hex(_ID_BYTES))
+
+    def note(self, seen: Remembered) -> None:
+        """Remember what the ledger said; tell what is newly missing."""
+        before = {loss.ledger for loss in self._known.known_losses()}
+        for loss in seen.known_losses():
+            if loss.ledger not in before:
+                event(logger, "ledger_lost", level=logging.CRITICAL, missing=loss.most, undelivered=loss.open)
+        changed = (seen.ledger, seen.accepted, seen.open, seen.losses) != (
+            self._kept.ledger,
+            self._kept.accepted,
+            self._kept.open,
+            self._kept.losses,
+        )
+        self._known = seen
+        if changed:
+            self._write(seen)
+
+    def _write(self, seen: Remembered) -> None:
+        try:
+            if self._make_folder:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            text = msgspec.json.encode(_File(self._keeper, *astuple(seen)))
+            fresh = self._path.with_suffix(f".{os.getpid()}.new")
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.write(handle, text)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            fresh.replace(self._path)
+        except OSError as error:
+            trouble = f"{self._path} cannot be written: {error.strerror}"
+            if trouble != self._told_trouble:
+                hint = "that Redis was emptied is told only as long as this process lives"
+                event(logger, "ledger_not_remembered", level=logging.WARNING, error=trouble, hint=hint)
+            self._told_trouble = trouble
+        else:
+            self._kept, self._told_trouble = seen, ""
+
+
+def _read(path: Path) -> _File | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _remembered(found: _File | None) -> Remembered:
+    if found is None:
+        return Remembered()
+    return Remembered(found.ledger, found.accepted, found.open, found.number, found.seen_ms, found.losses)
+
+
+def _place(url: str) -> str:
+    # Without user and password: a rotated password makes no other ledger of it.
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query if parts.scheme == 'sentinel' else ''}"

@@ -1,0 +1,245 @@
+"""The ledger: runs operations on Redis, for sync callers and for asyncio ones.
+
+Each operation is one EVALSHA. A server that does not know a script yet (a new one, or one that was restarted)
+answers NOSCRIPT without having done anything; the script is sent and the operation repeated.
+
+`after_write` is the command by which a durability promise is kept, `WAITAOF 1 0 …` or `WAIT n …`; it goes out
+in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.keys import Keys
+from roark_ledger.moves.operation import Operation
+from roark_ledger.records.record import Record
+from roark_ledger.scripts import script
+from roark_ledger.server.connection import translated_errors
+
+T = TypeVar("T")
+DEFAULT_PREFIX = "roark"
+AfterWrite = tuple[str | int, ...]
+
+
+def redis_clock() -> int:
+    """Say that Redis's own clock counts; tests pass another function, which returns Unix ms."""
+    return 0
+
+
+class _Calls:
+    """Turns operations into commands: what the sync and the asyncio ledger have in common."""
+
+    def __init__(self, prefix: str, clock: Callable[[], int], after_write: AfterWrite) -> None:
+        self.keys = Keys.under(prefix)
+        self._key_args = self.keys.in_order()
+        self._clock = clock
+        self._after_write = after_write
+
+    def evalsha(self, operation: Operation[Any]) -> tuple[Any, ...]:
+        sha = script(operation.script).sha
+        return ("EVALSHA", sha, len(self._key_args), *self._key_args, self._clock(), *operation.args)
+
+    def commands(self, operations: Sequence[Operation[Any]], *, durably: bool) -> list[tuple[Any, ...]]:
+        found = [self.evalsha(operation) for operation in operations]
+        if durably and self._after_write:
+            found.append(self._after_write)
+        return found
+
+    @staticmethod
+    def unknown(replies: Sequence[Any]) -> list[int]:
+        return [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+    @staticmethod
+    def filled(replies: list[Any], unknown: list[int], repeated: list[Any]) -> list[Any]:
+        # What a promise answered counts from the later round trip, which is behind all writes.
+        for place, reply in zip(unknown, repeated, strict=False):
+            replies[place] = reply
+        return replies[: len(replies) - (len(repeated) - len(unknown))] + repeated[len(unknown) :]
+
+    def parsed(self, operations: Sequence[Operation[T]], replies: Sequence[Any]) -> list[T]:
+        results = []
+        for operation, reply in zip(operations, replies, strict=False):
+            if isinstance(reply, Exception):
+                raise reply
+            results.append(operation.parse(reply))
+        self._check_promise(replies[len(operations) :])
+        return results
+
+    def _check_promise(self, answers: Sequence[Any]) -> None:
+        # WAITAOF answers [local, replicas] and WAIT the replicas that have the write, in time or not.
+        if not answers:
+            return
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        command, wanted = self._after_write[0], int(self._after_write[1])
+        reached = answers[0][0] if command == "WAITAOF" else answers[0]
+        if reached < wanted:
+            raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
+
+
+class Ledger:
+    """The ledger for sync callers. Safe to share between threads."""
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock: Callable[[], int] = redis_clock,
+        after_write: AfterWrite = (),
+    ) -> None:
+        self.client = client
+        self.calls = _Calls(prefix, clock, after_write)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run one operation.
+
+        Raises LedgerUnavailable when Redis did not answer (the operation may have been done: every one may be
+        repeated), LedgerFull when it refused for want of memory.
+        """
+        return self.run_all([operation])[0]
+
+    def run_durably(self, operation: Operation[T]) -> T:
+        """Run one operation and return only when its effect is as durable as was promised."""
+        return self.run_all([operation], durably=True)[0]
+
+    def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
+        """Run operations in one round trip, in order; each is all or nothing by itself."""
+        try:
+            return self._run_all(operations, durably)
+        except LedgerUnavailable:
+            # Idle connections may lead to the server that hung or was cut off, or to one that is no primary any more.
+            self.client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
+        with translated_errors(self.client):
+            replies = self._send(operations, durably)
+            if unknown := self.calls.unknown(replies):
+                again = [operations[place] for place in unknown]
+                for name in {operation.script for operation in again}:
+                    self.client.script_load(script(name).text)
+                replies = self.calls.filled(replies, unknown, self._send(again, durably))
+            return self.calls.parsed(operations, replies)
+
+    def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        pipeline = self.client.pipeline(transaction=False)
+        for command in self.calls.commands(operations, durably=durably):
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
+
+    def scan_records(self, page: int) -> Iterator[dict[str, str]]:
+        """Yield all calls with their states by pages of about `page`.
+
+        A call that comes or goes meanwhile may be missed, and one may come twice.
+        """
+        cursor: Any = None
+        found: dict[Any, Any]
+        while cursor != 0:
+            with translated_errors(self.client):
+                cursor, found = self.client.hscan(self.calls.keys.records, cursor or 0, count=page)  # type: ignore[assignment] # a dict without NOVALUES
+            if found:
+                yield {call_id.decode(): Record.parse(text).state for call_id, text in found.items()}
+
+    def scan_places(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls that stand in any place, or in a replay job, by pages of about `page`; see `scan_records`."""
+        keys = self.calls.keys
+        for place in (*keys.places(), keys.replay_selected, keys.replay_sent, keys.unconfirmed):
+            cursor: Any = None
+            found: Any
+            while cursor != 0:
+                with translated_errors(self.client):
+                    cursor, found = self.client.zscan(place, cursor or 0, count=page)
+                if found:
+                    yield [bytes(call_id).decode() for call_id, _ in found]
+
+    def scan_delivered(self, page: int) -> Iterator[list[str]]:
+        """Yield the calls on the list of the delivered, the latest first, by pages; without what comes meanwhile."""
+        with translated_errors():
+            left = int(self.client.llen(self.calls.keys.delivered))
+        while left > 0:
+            with translated_errors():
+                found: Any = self.client.lrange(self.calls.keys.delivered, max(0, left - page), left - 1)
+            yield [bytes(call_id).decode() for call_id in found]
+            left -= page
+
+    def packed_page(self, key: str, *, cursor: int, page: int) -> tuple[int, dict[str, bytes]]:
+        """Return about `page` fields of a hash of packed reports, and the cursor behind them: 0 behind the last.
+
+        A walk begins with the cursor 0 and may go on from any other as long as the server was not started anew.
+        """
+        with translated_errors(self.client):
+            found: Any = self.client.hscan(key, cursor, count=page)
+        return int(found[0]), {call_id.decode(): text for call_id, text in found[1].items()}
+
+    def hash_size(self, key: str) -> int:
+        """Return how many fields a hash has."""
+        with translated_errors(self.client):
+            return int(self.client.hlen(key))
+
+    def server_run(self) -> str:
+        """Return what names this run of the server; another one after each start."""
+        with translated_errors(self.client):
+            return str(self.client.info("server")["run_id"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+class AsyncLedger:
+    """The ledger for asyncio callers. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis",
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        clock: Callable[[], int] = redis_clock,
+        after_write: AfterWrite = (),
+    ) -> None:
+        self.client = client
+        self.calls = _Calls(prefix, clock, after_write)
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run one operation; see `Ledger.run`."""
+        return (await self.run_all([operation]))[0]
+
+    async def run_durably(self, operation: Operation[T]) -> T:
+        """Run one operation durably; see `Ledger.run_durably`."""
+        return (await self.run_all([operation], durably=True))[0]
+
+    async def run_all(self, operations: Sequence[Operation[T]], *, durably: bool = False) -> list[T]:
+        """Run operations in one round trip; see `Ledger.run_all`."""
+        try:
+            return await self._run_all(operations, durably)
+        except LedgerUnavailable:
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    async def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
+        with translated_errors(self.client):
+            replies = await self._send(operations, durably)
+            if unknown := self.calls.unknown(replies):
+                again = [operations[place] for place in unknown]
+                for name in {operation.script for operation in again}:
+                    await self.client.script_load(script(name).text)
+                replies = self.calls.filled(replies, unknown, await self._send(again, durably))
+            return self.calls.parsed(operations, replies)
+
+    async def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        pipeline = self.client.pipeline(transaction=False)
+        for command in self.calls.commands(operations, durably=durably):
+            pipeline.execute_command(*command)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()

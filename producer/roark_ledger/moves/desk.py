@@ -1,0 +1,145 @@
+"""Moves of a person at the desk: dead letters, the rejected bin, erasing, the logbook, repairs."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from roark_ledger.moves.operation import Operation, parse_word, parse_words
+from roark_ledger.records.letters import LetterPage, parse_page
+from roark_ledger.records.logbook import Action, Deed, parse_deed
+from roark_ledger.records.rejected import Rejected, parse_rejected
+from roark_ledger.tombstones import pads
+
+
+def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Send dead letters and unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
+    return Operation("replay", (detail, *call_ids), parse_words)
+
+
+def edit(call_id: str, *, packed: bytes, expires_ms: int, edited_from: bytes, detail: bytes) -> Operation[str]:
+    """Put an edited report in a dead letter's place.
+
+    `edited_from` is the packed report that was edited. Returns `edited`, `changed` where another one lies there by now,
+    or the state that the call is in instead.
+    """
+    return Operation("edit", (call_id, _sha1(edited_from), expires_ms, detail, packed), parse_word)
+
+
+def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Operation[str]:
+    """Put the report as it was sent back.
+
+    `seen` is the packed report that is there. Returns `unedited`, `unchanged` where nobody edited it, `changed` where
+    another report lies there by now, or the state that the call is in instead.
+    """
+    return Operation("unedit", (call_id, _sha1(seen), expires_ms, detail), parse_word)
+
+
+def set_aside(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Make dead letters of reports that wait; return `set aside` or the state each call is in instead."""
+    return Operation("set_aside", (detail, *call_ids), parse_words)
+
+
+def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Put dead letters aside, drop the payloads of unconfirmed deliveries; return `discarded` or the state instead."""
+    return Operation("discard", (detail, *call_ids), parse_words)
+
+
+def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
+    return Operation("confirm", (detail, *call_ids), parse_words)
+
+
+def unconfirmed(*, most: int) -> Operation[list[str]]:
+    """The ids of unconfirmed deliveries, the oldest first."""
+    return Operation("unconfirmed", (most,), parse_words)
+
+
+def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Bring discarded reports back to the dead letters; return `restored` or the state instead."""
+    return Operation("restore", (detail, *call_ids), parse_words)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed of a call. `state` is the one it was in, `unknown` or `erased`; `tombstone` is what is left."""
+
+    state: str
+    tombstone: str
+    removed: tuple[str, ...]
+
+
+def erase(call_id: str, *, key: bytes, who: bytes) -> Operation[Erased]:
+    """Remove all that is known of a call. `key`, of 32 random bytes, is for a ledger that has erased nothing yet."""
+
+    def parse(reply: list[bytes]) -> Erased:
+        state, tombstone, *removed = parse_words(reply)
+        return Erased(state, tombstone, tuple(removed))
+
+    return Operation("erase", (*pads(key), who, call_id), parse)
+
+
+def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operation[list[str]]:
+    """Remove entries of the rejected bin for good and refuse their content later; return their tombstones."""
+    return Operation("erase_rejected", (*pads(key), who, *digests), parse_words)
+
+
+def _sha1(packed: bytes) -> str:
+    return hashlib.sha1(packed, usedforsecurity=False).hexdigest()
+
+
+def page(
+    *,
+    most: int,
+    place: str = "dead",
+    oldest_ms: int = 0,
+    youngest_ms: int = 0,
+    behind: tuple[int, str] | None = None,
+    properties: bool = False,
+) -> Operation[LetterPage]:
+    """A page of the reports that stand in a place, in its order; the place `delivered` is the latest first.
+
+    `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said.
+    """
+    score, call_id = behind or ("", "")
+    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties))
+    return Operation("page", args, lambda reply: parse_page(place, reply))
+
+
+def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
+    """A page of the rejected bin, oldest first."""
+    return Operation("rejected", (first, most), lambda rows: [parse_rejected(row) for row in rows])
+
+
+_UNREJECTED = {
+    Action.REJECTED_RETRY: "rejected_retried",
+    Action.REJECTED_DISCARD: "rejected_discarded",
+}
+
+
+def unreject(digests: Iterable[str], *, action: Action, who: bytes) -> Operation[int]:
+    """Take entries out of the rejected bin; return how many were there. `who` is made by `logbook.doer`."""
+    return Operation("unreject", (_UNREJECTED[action], action.value, who, *digests), int)
+
+
+def log_deed(action: Action, *, who: bytes, count: int = 0, calls: Iterable[str] = ()) -> Operation[str]:
+    """Write what somebody is about to do into the logbook; return the line's id. `who` is made by `logbook.doer`.
+
+    For what takes more than one script: those that act write their own line.
+    """
+    return Operation("log_deed", (action.value, who, count, *calls), lambda reply: str(reply.decode()))
+
+
+def deeds_page(*, most: int, after: str = "", newest_first: bool = False) -> Operation[list[Deed]]:
+    """A page of the logbook, behind the line with the id `after`."""
+    order = "newest" if newest_first else "oldest"
+    return Operation("deeds", (order, after, most), lambda rows: [parse_deed(row) for row in rows])
+
+
+def trim_deeds(*, before_ms: int, most: int, who: bytes) -> Operation[int]:
+    """Remove up to `most` (of at most 5000) of the logbook's lines from before a time; return how many are gone."""
+    return Operation("trim_deeds", (before_ms, most, who), int)
+
+
+def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
+    """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
+    return Operation("settle", (kind, who), lambda reply: len(reply) // 2)

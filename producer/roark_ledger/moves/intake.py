@@ -1,0 +1,86 @@
+"""Moves of whoever takes reports in: accept them, keep what cannot be used, count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from roark_ledger.ids import CallId
+from roark_ledger.moves.operation import Argument, Operation
+from roark_ledger.records.promises import UnreadFile
+
+REJECTED_BYTES = 64_000_000
+"""What the rejected bin takes of Redis where nobody says otherwise."""
+
+
+class Result(StrEnum):
+    """What `accept` did with a report."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REPLACED = "replaced"
+    REVISION = "revision"
+    ERASED = "erased"
+
+
+_RESULTS = {result.value.encode(): result for result in Result}
+
+
+class Acceptable(msgspec.Struct, frozen=True, gc=False):
+    """What `accept` needs of a report: `packed` is made by `packing.pack`.
+
+    `expires_ms` is the Unix time at which its audio links end, 0 where it names none.
+    """
+
+    call_id: CallId
+    fingerprint: str
+    packed: bytes
+    expires_ms: int = 0
+
+    def __repr__(self) -> str:
+        """Name the call; what was packed is people's data."""
+        return f"Acceptable({self.call_id!r}, {self.fingerprint!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The results in the order of the reports, and whether a wake-up should be published."""
+
+    results: tuple[Result, ...]
+    wake: bool
+
+
+def accept(reports: Sequence[Acceptable], *, revisions: str, per_wakeup: int) -> Operation[Accepted]:
+    """Store reports and queue them, or learn that they are known."""
+    args: list[Argument] = [revisions, per_wakeup]
+    for report in reports:
+        args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
+
+    def parse(reply: list[Any]) -> Accepted:
+        return Accepted(tuple(map(_RESULTS.__getitem__, reply[1:])), reply[0] == 1)
+
+    return Operation("accept", tuple(args), parse)
+
+
+def reject(
+    *, digest: str, meta: bytes, packed: bytes, most: int, most_bytes: int = REJECTED_BYTES, spare: bool = False
+) -> Operation[bool]:
+    """Keep what cannot be used; return whether it is new. What is `spare` makes room for what is not."""
+    return Operation("reject", (digest, meta, packed, most, most_bytes, int(spare)), bool)
+
+
+def tally(amounts: dict[str, int]) -> Operation[int]:
+    """Add to counters."""
+    return Operation("tally", tuple(part for item in amounts.items() for part in item), int)
+
+
+def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
+    """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
+    return Operation("note_spool", (who, waiting_bytes), int)
+
+
+def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:
+    """Take note of what a webhook's spool cannot give back; none: all of it can be read."""
+    return Operation("note_unread", (who, msgspec.json.encode(files) if files else b""), int)

@@ -1,0 +1,81 @@
+"""What the ledger knows of the comparison with Vapi's list of calls, and the operations by which it is made.
+
+`reconcile_turn` gives a worker the turn, `reconcile_look` says where the listed calls are, `note_missing` and
+`backfill` keep what is not here, `reconcile_note` how far the pass came. The scripts' headers say what each guarantees.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from roark_ledger.moves.intake import Acceptable
+from roark_ledger.moves.operation import Argument, Operation
+from roark_ledger.records.snapshot import Reconciled
+
+__all__ = ["Reconciled", "Stand", "backfill", "note_missing", "reconcile_look", "reconcile_note", "reconcile_turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far the passes of the workers have come; Unix ms, 0 for never.
+
+    Of what was created before `watermark_ms` each window was read whole. `swept_ms` is when the last whole pass began,
+    `full_ms` when the last one over all that Vapi keeps did, `full_next_ms` where one that was broken off goes on.
+    """
+
+    watermark_ms: int = 0
+    swept_ms: int = 0
+    full_ms: int = 0
+    full_next_ms: int = 0
+
+
+def reconcile_turn(*, who: str, every_ms: int, patience_ms: int) -> Operation[Stand | None]:
+    """Ask for the turn to compare with Vapi; None where it is not the caller's."""
+
+    def parse(reply: list[Any]) -> Stand | None:
+        return Stand(*map(int, reply)) if reply else None
+
+    return Operation("reconcile_turn", (who, every_ms, patience_ms), parse)
+
+
+def reconcile_note(
+    *,
+    who: str,
+    phase: Literal["going", "done", "failed"] = "going",
+    error: str = "",
+    stand: Mapping[str, int] | None = None,
+    result: Mapping[str, Any] | None = None,
+) -> Operation[bool]:
+    """Keep how far the pass came, and the turn; False where it was lost. `stand`: the fields of Stand, without _ms."""
+    args: list[Argument] = [who, phase, error]
+    for name, value in (stand or {}).items():
+        args += (name, value)
+    if result is not None:
+        args += ("result", msgspec.json.encode(result))
+    return Operation("reconcile_note", tuple(args), bool)
+
+
+def reconcile_look(call_ids: Iterable[str]) -> Operation[list[str]]:
+    """Say where the report of each call is: a state, unconfirmed, expired, erased or unknown."""
+    return Operation("reconcile_look", tuple(call_ids), lambda reply: [word.decode() for word in reply])
+
+
+def note_missing(
+    calls: Iterable[tuple[str, int]] = (), *, oldest_ms: int, first: int = 0, most: int = 0
+) -> Operation[tuple[int, int]]:
+    """Keep missing calls with their ends, and look at `most` of the kept ones again.
+
+    Returns how many are missing, and the place to go on at, 0 when all were looked at.
+    """
+    pairs = tuple(part for call in calls for part in call)
+    return Operation("note_missing", (oldest_ms, first, most, *pairs), lambda reply: (int(reply[0]), int(reply[1])))
+
+
+def backfill(reports: Sequence[Acceptable], *, detail: bytes) -> Operation[list[str]]:
+    """Store reports of calls that the ledger does not know; return accepted, known, erased or expired for each."""
+    args: list[Argument] = [detail]
+    for report in reports:
+        args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
+    return Operation("backfill", tuple(args), lambda reply: [word.decode() for word in reply])

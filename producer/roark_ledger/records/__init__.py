@@ -1,0 +1,1 @@
+"""What the ledger tells, as plain values."""

@@ -1,0 +1,89 @@
+"""Reports as the ledger lists them, page by page; most of them dead letters. Format: `lua/desk/page.lua`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from roark_ledger.lifecycle import State
+from roark_ledger.records.record import UNCONFIRMED, Event, Record, parse_history
+
+_ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
+_STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
+_BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A report as lists show it, in whatever place it stands: most are dead letters.
+
+    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
+    the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
+    asked for. `edited` says that a person changed the report, and the original is kept.
+    """
+
+    call_id: str
+    since_ms: int
+    record: Record
+    history: tuple[Event, ...]
+    assistant: str = ""
+    properties: bytes = b""
+    edited: bool = False
+    place: str = "dead"
+    score_ms: int = 0
+
+    @property
+    def last(self) -> Event | None:
+        """What brought it where it is: of a dead letter its end, else the last attempt; None where none is told."""
+        for event in reversed(self.history):
+            if event.name in _ENDS_AND_ATTEMPTS:
+                return event
+            if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
+                return None
+        return None
+
+    @property
+    def state(self) -> str:
+        """The state as it is shown: that of the record, but for deliveries that are unconfirmed."""
+        return UNCONFIRMED if self.place == UNCONFIRMED else self.record.state.value
+
+    @property
+    def next_ms(self) -> int:
+        """When it is tried again, or its lease ends; 0 where it stands for no time."""
+        return self.score_ms if self.place in {"waiting", "uploading"} else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some of the reports in a place. `youngest_ms` bounds the pages that follow, which begin behind `last`, if any."""
+
+    youngest_ms: int
+    last: tuple[int, str] | None
+    letters: tuple[DeadLetter, ...]
+
+    @property
+    def more(self) -> bool:
+        """Whether another page may follow."""
+        return self.last is not None
+
+
+def parse_page(place: str, reply: list[Any]) -> LetterPage:
+    """Read the answer of `page.lua`."""
+    youngest, more, *rows = reply
+    last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
+    return LetterPage(int(youngest), last, tuple(_parse_letter(place, row) for row in rows if row[2]))
+
+
+def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
+    call_id, score, text, lines, edited, properties = row
+    history, record = parse_history(lines), Record.parse(text)
+    named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
+    return DeadLetter(
+        call_id=call_id.decode(),
+        since_ms=int(score) if place in _BY_SINCE else record.since_ms,
+        record=record,
+        history=history,
+        assistant=next(named, ""),
+        properties=properties,
+        edited=edited == 1,
+        place=place,
+        score_ms=int(score),
+    )

@@ -1,0 +1,123 @@
+"""One call as the ledger tells it. Formats: `lua/shared/_ledger.lua` and `lua/watch/look.lua`."""
+
+from dataclasses import dataclass
+from dataclasses import field as field_
+from typing import Any, Literal, Self
+
+import msgspec
+
+from roark_ledger.lifecycle import State
+
+_STATES = {
+    b"r": State.READY,
+    b"u": State.UPLOADING,
+    b"w": State.WAITING,
+    b"v": State.DELIVERED,
+    b"d": State.DEAD,
+    b"x": State.DISCARDED,
+}
+
+UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
+"""Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
+_PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
+_PLAIN_DELIVERY_PARTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a report's history. `at_ms` is Unix time by Redis's clock; `detail` as it was recorded."""
+
+    at_ms: int
+    name: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one report. Times are Unix ms; `note` is Roark's id when delivered, else a reason's code.
+
+    `expires_ms` is when the report's audio links end, 0 where there are none or it is delivered.
+    """
+
+    state: State
+    fingerprint: str
+    accepted_ms: int
+    since_ms: int
+    attempts: int
+    deaths: int
+    token: int
+    priority: str
+    revision: bool
+    note: str
+    expires_ms: int = 0
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """Read the record's text, as `_ledger.lua` writes it."""
+        parts = text.split(b" ")
+        if len(parts) == _PLAIN_DELIVERY_PARTS:
+            parts[5:5] = [b"0", b"0", b"f", b"0"]
+        state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, *more = parts
+        return cls(
+            state=_STATES[state],
+            fingerprint=fingerprint.decode(),
+            accepted_ms=int(accepted),
+            since_ms=int(accepted) + int(since),
+            attempts=int(attempts),
+            deaths=int(deaths),
+            token=int(token),
+            priority=_PRIORITIES[priority],
+            revision=revision == b"1",
+            note="" if note == b"-" else note.decode(),
+            expires_ms=int(more[0]) if more else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Everything that is known of one call. `record` is None for an erased one; `score_ms` orders it in its place.
+
+    `packed` is the report that is to be uploaded, or was; `original` the one that was sent, where a person edited it.
+    """
+
+    call_id: str
+    asked_ms: int
+    record: Record | None
+    erased: bool
+    score_ms: int
+    history: tuple[Event, ...]
+    packed: bytes = field_(repr=False)
+    has_newer: bool
+    has_revision: bool
+    original: bytes = field_(default=b"", repr=False)
+    unconfirmed_ms: int = 0
+    """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
+
+
+def parse_history(text: bytes) -> tuple[Event, ...]:
+    """Read history lines: time, event, detail."""
+    events = []
+    for line in text.splitlines():
+        at, name, detail = line.split(b" ", 2)
+        events.append(Event(int(at), name.decode(), msgspec.json.decode(detail)))
+    return tuple(events)
+
+
+def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
+    """Read the answer of `look.lua`; None for a call that was never seen."""
+    now, record, erased, score, history, packed, beside, revision, original, *more = reply
+    if not record and erased == 0:
+        return None
+    return Entry(
+        call_id=call_id,
+        asked_ms=int(now),
+        record=Record.parse(record) if record else None,
+        erased=erased == 1,
+        score_ms=int(float(score)),
+        history=parse_history(history),
+        packed=packed,
+        has_newer=bool(beside),
+        has_revision=bool(revision),
+        original=original,
+        unconfirmed_ms=int(float(more[0])) if more else 0,
+    )

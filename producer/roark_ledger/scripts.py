@@ -1,0 +1,79 @@
+"""The Lua scripts as Redis gets them: one file each, behind the text that all of them share.
+
+script = first line of the file, `#!lua flags=…`     what Redis may refuse it for
+       + KEY, rendered from keys.py                  which key is which
+       + LEGAL, rendered from lifecycle.py           which move is legal
+       + _replays.lua, _ledger.lua                   books of replay jobs; clock, record, move
+       + the lane's files, _jobs.lua, _bin.lua       where the script "needs _flow.lua", "needs _jobs.lua", …
+       + the rest of the file
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from roark_ledger.keys import Keys
+from roark_ledger.lifecycle import LEGAL_MOVES
+
+_FOLDER = Path(__file__).parent / "lua"
+_COUNTED = re.compile(r"\bcount\('(\w+)',")
+_ALWAYS = ("_replays.lua", "_ledger.lua")
+_NEEDED = {
+    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
+    "-- needs _jobs.lua": ("_jobs.lua",),
+    "-- needs _bin.lua": ("_bin.lua",),
+    "-- needs _suspects.lua": ("_suspects.lua",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's whole text and the SHA-1 by which Redis knows it."""
+
+    name: str
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script of that name, as it is sent to Redis."""
+    flags, _, body = _text(f"{name}.lua").partition("\n")
+    needed = (file for need, files in _NEEDED.items() if need in body for file in files)
+    text = "\n".join((flags, _key_table(), _legal_table(), *map(_text, (*_ALWAYS, *needed)), body))
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def script_names() -> list[str]:
+    """Return the names of all scripts."""
+    return sorted(name.removesuffix(".lua") for name in _files() if name[0] != "_")
+
+
+def counter_names() -> frozenset[str]:
+    """Return the names of the ledger's counters that the scripts themselves know."""
+    return frozenset(name for file in _files() for name in _COUNTED.findall(_text(file)))
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {file.name: file for file in _FOLDER.glob("*/*.lua")}
+
+
+@cache
+def _text(name: str) -> str:
+    return _files()[name].read_text("utf-8")
+
+
+def _key_table() -> str:
+    entries = (f"{field.name} = KEYS[{place}]" for place, field in enumerate(fields(Keys), start=1))
+    return f"local KEY = {{ {', '.join(entries)} }}"
+
+
+def _legal_table() -> str:
+    moves = []
+    for move, states in LEGAL_MOVES.items():
+        entries = (f"{before} = '{after}'" for before, after in states.items())
+        moves.append(f"{move} = {{ {', '.join(entries)} }}")
+    return f"local LEGAL = {{ {', '.join(moves)} }}"

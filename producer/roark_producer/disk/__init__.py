@@ -1,0 +1,1 @@
+"""The spool on this machine's disk, and what of it cannot be read."""

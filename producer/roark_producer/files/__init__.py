@@ -1,0 +1,1 @@
+"""Files of reports: packed or not, JSON, NDJSON or tables, cut into documents."""

@@ -1,0 +1,170 @@
+"""What a document looks like that is no report by itself, and where in it reports stand. Pure.
+
+1. `look_into` reads the document and walks through it: objects, arrays, strings that hold JSON. It stops at reports
+   and at Call objects of Vapi's API; what is deeper than any wrapper, or beyond so many values, is not looked at.
+2. Its outside is compared with the wrappers that are common.
+3. An envelope that by its own specification carries one message, and has one message in it, can mean nothing else:
+   `only_message` is that place, and the report is taken from there at once. So is another message of Vapi's.
+
+The words name places and wrappers only. Nothing that stands in the document is repeated, but the names of members.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from roark_producer.vapi.messages import CALL_STATUSES, CALL_TYPES, END_OF_CALL_REPORT, OTHER_MESSAGES
+from roark_producer.vapi.places import EACH, named, opened_string
+
+_DEEPEST = 12
+_MOST_VALUES = 50_000
+_MOST_PLACES = 3
+_NOT_ENDED = "; the call has not ended"
+
+Place = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a document looks like: the wrapper, if it is a known one, and where reports and Call objects stand."""
+
+    wrapper: str = ""
+    reports: tuple[Place, ...] = ()
+    calls: tuple[Place, ...] = ()
+    only_message: Place | None = None
+    """Where the message stands that this document can only be meant to carry; None: it may mean something else."""
+    has_ended: bool = True
+    """Of a Call object: whether there is a report to be made of it."""
+
+    def words(self) -> str:
+        """Return what to tell a person; "" where nothing was recognised."""
+        said = [self.wrapper] if self.wrapper else []
+        if self.reports:
+            said.append(f"an end-of-call report stands at {_listed(self.reports)}")
+        elif self.calls == ((),):
+            said = [f"a Call object of Vapi's API, not an end-of-call report{'' if self.has_ended else _NOT_ENDED}"]
+        elif self.calls:
+            said.append(f"a Call object of Vapi's API, not an end-of-call report, stands at {_listed(self.calls)}")
+        return "; ".join(said)
+
+
+def look_into(document: bytes) -> Look:
+    """Return what the document looks like; of what is no JSON, nothing."""
+    try:
+        value = _parsed(document)
+    except (ValueError, RecursionError):
+        return Look()
+    walk = _Walk()
+    walk.look(value, (), in_string=False)
+    wrapper, is_envelope = _wrapper(value)
+    messages = [*walk.reports, *walk.others]
+    only = messages[0] if is_envelope and walk.found == len(messages) == 1 else None
+    has_ended = not isinstance(value, Mapping) or value.get("status", "ended") == "ended"
+    return Look(wrapper, tuple(walk.reports), tuple(walk.calls), only, has_ended)
+
+
+def is_call(value: Any) -> bool:
+    """Say whether this is a Call object, as `GET /call` and `GET /call/{id}` return them."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("id"), str) or "call" in value:
+        return False
+    if "type" in value:
+        return _is_one_of(value["type"], CALL_TYPES)
+    return _is_one_of(value.get("status"), CALL_STATUSES) and "orgId" in value
+
+
+def _is_one_of(value: Any, words: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in words
+
+
+def _parsed(document: bytes) -> Any:
+    try:
+        return msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Half a surrogate pair as an escape, for one. Numbers are not looked at, so they stay text of any length.
+        return json.loads(document, parse_int=str, parse_float=str)
+
+
+class _Walk:
+    """Looks through a document, the outermost first."""
+
+    def __init__(self) -> None:
+        self.reports: dict[Place, None] = {}
+        self.others: dict[Place, None] = {}
+        self.calls: dict[Place, None] = {}
+        self.found = 0
+        self._values = 0
+
+    def look(self, value: Any, place: Place, *, in_string: bool) -> None:
+        self._values += 1
+        if self._values > _MOST_VALUES or len(place) > _DEEPEST:
+            return
+        match value:
+            case {"type": kind} if kind == END_OF_CALL_REPORT:
+                self._note(self.reports, place)
+            case {"message": {"type": kind}} if kind == END_OF_CALL_REPORT and in_string:
+                # The string is the message as Vapi sent it, so it is the string that is named.
+                self._note(self.reports, place)
+            case {"type": kind, "call": dict()} if _is_one_of(kind, OTHER_MESSAGES):
+                self._note(self.others, place)
+            case dict() if is_call(value):
+                self._note(self.calls, place)
+            case dict():
+                is_message = "type" in value
+                for name, inner in value.items():
+                    if not (is_message and name == "call"):
+                        self.look(inner, (*place, name), in_string=False)
+            case list():
+                for inner in value:
+                    self.look(inner, (*place, EACH), in_string=False)
+            case str() if len(value) > len(END_OF_CALL_REPORT):
+                self._look_into_string(value, place)
+
+    def _look_into_string(self, text: str, place: Place) -> None:
+        if text.lstrip()[:1] not in {"{", "[", '"', "e", "W"}:
+            return
+        try:
+            document = opened_string(msgspec.json.encode(text))
+            if document[:1] in {b"{", b"["}:
+                self.look(_parsed(document), place, in_string=True)
+        except (ValueError, RecursionError):
+            return
+
+    def _note(self, places: dict[Place, None], place: Place) -> None:
+        self.found += 1
+        places.setdefault(place)
+
+
+def _listed(places: tuple[Place, ...]) -> str:
+    shown = [named(place) for place in places[:_MOST_PLACES]]
+    return " and ".join(shown) + (" and elsewhere" if len(places) > _MOST_PLACES else "")
+
+
+def _has(*names: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda value: all(name in value for name in names)
+
+
+_WRAPPERS: tuple[tuple[str, bool, Callable[[Mapping[str, Any]], bool]], ...] = (
+    ("a CloudEvents envelope", True, _has("specversion")),
+    ("a notification of Amazon SNS", True, _has("Type", "Message", "TopicArn")),
+    ("an event of Amazon EventBridge", True, _has("detail-type", "detail")),
+    ("a message of Google Pub/Sub", True, lambda value: "subscription" in value and "message" in value),
+    ("a Standard Webhooks envelope", True, lambda value: isinstance(value.get("type"), str) and "data" in value),
+    ("an event of AWS with records", False, _has("Records")),
+    ("a request as API Gateway hands it over", False, lambda value: "body" in value and "requestContext" in value),
+    ("a request with its headers", False, _has("headers", "body")),
+    (
+        "a log record",
+        False,
+        lambda value: any(name in value for name in ("_source", "log", "textPayload", "jsonPayload")),
+    ),
+)
+"""What it is called, whether it carries one message by its specification, and how it is known."""
+
+
+def _wrapper(value: Any) -> tuple[str, bool]:
+    if not isinstance(value, Mapping):
+        return "", False
+    return next(((name, envelope) for name, envelope, fits in _WRAPPERS if fits(value)), ("", False))

@@ -1,0 +1,1 @@
+"""What there is an alert about, and how the message goes out."""

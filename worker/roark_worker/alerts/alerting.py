@@ -1,0 +1,118 @@
+"""Alerts: every worker looks every few seconds; the ledger decides who sends what (`lua/alerts.lua`).
+
+look       the snapshot and a few facts, judged by fixed rules (`alert_causes.py`)
+decide     one script takes note of it, and hands this worker the messages that are its turn
+send       on this thread, which nothing waits for: deliveries and the tick go on whatever the webhook does
+done       the turn is given back; a worker that dies before that leaves the message to the next one, so it may come
+           twice and is never lost
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from pydantic import SecretStr
+
+from roark_ledger.errors import LedgerError
+from roark_ledger.ledger import Ledger
+from roark_ledger.logs import event
+from roark_ledger.moves import watch
+from roark_ledger.records.alerts import Turn
+from roark_worker.alerts.causes import AlertRules, causes
+from roark_worker.alerts.post import AlertNotTaken, body, post
+from roark_worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+_LEASE_SECONDS = 40.0
+_LATELY_MS = 600_000
+
+Send = Callable[[SecretStr, Turn], None]
+
+
+def send(url: SecretStr, turn: Turn) -> None:
+    """Send one message.
+
+    Raises AlertNotTaken when it is not known to have been taken.
+    """
+    lasted = _minutes(turn.ended_ms - turn.since_ms) if turn.what == "recovered" else ""
+    post(url.get_secret_value(), body(turn.kind, turn.what, turn.message, lasted=lasted))
+
+
+class Alerter:
+    """Looks on a thread of its own until stopped. `lease_seconds` is longer than sending may take."""
+
+    def __init__(
+        self, ledger: Ledger, settings: WorkerSettings, *, send: Send = send, lease_seconds: float = _LEASE_SECONDS
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._url = settings.alert_url
+        self._send = send
+        self._lease_ms = round(lease_seconds * 1000)
+        self._rules = AlertRules(
+            deaths=settings.alert_deaths,
+            lately_ms=_LATELY_MS,
+            breaker_ms=round(settings.alert_breaker_seconds * 1000),
+            audio_ms=round(settings.alert_audio_minutes * 60_000),
+            unnamed_share=settings.alert_unconfirmed_share,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        """Begin, unless alerts are switched off."""
+        if self._settings.alert_look_seconds:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End; a message that is being sent is another worker's turn later."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._settings.alert_look_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
+            try:
+                self.once()
+            except LedgerError:
+                # The tick has told already that the ledger is away; the next look is soon.
+                continue
+            except Exception as error:  # noqa: BLE001 if this thread ended, nobody would look any more
+                event(logger, "alerts_failed", level=logging.ERROR, error=type(error).__name__)
+
+    def once(self) -> int:
+        """Look once and send what is this worker's turn; return how many messages were sent.
+
+        Raises LedgerUnavailable when Redis is away.
+        """
+        return sum(self._sent(turn) for turn in self._turns())
+
+    def _turns(self) -> list[Turn]:
+        snapshot = self._ledger.run(watch.snapshot())
+        facts = self._ledger.run(watch.alert_facts(lately_ms=_LATELY_MS, soon_ms=self._rules.audio_ms))
+        return self._ledger.run(
+            watch.take_alerts(
+                causes(snapshot, facts, self._rules),
+                lease_ms=self._lease_ms,
+                calm_ms=round(self._settings.alert_calm_seconds * 1000),
+                repeat_ms=round(self._settings.alert_repeat_hours * 3_600_000),
+                may_send=self._url is not None,
+            )
+        )
+
+    def _sent(self, turn: Turn) -> bool:
+        level = logging.WARNING if turn.what == "raised" else logging.INFO
+        event(logger, f"alert_{turn.what}", level=level, kind=turn.kind.value, headline=turn.message.headline)
+        try:
+            if self._url:
+                self._send(self._url, turn)
+        except AlertNotTaken as error:
+            event(logger, "alert_not_sent", level=logging.ERROR, kind=turn.kind.value, error=str(error))
+            return False
+        return self._ledger.run(watch.alert_sent(turn))
+
+
+def _minutes(ms: int) -> str:
+    return f"{ms / 60_000:.0f} min" if ms >= 60_000 else f"{max(0, ms) / 1000:.0f} s"

@@ -1,0 +1,266 @@
+"""What there is cause for an alert about, and how it is told: fixed rules over what the ledger says. Pure.
+
+Each message has one line that says what it is, an explanation, and the command to type. It names no call and nobody;
+what Roark or a person wrote is not repeated, but for a hold's reason, masked.
+"""
+
+from dataclasses import dataclass, replace
+
+from roark_ledger.lifecycle import State
+from roark_ledger.records.alerts import AlertKind, Facts, Message
+from roark_ledger.records.promises import LOSS_TODO, UNREAD_TODO
+from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.records.snapshot import Retention, Snapshot
+from roark_worker.answers.explain import explain
+from roark_worker.answers.lane_words import explain_way, main_cause
+
+_ENDED = "roark-ingest list --audio ended"
+_LATE_SECONDS, _LONG_SECONDS = 120, 3600
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """From when on something is worth an alert."""
+
+    deaths: int
+    lately_ms: int
+    breaker_ms: int
+    audio_ms: int
+    unnamed_share: float = 0.05
+
+
+def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKind, Message]:
+    """Return what there is cause for at this moment."""
+    found = {
+        AlertKind.DEAD_LETTERS: _dead_letters(snapshot, facts),
+        AlertKind.DEAD_LETTERS_GROWING: _growing(facts, rules),
+        AlertKind.LANE_HELD: _lane_held(snapshot),
+        AlertKind.BREAKER_OPEN: _breaker_open(snapshot, rules),
+        AlertKind.AUDIO_ENDING: _audio_ending(snapshot, facts, rules),
+        AlertKind.RETENTION: _retention(snapshot),
+        AlertKind.AUDIT_BROKEN: _audit_broken(snapshot),
+        AlertKind.SPOOL_IN_USE: _spool_in_use(snapshot, facts),
+        AlertKind.MEMORY_SHORT: _memory_short(snapshot),
+        AlertKind.UNCONFIRMED: _unconfirmed(snapshot, rules),
+        AlertKind.REJECTED_FILLING: _rejected_filling(snapshot),
+        AlertKind.FALLING_BEHIND: _falling_behind(snapshot, rules),
+        AlertKind.CALLS_MISSING: _calls_missing(snapshot),
+        AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
+        AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
+        AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
+    }
+    return {kind: message for kind, message in found.items() if message}
+
+
+def _dead_letters(snapshot: Snapshot, facts: Facts) -> Message | None:
+    if not (dead := snapshot.states[State.DEAD]):
+        return None
+    why = explain(facts.newest_reason)
+    headline = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
+    return Message(headline, f"The newest one: {why.what} {why.todo}", "roark-ingest dlq groups")
+
+
+def _growing(facts: Facts, rules: AlertRules) -> Message | None:
+    if facts.deaths < rules.deaths:
+        return None
+    why = explain(facts.newest_reason)
+    return Message(
+        f"{facts.deaths} reports became dead letters within {_span(rules.lately_ms)}.",
+        f"The newest one: {why.what} If all died of the same, hold the lane until it is mended.",
+        "roark-ingest dlq groups",
+    )
+
+
+def _lane_held(snapshot: Snapshot) -> Message | None:
+    if snapshot.lane.state != "held":
+        return None
+    if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
+        return None
+    ready = snapshot.states[State.READY]
+    headline = f"The lane is on hold: nothing is uploaded, {ready} ready."
+    return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
+
+
+def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane = snapshot.lane
+    open_ms = snapshot.now_ms - lane.since_ms
+    if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
+        return None
+    if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
+        return None
+    return Message(
+        f"Uploads to Roark have been failing for {_span(open_ms)}: the breaker is open.",
+        f"{why.what} {why.todo} Reports are still taken in; {snapshot.states[State.READY]} are ready.",
+        why.command,
+        main_cause(lane),
+    )
+
+
+def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
+    # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
+    held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
+    soon, ended = facts.fading + held_up, snapshot.audio_ended
+    if not soon + ended:
+        return None
+    # What has ended is not over: it is told until the reports are delivered or given up.
+    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
+        ended
+    )
+    if not soon:
+        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
+    return Message(
+        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
+        f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
+        f"without sound. {lost}".rstrip(),
+        f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
+    )
+
+
+def _retention(snapshot: Snapshot) -> Message | None:
+    expiring = [kept for kept in snapshot.retention if kept.expiring]
+    if not expiring:
+        return None
+    told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
+    rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
+    states = {kept.state for kept in expiring}
+    command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
+    if states == {State.DISCARDED}:
+        command += " --discarded"
+    return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
+
+
+def _expiring(kept: Retention, now_ms: int) -> str:
+    return f"{kept.expiring} {kept.state}, the first in {_span(max(0, kept.next_ms - now_ms))}"
+
+
+def _audit_broken(snapshot: Snapshot) -> Message | None:
+    # What was promised and is missing has alerts of its own.
+    accounts = replace(snapshot.accounts, promises=())
+    if accounts.holds:
+        return None
+    return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
+
+
+def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
+    if not facts.spools:
+        return None
+    size = sum(note.bytes for note in facts.spools)
+    oldest = min(note.since_ms for note in facts.spools)
+    hosts = ", ".join(sorted({note.who.partition(":")[0] for note in facts.spools}))
+    return Message(
+        f"Reports wait in a webhook's spool on {hosts}: {max(1, size // 1000)} kB for "
+        f"{_span(max(0, snapshot.now_ms - oldest))}.",
+        "Redis could not take them. They are on that machine's disk, and are handed in by a webhook there.",
+        "roark-ingest doctor",
+    )
+
+
+def _unconfirmed(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    if not snapshot.unconfirmed or snapshot.unnamed_share < rules.unnamed_share:
+        return None
+    why = explain("unconfirmed")
+    return Message(
+        f"Roark did not name the call in {snapshot.unnamed_share:.0%} of the latest deliveries: "
+        f"{snapshot.unconfirmed} unconfirmed.",
+        f"{why.what} Their reports are kept. {why.todo}",
+        "roark-ingest list --state unconfirmed",
+    )
+
+
+def _calls_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not found.missing:
+        return None
+    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    return Message(
+        f"{calls} ended at Vapi, and no report came.",
+        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
+        "as long as Vapi keeps the calls.",
+        "roark-ingest reconcile --since 14d",
+    )
+
+
+def _reconcile_stale(snapshot: Snapshot) -> Message | None:
+    found = snapshot.reconciled
+    if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
+        return None
+    return Message(
+        f"Vapi's list of calls was not read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        "roark-ingest reconcile",
+    )
+
+
+def why_incomplete(error: str) -> str:
+    """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
+    return {
+        "": "No worker has come to an end with it.",
+        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers that there are too many requests.",
+        "unreachable": "Vapi cannot be reached from the workers.",
+        "too_many": "Vapi lists more calls of one second than it gives out at once.",
+        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+    }.get(error, "Vapi answers with errors.")
+
+
+def _memory_short(snapshot: Snapshot) -> Message | None:
+    if not snapshot.memory.short:
+        return None
+    return Message(
+        "Redis's memory is almost full: no reports are taken in.",
+        "Reports are spooled or refused (503). Give Redis more memory, or let the workers deliver.",
+        "roark-ingest doctor",
+    )
+
+
+def _rejected_filling(snapshot: Snapshot) -> Message | None:
+    if not snapshot.bin.filling:
+        return None
+    return Message(
+        f"The rejected bin is {snapshot.bin.fill:.0%} full: {snapshot.rejected_kept} entries.",
+        "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
+        "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        "roark-ingest rejected list",
+    )
+
+
+def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
+    lane, late = snapshot.lane, snapshot.past_due_seconds
+    coming = snapshot.forecast
+    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+        return None
+    # A breaker that stays open has an alert of its own; one that opens again and again has none.
+    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+        return None
+    why = (
+        f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
+    )
+    return Message(
+        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"{snapshot.states[State.READY]} are ready.",
+        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
+        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        "roark-ingest status",
+    )
+
+
+def _ledger_lost(snapshot: Snapshot) -> Message | None:
+    if not snapshot.losses:
+        return None
+    told = " ".join(loss.words() for loss in snapshot.losses)
+    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+
+
+def _spool_unreadable(snapshot: Snapshot) -> Message | None:
+    if not snapshot.unread:
+        return None
+    told = " ".join(each.words() for each in snapshot.unread)
+    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
+
+
+def _span(ms: int) -> str:
+    for size, name in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if ms >= size:
+            return f"{ms / size:.3g} {name}"
+    return "less than a second"

@@ -1,0 +1,1 @@
+"""What an answer from Roark means, whose side the cause is on, and the words for it. Pure."""

@@ -1,0 +1,226 @@
+"""What a reason's code means in plain words: fixed rules, no guessing. Pure.
+
+An explanation says what happened, on whose side the cause is, whether a replay helps (yes; after what; no, until when),
+and what to do next. The words stand in the table of reasons (`reasons.py`); the codes are those that a worker writes
+into a record (`http_…`, exhausted, poison, …) and into the reason of a hold. A test walks every way of dying that
+there is.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass, replace
+
+from roark_worker.answers.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
+
+__all__ = [
+    "Entry",
+    "Explanation",
+    "Replay",
+    "Side",
+    "catalogue",
+    "explain",
+    "explain_hold",
+    "explain_lane",
+    "is_known",
+    "status_of",
+]
+
+_REPLAYS = {
+    Replay.HELPS: "A replay helps, as soon as {}.",
+    Replay.AFTER_MENDING: "A replay helps after {}.",
+    Replay.USELESS: "A replay does not help until {}.",
+    Replay.NEEDLESS: "No replay is needed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One reason in plain words.
+
+    `condition` says after what a replay helps, or until when it does not. `todo` is a sentence, `command` what to type
+    next. `field` is the place that Roark named, `value` what stands there where that may be shown, else "".
+    """
+
+    what: str
+    side: Side
+    replay: Replay
+    todo: str
+    command: str
+    condition: str = ""
+    field: str = ""
+    value: str = ""
+
+    @property
+    def replay_in_words(self) -> str:
+        """Whether a replay helps, as a sentence."""
+        return _REPLAYS[self.replay].format(self.condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the catalogue: what is explained (`dead letter`, `hold`, `lane`), by which codes, and how."""
+
+    kind: str
+    codes: str
+    explanation: Explanation
+
+
+_EDIT = "roark-ingest dlq edit {call}"
+_SHOW = "roark-ingest dlq show {call}"
+_STATUS = "roark-ingest status"
+
+ALONE = "alone"
+"""Why no try is left of a report that was refused again and again while others passed."""
+_OVER = {
+    "attempts": "All the attempts that are planned failed.",
+    "age": "It is older than attempts are made for, and every one failed.",
+}
+_LANES = {
+    "breaker-open": Explanation(
+        "Too many uploads in a row failed, so that only a probe is sent now and then.",
+        Side.ROARK,
+        Replay.NEEDLESS,
+        "Reports stay ready until a probe finds Roark working again.",
+        _STATUS,
+    ),
+    "half-open": Explanation(
+        "Too many uploads in a row failed; a probe is due, or under way.",
+        Side.ROARK,
+        Replay.NEEDLESS,
+        "Reports stay ready until a probe finds Roark working again.",
+        _STATUS,
+    ),
+    "throttled": Explanation(
+        "Roark asked us to slow down.",
+        Side.ROARK,
+        Replay.NEEDLESS,
+        "Reports stay ready, and go on when the time that Roark named is over.",
+        _STATUS,
+    ),
+}
+_UNTIL_A_PROBE = "Reports stay ready until a probe comes through."
+_WHILE_HELD = "Reports stay ready, and the next good probe opens the lane."
+
+
+def explain(
+    code: str,
+    *,
+    call_id: str = "CALL_ID",
+    status: int = 0,
+    last: str = "",
+    parameter: str = "",
+    value: str = "",
+    over: str = "",
+) -> Explanation:
+    """Return what `code` means.
+
+    `status` is the HTTP status of the last answer, 0 without one, and may be left out where the code names it.
+    `last` is the code of the last attempt, which tells more where `code` says only that no try is left, and `over` is
+    why none is: `attempts`, `age` or `alone`. `parameter` is the field that Roark named, `value` what stands there, in
+    words that may be shown.
+    """
+    found = _explain(code, status, call_id)
+    if over == ALONE:
+        found = _alone(found, call_id)
+    if code == "exhausted":
+        what = _OVER.get(over, found.what)
+        if not last or last == code:
+            return replace(found, what=what)
+        cause = _explain(last, status, call_id)
+        return replace(cause, what=f"{what} The last one: {cause.what}")
+    if parameter:
+        names = f"It names the field {parameter}{f', {value}' if value else ''}."
+        command = _EDIT.format(call=shlex.quote(call_id)) if found.side is Side.REPORT else found.command
+        return replace(found, what=f"{found.what} {names}", command=command, field=parameter, value=value)
+    return found
+
+
+def _alone(found: Explanation, call_id: str) -> Explanation:
+    return replace(
+        found,
+        what=f"{found.what} Others pass with the same token, at the same address: it is about this report.",
+        side=Side.REPORT,
+        replay=Replay.USELESS,
+        condition="it is known what Roark has against it",
+        todo="Read what Roark says about it: does its assistant, or its project, belong to another account?",
+        command=_SHOW.format(call=shlex.quote(call_id)),
+    )
+
+
+def explain_hold(reason: str, by: str) -> Explanation:
+    """Return why the lane is on hold. `reason` and `by` are the lane's; Roark's holds begin with a code."""
+    if by == "roark":
+        found = explain(reason.partition(" ")[0])
+        return replace(found, replay=Replay.NEEDLESS, condition="", todo=f"{found.todo} {_WHILE_HELD}")
+    return Explanation(
+        f"{by or 'Somebody'} put the lane on hold{f': {reason}' if reason else ''}.",
+        Side.PERSON,
+        Replay.NEEDLESS,
+        "Reports stay ready until somebody opens the lane.",
+        "roark-ingest resume",
+    )
+
+
+def explain_lane(state: str, reason: str, by: str) -> Explanation | None:
+    """Return why the lane lets nothing or little through, None where it is open. The arguments are the lane's.
+
+    A breaker's `reason` is its evidence; where that names codes, the first of them says whose side it is on.
+    """
+    if state == "held":
+        return explain_hold(reason, by)
+    found = _LANES.get(state)
+    cause = next((code for code in re.findall(r"\w+", reason) if is_known(code)), "")
+    if found is None or state == "throttled" or not cause:
+        return found
+    why = _explain(cause, status_of(cause), "CALL_ID")
+    # What there is to do about the reports is nothing; about the cause there may be.
+    todo = found.todo if why.side is Side.ROARK else f"{why.todo.partition(' Replay ')[0]} {_UNTIL_A_PROBE}"
+    command = why.command if why.side is Side.SETTINGS else found.command
+    return replace(found, what=f"{found.what} {why.what}", side=why.side, todo=todo, command=command)
+
+
+def catalogue() -> list[Entry]:
+    """Return every explanation that there is of a dead letter, a hold, or a lane that is shut."""
+    letters = [Entry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
+    letters.append(Entry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
+    holds = [Entry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
+    by_hand = Entry("hold", "by a person", explain_hold("", ""))
+    return [*letters, *holds, by_hand, *(Entry("lane", state, found) for state, found in _LANES.items())]
+
+
+def _holding() -> list[Reason]:
+    return [row for row in REASONS if row.judged is Judged.OURS]
+
+
+def _example(row: Reason) -> str:
+    return row.codes[0].replace("xx", "00")
+
+
+def _example_status(row: Reason) -> int:
+    return status_of(_example(row))
+
+
+def is_known(code: str) -> bool:
+    """Say whether there is a row for `code`."""
+    return reason_of(code) is not OTHER
+
+
+def _explain(code: str, status: int, call_id: str) -> Explanation:
+    row, named = reason_of(code), status_of(code)
+    told = _told(row, named or status, call_id)
+    if named and 200 <= status < 300 and named != status:
+        return replace(told, what=f"{told.what} It said so inside an answer of {status}.")
+    return told
+
+
+def _told(row: Reason, status: int, call_id: str) -> Explanation:
+    # A call id comes from outside, and what is shown here is copied into shells.
+    names = {"status": str(status or "an error"), "call": shlex.quote(call_id)}
+    return Explanation(
+        what=row.what.format(**names),
+        side=row.side,
+        replay=row.replay,
+        todo=row.todo,
+        command=row.command.format(**names),
+        condition=row.condition,
+    )

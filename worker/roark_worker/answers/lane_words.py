@@ -1,0 +1,131 @@
+"""Why the lane is shut, in plain words, with the evidence: what was refused, or failed, and where, by which token.
+
+    Uploads are paused: 3 different reports were refused (http_403: 3), none was delivered since 12:03:11 UTC, for
+    example call-1, call-2. Token ...ab12 at https://api.roark.ai/v1/vapi/call. …
+
+Pure: what the ledger knows goes in.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roark_ledger.logs import masked_text
+from roark_ledger.records.lane import Evidence, Lane
+from roark_ledger.records.setup import Setup
+from roark_worker.answers.explain import Explanation, Replay, Side, explain_lane
+
+_UNTIL_A_PROBE = "Reports stay ready, and the next good probe opens the lane."
+_DOCTOR = "roark-ingest doctor"
+_CONNECT = {
+    "connect_tls": (
+        "the TLS certificate at our address was refused, or TLS failed",
+        Side.SETTINGS,
+        "Check ROARK_BASE_URL, a proxy that takes TLS apart, this machine's clock and its CA certificates.",
+    ),
+    "connect_dns": (
+        "the name in our address cannot be resolved",
+        Side.SETTINGS,
+        "Check the host name in ROARK_BASE_URL, and name resolution on the workers' machines.",
+    ),
+    "connect_refused": (
+        "nothing takes connections at our address",
+        Side.NETWORK,
+        "Check host and port in ROARK_BASE_URL, firewall and proxy.",
+    ),
+    "network": (
+        "the connection broke before an answer came",
+        Side.NETWORK,
+        "Check proxy and firewall on the way; if they are in order it is Roark.",
+    ),
+    "transport": (
+        "the connection broke before an answer came",
+        Side.NETWORK,
+        "Check proxy and firewall on the way; if they are in order it is Roark.",
+    ),
+    "connect": (
+        "no connection could be made",
+        Side.NETWORK,
+        "Check name resolution, firewall and proxy.",
+    ),
+    "timeout": (
+        "no answer came in time",
+        Side.NETWORK,
+        "If it goes on, ask Roark, and check the network.",
+    ),
+}
+
+
+def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Explanation | None:
+    """Return why the lane lets nothing or little through, with the evidence; None where it is open.
+
+    Without `examples` no call is named.
+    """
+    if not examples:
+        lane = replace(lane, evidence=replace(lane.evidence, calls=()))
+    # What a proxy or a person wrote may name somebody.
+    found = explain_lane(lane.state, masked_text(lane.reason), masked_text(lane.by))
+    if found is None:
+        return None
+    if lane.state == "held":
+        told = paused_in_words(lane.evidence) if lane.by == "roark" else ""
+    else:
+        found = _of_a_breaker(found, lane.evidence)
+        told = _failed_in_words(lane.evidence)
+    where = where_in_words(setup) if told else ""
+    return replace(found, what=" ".join(filter(None, (told, where, found.what))))
+
+
+def main_cause(lane: Lane) -> str:
+    """Return the code of what shuts the lane now, "" where nothing is known: another one is news."""
+    if lane.state == "held":
+        return lane.reason.partition(" ")[0] if lane.by == "roark" else "person"
+    return next(iter(lane.evidence.reasons), "")
+
+
+def paused_in_words(evidence: Evidence) -> str:
+    """Return who was refused with what, "" where nothing is known of it."""
+    if not evidence.reports:
+        return ""
+    what = "1 report was" if evidence.reports == 1 else f"{evidence.reports} different reports were"
+    since = f"since {_clock(evidence.passed_ms)}" if evidence.passed_ms else "so far"
+    return f"Uploads are paused: {what} refused ({_counts(evidence)}), none was delivered {since}{_examples(evidence)}."
+
+
+def where_in_words(setup: Setup | None) -> str:
+    """Return where the workers upload to, and by which token; "" where they did not say."""
+    if setup is None or not setup.url:
+        return ""
+    token = f"Token …{setup.token_ends}" if setup.token_ends else "The workers' token"
+    return f"{token} at {setup.url}."
+
+
+def _of_a_breaker(found: Explanation, evidence: Evidence) -> Explanation:
+    cause = next(iter(evidence.reasons), "")
+    if cause not in _CONNECT:
+        return found
+    what, side, todo = _CONNECT[cause]
+    return replace(
+        found,
+        what=f"Most uploads failed: {what}. Only a probe is sent now and then.",
+        side=side,
+        replay=Replay.NEEDLESS,
+        todo=f"{todo} {_UNTIL_A_PROBE}",
+        command=_DOCTOR,
+    )
+
+
+def _failed_in_words(evidence: Evidence) -> str:
+    return f"Uploads failed ({_counts(evidence)}){_examples(evidence)}." if evidence.reasons else ""
+
+
+def _counts(evidence: Evidence) -> str:
+    return ", ".join(f"{reason}: {number}" for reason, number in evidence.reasons.items())
+
+
+def _examples(evidence: Evidence) -> str:
+    # Ids come from outside; whoever shows this on a terminal cleans it.
+    return f", for example {', '.join(evidence.calls)}" if evidence.calls else ""
+
+
+def _clock(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S} UTC"

@@ -1,0 +1,464 @@
+"""The one table of reasons for which an attempt, or a report, fails. Pure.
+
+A row says everything about its codes: what an answer with it is judged as, on whose side the cause is, what it means
+for breaker and level, by which labels it is counted, and the plain words with the command to type next. Verdict,
+settlement, metrics, `explain`, groups, alerts and Flower read it, so the class of a status is changed by moving its
+code from one row to another, and nowhere else.
+
+A code is a word (`timeout`, `poison`), `http_STATUS`, or `http_STATUS_not_roark` where what answered was not Roark;
+`xx` in a row stands for every status of a class that no other row names.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from roark_ledger.moves.delivery import Signal
+
+
+class Side(StrEnum):
+    """Where the cause is."""
+
+    REPORT = "this report"
+    SETTINGS = "our settings"
+    PIPELINE = "this pipeline"
+    ROARK = "Roark"
+    NETWORK = "the network"
+    VAPI = "Vapi, or whoever sent it"
+    PERSON = "a person"
+
+
+class Replay(StrEnum):
+    """Whether a replay helps; `condition` says after what, or until when not."""
+
+    HELPS = "yes"
+    AFTER_MENDING = "after"
+    USELESS = "no"
+    NEEDLESS = "not needed"
+
+
+class Judged(StrEnum):
+    """What an attempt that failed is judged as, and what follows.
+
+    PASSING: tried again by schedule. BUSY: the same, a few times only. REFUSED: this report is a dead letter. OURS:
+    Roark would answer every report like this. UNTRIED: no attempt failed, the report ended for another reason.
+    """
+
+    PASSING = "passing"
+    BUSY = "busy"
+    REFUSED = "refused"
+    OURS = "our-fault"
+    UNTRIED = "untried"
+
+
+_FAULTS = {
+    Side.REPORT: "report",
+    Side.ROARK: "roark",
+    Side.NETWORK: "connection",
+    Side.SETTINGS: "us",
+    Side.PIPELINE: "us",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One row. Texts may name {status} and {call}; for `condition`, `todo`, `command` see `explain.Explanation`."""
+
+    codes: tuple[str, ...]
+    judged: Judged
+    side: Side
+    what: str
+    replay: Replay
+    condition: str
+    todo: str
+    command: str
+    signal: Signal = Signal.NONE
+
+    @property
+    def fault(self) -> str:
+        """Whose fault it is, as the metric's label says it."""
+        return _FAULTS[self.side]
+
+    @property
+    def named(self) -> str:
+        """Its codes as people are shown them."""
+        return ", ".join(self.codes)
+
+
+_SHOW, _REPLAY = "roark-ingest dlq show {call}", "roark-ingest dlq replay {call}"
+_EDIT = "roark-ingest dlq edit {call}"
+_DOCTOR, _STATUS = "roark-ingest doctor", "roark-ingest status"
+_ADDRESS = "Check ROARK_BASE_URL and ROARK_INGEST_UPLOAD_PATH."
+_UNTIL_MENDED = (
+    "the report is mended (`dlq edit`), Roark takes such reports, or a newer report of the call takes its place"
+)
+
+REASONS: tuple[Reason, ...] = (
+    # This report.
+    Reason(
+        ("http_400", "http_422"),
+        Judged.REFUSED,
+        Side.REPORT,
+        "Roark refused the report as invalid ({status}).",
+        Replay.USELESS,
+        _UNTIL_MENDED,
+        "Read what Roark says about it, and mend the field; a newer report of the call takes its place by itself. If "
+        "nothing can be mended, discard it.",
+        _SHOW,
+    ),
+    Reason(
+        ("http_413",),
+        Judged.REFUSED,
+        Side.REPORT,
+        "Roark refused the report because it is too large (413).",
+        Replay.USELESS,
+        "Roark allows larger reports, or what makes it large is taken out (`dlq edit`)",
+        "Ask Roark for a higher limit, or take out what makes it large.",
+        _EDIT,
+    ),
+    Reason(
+        ("http_4xx",),
+        Judged.REFUSED,
+        Side.REPORT,
+        "Roark refused the report ({status}).",
+        Replay.USELESS,
+        _UNTIL_MENDED,
+        "Read what Roark says about it. A newer report of the call takes this one's place by itself.",
+        _SHOW,
+    ),
+    # Roark, for the moment.
+    Reason(
+        ("http_409",),
+        Judged.BUSY,
+        Side.ROARK,
+        "Roark kept answering that it is busy with another upload of this call (409).",
+        Replay.HELPS,
+        "Roark is done with the other upload; some minutes are enough",
+        "Wait some minutes, then replay: what Roark has already is not imported twice.",
+        _REPLAY,
+    ),
+    Reason(
+        ("http_425",),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark takes no more for the moment ({status}).",
+        Replay.HELPS,
+        "Roark takes uploads again",
+        "Replay when Roark takes uploads again.",
+        _REPLAY,
+    ),
+    Reason(
+        # Overload and no fault: Roark works, and says how fast.
+        ("http_429",),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark takes no more for the moment ({status}).",
+        Replay.HELPS,
+        "Roark takes uploads again",
+        "Replay when Roark takes uploads again.",
+        _REPLAY,
+        Signal.OVERLOAD,
+    ),
+    Reason(
+        ("http_408",),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark failed ({status}).",
+        Replay.HELPS,
+        "Roark works again",
+        "Replay when Roark works again.",
+        _REPLAY,
+    ),
+    Reason(
+        ("http_503", "http_504"),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark failed ({status}).",
+        Replay.HELPS,
+        "Roark works again",
+        "Replay when Roark works again.",
+        _REPLAY,
+        Signal.BOTH,
+    ),
+    Reason(
+        ("http_500", "http_502", "http_5xx"),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark failed ({status}).",
+        Replay.HELPS,
+        "Roark works again",
+        "Replay when Roark works again.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("http_2xx_error",),
+        Judged.PASSING,
+        Side.ROARK,
+        "Roark answered {status}, and the answer says that it failed.",
+        Replay.HELPS,
+        "Roark works again",
+        "Read what Roark says. Replay when Roark works again.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    # True for every report: the token, the account, the address, what is on the way.
+    Reason(
+        ("http_401",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "Roark does not know our token (401).",
+        Replay.AFTER_MENDING,
+        "the token is valid again",
+        "Set ROARK_API_BEARER_TOKEN to a valid token and restart the worker (a token file is read again by itself).",
+        _DOCTOR,
+    ),
+    Reason(
+        ("http_402",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "Roark wants to be paid: the account has no credits left (402).",
+        Replay.AFTER_MENDING,
+        "the account has credits again",
+        "Top up the account at Roark.",
+        _STATUS,
+    ),
+    Reason(
+        ("http_403",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "Our token may not upload calls (403).",
+        Replay.AFTER_MENDING,
+        "the token has the right to upload",
+        "Give the token the right to do so at Roark, or check ROARK_PROJECT_ID.",
+        _DOCTOR,
+    ),
+    Reason(
+        ("http_404", "http_405", "http_410"),
+        Judged.OURS,
+        Side.SETTINGS,
+        "There is no upload at this address ({status}): it is not Roark's, or Roark took it away.",
+        Replay.AFTER_MENDING,
+        "the address is right",
+        _ADDRESS,
+        _DOCTOR,
+    ),
+    Reason(
+        ("http_407",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "A proxy on the way to Roark wants us to log in (407).",
+        Replay.AFTER_MENDING,
+        "the proxy lets us through",
+        "Give the proxy's user and password in HTTPS_PROXY, or name Roark's host in NO_PROXY, and restart the worker.",
+        _DOCTOR,
+    ),
+    Reason(
+        ("http_415",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "Something in front of Roark, or Roark itself, does not take JSON at this address (415).",
+        Replay.AFTER_MENDING,
+        "the address is right",
+        _ADDRESS,
+        _DOCTOR,
+    ),
+    Reason(
+        ("http_3xx",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "The address redirects or answers in another way that an upload does not survive ({status}).",
+        Replay.AFTER_MENDING,
+        "the address is right",
+        "Set ROARK_BASE_URL to the address itself (https, no redirect).",
+        _DOCTOR,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("http_4xx_not_roark",),
+        Judged.OURS,
+        Side.SETTINGS,
+        "Something in front of Roark answered in its place ({status}): a proxy, a firewall, or another server.",
+        Replay.AFTER_MENDING,
+        "Roark itself answers",
+        "Check ROARK_BASE_URL (https, the right host and port), ROARK_INGEST_UPLOAD_PATH and the proxy on the way.",
+        _DOCTOR,
+    ),
+    Reason(
+        ("not_roark",),
+        Judged.PASSING,
+        Side.SETTINGS,
+        "Something that is not Roark answered: a success without JSON, such as a proxy's page.",
+        Replay.AFTER_MENDING,
+        "Roark itself answers",
+        "Check ROARK_BASE_URL and the proxy on the way.",
+        _DOCTOR,
+        Signal.FAULT,
+    ),
+    # No answer came.
+    Reason(
+        ("timeout",),
+        Judged.PASSING,
+        Side.NETWORK,
+        "Roark did not answer in time.",
+        Replay.HELPS,
+        "uploads succeed again",
+        "If it goes on, raise ROARK_INGEST_UPLOAD_SECONDS. Replay when uploads succeed again.",
+        _REPLAY,
+        Signal.BOTH,
+    ),
+    Reason(
+        ("connect",),
+        Judged.PASSING,
+        Side.NETWORK,
+        "No connection to Roark could be made.",
+        Replay.HELPS,
+        "Roark can be reached",
+        "Check ROARK_BASE_URL, name resolution, the certificate, firewall and proxy. Replay when Roark can be reached.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("network", "transport"),
+        Judged.PASSING,
+        Side.NETWORK,
+        "The connection to Roark broke before an answer came.",
+        Replay.HELPS,
+        "uploads succeed again",
+        "Replay when uploads succeed again.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    # What a report comes to beside its attempts.
+    Reason(
+        ("unconfirmed",),
+        Judged.UNTRIED,
+        Side.ROARK,
+        "Roark answered with success and did not name the call, so nothing proves that it has the report.",
+        Replay.HELPS,
+        "it is known that Roark has no such call",
+        "Look for the call at Roark. If it is there, confirm it; if not, send the report again with `dlq replay`.",
+        "roark-ingest dlq confirm {call}",
+    ),
+    Reason(
+        ("too_large_here",),
+        Judged.REFUSED,
+        Side.PIPELINE,
+        "The report needs more memory than a worker process may take here. It was not uploaded.",
+        Replay.AFTER_MENDING,
+        "a worker process has room for it",
+        "Give the workers' container more memory, or set ROARK_INGEST_PROCESSES lower, then replay it.",
+        _REPLAY,
+        Signal.UNSENT,
+    ),
+    Reason(
+        ("damaged",),
+        Judged.REFUSED,
+        Side.PIPELINE,
+        "The version that tried could not read what was stored: it is damaged, or a newer version wrote it.",
+        Replay.AFTER_MENDING,
+        "all workers run the newest version, if one was rolled back",
+        "See with `dlq show --payload` whether this version can read it: then replay it, discard nothing. Else hand a "
+        "newer report of the call in, which takes this one's place.",
+        _SHOW,
+        Signal.UNSENT,
+    ),
+    Reason(
+        ("newer_version",),
+        Judged.PASSING,
+        Side.PIPELINE,
+        "A newer version wrote this report, and this one cannot read it: it waits, and no attempt is counted.",
+        Replay.AFTER_MENDING,
+        "a worker of the newer version runs",
+        "Start a worker of the newer version: it delivers what waits. Nothing is lost meanwhile.",
+        _STATUS,
+        Signal.UNSENT,
+    ),
+    Reason(
+        ("payload_lost",),
+        Judged.UNTRIED,
+        Side.PIPELINE,
+        "What was stored of the report is gone.",
+        Replay.USELESS,
+        "a newer report of the call takes its place",
+        "Hand a newer report of the call in, which takes this one's place, or discard it.",
+        _SHOW,
+    ),
+    Reason(
+        ("exhausted",),
+        Judged.UNTRIED,
+        Side.ROARK,
+        "Every planned attempt failed.",
+        Replay.HELPS,
+        "uploads succeed again",
+        "Replay when uploads succeed again.",
+        _REPLAY,
+    ),
+    Reason(
+        ("poison",),
+        Judged.UNTRIED,
+        Side.PIPELINE,
+        "Several workers in a row died, or lost Redis, while they had this report.",
+        Replay.AFTER_MENDING,
+        "it is known why the workers died",
+        "Look in the workers' logs (out of memory? killed?), then replay it alone.",
+        _REPLAY,
+    ),
+    Reason(
+        ("set_aside",),
+        Judged.UNTRIED,
+        Side.PERSON,
+        "A person set the report aside.",
+        Replay.HELPS,
+        "the reason for setting it aside is gone",
+        "Replay it when the reason for that is gone, or discard it.",
+        _REPLAY,
+    ),
+)
+
+OTHER = Reason(
+    ("other",),
+    Judged.PASSING,
+    Side.PIPELINE,
+    "A reason that this version does not know.",
+    Replay.AFTER_MENDING,
+    "somebody has looked at it",
+    "Look at the attempts and at the workers' logs.",
+    _SHOW,
+    Signal.FAULT,
+)
+"""What is made of a code that no row has: another version wrote it."""
+
+_BY_CODE = {code: row for row in REASONS for code in row.codes}
+FAULT_OF: dict[str, str] = {
+    code: row.fault for row in (*REASONS, OTHER) if row.judged is not Judged.UNTRIED for code in row.codes
+}
+"""Every label by which a failed attempt is counted, and whose fault that is: a closed set."""
+
+_HTTP = re.compile(r"http_(\d)(\d\d)(_not_roark|_error)?")
+
+
+@lru_cache(2048)
+def label_of(code: str) -> str:
+    """Return the row's code that stands for `code`: itself, or its class; `other` for what no row has."""
+    if code in _BY_CODE:
+        return code
+    match = _HTTP.fullmatch(code)
+    if not match:
+        return "other"
+    # A status of 100 is as little of an answer to an upload as a redirect, one above 599 as little as a 500.
+    first = min(max(int(match[1]), 2 if match[3] else 3), 5)
+    found = f"http_{first}xx{match[3] or ''}"
+    return found if found in _BY_CODE else "other"
+
+
+def reason_of(code: str) -> Reason:
+    """Return the row of `code`; OTHER where there is none."""
+    return _BY_CODE.get(label_of(code), OTHER)
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status that a code names, 0 where it names none."""
+    match = _HTTP.fullmatch(code)
+    return int(match[1] + match[2]) if match else 0

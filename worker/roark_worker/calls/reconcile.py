@@ -1,0 +1,219 @@
+"""Compares the calls that Vapi lists with those that are here, and brings in the missing ones where that is wanted.
+
+    read       one window of creation times after the other, halved as long as a page of it is full
+    look       the ledger says in one script where the reports of its calls are
+    judge      each call belongs into one bucket (`reconcile_rules.py`)
+    note       the missing ones are kept in the ledger, or
+    backfill   their reports are made (`roark_producer.vapi.calls`) and stored, unless the ledger knows the call by then
+
+A window counts when all of it is done, so whoever goes on after `kill -9` begins at the last whole one. What is brought
+in twice is refused by the ledger, which takes only calls that it does not know.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from roark_ledger.errors import InvalidReport
+from roark_ledger.ledger import Ledger
+from roark_ledger.moves import reconcile as reconciled
+from roark_ledger.moves.intake import Acceptable
+from roark_producer.producer import BACKFILLED, Intake
+from roark_producer.vapi.calls import report_of
+from roark_producer.vapi.slices import members
+from roark_worker.calls.rules import Bucket, Listed, ReconcileRules, Stretch, bucket, read_listed
+from roark_worker.calls.vapi import Vapi, VapiFailed
+
+PAGE, WHOLE_PAGE = 100, 1000
+_FIRST_SPAN_MS, _LONGEST_SPAN_MS, _SHORTEST_SPAN_MS = 3_600_000, 24 * 3_600_000, 1000
+_LOOKED_AT_ONCE = 500
+_FROM_VAPI = b'{"source":"vapi-list"}'
+
+
+@dataclass
+class Comparison:
+    """What was found so far: calls by bucket, and which are missing. `incomplete` says why not all was read."""
+
+    since_ms: int
+    until_ms: int
+    buckets: Counter[Bucket] = field(default_factory=Counter)
+    unconfirmed: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+    backfilled: int = 0
+    unusable: dict[str, str] = field(default_factory=dict)
+    done_ms: int = 0
+    incomplete: str = ""
+
+    @property
+    def ended(self) -> int:
+        """How many calls have ended at Vapi; those that go on are left out."""
+        return self.buckets.total() - self.buckets[Bucket.NOT_YET]
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures, without the ids of calls."""
+        counted = {kind.value: self.buckets[kind] for kind in Bucket if kind is not Bucket.NOT_YET}
+        confirmed = self.buckets[Bucket.DELIVERED] - self.unconfirmed
+        return {
+            "vapi": self.ended,
+            "buckets": counted,
+            "receipts": {"confirmed": confirmed, "unconfirmed": self.unconfirmed},
+            "not_yet": self.buckets[Bucket.NOT_YET],
+            "backfilled": self.backfilled,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Calls created in [from, to), all of them."""
+
+    from_ms: int
+    to_ms: int
+    calls: tuple[bytes, ...]
+
+
+class Comparer:
+    """Compares stretches of time. `backfill` makes reports of what is missing."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        vapi: Vapi,
+        rules: ReconcileRules,
+        intake: Intake,
+        *,
+        backfill: bool,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._vapi = vapi
+        self._rules = rules
+        self._intake = intake
+        self._backfill = backfill
+        self._now = now
+        self._looked_up: dict[tuple[str, str], bytes | None] = {}
+
+    def compare(
+        self, stretch: Stretch, found: Comparison, *, done: Callable[[Window], object] = lambda window: None
+    ) -> None:
+        """Compare a stretch, adding to `found`; `done` hears of each window that is read and dealt with.
+
+        Raises VapiFailed when Vapi does not say all, LedgerUnavailable when Redis is away; what was done stays done.
+        """
+        for window in windows(self._vapi, stretch):
+            self._deal_with(window, found)
+            found.done_ms = window.to_ms
+            done(window)
+
+    def look_again(self) -> int:
+        """Let go of kept missing calls that came meanwhile, or are too old to be brought in; return the rest."""
+        number, first = 0, 0
+        while True:
+            number, first = self._ledger.run(
+                reconciled.note_missing(oldest_ms=self._oldest_ms(), first=first, most=_LOOKED_AT_ONCE)
+            )
+            if not first:
+                return number
+
+    def _deal_with(self, window: Window, found: Comparison) -> None:
+        listed = [read_listed(body) for body in window.calls]
+        if any(call and not window.from_ms <= call.created_ms <= window.to_ms for call in listed):
+            # Who does not heed the window may leave out as well as add.
+            raise VapiFailed("odd_answer", "Vapi listed calls of another time than it was asked for. Is it Vapi's API?")
+        found.buckets[Bucket.ODD] += listed.count(None)
+        calls = [call for call in listed if call and self._rules.expects(call)]
+        for first in range(0, len(calls), _LOOKED_AT_ONCE):
+            self._judge(calls[first : first + _LOOKED_AT_ONCE], found)
+
+    def _judge(self, calls: Sequence[Listed], found: Comparison) -> None:
+        now_ms = self._now_ms()
+        answers = self._ledger.run(reconciled.reconcile_look(call.call_id for call in calls))
+        missing = []
+        for call, answer in zip(calls, answers, strict=True):
+            kind = bucket(call, answer, self._rules, now_ms)
+            found.unconfirmed += answer == "unconfirmed"
+            if kind is Bucket.MISSING:
+                missing.append(call)
+            else:
+                found.buckets[kind] += 1
+        left = self._bring_in(missing, found) if self._backfill and missing else missing
+        found.buckets[Bucket.MISSING] += len(left)
+        found.missing |= {call.call_id: call.ended_ms or call.created_ms for call in left}
+        if left:
+            ends = [(call.call_id, call.ended_ms or call.created_ms) for call in left]
+            self._ledger.run(reconciled.note_missing(ends, oldest_ms=self._oldest_ms()))
+
+    def _bring_in(self, missing: Sequence[Listed], found: Comparison) -> list[Listed]:
+        """Make and store the reports of missing calls; return the calls of which none can be made."""
+        made: list[Acceptable] = []
+        left = []
+        for call in missing:
+            try:
+                made.append(self._made(call))
+            except InvalidReport as error:
+                found.unusable[call.call_id] = str(error)
+                left.append(call)
+        if not made:
+            return left
+        operation = reconciled.backfill(made, detail=_FROM_VAPI)
+        for answer in self._ledger.run_durably(operation):
+            # One that came by itself a moment ago is on its way as well.
+            found.backfilled += answer == "accepted"
+            found.buckets[Bucket(answer) if answer in {"erased", "expired"} else Bucket.ON_THE_WAY] += 1
+        return left
+
+    def _made(self, call: Listed) -> Acceptable:
+        inside = members(call.body, "call")
+        assistant = self._named(inside, "assistant", "assistantId", self._vapi.assistant)
+        number = self._named(inside, "phoneNumber", "phoneNumberId", self._vapi.phone_number)
+        report = report_of(call.body, assistant=assistant, phone_number=number)
+        prepared = self._intake.prepare(report, properties=BACKFILLED)
+        if not isinstance(prepared, Acceptable):
+            raise InvalidReport("type", "is not that of a report")
+        return prepared
+
+    def _named(
+        self, call: dict[str, bytes], name: str, id_name: str, get: Callable[[str], bytes | None]
+    ) -> bytes | None:
+        """Look up what a call only names, once in a pass; None where the call has it itself, or Vapi has it no more."""
+        quoted = call.get(id_name, b"")
+        if call.get(name, b"")[:1] == b"{" or quoted[:1] != b'"':
+            return None
+        key = (name, quoted[1:-1].decode())
+        if key not in self._looked_up:
+            self._looked_up[key] = get(key[1])
+        return self._looked_up[key]
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
+
+    def _oldest_ms(self) -> int:
+        return self._now_ms() - self._rules.back_ms
+
+
+def windows(vapi: Vapi, stretch: Stretch) -> Iterator[Window]:
+    """Read a stretch from its beginning, window by window: a full page may not be all, so its window is halved.
+
+    Raises VapiFailed when Vapi fails, or lists more calls of a single second than it gives out at once.
+    """
+    # What changed lately is little; of what is new an hour may be a page.
+    at, span = stretch.from_ms, _LONGEST_SPAN_MS if stretch.updated_from_ms else _FIRST_SPAN_MS
+    while at < stretch.to_ms:
+        end = min(at + span, stretch.to_ms)
+        page = _page(vapi, stretch, at, end, PAGE)
+        if len(page) >= PAGE:
+            if end - at > _SHORTEST_SPAN_MS:
+                span = max((end - at) // 2, _SHORTEST_SPAN_MS)
+                continue
+            page = _page(vapi, stretch, at, end, WHOLE_PAGE)
+            if len(page) >= WHOLE_PAGE:
+                raise VapiFailed("too_many", f"Vapi has {WHOLE_PAGE} calls or more of one second: not all can be read")
+        yield Window(at, end, tuple(page))
+        if len(page) < PAGE // 4:
+            span = min(span * 2, _LONGEST_SPAN_MS)
+        at = end
+
+
+def _page(vapi: Vapi, stretch: Stretch, from_ms: int, to_ms: int, limit: int) -> list[bytes]:
+    return vapi.calls(from_ms=from_ms, to_ms=to_ms, updated_from_ms=stretch.updated_from_ms, limit=limit)

@@ -1,0 +1,78 @@
+"""The settings for Vapi's API: which key, which region, and how the calls there are compared with those that are here.
+
+Read like all others (see `roark_producer.settings`); `VAPI_API_KEY` and `VAPI_BASE_URL` have Vapi's own names.
+"""
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from roark_ledger.errors import ConfigurationError
+from roark_producer.settings import FromEnvironment
+from roark_worker.settings import is_usable_token
+
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1", "sandbox"})
+
+
+class VapiSettings(FromEnvironment):
+    """How `reconcile` reads Vapi's list of calls, by hand and in the workers."""
+
+    vapi_api_key: SecretStr | None = Field(
+        None, validation_alias="VAPI_API_KEY", description="Vapi's private key; without it nothing is compared"
+    )
+    vapi_base_url: str = Field(
+        "https://api.vapi.ai",
+        validation_alias="VAPI_BASE_URL",
+        description="where Vapi's API is; for the EU https://api.eu.vapi.ai",
+    )
+    reconcile_minutes: float = Field(
+        15, ge=0, description="how often one worker compares Vapi's calls with those here; 0: never"
+    )
+    reconcile_settle_minutes: float = Field(
+        15, ge=0, description="a report may come so long after its call's end; before, it is not missing"
+    )
+    reconcile_days: float = Field(14, gt=0, description="how long Vapi keeps calls: how far back they are compared")
+    reconcile_assistants: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="only calls of these assistantIds are expected here, comma-separated; none: all calls"
+    )
+    backfill: bool = Field(False, description="make reports of missing calls and deliver them: on, off")
+
+    @field_validator("reconcile_assistants", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("vapi_base_url")
+    @classmethod
+    def _usable_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError("must be an http:// or https:// URL")
+        if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+            raise ValueError("must be https:// for any host but this one: the key would travel in the clear")
+        return value.rstrip("/")
+
+    @field_validator("vapi_api_key")
+    @classmethod
+    def _without_blanks_around(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty variable is none; secrets that are mounted as variables often end in a newline.
+        text = value.get_secret_value().strip() if value else ""
+        return SecretStr(text) if text else None
+
+    def require_key(self) -> SecretStr:
+        """Return the key.
+
+        Raises ConfigurationError when there is none, or none that a header can carry.
+        """
+        if self.vapi_api_key is None:
+            raise ConfigurationError(
+                "VAPI_API_KEY is not set (nor VAPI_API_KEY_FILE). Set it to the private key of your organisation: "
+                "Vapi's dashboard has it under API Keys"
+            )
+        if not is_usable_token(self.vapi_api_key.get_secret_value()):
+            raise ConfigurationError(
+                "VAPI_API_KEY cannot be sent in a header: it must be printable ASCII without blanks. Copy it again"
+            )
+        return self.vapi_api_key

@@ -1,0 +1,1 @@
+"""What Flower is told: reports and the lane, as few events as it needs."""

@@ -1,0 +1,1 @@
+"""What worker processes count, and the page on which it is served."""

@@ -1,0 +1,1 @@
+"""Worker processes: the event loop of each, and the supervisor that keeps them alive."""

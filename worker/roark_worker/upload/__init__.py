@@ -1,0 +1,1 @@
+"""The way to Roark over HTTP, and the memory that uploads may take."""
