@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from roark_ledger.moves.delivery import Claim, Claimed, LaneState, Refuse
+from roark_ledger.moves.delivery import Claim, LaneState, Refuse
 from roark_worker import app as worker_app
 from roark_worker.delivery import Delivery
 from roark_worker.process.engine import Engine
@@ -46,10 +46,10 @@ async def claim(self: Delivery, *, listen: bool) -> Claim:
     return got
 
 
-async def attempt(self: Delivery, report: Claimed, span: Any) -> Any:
+async def attempt(*given: Any) -> Any:
     if _AT == "during the upload":
         asyncio.get_running_loop().call_later(0.03, crash)
-    verdict = await _attempt(self, report, span)
+    verdict = await _attempt(*given)
     if _AT == "after the answer":
         crash()
     return verdict

@@ -9,10 +9,10 @@ from roark_worker.delivery import Delivery
 _attempt = Delivery._attempt
 
 
-async def _or_die(self: Delivery, report: Any, span: Any) -> Any:
+async def _or_die(self: Delivery, report: Any, *more: Any) -> Any:
     if report.call_id == os.environ["POISON"]:
         os._exit(139)
-    return await _attempt(self, report, span)
+    return await _attempt(self, report, *more)
 
 
 Delivery._attempt = _or_die  # type: ignore[method-assign]
