@@ -35,7 +35,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_worker.upkeep.audit import audit

@@ -31,7 +31,8 @@ else:
     from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
     from roark_ledger.packing import unpack
     from roark_ledger.server.connection import connect
-    from roark_producer.disk.spool import Spool, Spooled
+    from roark_producer.disk.frames import Spooled
+    from roark_producer.disk.spool import Spool
     from roark_worker.upkeep.audit import audit
 
 from roark_producer.producer import Intake, Producer
