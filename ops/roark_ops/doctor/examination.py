@@ -99,6 +99,7 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
 
 

@@ -61,3 +61,12 @@ def judge_bin(snapshot: Snapshot) -> Check:
             "and ROARK_INGEST_REJECTED_MAX_BYTES.",
         )
     return ok("rejected bin", told)
+
+
+def judge_doubt(doubt: str) -> Check:
+    """Say what is odd about what this machine remembers of ledgers."""
+    mend = (
+        "If the URL or ROARK_INGEST_PREFIX was changed, a worker with the old ones delivers those reports; "
+        "what is settled can be removed."
+    )
+    return warn("remembered", shown(doubt), mend)

@@ -1,6 +1,7 @@
 """`roark-ingest repair`: settle what was promised and is missing, and mend the embedded server's files."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -116,10 +117,10 @@ def aof(*, yes: Yes = False, as_json: AsJson = False) -> None:
     from roark_producer.settings import IngestSettings
 
     with taken(IngestSettings().data_dir) as data_dir:
-        for for_sandbox in (False, True):
-            files = (home_of(data_dir, for_sandbox=for_sandbox) / EMBEDDED_SOCKET).parent
-            if not files.is_dir():
-                continue
+        homes = [(home_of(data_dir, for_sandbox=each) / EMBEDDED_SOCKET).parent for each in (False, True)]
+        if not any(files.is_dir() for files in homes) and not as_json:
+            print_line(f"{data_dir}: no embedded server has been here.")
+        for files in filter(Path.is_dir, homes):
             reason, damaged = reason_not_to_start(files), cuts(files)
             copied, done = None, []
             if reason or damaged:

@@ -68,9 +68,10 @@ def cuts(files: Path) -> list[Cut]:
 def copy_of(files: Path, moment: str) -> Path:
     """Copy the folder beside itself and return where. Raises OSError when the disk refuses."""
     copied = files.with_name(f"{files.name}-before-repair-{moment}")
-    # A socket cannot be copied, and nobody listens on it.
-    shutil.copytree(files, copied, ignore=lambda _, names: [name for name in names if name.endswith(".sock")])
-    return copied
+    # Whoever presses Ctrl-C in the middle must not take a part for the whole. A socket cannot be copied.
+    part = copied.with_name(f"{copied.name}.part")
+    shutil.copytree(files, part, ignore=lambda _, names: [name for name in names if name.endswith(".sock")])
+    return part.rename(copied)
 
 
 def mend(files: Path, damaged: list[Cut]) -> list[str]:
