@@ -6,7 +6,7 @@
 --
 -- ARGV  1 now   2 the lane's rules   3 pause (ms): how long Roark asked all of us to wait, 0 for not at all
 --       then for each report: call id, token, delay (ms), reason's code, history line (JSON),
---       signal (see Signal in moves/delivery.py), cause (the reason, or more exactly: see causes.py). Where nothing was
+--       signal (see Signal in operations.py), cause (the reason, or more exactly: see causes.py). Where nothing was
 --       sent, it was no attempt, and is told once
 -- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
