@@ -215,7 +215,7 @@ class TestAudit:
     def test_it_is_in_order(self, unnamed: Workbench) -> None:
         verdict = audit(unnamed.ledger, sleep=lambda _: None)
         assert verdict.holds
-        assert verdict.looked_at == 2
+        assert verdict.accounts.looked_at == 2
 
     @pytest.mark.parametrize(
         ("state", "fault"), [("ready", "also:unconfirmed"), ("dead", "also:unconfirmed"), ("unknown", "no-record")]
