@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from script_texts import FILE as TEXTS
+from script_texts import texts
 
 import roark_ledger
 from roark_ledger.keys import Keys
 from roark_ledger.lifecycle import LEGAL_MOVES
 from roark_ledger.scripts import script, script_names
-from script_texts import FILE as TEXTS
-from script_texts import texts
 
 NAMES = script_names()
 FOLDER = Path(roark_ledger.__path__[0]) / "lua"
