@@ -73,7 +73,7 @@ def replay_unconfirmed(
     wanted = all_unconfirmed if everything else [call_id for call_id in call_ids if call_id in known]
     if wanted:
         confirm(f"Send {counted(len(wanted), 'unconfirmed report')} again?", yes=yes)
-        tell(desk.replay(wanted, reason=reason), "replayed", as_json=as_json)
+        tell(desk.resend(wanted, reason=reason), "replayed", as_json=as_json)
     elif everything and not as_json:
         print_line("No delivery is unconfirmed.")
     return [call_id for call_id in call_ids if call_id not in known]
