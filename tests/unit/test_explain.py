@@ -33,7 +33,7 @@ from roark_worker.answers.explain import (
     catalogue,
     explain,
     explain_hold,
-    explain_lane,
+    explain_shut,
     is_known,
     status_of,
 )
@@ -163,11 +163,12 @@ def test_whose_tries_are_used_up_and_who_grew_too_old_are_told_apart() -> None:
 def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
     for reason, by in lanes_that_hold():
         demand_a_complete(explain_hold(reason, by))
-    for state in ("held", "breaker-open", "half-open", "throttled"):
-        found = explain_lane(state, "http_401 no", "roark")
-        assert found
-        demand_a_complete(found)
-    assert explain_lane("open", "", "") is None
+    for state in ("breaker-open", "half-open", "throttled"):
+        for cause in ("", *every_code()):
+            found = explain_shut(state, cause)
+            assert found
+            demand_a_complete(found)
+    assert explain_shut("open") is None
 
 
 REJECTIONS = ("InvalidReport", "UnknownMessage", "TooLarge")
@@ -273,6 +274,10 @@ def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
         ("exhausted", Side.ROARK, Replay.HELPS),
         ("timeout", Side.NETWORK, Replay.HELPS),
         ("connect", Side.NETWORK, Replay.HELPS),
+        ("connect_refused", Side.NETWORK, Replay.HELPS),
+        ("connect_dns", Side.SETTINGS, Replay.HELPS),
+        ("connect_tls", Side.SETTINGS, Replay.HELPS),
+        ("connect_proxy", Side.SETTINGS, Replay.HELPS),
         ("not_roark", Side.SETTINGS, Replay.AFTER_MENDING),
         ("poison", Side.PIPELINE, Replay.AFTER_MENDING),
         ("damaged", Side.PIPELINE, Replay.AFTER_MENDING),

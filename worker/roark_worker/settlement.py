@@ -60,7 +60,7 @@ def settle(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: 
             return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_seconds):
             over = "attempts" if tried >= schedule.max_attempts else "age"
-            return Bury(held, EXHAUSTED, _last_words(attempt, over), signal_of(passing))
+            return Bury(held, EXHAUSTED, _last_words(attempt, over), signal_of(passing), passing.reason)
         case Passing() as passing:
             delay = schedule.delay(tried, chance, passing.retry_after)
             return Defer(

@@ -19,7 +19,6 @@ from roark_ledger.logs import event, written_together
 from roark_ledger.moves import delivery
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Recorded, Refuse
 from roark_ledger.moves.operation import Operation
-from roark_worker.answers.causes import causes_of
 from roark_worker.deciding import Ended
 from roark_worker.metrics.counting import Counts
 from roark_worker.settings import WorkerSettings
@@ -166,9 +165,9 @@ class Settling:
             keep = self._settings.keep_payloads
             steps.append(("delivered", delivery.deliver(delivered, keep_payloads=keep, rules=self._rules)))
         if deferred:
-            steps.append(("deferred", delivery.defer(deferred, rules=self._rules, causes=causes_of(deferred))))
+            steps.append(("deferred", delivery.defer(deferred, rules=self._rules)))
         if buried:
-            steps.append(("buried", delivery.bury(buried, rules=self._rules, causes=causes_of(buried))))
+            steps.append(("buried", delivery.bury(buried, rules=self._rules)))
         if refused:
             # After the deliveries, which say that it is not about all of us.
             steps.append(("refused", self._refuse(refused)))

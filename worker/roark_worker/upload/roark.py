@@ -4,9 +4,9 @@
 2. Up to two quick tries (tenacity) follow a connection that was refused or dropped; every upload says
    `skipAlreadyImported`, so one that Roark had already taken does no harm.
 3. The answer's body is read up to 64 kB; redirects are not followed, a POST does not survive them.
-4. Whatever goes wrong without an answer is an UploadFailed, by one of four reasons:
+4. Whatever goes wrong without an answer is an UploadFailed, by one of these reasons:
 
-    connect      no connection came about (refused, DNS, TLS): nothing was sent
+    connect…     no connection came about: nothing was sent; why, no_connection.py tells (TLS, DNS, a proxy, refused)
     network      the connection was dropped, or what came back is no whole HTTP answer: Roark may have the report
     timeout      no connection, or no whole answer, in time: Roark may have the report
     transport    anything else; the detail names it
@@ -32,6 +32,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from roark_ledger.logs import event
 from roark_ledger.packing import Unpacked
+from roark_worker.answers.no_connection import Cause, cause_in
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings, is_usable_token
 from roark_worker.upload.reqwest import Reqwest, Upload
@@ -45,7 +46,7 @@ _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
 _WHILE_CONNECTING = "client error (Connect)"
 _MOST_DETAIL = 200
 
-Reason = Literal["timeout", "connect", "network", "transport"]
+Reason = Literal[Cause, "timeout", "network", "transport"]
 
 
 class _Carrier(Protocol):
@@ -144,7 +145,10 @@ class Roark:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UploadFailed("timeout", self._what_was_late(error, loop.time() - started)) from None
         except httpx.ConnectError as error:
-            raise UploadFailed("network" if _was_connected(error) else "connect", _cause(error)) from None
+            cause = _cause(error)
+            raise UploadFailed("network" if _was_connected(error) else cause_in(_words(error)), cause) from None
+        except httpx.ProxyError as error:
+            raise UploadFailed("connect_proxy", _cause(error)) from None
         except _BROKEN as error:
             raise UploadFailed("network", _cause(error)) from None
         except Exception as error:  # noqa: BLE001 a surprise of the transport's own must not lose a report
@@ -198,6 +202,13 @@ def _cause(error: httpx.RequestError) -> str:
     if not words and isinstance(error, httpx.NetworkError):
         words = [str(error)]
     return re.sub(r"[^\x20-\x7e]+", " ", words[-1])[:_MOST_DETAIL] if words and words[-1] else type(error).__name__
+
+
+def _words(error: BaseException) -> str:
+    # httpx keeps the system's words at the end of the chain, reqwest in its details.
+    said = _cause(error) if isinstance(error, httpx.RequestError) else str(error)
+    earlier = error.__cause__ or error.__context__
+    return f"{said} {_words(earlier)}" if earlier else said
 
 
 def _causes(error: httpx.RequestError) -> list[str]:
