@@ -54,7 +54,7 @@ def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
         )
         return
     print_table(
-        ("attempt", "longest wait", "longest in all", "on average"),
+        ("attempt", "longest wait", "total at most", "total on average"),
         [
             (
                 str(row.attempt),
@@ -68,10 +68,10 @@ def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
     )
     print_line()
     print_line(
-        f"Each wait is drawn evenly from 0 to the longest. After {schedule.max_attempts} attempts, or at an age of "
+        f"Each wait is random, from 0 to the longest. After {schedule.max_attempts} attempts, or at an age of "
         f"{span(schedule.max_age)}, a report becomes a dead letter."
     )
     print_line(
-        f"Retry-After is obeyed where it asks for more, up to {span(schedule.retry_after_max)}. While the lane is on "
-        "hold no attempt is counted."
+        f"A longer Retry-After from Roark is respected, up to {span(schedule.retry_after_max)}. While uploads are "
+        "paused, no attempts are counted."
     )
