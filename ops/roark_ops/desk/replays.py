@@ -85,7 +85,7 @@ class Replays:
                 letters.append(letter)
             else:
                 elsewhere.append(_state(entry))
-        named = "1 call by its id" if len(wanted) == 1 else f"{len(wanted)} calls by their ids"
+        named = "1 call ID" if len(wanted) == 1 else f"{len(wanted)} call IDs"
         return self._forecast(named, iter(letters), elsewhere)
 
     def _forecast(self, chosen: str, letters: Iterator[DeadLetter], elsewhere: Sequence[str]) -> Preview:
@@ -104,12 +104,12 @@ class Replays:
         reason for more than 100 letters, and when too many jobs are open.
         """
         if len(preview.letters) > MOST_WITHOUT_REASON and not reason:
-            raise ReplayRefused(f"a reason is needed to replay more than {MOST_WITHOUT_REASON} reports")
+            raise ReplayRefused(f"replaying more than {MOST_WITHOUT_REASON} reports needs a reason")
         if not preview.letters:
             return Made(None, {})
         number = self._ledger.run(replay_jobs.open_job(most_open=_MOST_OPEN))
         if number is None:
-            raise ReplayRefused(f"{_MOST_OPEN} replay jobs are open already; cancel some, or let them end")
+            raise ReplayRefused(f"{_MOST_OPEN} replay jobs are already open. Wait until they finish, or cancel some")
         try:
             left_out = self._reserve(number, preview)
             self._start(number, preview, reason, plan or Plan(), round(delay_seconds * 1000))
@@ -124,7 +124,7 @@ class Replays:
         while batch := list(islice(letters, _AT_ONCE)):
             words = self._ledger.run(replay_jobs.select(number, batch))
             if not words:
-                raise ReplayRefused(f"replay job {number} was cancelled while it was being made")
+                raise ReplayRefused(f"replay job {number} was cancelled while it was being created")
             results.update(words)
         del results[_SELECTED]
         return dict(results)
@@ -145,7 +145,7 @@ class Replays:
 
     def _give_up(self, number: JobNumber) -> None:
         try:
-            self._change(number, "cancel", "it could not be made")
+            self._change(number, "cancel", "it could not be created")
         except LedgerError:
             # The tick gives the letters back when it has not heard of the job for a while.
             return

@@ -104,7 +104,7 @@ class Feeder:
                             place = Place(source.name, document.line, document.column)
                             yield from ((place, body) for body in self.opens(document))
                 except DamagedInput as error:
-                    self.complain(f"{source.name}: {error}; what stands before that was read")
+                    self.complain(f"{source.name}: {error}; everything before that point was read")
                     fed.broken_files.append(source.name)
 
     def _hand_over(self, places: list[Place], bodies: list[bytes], fed: Fed) -> None:
@@ -130,11 +130,11 @@ def patiently(action: Callable[[], T], seconds: float, complain: Callable[[str],
             if time.monotonic() + pause > deadline:
                 raise
             if not said:
-                complain(f"{error}; trying again for {seconds:g} s")
+                complain(f"{error}; retrying for {seconds:g} s")
             said = True
             clock.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             continue
         if said:
-            complain("Redis is back; going on")
+            complain("Redis is back; continuing")
         return result
