@@ -245,7 +245,9 @@ class VapiRoute:
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
         try:
-            return await self._spool(scope, body, answer, trace)
+            answer = await self._spool(scope, body, answer, trace)
+            self._spooling.why = str(error)
+            return answer
         except SpoolFull as full:
             return answers.unavailable(full)
 
@@ -284,7 +286,7 @@ class _Service:
         problem = await self._ledger.problem()
         disk = self._spooling.trouble if self._spooling else ""
         known = self._note.words() if self._note else ()
-        reason = "; ".join(each for each in (problem, disk, *known) if each)
+        reason = "; ".join(each for each in (problem.words if problem else "", disk, *known) if each)
         if problem and (disk or not self._spooling):
             return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
         status = "spooling" if problem else "degraded" if reason else "ready"
@@ -292,7 +294,8 @@ class _Service:
 
     async def metrics(self, _request: Request) -> Response:
         """All metrics in Prometheus' text format."""
-        text = self._metrics.text(await self._ledger.snapshot())
+        problem = await self._ledger.problem()
+        text = self._metrics.text(await self._ledger.snapshot(), refusal=problem.refusal if problem else "")
         return Response(text, media_type=self._metrics.content_type)
 
 

@@ -144,7 +144,7 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
         await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
         background.append(asyncio.create_task(spooling.keep_proving()))
-        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
+        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:
