@@ -1,5 +1,6 @@
 """One report's way through a worker, for hundreds of reports on one event loop. `Journey._travel` is the whole of it:
 
+    claim       the gate hands out a report under a lease (`delivery.py`): an `Attempt` begins
     take room   wait for memory; a report that can never fit is a dead letter
     unpack      the body that is posted, with fresh audio links where its own have ended
     upload      post it: Roark's answer, or why there is none
@@ -7,7 +8,7 @@
     decide      what is recorded: an Outcome, to deliver, defer, bury, refuse or release (`deciding.py`)
     record      in the ledger (`recorder.py`)
 
-Each step fills in its part of the `Attempt`. The last three are taken together for all reports whose uploads end at
+Each step fills in its part of the attempt. The last three are taken together for all reports whose uploads end at
 about the same time: the first one that ends takes the others along, as in a database's group commit. That makes few
 round trips of many, and it is quicker: between two uploads of 74 kB, which drive all else out of the processor's
 caches, judging and deciding took twice as long, and a line in the log four times.
