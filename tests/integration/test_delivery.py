@@ -591,6 +591,23 @@ class TestStop:
         assert bench.count(State.UPLOADING) == 0
         assert {report.attempts for report in bench.claim(30).reports} == {0}
 
+    async def test_what_roark_has_taken_is_recorded_and_not_given_back_when_the_time_is_up(self, bench: Bench) -> None:
+        gate = Gate()
+
+        async def handler(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json={}) if b'"call-0"' in request.content else await gate(request)
+
+        bench.submit(reports(2))
+        # given a report whose outcome still waits for others when the worker stops
+        async with bench.delivery(handler=handler, upload_seconds=60) as delivery:
+            drain = asyncio.create_task(delivery.drain())
+            await until(lambda: gate.requests, "the other upload")
+            await delivery.stop(0)
+            await drain
+
+        assert bench.count(State.DELIVERED) == 1
+        assert bench.count(State.READY) == 1
+
     async def test_reports_that_a_late_claim_brings_are_not_left_under_a_lease(
         self, bench: Bench, sandbox: Upstream
     ) -> None:

@@ -61,10 +61,15 @@ class Desk:
             while batch := await self.recorder.ended_together():
                 self.done += [one.held for one in await self.recorder.record(batch)]
 
-    async def stop(self) -> None:
+    def break_off(self) -> None:
         for one in self._recording:
             one.cancel()
-        await asyncio.gather(*self._recording, return_exceptions=True)
+        self._recording.clear()
+
+    async def stop(self) -> None:
+        recording = list(self._recording)
+        self.break_off()
+        await asyncio.gather(*recording, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -281,3 +286,20 @@ async def test_an_unknown_call_is_lost_and_nothing_more(bench: Bench) -> None:
         await at.record(deliver(Held(CallId("never-seen"), LeaseToken(1))))
 
         assert at.recorder.counted == {"delivered": 0, "lost": 1}
+
+
+async def test_when_the_one_that_records_for_all_breaks_off_the_next_one_takes_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_LEAST_GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(recording, "_MOST_GATHER_SECONDS", 3600.0)
+    first, second, third = held(bench, 3)
+    async with desk(bench, enough=3) as at:
+        at.add(deliver(first), deliver(second))
+        await until(at.recorder.turn.locked, "the first has the turn")
+        at.break_off()
+
+        await at.record(deliver(third))
+
+        assert at.done == [first, second, third]
+    assert bench.count(State.DELIVERED) == 3

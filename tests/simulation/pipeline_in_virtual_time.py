@@ -138,9 +138,11 @@ class Worker:
         self._ledger.dead = True
         await self._end_own()
         tasks = [*self._delivery._journey._tasks, self._delivery._renewing]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while left := [task for task in tasks if not task.done()]:
+            # One time is not enough: what is broken off would give its report back first.
+            for task in left:
+                task.cancel()
+            await asyncio.sleep(0)
 
     async def _end_own(self) -> None:
         for task in self._tasks:

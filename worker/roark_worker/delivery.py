@@ -139,7 +139,7 @@ class Delivery:
                 continue
             ended = "budget"
             claimed += len(claim.reports)
-            if claim.reports or self._journey.is_busy:
+            if claim.reports or self._journey.in_hand:
                 last_work = loop.time()
             elif _is_shut(claim):
                 ended = claim.lane.value
@@ -196,9 +196,10 @@ class Delivery:
             return
         if not self._journey.is_worth_filling:
             # All slots but a few are taken: wait for some to come free rather than claim one at a time.
+            self._journey.progress.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(_LEAST_FILL_SECONDS, self._journey.recorder.gather_seconds)):
-                    await self._journey.progress()
+                    await self._journey.progress.wait()
             return
         await asyncio.sleep(_ASK_IDLE_SECONDS if idle > _IDLE_AFTER_SECONDS else _ASK_SECONDS)
 
@@ -207,7 +208,7 @@ class Delivery:
         failed = False
         while True:
             await asyncio.sleep(self._settings.lease_seconds / 3)
-            if not (in_hand := self._journey.in_hand):
+            if not (in_hand := list(self._journey.in_hand)):
                 continue
             self._tell_what_takes_long(in_hand)
             try:
@@ -240,7 +241,7 @@ class Delivery:
     def begin_stop(self) -> None:
         """Claim nothing more; a running drain ends at once."""
         self._stopping = True
-        self._journey.hurry()
+        self._journey.progress.set()
 
     async def stop(self, seconds: float) -> None:
         """Let uploads end for up to `seconds`, give back the rest, and record every outcome."""

@@ -1,5 +1,6 @@
 """One report's way through a worker, for hundreds of reports on one event loop. `Journey._travel` is the whole of it:
 
+    claim       the gate hands out a report under a lease (`delivery.py`): an `Attempt` begins
     take room   wait for memory; a report that can never fit is a dead letter
     unpack      the body that is posted, with fresh audio links where its own have ended
     upload      post it: Roark's answer, or why there is none
@@ -7,7 +8,7 @@
     decide      what is recorded: an Outcome, to deliver, defer, bury, refuse or release (`deciding.py`)
     record      in the ledger (`recorder.py`)
 
-Each step fills in its part of the `Attempt`. The last three are taken together for all reports whose uploads end at
+Each step fills in its part of the attempt. The last three are taken together for all reports whose uploads end at
 about the same time: the first one that ends takes the others along, as in a database's group commit. That makes few
 round trips of many, and it is quicker: between two uploads of 74 kB, which drive all else out of the processor's
 caches, judging and deciding took twice as long, and a line in the log four times.
@@ -65,19 +66,21 @@ class Journey:
         self._fresh_audio = fresh_audio
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[asyncio.Task[None], Attempt] = {}
-        self._in_hand: set[Attempt] = set()
-        self._uploading = 0
+        self.in_hand: set[Attempt] = set()
+        """What has a lease of ours: under way, or over and not recorded yet."""
+        self.uploading = 0
         # Slots are worth filling when some are free: a claim costs as much for one report as for ten.
         self._some = max(1, min(settings.claim_batch, settings.max_in_flight // 6))
-        self._progress = asyncio.Event()
+        self.progress = asyncio.Event()
+        """Set when so many slots are free."""
         self.room = Room(room_bytes(settings.process_count))
         self.recorder = Recorder(ledger, settings, counts=counts, tell=events.tell if events else None)
 
     def begin(self, report: Claimed, asked_ns: int) -> None:
         """Send a report on its way; `asked_ns` is when the gate was asked for it (Unix time)."""
         attempt = Attempt.of(report, self._span_of(report, asked_ns))
-        self._in_hand.add(attempt)
-        self._uploading += 1
+        self.in_hand.add(attempt)
+        self.uploading += 1
         task = asyncio.create_task(self._travel(attempt))
         self._tasks[task] = attempt
         task.add_done_callback(self._check)
@@ -91,7 +94,7 @@ class Journey:
             self._give_back(attempt)
         finally:
             self._end_upload(attempt)
-        self.recorder.add(attempt, enough=max(1, min(self._settings.claim_batch, len(self._in_hand) // 4)))
+        self.recorder.add(attempt, enough=max(1, min(self._settings.claim_batch, len(self.in_hand) // 4)))
         if self.recorder.turn.locked():
             # Whoever has the turn takes this one along.
             return
@@ -104,7 +107,7 @@ class Journey:
                             self._decide(one)
                         except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
                             self._crashed(one, error)
-                self._in_hand.difference_update(await self.recorder.record(batch))
+                self.in_hand.difference_update(await self.recorder.record(batch))
 
     async def _take_room(self, attempt: Attempt) -> bool:
         attempt.started = self._loop.time()
@@ -147,11 +150,11 @@ class Journey:
         attempt.end(self._loop.time() - attempt.started, time.time())
         if attempt.room:
             self.room.give(attempt.room)
-        self._uploading -= 1
-        if not self._uploading:
+        self.uploading -= 1
+        if not self.uploading:
             self._counts.in_flight(0)
         if self.is_worth_filling:
-            self._progress.set()
+            self.progress.set()
 
     def _judge(self, attempt: Attempt) -> None:
         if attempt.answer:
@@ -190,9 +193,9 @@ class Journey:
 
     def _crashed(self, attempt: Attempt, error: BaseException) -> None:
         # It is let go of: a lease that is renewed for ever would keep it.
-        held = attempt.held
-        event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
-        self._in_hand.discard(attempt)
+        call_id = attempt.held.call_id
+        event(logger, "upload_crashed", level=logging.ERROR, call_id=call_id, error=type(error).__name__)
+        self.in_hand.discard(attempt)
 
     def _check(self, task: "asyncio.Task[None]") -> None:
         attempt = self._tasks.pop(task)
@@ -207,33 +210,9 @@ class Journey:
         return self._traces.claimed(kept, report.call_id, attempt=attempt, age_ms=report.age_ms, asked_ns=asked_ns)
 
     @property
-    def in_hand(self) -> list[Attempt]:
-        """What has a lease of ours: under way, or over and not recorded yet."""
-        return list(self._in_hand)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything is in hand."""
-        return bool(self._in_hand)
-
-    @property
-    def uploading(self) -> int:
-        """How many uploads are under way."""
-        return self._uploading
-
-    @property
     def is_worth_filling(self) -> bool:
         """Whether enough slots are free to claim reports for them."""
-        return self._settings.max_in_flight - self._uploading >= self._some
-
-    async def progress(self) -> None:
-        """Return when enough slots are free, or nothing more is to be claimed."""
-        self._progress.clear()
-        await self._progress.wait()
-
-    def hurry(self) -> None:
-        """End the wait for progress."""
-        self._progress.set()
+        return self._settings.max_in_flight - self.uploading >= self._some
 
     def give_up(self, attempt: Attempt) -> None:
         """End an upload; the report is given back, where its lease is still ours."""
