@@ -17,6 +17,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.moves.operation import Operation
 from roark_ledger.server.connection import connect, redis_url
 from roark_ledger.server.durability import inspect, keep
+from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.settings import IngestSettings
 
 T = TypeVar("T")
@@ -37,7 +38,9 @@ class Access:
 
         Raises ConfigurationError when a setting is wrong, or names no server.
         """
-        return cls(IngestSettings())
+        access = cls(IngestSettings())
+        tell_gone_settings()
+        return access
 
     @property
     def broker_url(self) -> str:

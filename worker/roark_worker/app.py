@@ -35,6 +35,7 @@ from roark_ledger.logs import event, set_up_logging
 from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import inspect, keep
 from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, celery_settings
+from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.producer import secret_text
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings
@@ -325,6 +326,7 @@ def _log_our_way(**_: Any) -> None:
         set_up_logging(ingest_settings().log_format, ingest_settings().log_level)
     except ConfigurationError:
         set_up_logging("console", "info")
+    tell_gone_settings()
     # Celery's two lines for each message say less than the drain's own one.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)

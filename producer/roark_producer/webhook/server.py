@@ -32,6 +32,7 @@ from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.celery_wiring import WakeUps
 from roark_producer.disk.spool import Spool, pending
+from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.producer import Intake, secret_text
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
@@ -64,6 +65,7 @@ def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
     the address cannot be bound.
     """
     set_up_logging(ingest.log_format, ingest.log_level)
+    tell_gone_settings()
     gate = gate_for(webhook)
     url = redis_url(secret_text(ingest.redis_url), ingest.data_dir)
     with _bound(webhook) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
