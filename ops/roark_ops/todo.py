@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roark_ledger.lifecycle import State
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.words import counted, shown
 from roark_worker.answers.lane_words import explain_way

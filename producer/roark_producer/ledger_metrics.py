@@ -11,6 +11,7 @@ from functools import cache
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from roark_ledger.lifecycle import State
+from roark_ledger.places import QUEUES
 from roark_ledger.records.alerts import gauges
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.scripts import counter_names
@@ -54,7 +55,7 @@ def _replays(snapshot: Snapshot) -> Iterator[Metric]:
 def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     states = {state.value: number for state, number in snapshot.states.items()}
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
-    queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
+    queues = {name: snapshot.queues[name] for name in QUEUES.values()}
     yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
     yield _gauge(
         "unconfirmed_reports",

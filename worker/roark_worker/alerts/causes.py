@@ -7,9 +7,9 @@ what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 from dataclasses import dataclass, replace
 
 from roark_ledger.lifecycle import State
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.alerts import AlertKind, Facts, Message
 from roark_ledger.records.promises import LOSS_TODO, UNREAD_TODO
-from roark_ledger.records.record import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_worker.answers.explain import explain
 from roark_worker.answers.lane_words import explain_way, main_cause

@@ -6,7 +6,7 @@ from typing import Any
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown, span

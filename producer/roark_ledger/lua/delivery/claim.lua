@@ -51,7 +51,7 @@ local function slots()
       share[queue] = waiting[queue]
     end
   end
-  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
+  for _, queue in ipairs(QUEUES) do
     local more = math.min(short, waiting[queue] - share[queue])
     share[queue] = share[queue] + more
     short = short - more

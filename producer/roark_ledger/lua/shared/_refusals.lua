@@ -103,7 +103,7 @@ end
 -- The ready report that is to be the next probe, and its queue: one that was never refused, or least lately.
 local function probe_of_all()
   local fallback
-  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
+  for _, queue in ipairs(QUEUES) do
     local head = redis.call('ZRANGE', KEY[queue], 0, LOOKED_AT - 1, 'WITHSCORES')
     for i = 1, #head, 2 do
       local found = { id = head[i], score = head[i + 1], queue = queue, last = past_refusals(head[i]).last }

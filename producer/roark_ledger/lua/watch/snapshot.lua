@@ -29,17 +29,16 @@ end
 
 local oldest = 0
 local sizes = {}
-for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
+for _, name in ipairs(QUEUES) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-local PLACES = {
-  'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed', 'silent',
-}
-for _, name in ipairs(PLACES) do
+local function add_size(name)
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
+for _, name in ipairs(PLACES) do add_size(name) end
+add_size('silent')
 -- What retention is about to remove, see expire.lua. No worker did lately: the setting is off, or all are down.
 local retention = {}
 local function look_at_retention(state)
