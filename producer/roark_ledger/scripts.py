@@ -3,7 +3,8 @@
 script = first line of the file, `#!lua flags=…`     what Redis may refuse it for
        + KEY, rendered from keys.py                  which key is which
        + LEGAL, rendered from lifecycle.py           which move is legal
-       + LETTER, QUEUE, PLACES, … of places.py       where a report stands; those that the rest names
+       + LETTER, QUEUE, PLACES, … of places.py       where a report stands
+       + LANE of lane_states.py                      the lane's states; of these tables those that the rest names
        + _replays.lua, _ledger.lua                   books of replay jobs; clock, record, move
        + the lane's files, _jobs.lua, _bin.lua       where the script "needs _flow.lua", "needs _jobs.lua", …
        + the rest of the file
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from roark_ledger.keys import Keys
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import LEGAL_MOVES
 from roark_ledger.places import BY_SINCE, LETTERS, QUEUES, SORTED_SETS
 
@@ -24,7 +26,8 @@ _FOLDER = Path(__file__).parent / "lua"
 _COUNTED = re.compile(r"\bcount\('(\w+)',")
 _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
-    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
+    "-- needs _flow.lua": ("_way.lua", "_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
+    "-- needs _way.lua": ("_way.lua",),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
     "-- needs _suspects.lua": ("_suspects.lua",),
@@ -84,6 +87,7 @@ def _tables() -> dict[str, str]:
         "QUEUE": ", ".join(f"{letter} = KEY.{queue}" for letter, queue in QUEUES.items()),
         "QUEUES": _listed(QUEUES.values()),
         "PLACES": _listed(SORTED_SETS),
+        "LANE": ", ".join(f"{state.name.lower()} = '{state}'" for state in LaneState),
         "BY_SINCE": ", ".join(f"{place} = true" for place in BY_SINCE),
     }
     return {name: f"local {name} = {{ {entries} }}" for name, entries in tables.items()}

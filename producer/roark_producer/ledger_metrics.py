@@ -10,6 +10,7 @@ from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roark_ledger.lane_states import LASTING, LaneState
 from roark_ledger.lifecycle import State
 from roark_ledger.places import QUEUES
 from roark_ledger.records.alerts import gauges
@@ -17,7 +18,6 @@ from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.scripts import counter_names
 
 _NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
-LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
 HOLDERS = ("roark", "person")
 _NEVER = float("inf")
 
@@ -131,9 +131,9 @@ def _lane(snapshot: Snapshot) -> Iterator[Metric]:
         "lane",
         "1 for the state that the way to Roark is in, 0 for the others",
         "state",
-        {name: int(lane.state == name) for name in LANE_STATES},
+        {name: int(lane.state == name) for name in LASTING},
     )
-    holder = None if lane.state != "held" else "roark" if lane.by == "roark" else "person"
+    holder = None if lane.state != LaneState.HELD else "roark" if lane.by == "roark" else "person"
     yield _by_label(
         "lane_held",
         "1 for who holds the lane: Roark's answers (token, credits, URL) or a person; 0 for both while it is not held",

@@ -11,6 +11,7 @@ from script_texts import texts
 
 import roark_ledger
 from roark_ledger.keys import Keys
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import LEGAL_MOVES, State
 from roark_ledger.places import LETTERS, PLACES, UNCONFIRMED
 from roark_ledger.scripts import script, script_names
@@ -84,8 +85,8 @@ def test_the_legal_moves_are_those_of_the_lifecycle(name: str) -> None:
     assert rendered == {move: dict(states) for move, states in LEGAL_MOVES.items()}
 
 
-def test_a_script_gets_the_tables_of_places_that_it_names_and_no_others() -> None:
-    tables = {"LETTER", "QUEUE", "QUEUES", "PLACES", "BY_SINCE"}
+def test_a_script_gets_the_tables_that_it_names_and_no_others() -> None:
+    tables = {"LETTER", "QUEUE", "QUEUES", "PLACES", "BY_SINCE", "LANE"}
     rows = re.compile(rf"^local ({'|'.join(tables)}) = \{{ .* \}}$", re.MULTILINE)
 
     given = {name: set(rows.findall(script(name).text)) for name in NAMES}
@@ -93,6 +94,12 @@ def test_a_script_gets_the_tables_of_places_that_it_names_and_no_others() -> Non
     assert [name for name in NAMES if given[name] != {one for one in tables if is_named(one, script(name).text)}] == []
     assert given["verify"] == {"LETTER", "QUEUE", "PLACES"}
     assert set.union(*given.values()) == tables
+
+
+def test_no_script_writes_a_state_of_the_lane_itself() -> None:
+    words = re.compile(rf"'({'|'.join(LaneState)})'")
+
+    assert [name for name, text in FILES.items() if words.search(code(text))] == []
 
 
 def is_named(table: str, text: str) -> bool:

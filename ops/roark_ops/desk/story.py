@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import UNCONFIRMED
@@ -260,7 +261,7 @@ def _to_type(found: Explanation, call_id: str) -> str:
 def _when_ready(why: Explanation | None, lane: Lane) -> Next:
     if why is None:
         return Next("A worker uploads it as soon as it is its turn.")
-    shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"
+    shut = "the lane is on hold" if lane.state == LaneState.HELD else f"the lane is {lane.state}"
     return Next(f"It waits, for {shut}: {why.what} {why.todo}", lane.next_ms, why.command)
 
 

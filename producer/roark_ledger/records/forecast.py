@@ -6,6 +6,8 @@ nothing can be known: while the lane is shut, when the speeds are old, and when 
 
 from dataclasses import dataclass
 
+from roark_ledger.lane_states import FLOWING
+
 _STALE_MS = 30_000
 
 
@@ -33,7 +35,7 @@ def forecast(backlog: int, speed: Speed | None, *, lane: str, opens_ms: int, now
     """
     if backlog == 0:
         return Forecast(0.0)
-    if lane not in {"open", "throttled"}:
+    if lane not in FLOWING:
         return Forecast(None, f"the lane is {lane}")
     pause_ms = max(0, opens_ms - now_ms)
     if speed is None or now_ms - speed.measured_ms > _STALE_MS + pause_ms:

@@ -9,6 +9,7 @@ Pure: what the ledger knows goes in.
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.logs import masked_text
 from roark_ledger.records.lane import Evidence, Lane
 from roark_ledger.records.setup import Setup
@@ -66,7 +67,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
     found = explain_lane(lane.state, masked_text(lane.reason), masked_text(lane.by))
     if found is None:
         return None
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         told = paused_in_words(lane.evidence) if lane.by == "roark" else ""
     else:
         found = _of_a_breaker(found, lane.evidence)
@@ -77,7 +78,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
 
 def main_cause(lane: Lane) -> str:
     """Return the code of what shuts the lane now, "" where nothing is known: another one is news."""
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         return lane.reason.partition(" ")[0] if lane.by == "roark" else "person"
     return next(iter(lane.evidence.reasons), "")
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
@@ -123,7 +124,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         )
     )
     lane = snapshot.lane
-    if lane.state != "held" and (shut := explain_way(lane, snapshot.setup)):
+    if lane.state != LaneState.HELD and (shut := explain_way(lane, snapshot.setup)):
         print_line()
         what = f"The lane is {lane.state}, on the side of {shut.side.value}. {shown(shut.what)} {shut.todo}"
         print_line(what)
@@ -240,10 +241,10 @@ def _audit(snapshot: Snapshot) -> str:
 
 def _lane(snapshot: Snapshot) -> str:
     lane = snapshot.lane
-    parts = [lane.state]
+    parts = [lane.state.value]
     if lane.since_ms:
         parts.append(f"for {span((snapshot.now_ms - lane.since_ms) / 1000)}")
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         parts.append(f"by {shown(lane.by)}")
     if lane.reason:
         parts.append(f"({shown(lane.reason)})")

@@ -67,7 +67,7 @@ local function others_passed(began, ended)
 end
 
 -- Whether what holds the lane is said of all of us, and not of the one report that there is.
-local function is_about_all() return lane.state == 'held' and lane.by == 'roark' and not lane.lone end
+local function is_about_all() return lane.state == LANE.held and lane.by == 'roark' and not lane.lone end
 
 -- How many different reports, refused in a row, hold the lane.
 local function enough()
@@ -96,7 +96,7 @@ local function note_passed(began, ended, ids)
   if not lane.refused_since then return end
   lane.refused_row = 0
   if not others_passed(lane.refused_began, lane.refused_ended) then return end
-  if lane.state == 'held' then return lane.by == 'roark' end
+  if lane.state == LANE.held then return lane.by == 'roark' end
   no_refusals()
 end
 

@@ -1,8 +1,10 @@
 #!lua flags=no-writes,allow-oom
 -- Everything that `status` shows, at one moment and without a scan.
 --
+-- needs _way.lua
+--
 -- ARGV  1 now
--- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
+-- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … `way`, the lane's state },
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
 --             memory used, maxmemory },
@@ -91,7 +93,7 @@ local function promises()
 end
 
 return {
-  now, sizes, counters, redis.call('HGETALL', KEY.lane),
+  now, sizes, counters, lane_as_told(),
   {
     oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
     redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),
