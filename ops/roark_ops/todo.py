@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.words import counted, shown
 from roark_worker.answers.lane_words import explain_way
@@ -30,7 +31,7 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         found.append(Todo(what, snapshot.accounts.command))
     if snapshot.memory.short:
         found.append(Todo("Redis is almost out of memory, so no new reports are accepted.", "roark-ingest doctor"))
-    if snapshot.lane.state == "held" and (why := explain_way(snapshot.lane, snapshot.setup)):
+    if snapshot.lane.state == LaneState.HELD and (why := explain_way(snapshot.lane, snapshot.setup)):
         found.append(Todo(f"Uploads are paused. {shown(why.what)} {why.todo}", why.command))
     if paused := snapshot.replays.paused:
         jobs = "1 replay job is paused" if paused == 1 else f"{paused} replay jobs are paused"

@@ -6,6 +6,8 @@ tag they lie in one slot, so a cluster-aware proxy sends them to one server.
 
 from dataclasses import astuple, dataclass
 
+from roark_ledger.places import SORTED_SETS
+
 VERSION = "v1"
 
 
@@ -147,5 +149,5 @@ class Keys:
         return astuple(self)
 
     def places(self) -> tuple[str, ...]:
-        """Return the sorted sets in which reports stand, one for each that is not delivered."""
-        return (self.fresh, self.retry, self.replay, self.uploading, self.waiting, self.dead, self.discarded)
+        """Return the sorted sets in which reports stand."""
+        return tuple(getattr(self, place) for place in SORTED_SETS)

@@ -25,10 +25,9 @@ from roark_ledger.moves import intake, operation
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.intake import REJECTED_BYTES, Acceptable, Result
 from roark_ledger.packing import pack
-from roark_ledger.server.connection import connect, redis_url
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.celery_wiring import WakeUps
 from roark_producer.files.unpacking import is_packed, unpacked
+from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.vapi.properties import Scalar, gather
@@ -160,13 +159,12 @@ class Producer:
         With `keeps_rejected` unusable reports go to the rejected bin; otherwise they are only counted.
         """
         traces = Traces.wanted(settings)
-        url = redis_url(secret_text(settings.redis_url), settings.data_dir)
-        client = connect(url)
-        kept = keep(settings.durability, inspect(client))
-        ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        servers = Servers(settings)
+        client = servers.ledger().client
+        ledger = servers.ledger(client, keep(settings.durability, inspect(client)).after_write)
         if settings.data_dir.is_dir():
-            _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
-        wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
+            _lay_beside(ledger, servers.keeper())
+        wake_ups = servers.wake_ups()
         return cls(
             ledger,
             settings,
@@ -302,11 +300,6 @@ def as_bytes(report: bytes | str | Mapping[str, Any]) -> bytes:
             except UnicodeEncodeError:
                 # Half a surrogate pair, which JavaScript cuts texts into. It can only be written as an escape.
                 return json.dumps(report).encode()
-
-
-def secret_text(secret: Any) -> str | None:
-    """Return a secret's text, or None where there is none."""
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:

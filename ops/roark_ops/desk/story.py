@@ -9,8 +9,9 @@ from typing import Any
 
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.lane import Lane
-from roark_ledger.records.record import UNCONFIRMED, Entry, Event, Record
+from roark_ledger.records.record import Entry, Event, Record
 from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
 from roark_ops.mending.editing import CannotEdit, changes_between

@@ -9,6 +9,7 @@ there is.
 import shlex
 from dataclasses import dataclass, replace
 
+from roark_ledger.lane_states import LaneState
 from roark_worker.answers.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
 
 __all__ = [
@@ -74,22 +75,22 @@ _OVER = {
     "attempts": "All the attempts that are planned failed.",
     "age": "It is older than attempts are made for, and every one failed.",
 }
-_LANES = {
-    "breaker-open": Explanation(
+_LANES: dict[str, Explanation] = {
+    LaneState.BREAKER_OPEN: Explanation(
         "Too many uploads in a row failed, so that only a probe is sent now and then.",
         Side.ROARK,
         Replay.NEEDLESS,
         "Reports stay ready until a probe finds Roark working again.",
         _STATUS,
     ),
-    "half-open": Explanation(
+    LaneState.HALF_OPEN: Explanation(
         "Too many uploads in a row failed; a probe is due, or under way.",
         Side.ROARK,
         Replay.NEEDLESS,
         "Reports stay ready until a probe finds Roark working again.",
         _STATUS,
     ),
-    "throttled": Explanation(
+    LaneState.THROTTLED: Explanation(
         "Roark asked us to slow down.",
         Side.ROARK,
         Replay.NEEDLESS,

@@ -9,6 +9,7 @@ Pure: what the ledger knows goes in.
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.logs import masked_text
 from roark_ledger.records.lane import Evidence, Lane
 from roark_ledger.records.setup import Setup
@@ -22,7 +23,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
     """
     if not examples:
         lane = replace(lane, evidence=replace(lane.evidence, calls=()))
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         # What a proxy or a person wrote may name somebody.
         found = explain_hold(masked_text(lane.reason), masked_text(lane.by))
         told = paused_in_words(lane.evidence) if lane.by == "roark" else ""
@@ -36,7 +37,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
 
 def main_cause(lane: Lane) -> str:
     """Return the code of what shuts the lane now, "" where nothing is known: another one is news."""
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         return lane.reason.partition(" ")[0] if lane.by == "roark" else "person"
     return next(iter(lane.evidence.reasons), "")
 

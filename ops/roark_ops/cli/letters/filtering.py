@@ -10,21 +10,18 @@ import inspect
 import re
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from roark_ops.cli.terminal.running import USAGE, fail
+from roark_ops.cli.terminal.since import duration_of, moment_or_age
 
 if TYPE_CHECKING:
     from roark_ops.desk.finding import Filter
 
 _PANEL = "Filters"
-_UNITS_MS = {"s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _RANGE = re.compile(r"(\d*)(\.\.)?(\d*)")
 _STATUS = re.compile(r"[1-5](\d\d|xx)|none")
 
@@ -125,8 +122,9 @@ def read_filter(
     for status in statuses:
         if not _STATUS.fullmatch(status):
             _refuse("--status", status, "try 422, 4xx or none")
-    since_ms, younger_than_ms = _read_when("--since", since)
-    until_ms, older_than_ms = _read_when("--until", until)
+    now_ms = round(time.time() * 1000)
+    since_ms, younger_than_ms = moment_or_age(since, now_ms, "--since")
+    until_ms, older_than_ms = moment_or_age(until, now_ms, "--until")
     least, most = _read_range("--attempts", attempts)
     return Filter(
         groups=tuple(groups),
@@ -141,46 +139,10 @@ def read_filter(
         attempts_least=least,
         attempts_most=most,
         audio=_read_audio(audio),
-        audio_within_ms=_read_duration("--audio-ends-within", audio_ends_within) if audio_ends_within else 0,
+        audio_within_ms=duration_of(audio_ends_within, "--audio-ends-within") if audio_ends_within else 0,
         edited=edited,
         text=text,
     )
-
-
-def _read_when(option: str, text: str) -> tuple[int, int]:
-    """Return a time in Unix ms, or how long ago it is in ms; the other one is 0."""
-    if not text:
-        return 0, 0
-    if match := _DURATION.fullmatch(text):
-        return 0, _milliseconds(match)
-    if match := _CLOCK.fullmatch(text):
-        return _last_time(option, text, match), 0
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(option, text, "not a valid time. Try 2h, 10:02 or 2026-01-31T10:02Z")
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000), 0
-
-
-def _last_time(option: str, text: str, clock: "re.Match[str]") -> int:
-    hour, minute, second = (int(part or 0) for part in clock.groups())
-    now = datetime.fromtimestamp(time.time(), UTC)
-    try:
-        today = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    except ValueError:
-        _refuse(option, text, "not a valid time of day")
-    found_ms = round(today.timestamp() * 1000)
-    return found_ms if today <= now else found_ms - _UNITS_MS["d"]
-
-
-def _read_duration(option: str, text: str) -> int:
-    match = _DURATION.fullmatch(text)
-    return _milliseconds(match) if match else _refuse(option, text, "not a valid duration. Try 30min, 2h or 3d")
-
-
-def _milliseconds(duration: "re.Match[str]") -> int:
-    # Nothing at all would mean no bound.
-    return max(1, round(float(duration[1]) * _UNITS_MS[duration[2]]))
 
 
 def _read_range(option: str, text: str) -> tuple[int, int]:

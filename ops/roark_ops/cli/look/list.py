@@ -60,7 +60,7 @@ def list_(
 
 
 def _read_states(names: list[str]) -> list[str]:
-    from roark_ops.desk.pages import PLACES
+    from roark_ledger.places import PLACES
 
     for name in names:
         if name not in PLACES:

@@ -52,7 +52,7 @@ def list_(
         fail("choose either --csv or --json.", USAGE)
     with Access.from_env() as access:
         snapshot = access.ledger.run(watch.snapshot())
-        wanted = Wanted(moment_of(since, snapshot.now_ms) if since else 0, by, action, call)
+        wanted = Wanted(moment_of(since, snapshot.now_ms, "--since") if since else 0, by, action, call)
         found = list(islice(Logbook(access.ledger).newest(wanted), limit + 1))
     more, deeds = len(found) > limit, found[:limit][::-1]
     show_deeds(deeds, as_json=as_json, as_csv=as_csv)
@@ -75,7 +75,7 @@ def export(file: Target = "-", *, since: Since = "", as_csv: AsCsv = False, as_j
 
     with Access.from_env() as access:
         now_ms = access.ledger.run(watch.snapshot()).now_ms
-        deeds = Logbook(access.ledger).oldest(Wanted(moment_of(since, now_ms) if since else 0))
+        deeds = Logbook(access.ledger).oldest(Wanted(moment_of(since, now_ms, "--since") if since else 0))
         number = write_deeds(deeds, file, as_csv=as_csv)
     if file == "-":
         sys.stdout.flush()
@@ -95,7 +95,7 @@ def trim(*, before: Before, yes: Yes = False, by: As = None, as_json: AsJson = F
     from roark_ops.desk.logbook import Logbook
 
     with Access.from_env() as access:
-        before_ms = moment_of(before, access.ledger.run(watch.snapshot()).now_ms)
+        before_ms = moment_of(before, access.ledger.run(watch.snapshot()).now_ms, "--before")
         confirm(f"Permanently delete all lines from before {moment(before_ms)}?", yes=yes)
         gone = Logbook(access.ledger).trim(before_ms, who=doer(actor(by), before=moment(before_ms)))
     if as_json:

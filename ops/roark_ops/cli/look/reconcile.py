@@ -48,7 +48,8 @@ def reconcile(
     settings = VapiSettings()
     rules = rules_of(settings, WorkerSettings())
     now_ms = round(time.time() * 1000)
-    from_ms, to_ms = moment_of(since, now_ms), moment_of(until, now_ms) if until else now_ms
+    from_ms = moment_of(since, now_ms, "--since")
+    to_ms = moment_of(until, now_ms, "--until") if until else now_ms
     if (oldest_ms := now_ms - rules.back_ms) > from_ms:
         say(
             f"Comparing the last {rules.back_ms / 86_400_000:g} days only "

@@ -3,10 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.screen import uploads, uploads_are
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
@@ -130,7 +131,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
         )
     )
     lane = snapshot.lane
-    if lane.state != "held" and (shut := explain_way(lane, snapshot.setup)):
+    if lane.state != LaneState.HELD and (shut := explain_way(lane, snapshot.setup)):
         print_line()
         what = f"{uploads_are(lane.state)}. Cause: {shut.side.value}. {shown(shut.what)} {shut.todo}"
         print_line(what)
@@ -250,7 +251,7 @@ def _uploads(snapshot: Snapshot) -> str:
     parts = [uploads(lane.state)]
     if lane.since_ms:
         parts.append(f"for {span((snapshot.now_ms - lane.since_ms) / 1000)}")
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         parts.append(f"by {shown(lane.by)}")
     if lane.reason:
         parts.append(f"({shown(lane.reason)})")

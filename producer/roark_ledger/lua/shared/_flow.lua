@@ -49,34 +49,34 @@ end
 -- is the level that kept the number down. A pause that Roark asked for is a pause for probes, too.
 local function gate(rules, wanted)
   local paused = math.max(0, (lane.paused_until or 0) - now)
-  if lane.state == 'held' then
-    if not lane.probe_at then return 0, 'held', 0 end
+  local found = way(lane.state, lane.breaker_until, lane.paused_until)
+  if found == LANE.held then
+    if not lane.probe_at then return 0, found, 0 end
     local wait = math.max(next_probe() - now, paused, probe_lease())
-    if wait > 0 then return 0, 'held', wait end
-    return 1, 'probing', 0
+    if wait > 0 then return 0, found, wait end
+    return 1, LANE.probing, 0
   end
-  if lane.breaker_until then
-    local shut = math.max(lane.breaker_until - now, paused)
-    if shut > 0 then return 0, 'breaker-open', shut end
+  if found == LANE.breaker_open then return 0, found, math.max(lane.breaker_until - now, paused) end
+  if found == LANE.half_open then
     local wait = probe_lease()
-    return wait > 0 and 0 or 1, 'half-open', wait
+    return wait > 0 and 0 or 1, found, wait
   end
-  if paused > 0 then return 0, 'throttled', paused end
+  if found == LANE.throttled then return 0, found, paused end
   local allowed, wait = by_rate(rules)
-  if allowed < 1 then return 0, 'throttled', wait end
+  if allowed < 1 then return 0, LANE.throttled, wait end
   local free = math.max(0, math.floor(level(rules)) - redis.call('ZCARD', KEY.uploading))
-  return math.min(wanted, free, allowed), 'open', 0, free < math.min(wanted, allowed)
+  return math.min(wanted, free, allowed), found, 0, free < math.min(wanted, allowed)
 end
 
 -- Takes note of uploads that start: `first` is `id token` of the first one, by which a probe is known.
 local function started(rules, state, number, first)
   charge_rate(rules, number)
   count_begun(rules, number)
-  if state == 'probing' then
+  if state == LANE.probing then
     lane.probe = first
     lane.probed_at = now
     lane.probe_at = now + lane.probe_gap
-  elseif state == 'half-open' then
+  elseif state == LANE.half_open then
     lane.probe = first
   end
 end
@@ -88,7 +88,7 @@ local function open_breaker(rules, evidence)
   lane.evidence = evidence
   lane.failures, lane.failures_before = added_evidence(lane.failures, lane.failures_before), nil
   lane.relapse = nil
-  if lane.state ~= 'held' then lane.probe = nil end
+  if lane.state ~= LANE.held then lane.probe = nil end
   count('breaker_opened', 1)
   noted.news[#noted.news + 1] = { 'breaker_opened', evidence }
 end
@@ -172,7 +172,7 @@ local function probe_was_good(id, token)
   start_slowly()
   -- A wrong token says nothing about how much Roark can take: what waits goes out as fast as ever.
   if not was_broken then lane.threshold = threshold end
-  if lane.state ~= 'held' then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
+  if lane.state ~= LANE.held then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
 end
 
 -- Roark's answers held the lane, and then others came through that it did not hold back any more.
