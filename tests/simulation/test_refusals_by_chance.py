@@ -80,7 +80,7 @@ def test_four_fifths_of_what_the_best_fixed_level_delivers(
 @pytest.mark.sweep
 @pytest.mark.parametrize("share", [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4])
 @pytest.mark.parametrize(("latency", "per_second"), [(0.02, 0), (0.1, 0), (0.3, 0), (2.0, 0), (2.0, 60)])
-@pytest.mark.parametrize(("workers", "quickly"), itertools.product([1, 3], [True, False]))
+@pytest.mark.parametrize(("workers", "quickly"), list(itertools.product([1, 3], [True, False])))
 def test_so_it_is_everywhere(
     simulate: Simulate,
     count: Count,

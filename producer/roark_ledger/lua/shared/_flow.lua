@@ -12,6 +12,7 @@
 local RUN_MS = 500
 -- Failures that come by chance, at four fifths of the share that opens the breaker, shall not open it.
 local OF_SHARE, DEVIATIONS_FROM_IT, SURE_IN_A_ROW = 0.8, 3.5, 9
+local UNKNOWN_RTT_MS = 2000
 local SOON_MS = 1000
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
@@ -119,11 +120,11 @@ local function count_run()
   end
 end
 
--- How many uploads that began in this time, and no later than the newest one that failed, are still out. Where a refusal
--- comes at once and a yes takes its time, these are the good ones. Those whose lease was renewed are out for too long.
+-- How many uploads that began after this time are still out, where failures come much sooner than good answers do: these
+-- are the good ones. Where failures take as long, they tell nothing. (One whose lease was renewed is taken for a younger one.)
 local function still_out(since)
-  local lease = lane.lease or 0
-  return redis.call('ZCOUNT', KEY.uploading, string.format('(%.0f', since + lease), lane.bad_began + lease)
+  if now - lane.bad_began > (lane.rtt or UNKNOWN_RTT_MS) / 2 then return 0 end
+  return redis.call('ZCOUNT', KEY.uploading, string.format('(%.0f', since + (lane.lease or 0)), '+inf')
 end
 
 -- Whether so many failures are as large a share as opens the breaker, and more than chance makes of a smaller one.
