@@ -174,6 +174,7 @@ if #ids > 0 then
     redis.call('ZADD', KEY.uploading, unpack(leased))
     if #perishing > 0 then redis.call('ZREM', KEY.perishable, unpack(perishing)) end
     lane.last_claim = now
+    lane.lease = lease
     lane.turn = ((lane.turn or 0) + #answer - 2) % 8
     started(rules, state, #answer - 2, written[1] .. ' ' .. token)
   end

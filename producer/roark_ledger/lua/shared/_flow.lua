@@ -3,12 +3,16 @@
 --
 --   hold      stopped by hand, or because Roark refuses all of us: probes by different reports, by growing gaps, find
 --             out whether it still does (_refusals.lua tells that from the refusal of one)
---   breaker   stopped because most attempts, or many in a row, failed: one probe after a gap that doubles
+--   breaker   stopped because most attempts, or many in a row, failed, and chance does not explain it: one probe after a
+--             gap that doubles
 --   pause     Roark asked all of us to wait
 --
 -- A probe is one upload. As long as its lease lives there is no other; a lost one is followed by another.
 
 local RUN_MS = 500
+-- Failures that come by chance, at four fifths of the share that opens the breaker, shall not open it.
+local OF_SHARE, DEVIATIONS_FROM_IT, SURE_IN_A_ROW = 0.8, 3.5, 9
+local UNKNOWN_RTT_MS = 2000
 local SOON_MS = 1000
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
@@ -112,13 +116,30 @@ local function count_run()
   lane.run = lane.run or 1
   for _, began in ipairs(noted.bad) do
     if began > lane.run_since then lane.run = lane.run + 1 end
+    lane.bad_began = math.max(lane.bad_began or 0, began)
   end
 end
 
+-- How many uploads that began after this time are still out, where failures come much sooner than good answers do: these
+-- are the good ones. Where failures take as long, they tell nothing. (One whose lease was renewed is taken for a younger one.)
+local function still_out(since)
+  if now - lane.bad_began > (lane.rtt or UNKNOWN_RTT_MS) / 2 then return 0 end
+  return redis.call('ZCOUNT', KEY.uploading, string.format('(%.0f', since + (lane.lease or 0)), '+inf')
+end
+
+-- Whether so many failures are as large a share as opens the breaker, and more than chance makes of a smaller one.
+local function is_too_many(rules, failed, total)
+  local by_chance = rules.share * OF_SHARE
+  if failed < rules.share * total then return false end
+  return failed == total
+    or failed >= total * by_chance + DEVIATIONS_FROM_IT * math.sqrt(total * by_chance * (1 - by_chance))
+end
+
 local function many_in_a_row(rules)
-  local few = lane.relapse and SLOW_START or rules.least
+  local few = lane.relapse and math.min(SURE_IN_A_ROW, rules.least) or rules.least
   local ms = now - lane.run_since
   if lane.run < few or not lane.relapse and ms < RUN_MS then return nil end
+  if not is_too_many(rules, lane.run, lane.run + still_out(lane.run_since)) then return nil end
   return string.format('%.0f attempts in a row failed, in %.1f s', lane.run, ms / 1000)
 end
 
@@ -126,7 +147,7 @@ local function most_of_them(rules)
   local earlier = 1 - (now - lane.window_at) / rules.window
   local failed = lane.bad + (lane.bad_before or 0) * earlier
   local total = failed + lane.good + (lane.good_before or 0) * earlier
-  if total < rules.least or failed / total < rules.share then return nil end
+  if total < rules.least or not is_too_many(rules, failed, total + still_out(0)) then return nil end
   return string.format('%.0f of %.0f attempts failed in %.0f s', failed, total, rules.window / 1000)
 end
 
