@@ -53,7 +53,7 @@ def enqueue(
     array; a string there is read as JSON. Without it, what is told of a wrapper names the place.
 
     Ends with 0 when all is in, 3 when some could not be used or a file held no report, 1 when Redis could not be
-    reached.
+    reached or a file could not be read to its end.
     """
     from roark_ops.cli.act.enqueueing import Wishes, run
     from roark_ops.cli.terminal.sources import chosen
