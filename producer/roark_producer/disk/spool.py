@@ -15,7 +15,7 @@ it is on the disk. Later it is handed in from here, in the order in which it cam
    which the ledger takes for repeats.
 4. What cannot be read or taken stands in nobody's way: a file that cannot be opened, or that a newer version wrote, is
    passed over and stays where it is; a report that a script of ours fails on goes to a file of its own
-   (SEGMENT.refused). `spool_aside.py` names and counts all of it.
+   (SEGMENT.refused). `aside.py` names and counts all of it.
 
 The order is that of one process: two webhooks in one folder each keep their own.
 
