@@ -150,6 +150,8 @@ def test_what_cannot_be_read_looks_like_nothing(body: bytes) -> None:
         ),
         ("curl -d '" + TEXT + "'", "text with an end-of-call report in the JSON from byte 10 on"),
         ("INFO end-of-call-report", ""),
+        ('{"message":{"type":"end-of-call-report","call":{},"cost":NaN}}', ""),
+        ('[{"type":"end-of-call-report","call":{}},{"a":', ""),
         ('INFO {"a":"end-of-call-report"}', ""),
         ('INFO {"type":"end-of-call-report"', ""),
     ],

@@ -12,7 +12,7 @@ The words name places and wrappers only. Nothing that stands in the document is 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -69,7 +69,7 @@ def look_into(document: bytes) -> Look:
 def _behind_text(document: bytes) -> str:
     """Return the words for a line of a log, or the like, that has JSON with a report in it behind its own text."""
     at = document.find(b'{"')
-    if at < 1 or END_OF_CALL_REPORT.encode() not in document:
+    if document[:1] in {b"{", b"[", b'"'} or at < 1 or END_OF_CALL_REPORT.encode() not in document:
         return ""
     walk = _Walk()
     try:
@@ -80,7 +80,12 @@ def _behind_text(document: bytes) -> str:
     return f"text with an end-of-call report in the JSON from byte {at + 1} on" if walk.reports else ""
 
 
-_plain = json.JSONDecoder(parse_int=str, parse_float=str)
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# Numbers are not looked at, so they stay text of any length.
+_plain = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
 def is_call(value: Any) -> bool:
@@ -100,8 +105,8 @@ def _parsed(document: bytes) -> Any:
     try:
         return msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Half a surrogate pair as an escape, for one. Numbers are not looked at, so they stay text of any length.
-        return json.loads(document, parse_int=str, parse_float=str)
+        # Half a surrogate pair as an escape, for one.
+        return _plain.decode(document.decode())
 
 
 class _Walk:
