@@ -42,6 +42,7 @@ from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import Answer
 from roark_producer.webhook.door.authentication import Gate, Inbound, Refused, header, values
 from roark_producer.webhook.door.body import Bodies, Trouble
+from roark_producer.webhook.elsewhere import Elsewhere
 from roark_producer.webhook.last_resort import LastResort, no_such_route
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
@@ -81,13 +82,15 @@ def create_app(
         spooling=spooling,
         traces=traces,
     )
+    paths = sorted({path, path.rstrip("/") + "/"})
     service = Service(ledger, metrics, spooling, note)
     return Starlette(
         routes=[
-            *(Route(each, vapi, methods=["POST"]) for each in sorted({path, path.rstrip("/") + "/"})),
+            *(Route(each, vapi, methods=["POST"]) for each in paths),
             Route("/healthz", service.health),
             Route("/readyz", service.ready),
             Route("/metrics", service.metrics),
+            Route("/{rest:path}", Elsewhere(vapi, gate, paths)),
         ],
         middleware=[Middleware(LastResort, metrics=metrics)],
         exception_handlers={HTTPException: no_such_route},
