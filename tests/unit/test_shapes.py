@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,7 @@ def test_what_is_no_place_is_refused(place: str) -> None:
 
 def test_what_stands_there_is_taken_byte_for_byte() -> None:
     text = json.dumps(SENT.decode()).encode()
+    assert found_at(b"payload=" + quote_plus(b"[" + SENT + b"]").encode(), ("[]",)) == [SENT]
     for document in (b'{"p": ' + SENT + b" }", b'{"p":[' + text + b"]}", b'{"p":' + text + b"}"):
         assert found_at(document, ("p",)) == [SENT]
 

@@ -52,7 +52,7 @@ def found_at(document: bytes, place: tuple[str, ...]) -> list[bytes]:
 
     An array at the end counts as its elements. Where nothing stands there, the list is empty.
     """
-    found = [document]
+    found = [opened_text(document.strip())]
     for number, step in enumerate(place):
         following: list[bytes] = []
         for value in map(opened_string, found):

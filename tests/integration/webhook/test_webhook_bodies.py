@@ -154,6 +154,10 @@ BATCHES: dict[str, Callable[[list[bytes]], bytes]] = {
     "one behind the other": b"".join,
     "one behind the other with blanks": b" ".join,
     "arrays on lines": lambda bodies: b"\n".join(b"[" + body + b"]" for body in bodies),
+    "one a line, as on old Macs": b"\r".join,
+    "an array of strings": lambda bodies: json.dumps([body.decode() for body in bodies]).encode(),
+    "strings, one a line": lambda bodies: b"\n".join(json.dumps(body.decode()).encode() for body in bodies),
+    "UTF-16, an array": lambda bodies: (b"[" + b",".join(bodies) + b"]").decode().encode("utf-16"),
     "packed, one a line": lambda bodies: gzip.compress(b"\n".join(bodies)),
 }
 
