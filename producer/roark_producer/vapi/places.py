@@ -26,7 +26,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 _FORM = re.compile(rb"[A-Za-z_][\w.-]*=(?:[^&{\s]*&[\w.-]+=)*\s*(?:%7B|%5B|\{|\[)", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 # JSON of calls is packed to a tenth; so much and no more comes of a bomb.
-_MOST_TIMES = 40
+_MOST_TIMES, _MOST_BYTES = 40, 32_000_000
 
 
 def parse_place(text: str) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _from_base64(text: bytes) -> bytes:
 def _gunzipped(packed: bytes) -> bytes:
     member = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        found = member.decompress(packed, _MOST_TIMES * len(packed))
+        found = member.decompress(packed, min(_MOST_TIMES * len(packed), _MOST_BYTES))
     except zlib.error:
         return b""
     return found if member.eof else b""
