@@ -87,7 +87,9 @@ class Intake:
         if is_packed(body):
             body = unpacked(body, most_bytes=self._max_bytes)
         if len(body) > self._max_bytes:
-            raise TooLarge("body", f"has {len(body)} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}")
+            raise TooLarge(
+                "body", f"has more than {self._max_bytes} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}"
+            )
         message = read_message(body)
         match message:
             case OtherMessage():

@@ -252,27 +252,32 @@ class WebhookSettings(FromEnvironment):
         """Return the valid secrets; an empty one is never among them.
 
         The whole text is always valid, since a comma may be part of a secret. So are its lines, and what stands between
-        commas, if it is too long to be guessed.
+        commas, where each part is too long to be guessed.
         """
-        whole, lines, parts = self._secret_parts()
-        return tuple(dict.fromkeys((*whole, *lines, *(part for part in parts if len(part) >= SHORTEST_PART))))
+        text, lines = self._secret_lines()
+        parts = [part for _, parts in lines for part in parts if len(part) >= SHORTEST_PART]
+        return tuple(dict.fromkeys((*text, *(line for line, _ in lines), *parts)))
 
-    def short_lines(self) -> tuple[int, ...]:
-        """Return the numbers of the lines, of several, that are too short to be secrets of their own."""
-        _, lines, _ = self._secret_parts()
-        return tuple(
-            number for number, line in enumerate(lines, start=1) if len(lines) > 1 and len(line) < SHORTEST_PART
-        )
+    def short_line(self) -> int:
+        """Return the number of the first line, of several, that is too short to be a secret of its own; 0: none."""
+        _, lines = self._secret_lines()
+        return next((at for at, (line, _) in enumerate(lines, 1) if len(lines) > 1 and len(line) < SHORTEST_PART), 0)
 
-    def short_parts(self) -> int:
-        """Return how many parts between commas are too short to be secrets of their own, and are not taken for any."""
-        _, _, parts = self._secret_parts()
-        return sum(len(part) < SHORTEST_PART for part in parts)
+    def mixed_parts(self) -> bool:
+        """Say whether commas part long pieces from short ones: several secrets, or one with a comma?"""
+        return any(len({len(part) >= SHORTEST_PART for part in parts}) > 1 for _, parts in self._secret_lines()[1])
 
-    def _secret_parts(self) -> tuple[list[str], list[str], list[str]]:
+    def is_one_with_commas(self) -> bool:
+        """Say whether what stands between commas is too short for secrets, so that the text is taken for one."""
+        return any(len(part) < SHORTEST_PART for _, parts in self._secret_lines()[1] for part in parts)
+
+    def _secret_lines(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
         text = self.vapi_secret.get_secret_value().strip() if self.vapi_secret else ""
         if not text.strip(", \t\r\n"):
-            return [], [], []
+            return [], []
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        parts = [part.strip() for line in lines if "," in line for part in line.split(",")]
-        return [text], lines, [part for part in parts if part]
+        return [text], [(line, _between_commas(line)) for line in lines]
+
+
+def _between_commas(line: str) -> list[str]:
+    return [part.strip() for part in line.split(",") if part.strip()] if "," in line else []

@@ -432,6 +432,15 @@ class TestAWorkerThatRefusesToStart:
         assert refused["supervised"].exit_code() == EX_CONFIG
         assert refused["supervised"].log.count("worker_refused") == 1
 
+    def test_a_file_in_its_folder_is_none_of_its_modules(self) -> None:
+        with Pipeline(ROARK_BASE_URL="http://127.0.0.1:9") as line:
+            (line.folder / "http.py").write_text("raise SystemExit(1)")
+            without_token = {"ROARK_API_BEARER_TOKEN": "", "ROARK_INGEST_PROCESSES": "1"}
+            supervised = line.start("supervisor", "-P", "-c", SUPERVISED, **without_token)
+
+            assert supervised.exit_code() == EX_CONFIG
+            assert supervised.log.count("worker_refused") == 1
+
 
 class TestWhatAWorkerSays:
     def test_its_log_is_one_json_object_a_line_without_payload_token_or_httpx(

@@ -129,7 +129,8 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         name = f"roark-{child.number}-{os.getpid()}@{socket.gethostname()}"
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
+        # -P: a file that lies where the worker is started, http.py say, is none of its modules.
+        command = [sys.executable, "-P", "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
         command += ["--without-gossip", "--without-mingle", *self._arguments]
         # A session of its own: Ctrl-C in the terminal must reach the children once, from here.
         command = bound_to_this_process(command)

@@ -56,7 +56,7 @@ def enqueue(
     array. A string found there is parsed as JSON. Without --at, the error message for a wrapped report suggests it.
 
     Exit codes: 0 everything is queued, 3 some documents were unusable or a file held no report, 1 Redis is
-    unreachable.
+    unreachable or a file could not be read to its end.
     """
     from roark_ops.cli.act.enqueueing import Wishes, run
     from roark_ops.cli.terminal.sources import chosen

@@ -83,9 +83,12 @@ def _advise(fed: Fed, opener: Opener, wishes: Wishes, sources: Sequence[Source])
     if opener.missed:
         at = named(wishes.at or ())
         say(f"roark-ingest: {counted(opener.missed, 'document')} had nothing at {at}.")
+    files = " ".join(shlex.quote(source.path) for source in sources)
+    if fed.behind_text:
+        say("Some lines have other text in front of the report. Cut it off and queue the rest:")
+        say(f"  sed 's/^[^{{]*//' {files} | roark-ingest enqueue")
     if fed.places:
         (place, _), *_ = fed.places.most_common(1)
-        files = " ".join(shlex.quote(source.path) for source in sources)
         say(f"The reports are at {place}. To queue them: roark-ingest enqueue --at {shlex.quote(place)} {files}")
     return code
 
