@@ -200,8 +200,8 @@ _add(
 _add(
     letters,
     unconfirmed.confirm_,
-    "roark-ingest dlq confirm --list",
     "roark-ingest dlq confirm CALL_ID --reason 'seen at Roark'",
+    "roark-ingest dlq confirm --all --yes",
     name="confirm",
 )
 _add(letters, dlq_moves.restore, "roark-ingest dlq restore CALL_ID", "roark-ingest dlq restore --since 2h")

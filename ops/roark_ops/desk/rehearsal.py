@@ -1,16 +1,17 @@
-"""Sends dead letters to a sandbox or a staging Roark, and tells what would become of them; the ledger stays as it is.
+"""Sends dead letters and unconfirmed reports to a sandbox or a staging Roark, and tells what would become of them.
 
     rehearsal = Rehearsal(ledger, url="https://staging.example", token=None)
     groups = rehearsal.run(call_ids)
 
-The bytes are those that a replay would send; the answers are judged as a worker judges them. Some tens are under way
-at a time. Our own token never goes to another host: without one of its own the rehearsal sends a word that is none.
+The ledger stays as it is. The bytes are those that a replay would send; the answers are judged as a worker judges
+them. Some tens are under way at a time. Our own token never goes to another host: without one of its own the rehearsal
+sends a word that is none.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -23,7 +24,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.letters import DeadLetter
-from roark_ledger.records.record import Entry
+from roark_ledger.records.record import UNCONFIRMED, Entry
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Death, fold
 from roark_worker.answers.verdict import Delivered, judge
@@ -40,7 +41,7 @@ class Outcome(StrEnum):
     DELIVERED = "would be delivered"
     SAME = "fails the same"
     DIFFERENT = "fails differently"
-    GONE = "is no dead letter any more"
+    GONE = "is no dead letter, and not unconfirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,11 @@ class Rehearsal:
         return sorted(groups.values(), key=lambda group: -group.outcomes.total())
 
     async def _one(self, roark: Roark, call_id: str, entry: Entry | None) -> tuple[Death, Rehearsed]:
-        if entry is None or entry.record is None or entry.record.state is not State.DEAD:
+        if entry is None or entry.record is None or not (entry.record.state is State.DEAD or entry.unconfirmed_ms):
             return Death("", 0, "", "", ""), Rehearsed(call_id, "", Outcome.GONE)
         death = Death.of(DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history))
+        if entry.unconfirmed_ms:
+            death = replace(death, reason=UNCONFIRMED)
         return death, await self._upload(roark, death, entry, revision=entry.record.revision)
 
     async def _upload(self, roark: Roark, death: Death, entry: Entry, *, revision: bool) -> Rehearsed:

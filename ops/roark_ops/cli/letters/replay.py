@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roark_ops.cli.letters.filtering import filtered, require_one_choice
-from roark_ops.cli.letters.unconfirmed import replay_unconfirmed
+from roark_ops.cli.letters.unconfirmed import replay_unconfirmed, unconfirmed_of
 from roark_ops.cli.terminal.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
@@ -114,26 +114,22 @@ def dlq_replay(
 
     if not unconfirmed:
         require_one_choice(call_ids, chosen, all_=all_)
-    elif call_ids or all_ or dry_run or to or not chosen.is_everything:
-        fail("--unconfirmed cannot be combined with call IDs, filters, --dry-run or --to.", USAGE)
+    elif call_ids or all_ or not chosen.is_everything:
+        fail("--unconfirmed means all of them, so it cannot be combined with call IDs or filters.", USAGE)
     plan = _plan(rate, stop_at, ramp=ramp)
     with Access.from_env() as access:
-        if (call_ids or unconfirmed) and not (dry_run or to):
-            call_ids = replay_unconfirmed(
-                access,
-                call_ids or [],
-                everything=unconfirmed,
-                by=actor(by),
-                reason=reason,
-                yes=yes,
-                as_json=as_json,
-            )
-            if not call_ids:
-                return
+        unnamed = unconfirmed_of(access, call_ids or [], everything=unconfirmed) if call_ids or unconfirmed else []
+        call_ids = [call_id for call_id in call_ids or [] if call_id not in set(unnamed)]
+        if unnamed and not to:
+            replay_unconfirmed(access, unnamed, dry_run=dry_run, by=actor(by), reason=reason, yes=yes, as_json=as_json)
+        elif unconfirmed and not unnamed and not as_json:
+            print_line("No unconfirmed deliveries.")
+        if (unnamed or unconfirmed) and not (call_ids or to):
+            return
         replays = Replays(access.ledger, by=actor(by))
-        preview = replays.preview_calls(call_ids) if call_ids else replays.preview(chosen)
+        preview = replays.preview_calls(call_ids) if call_ids or unnamed or unconfirmed else replays.preview(chosen)
         if to:
-            _rehearse(access, preview, to, to_token, as_json=as_json)
+            _rehearse(access, [*unnamed, *(call_id for call_id, _ in preview.letters)], to, to_token, as_json=as_json)
             return
         _show_preview(preview, as_json=as_json and dry_run, quiet=as_json and not dry_run)
         if not preview.letters:
@@ -227,7 +223,7 @@ def _watch(replays: "Replays", number: int) -> None:
         raise typer.Exit(code)
 
 
-def _rehearse(access: "Access", preview: "Preview", url: str, token: str | None, *, as_json: bool) -> None:
+def _rehearse(access: "Access", call_ids: list[str], url: str, token: str | None, *, as_json: bool) -> None:
     from pydantic import SecretStr
 
     from roark_ops.cli.views.replay import print_rehearsal
@@ -236,7 +232,7 @@ def _rehearse(access: "Access", preview: "Preview", url: str, token: str | None,
 
     secret = SecretStr(token) if token else None
     rehearsal = Rehearsal(access.ledger, url=url, token=secret, settings=WorkerSettings())
-    groups = rehearsal.run([call_id for call_id, _ in preview.letters])
+    groups = rehearsal.run(call_ids)
     print_rehearsal(groups, url, as_json=as_json)
 
 
