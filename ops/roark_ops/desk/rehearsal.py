@@ -23,8 +23,9 @@ from roark_ledger.errors import ConfigurationError
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
-from roark_ledger.places import UNCONFIRMED, Entry
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.record import Entry
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Death, fold
 from roark_worker.answers.verdict import Delivered, judge
