@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
-from roark_sandbox.trouble.faults import Refuse
+from roark_sandbox.trouble.faults import Refuse, Say
 
 _PROXY_PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Please sign in.</body></html>"
 
@@ -89,6 +89,15 @@ def refused(refuse: Refuse) -> Response:
 def proxy_page(status: int = 200) -> Response:
     """A page from somebody who is not Roark."""
     return Response(_PROXY_PAGE, status, media_type="text/html")
+
+
+def said(say: Say) -> Response:
+    """What somebody who may be Roark, or not, answers; a redirect leads elsewhere."""
+    kind = {"<": "text/html", "{": "application/json", "[": "application/json"}.get(say.body[:1], "text/plain")
+    headers = {} if say.should_retry is None else {"x-should-retry": str(say.should_retry).lower()}
+    if 300 <= say.status < 400:
+        headers["location"] = "/elsewhere"
+    return Response(say.body, say.status, headers, media_type=kind)
 
 
 def error_inside(code: str) -> Response:

@@ -44,6 +44,7 @@ from roark_sandbox.trouble.faults import (
     ProxyPage,
     Refuse,
     ResetConnection,
+    Say,
 )
 
 
@@ -133,6 +134,8 @@ class CallImport:
                 await self._noted(upload, answers.refused(refuse))(scope, receive, send)
             case ProxyPage(status):
                 await self._noted(upload, answers.proxy_page(status))(scope, receive, send)
+            case Say() as say:
+                await self._noted(upload, answers.said(say))(scope, receive, send)
             case ErrorInside(code):
                 await self._noted(upload, answers.error_inside(code))(scope, receive, send)
             case NamesNothing():

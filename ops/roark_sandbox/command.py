@@ -60,8 +60,9 @@ Fail = Annotated[
         callback=_checked_faults,
         metavar="WHAT:RATE[:OPTION=VALUE]…",
         help="What goes wrong, and how often: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
-        "reset:0.02, html:0.1, html-400:0.1, 200-error:0.1, 200-empty:0.1, cut:0.01. Options: calls, imported, "
-        "retry-after, retry-after-ms, should-retry, code, message. May be given several times.",
+        "reset:0.02, html:0.1, html-400:0.1, say-422:0.1:body=TEXT, 200-error:0.1, 200-empty:0.1, cut:0.01. Options: "
+        "calls, assistants, imported, retry-after, retry-after-ms, should-retry, code, message, body. May be given "
+        "several times.",
     ),
 ]
 Limit = Annotated[

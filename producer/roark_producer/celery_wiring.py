@@ -73,9 +73,9 @@ def ignored_variables() -> list[str]:
 
 
 @cache
-def tell_ignored_variables() -> None:
-    """Say once in a process which of Celery's variables are not looked at."""
-    if names := ignored_variables():
+def tell_ignored_variables(*, but: str = "") -> None:
+    """Say once in a process which of Celery's variables are not looked at; those that begin with `but` are."""
+    if names := [name for name in ignored_variables() if not but or not name.startswith(but)]:
         hint = "another application's: the broker is ROARK_INGEST_BROKER_URL, or else ROARK_INGEST_REDIS_URL"
         event(logger, "celery_variables_ignored", level=logging.WARNING, variables=", ".join(names), hint=hint)
 
@@ -141,7 +141,8 @@ class WakeUps:
     """Publishes wake-ups. Safe to share between threads."""
 
     def __init__(self, broker_url: str, setting: str = REDIS_SETTING) -> None:
-        tell_ignored_variables()
+        # In `celery worker` they are options of its command line, and count.
+        tell_ignored_variables(but="CELERY_WORKER_")
         self._place = parse_redis_url(broker_url, setting)
         self._app = celery_app("roark-producer", set_as_current=False)
         self._app.conf.update(celery_settings(broker_url, setting))

@@ -10,13 +10,14 @@ from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roark_ledger.lane_states import LASTING, LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.places import QUEUES
 from roark_ledger.records.alerts import gauges
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.scripts import counter_names
 
 _NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
-LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
 HOLDERS = ("roark", "person")
 _NEVER = float("inf")
 
@@ -54,7 +55,7 @@ def _replays(snapshot: Snapshot) -> Iterator[Metric]:
 def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     states = {state.value: number for state, number in snapshot.states.items()}
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
-    queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
+    queues = {name: snapshot.queues[name] for name in QUEUES.values()}
     yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
     yield _gauge(
         "unconfirmed_reports",
@@ -130,9 +131,9 @@ def _lane(snapshot: Snapshot) -> Iterator[Metric]:
         "lane",
         "1 for the state that the way to Roark is in, 0 for the others",
         "state",
-        {name: int(lane.state == name) for name in LANE_STATES},
+        {name: int(lane.state == name) for name in LASTING},
     )
-    holder = None if lane.state != "held" else "roark" if lane.by == "roark" else "person"
+    holder = None if lane.state != LaneState.HELD else "roark" if lane.by == "roark" else "person"
     yield _by_label(
         "lane_held",
         "1 for who holds the lane: Roark's answers (token, credits, URL) or a person; 0 for both while it is not held",

@@ -2,6 +2,9 @@
 
 Every setting `x` is the variable `ROARK_INGEST_X`. A secret may also come from a file named by the variable
 with `_FILE` behind it. Entry points build these models; nothing below them reads the environment.
+
+A field that is a `constant` is no setting: nobody who runs this could decide it. It stands beside them, so that a test
+can pass another value in; the environment cannot.
 """
 
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -27,6 +31,21 @@ from roark_producer.vapi.properties import PropertyRules, Scalar
 
 SHORTEST_PART = 16
 """Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""
+
+
+def constant(value: float, **limits: Any) -> Any:
+    """Return a field that only a program can set, such as a test."""
+    return Field(value, json_schema_extra={"constant": True}, **limits)
+
+
+def is_constant(field: FieldInfo) -> bool:
+    """Whether a field is a constant, and no setting."""
+    return bool(isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("constant"))
+
+
+def settings_of(model: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Return the fields of a model that are settings."""
+    return {name: field for name, field in model.model_fields.items() if not is_constant(field)}
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -71,6 +90,21 @@ def variable_of(model: type[BaseSettings], name: str) -> str:
     return alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{name}".upper()
 
 
+class _WithoutConstants(PydanticBaseSettingsSource):
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return what the source has for a field."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what the source has, without what somebody set of the constants."""
+        fields = self.settings_cls.model_fields
+        return {n: value for n, value in self._source().items() if n not in fields or not is_constant(fields[n])}
+
+
 class FromEnvironment(BaseSettings):
     """A settings model that reads the environment, `.env` and secret files, and ignores what it does not know."""
 
@@ -104,7 +138,8 @@ class FromEnvironment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put secret files behind the environment: a variable set directly wins."""
-        return (init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls))
+        variables, dot_env = _WithoutConstants(env_settings), _WithoutConstants(dotenv_settings)
+        return (init_settings, variables, dot_env, SecretFiles(settings_cls))
 
 
 def _in_words(model: type[BaseSettings], error: ValidationError) -> str:
@@ -127,9 +162,8 @@ class IngestSettings(FromEnvironment):
     revisions: Literal["record", "upload"] = Field(
         "record", description="another report of a delivered call: only recorded, or uploaded as well"
     )
-    reports_per_wakeup: int = Field(
-        64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
-    )
+    # So many ready reports wake one more worker, and each doubling another.
+    reports_per_wakeup: int = constant(64, ge=1)
     max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
     rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
     rejected_max_bytes: int = Field(
@@ -218,27 +252,32 @@ class WebhookSettings(FromEnvironment):
         """Return the valid secrets; an empty one is never among them.
 
         The whole text is always valid, since a comma may be part of a secret. So are its lines, and what stands between
-        commas, if it is too long to be guessed.
+        commas, where each part is too long to be guessed.
         """
-        whole, lines, parts = self._secret_parts()
-        return tuple(dict.fromkeys((*whole, *lines, *(part for part in parts if len(part) >= SHORTEST_PART))))
+        text, lines = self._secret_lines()
+        parts = [part for _, parts in lines for part in parts if len(part) >= SHORTEST_PART]
+        return tuple(dict.fromkeys((*text, *(line for line, _ in lines), *parts)))
 
-    def short_lines(self) -> tuple[int, ...]:
-        """Return the numbers of the lines, of several, that are too short to be secrets of their own."""
-        _, lines, _ = self._secret_parts()
-        return tuple(
-            number for number, line in enumerate(lines, start=1) if len(lines) > 1 and len(line) < SHORTEST_PART
-        )
+    def short_line(self) -> int:
+        """Return the number of the first line, of several, that is too short to be a secret of its own; 0: none."""
+        _, lines = self._secret_lines()
+        return next((at for at, (line, _) in enumerate(lines, 1) if len(lines) > 1 and len(line) < SHORTEST_PART), 0)
 
-    def short_parts(self) -> int:
-        """Return how many parts between commas are too short to be secrets of their own, and are not taken for any."""
-        _, _, parts = self._secret_parts()
-        return sum(len(part) < SHORTEST_PART for part in parts)
+    def mixed_parts(self) -> bool:
+        """Say whether commas part long pieces from short ones: several secrets, or one with a comma?"""
+        return any(len({len(part) >= SHORTEST_PART for part in parts}) > 1 for _, parts in self._secret_lines()[1])
 
-    def _secret_parts(self) -> tuple[list[str], list[str], list[str]]:
+    def is_one_with_commas(self) -> bool:
+        """Say whether what stands between commas is too short for secrets, so that the text is taken for one."""
+        return any(len(part) < SHORTEST_PART for _, parts in self._secret_lines()[1] for part in parts)
+
+    def _secret_lines(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
         text = self.vapi_secret.get_secret_value().strip() if self.vapi_secret else ""
         if not text.strip(", \t\r\n"):
-            return [], [], []
+            return [], []
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        parts = [part.strip() for line in lines if "," in line for part in line.split(",")]
-        return [text], lines, [part for part in parts if part]
+        return [text], [(line, _between_commas(line)) for line in lines]
+
+
+def _between_commas(line: str) -> list[str]:
+    return [part.strip() for part in line.split(",") if part.strip()] if "," in line else []

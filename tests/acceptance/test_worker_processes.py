@@ -15,6 +15,7 @@ import httpx
 import pytest
 from pipeline import CELERY_WORKER, QUICK, TOKEN, Pipeline, Process, Sandbox, children_of, kill, wait_until
 from pyreqwest.compatibility.httpx import HttpxTransport
+from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk
@@ -205,7 +206,7 @@ class TestAnUpstreamThatFails:
 
         # and when Roark takes them and somebody sends them again, they are delivered
         roark.behave(fail=[])
-        line.ledger.run(desk.replay(chosen, detail=b'{"by":"test"}'))
+        replay_at_once(line.ledger, chosen)
         line.wait_until_settled()
         assert_that_the_books_balance(line, len(small))
         assert all(call["imported"] == 1 for call in roark.calls().values())
@@ -430,6 +431,15 @@ class TestAWorkerThatRefusesToStart:
     def test_the_supervisor_does_not_try_again(self, refused: dict[str, Process]) -> None:
         assert refused["supervised"].exit_code() == EX_CONFIG
         assert refused["supervised"].log.count("worker_refused") == 1
+
+    def test_a_file_in_its_folder_is_none_of_its_modules(self) -> None:
+        with Pipeline(ROARK_BASE_URL="http://127.0.0.1:9") as line:
+            (line.folder / "http.py").write_text("raise SystemExit(1)")
+            without_token = {"ROARK_API_BEARER_TOKEN": "", "ROARK_INGEST_PROCESSES": "1"}
+            supervised = line.start("supervisor", "-P", "-c", SUPERVISED, **without_token)
+
+            assert supervised.exit_code() == EX_CONFIG
+            assert supervised.log.count("worker_refused") == 1
 
 
 class TestWhatAWorkerSays:

@@ -27,6 +27,7 @@ import tables
 from chaos_load import ByProducer, Load, OverHttp, Sent, reports
 from chaos_table import Row
 from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
+from replaying import replay_at_once
 from servers import Server
 
 from roark_ledger.errors import LedgerError
@@ -285,7 +286,7 @@ class Line:
         poison = [letter.call_id for letter in self.ledger.run(desk.page(most=1000)).letters]
         assert all(letter.record.note == "poison" for letter in self.ledger.run(desk.page(most=1000)).letters)
         if poison:
-            self.ledger.run(desk.replay(poison, detail=b"{}"))
+            replay_at_once(self.ledger, poison)
 
     def __enter__(self) -> Self:
         return self

@@ -158,7 +158,7 @@ def test_without_a_terminal_an_edit_wants_yes_and_shows_what_it_would_do(line: C
     ("setting", "why"),
     [
         ("call.id=c-2", "call.id cannot be edited"),
-        ("type=chat", "no end-of-call report"),
+        ("type=chat", "no report by its shape"),
         ('type={"a":1}', "type: is not a string"),
         ("nowhere.at.all=1", "there is nothing at /nowhere"),
         ("artifact.messages[7]=1", "there is nothing at /artifact/messages/7"),

@@ -230,7 +230,9 @@ def test_an_archive_is_named_and_what_takes_it_apart(line: CommandLine) -> None:
     Path(line.folder, "reports.tar.gz").write_bytes(file.getvalue())
     ended = line.run("enqueue", "reports.tar.gz")
     assert ended.exit_code == 1
-    assert "it is a tar archive. Hand in what is in it: tar -xOf FILE | roark-ingest enqueue" in ended.stderr
+    assert (
+        "it is a tar archive. Hand in what is in it: tar -xOf reports.tar.gz | roark-ingest enqueue\n" in ended.stderr
+    )
 
 
 def test_an_entry_of_the_bin_is_taken_out_of_its_wrapper(line: CommandLine) -> None:
@@ -266,3 +268,30 @@ def test_status_and_doctor_tell_how_full_the_bin_is(line: CommandLine) -> None:
     assert checks["rejected bin"]["level"] == "WARN"
     found: Snapshot = line.ledger.run(watch.snapshot())
     assert found.bin.filling
+
+
+def test_a_packed_file_that_was_cut_short_is_named_and_what_is_there_is_taken(line: CommandLine) -> None:
+    whole = gzip.compress(ndjson(*(json.loads(report(f"c-{number}")) for number in range(300))))
+    Path(line.folder, "old.gz").write_bytes(whole[: len(whole) // 2])
+    ended = line.run("enqueue", "old.gz")
+    assert ended.exit_code == 1
+    assert "old.gz: the gzip file is damaged or was cut short" in ended.stderr
+    assert "what stands before that was read" in ended.stderr
+    assert line.snapshot().total("accepted") > 0
+
+
+def test_lines_of_a_log_are_told_with_the_command_that_takes_the_reports_out(line: CommandLine) -> None:
+    Path(line.folder, "web.log").write_bytes(b"2026-11-01 10:00:00 INFO body=" + report("c-1") + b"\n")
+    ended = line.run("enqueue", "web.log")
+    assert ended.exit_code == 3
+    assert "text with an end-of-call report in the JSON from byte 31 on" in ended.stderr
+    assert "sed 's/^[^{]*//' web.log | roark-ingest enqueue" in ended.stderr
+
+
+def test_a_page_of_calls_is_taken_from_its_place(line: CommandLine) -> None:
+    call = {"id": "c-1", "orgId": "o", "type": "webCall", "status": "ended", "endedReason": "x"}
+    Path(line.folder, "page.json").write_text(json.dumps({"results": [call], "metadata": {}}))
+    ended = line.run("enqueue", "page.json")
+    assert (ended.exit_code, "roark-ingest enqueue --at '.results[]' page.json" in ended.stderr) == (3, True)
+    assert line.run("enqueue", "--at", ".results[]", "page.json").exit_code == 0
+    assert line.snapshot().total("backfilled") == 1

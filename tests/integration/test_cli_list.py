@@ -17,9 +17,10 @@ from roark_ledger.moves import delivery, intake, upkeep
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
+from roark_ledger.places import PLACES
 from roark_ledger.server.connection import connect
 from roark_ops.desk.finding import Audio, Filter
-from roark_ops.desk.pages import PLACES, Cursor, Pages
+from roark_ops.desk.pages import Cursor, Pages
 
 MANY = 100_000
 

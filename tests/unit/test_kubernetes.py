@@ -16,7 +16,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
 from roark_producer.ledger_metrics import LANE_STATES, ledger_families
-from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
+from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
@@ -148,7 +148,7 @@ def test_the_pages_are_where_prometheus_and_the_probes_look() -> None:
 
 def test_every_setting_is_one_that_there_is() -> None:
     models = (IngestSettings, WebhookSettings, WorkerSettings)
-    known = {variable_of(model, name) for model in models for name in model.model_fields}
+    known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
     named_here = set(named("ConfigMap")["settings"]["data"])
     named_here |= {each["name"] for container in CONTAINERS.values() for each in container.get("env", [])}

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
-from roark_producer.settings import FromEnvironment, IngestSettings
+from roark_producer.settings import FromEnvironment, IngestSettings, constant
+from roark_worker.schedule import Schedule
 from roark_worker.upload.room import processes_with_room
 
 _LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
@@ -34,49 +35,60 @@ class WorkerSettings(FromEnvironment):
     )
     upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path that reports are posted to")
     transport: Literal["pyreqwest", "httpx"] = Field(
-        "pyreqwest", description="what carries httpx: pyreqwest (Rust), or httpx's own pool for few in flight"
+        "pyreqwest", description="what uploads: pyreqwest (Rust), or plain httpx, for few in flight"
     )
-    connect_seconds: float = Field(5, gt=0, description="longest wait for a connection")
+    # Longest wait for a connection.
+    connect_seconds: float = constant(5, gt=0)
     upload_seconds: float = Field(60, gt=0, description="longest attempt, from connecting to the answer's end")
-    quick_tries: int = Field(2, ge=0, le=5, description="tries at once after a dropped or refused connection")
+    # Tries at once after a dropped or refused connection.
+    quick_tries: int = constant(2, ge=0, le=5)
 
     processes: int = Field(0, ge=0, description="worker processes; 0: one per core, fewer where memory is short")
     max_in_flight: int = Field(256, ge=1, le=4096, description="uploads in flight per process")
-    claim_batch: int = Field(64, ge=1, le=512, description="most reports claimed at once")
-    claim_bytes: int = Field(8_000_000, ge=1000, description="most compressed bytes claimed at once")
-    drain_seconds: float = Field(10, gt=0, description="time budget of one drain")
+    # Most reports claimed at once.
+    claim_batch: int = constant(64, ge=1, le=512)
+    # Most compressed bytes claimed at once.
+    claim_bytes: int = constant(8_000_000, ge=1000)
+    # Time budget of one drain.
+    drain_seconds: float = constant(10, gt=0)
     shutdown_seconds: float = Field(25, ge=0, description="how long uploads may still end after SIGTERM")
     tick_seconds: float = Field(1, gt=0, description="how often due and abandoned reports are looked for")
-    stall_seconds: float = Field(60, gt=0, description="a worker idle so long beside ready reports restarts")
+    # A worker idle so long beside ready reports restarts.
+    stall_seconds: float = constant(60, gt=0)
 
     lease_seconds: float = Field(15, ge=1, description="a dead worker's reports come back after this")
-    max_deaths: int = Field(3, ge=1, description="leases in a row that run out before a report is poison")
+    # Leases in a row that run out before a report is poison.
+    max_deaths: int = constant(3, ge=1)
 
     first_delay_seconds: float = Field(5, gt=0, description="longest wait before the second attempt")
     max_delay_seconds: float = Field(900, gt=0, description="longest wait before any attempt")
     max_attempts: int = Field(20, ge=1, description="attempts before a report is a dead letter")
     max_age_hours: float = Field(24, gt=0, description="age at which no further attempt is planned")
-    retry_after_max_seconds: float = Field(3600, gt=0, description="Retry-After is obeyed up to this")
-    max_conflicts: int = Field(3, ge=1, description="attempts answered 409 before a report is a dead letter")
+    # Retry-After is obeyed up to this.
+    retry_after_max_seconds: float = constant(3600, gt=0)
+    # Attempts answered 409 before a report is a dead letter.
+    max_conflicts: int = constant(3, ge=1)
 
     rate: str = Field("", description="most uploads over all workers, like 50/s or 600/min; empty: no limit")
-    burst: int = Field(0, ge=0, description="uploads that may start at once after a pause; 0: a quarter second's")
+    # Uploads that may start at once after a pause; 0: a quarter second's.
+    burst: int = constant(0, ge=0)
     concurrency: Annotated[int, BeforeValidator(lambda value: 0 if value == "adaptive" else value)] = Field(
         0, ge=0, description="uploads in flight over all workers; adaptive (0): found by itself"
     )
-    max_concurrency: int = Field(2048, ge=1, description="the most that adaptive concurrency goes up to")
-    breaker_window_seconds: float = Field(30, gt=0, description="failures are counted over this time")
-    breaker_attempts: int = Field(20, ge=0, description="fewest attempts in it that open the breaker; 0: never")
-    breaker_share: float = Field(0.5, gt=0, le=1, description="share of them that must fail")
+    # The most that adaptive concurrency goes up to.
+    max_concurrency: int = constant(2048, ge=1)
+    # Failures are counted over this time.
+    breaker_window_seconds: float = constant(30, gt=0)
+    # Fewest attempts in it that open the breaker; 0: never.
+    breaker_attempts: int = constant(20, ge=0)
+    # Share of them that must fail.
+    breaker_share: float = constant(0.5, gt=0, le=1)
     breaker_seconds: float = Field(5, gt=0, description="first gap before the breaker lets a probe through")
     breaker_max_seconds: float = Field(60, gt=0, description="longest such gap")
 
     probe_max_seconds: float = Field(60, gt=0, description="longest gap between probes of a held lane")
-    replay_patience_seconds: float = Field(
-        60,
-        gt=0,
-        description="a replay job waits so long for reports that are put off; then they count as failed",
-    )
+    # A replay job waits so long for reports that are put off; then they count as failed.
+    replay_patience_seconds: float = constant(60, gt=0)
     replay_keep_days: float = Field(0, ge=0, description="how long an ended replay job is shown; 0: for good")
     keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
     audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
@@ -90,7 +102,8 @@ class WorkerSettings(FromEnvironment):
     alert_calm_seconds: float = Field(60, ge=0, description="an alert is over when its cause is away for so long")
     alert_repeat_hours: float = Field(24, ge=0, description="an alert that lasts is sent again; 0: never")
     alert_deaths: int = Field(25, ge=1, description="so many dead letters within ten minutes are an alert")
-    alert_breaker_seconds: float = Field(300, ge=0, description="a breaker that is open for so long is an alert")
+    # A breaker that is open for so long is an alert.
+    alert_breaker_seconds: float = constant(300, ge=0)
     alert_audio_minutes: float = Field(60, ge=0, description="audio links that end within this are an alert")
     alert_unconfirmed_share: float = Field(
         0.05, gt=0, le=1, description="share of deliveries in which Roark names no call that is an alert"
@@ -164,6 +177,16 @@ class WorkerSettings(FromEnvironment):
             share=self.breaker_share,
             cooldown_ms=round(self.breaker_seconds * 1000),
             longest_cooldown_ms=round(self.breaker_max_seconds * 1000),
+        )
+
+    def schedule(self) -> Schedule:
+        """Return when a report is tried again."""
+        return Schedule(
+            first_delay=self.first_delay_seconds,
+            max_delay=self.max_delay_seconds,
+            max_attempts=self.max_attempts,
+            max_age=self.max_age_hours * 3600,
+            retry_after_max=self.retry_after_max_seconds,
         )
 
     @property

@@ -33,10 +33,10 @@ _KEPT = ("payloads", "besides", "revisions", "originals")
 _PREFIXED = frozenset({"besides", "revisions"})
 
 BEYOND = (
-    "What Roark and Vapi have: ask them.",
-    "Redis's own files until it rewrites them (BGREWRITEAOF, or BGSAVE without an append-only file), and backups.",
-    "Files that were exported, logs of other systems, and Flower's memory of call ids until it is restarted.",
-    "Spools of webhooks on other machines. An erased call is refused when it comes from one; --spool clears the files.",
+    "Data at Roark and Vapi: ask them to erase it.",
+    "Redis's files until they are rewritten (BGREWRITEAOF, or BGSAVE without an append-only file), and backups.",
+    "Exported files, logs of other systems, and the call IDs that Flower remembers until it restarts.",
+    "Spools of webhooks on other machines. Their reports of erased calls are refused; --spool clears the files there.",
 )
 
 

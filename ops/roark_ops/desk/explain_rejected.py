@@ -55,6 +55,17 @@ _RULES = (
     ),
     _Rule(
         ".*",
+        r".*; .*a Call object of Vapi's API, not an end-of-call report, stands at (?P<at>\S+).*",
+        "a wrapper with a Call object in it",
+        "It is a wrapper, and a Call object of Vapi's API, as GET /call returns it, stands in it, at {at}.",
+        Side.VAPI,
+        Replay.USELESS,
+        "a report is made of it",
+        "Hand it in from there: a report is made of it, if the call's own one has not come.",
+        "roark-ingest rejected retry {entry} --at {at}",
+    ),
+    _Rule(
+        ".*",
         r".*; .*a Call object of Vapi's API.*",
         "a Call object",
         "It is a Call object of Vapi's API, as GET /call returns it, and no end-of-call report.",
@@ -77,7 +88,8 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r"is not written as Vapi does: .*|is none that is known of Vapi's.*|is not that of a report",
+        r"is not written as Vapi does: .*|is \S+; but the type of an end-of-call report .*"
+        r"|is none that is known of Vapi's.*|is not that of a report",
         "type: unknown",
         "Its type is none of Vapi's, or is written in another way.",
         Side.VAPI,

@@ -1,16 +1,17 @@
-"""Sends dead letters to a sandbox or a staging Roark, and tells what would become of them; the ledger stays as it is.
+"""Sends dead letters and unconfirmed reports to a sandbox or a staging Roark, and tells what would become of them.
 
     rehearsal = Rehearsal(ledger, url="https://staging.example", token=None)
     groups = rehearsal.run(call_ids)
 
-The bytes are those that a replay would send; the answers are judged as a worker judges them. Some tens are under way
-at a time. Our own token never goes to another host: without one of its own the rehearsal sends a word that is none.
+The ledger stays as it is. The bytes are those that a replay would send; the answers are judged as a worker judges
+them. Some tens are under way at a time. Our own token never goes to another host: without one of its own the rehearsal
+sends a word that is none.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -22,6 +23,7 @@ from roark_ledger.errors import ConfigurationError
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.record import Entry
 from roark_ops.desk.dead_letters import DeadLetters
@@ -40,7 +42,7 @@ class Outcome(StrEnum):
     DELIVERED = "would be delivered"
     SAME = "fails the same"
     DIFFERENT = "fails differently"
-    GONE = "is no dead letter any more"
+    GONE = "is no dead letter, and not unconfirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ class Rehearsal:
     def __init__(self, ledger: Ledger, *, url: str, token: SecretStr | None, settings: WorkerSettings) -> None:
         if _host(url) == _host(settings.roark_base_url):
             raise ConfigurationError(
-                f"{url} is where the workers upload to: that would be no rehearsal. Leave --to out"
+                f"--to {url}: the workers upload there, so this would not be a rehearsal. Leave out --to"
             )
         if token and not is_usable_token(token.get_secret_value()):
-            raise ConfigurationError("the token for --to cannot be sent in a header: printable ASCII without blanks")
+            raise ConfigurationError("the token for --to must be printable ASCII without spaces")
         self._desk = DeadLetters(ledger, by="")
         self._token = token or SecretStr(NO_TOKEN)
         self._settings = WorkerSettings(
@@ -112,9 +114,11 @@ class Rehearsal:
         return sorted(groups.values(), key=lambda group: -group.outcomes.total())
 
     async def _one(self, roark: Roark, call_id: str, entry: Entry | None) -> tuple[Death, Rehearsed]:
-        if entry is None or entry.record is None or entry.record.state is not State.DEAD:
+        if entry is None or entry.record is None or not (entry.record.state is State.DEAD or entry.unconfirmed_ms):
             return Death("", 0, "", "", ""), Rehearsed(call_id, "", Outcome.GONE)
         death = Death.of(DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history))
+        if entry.unconfirmed_ms:
+            death = replace(death, reason=UNCONFIRMED)
         return death, await self._upload(roark, death, entry, revision=entry.record.revision)
 
     async def _upload(self, roark: Roark, death: Death, entry: Entry, *, revision: bool) -> Rehearsed:

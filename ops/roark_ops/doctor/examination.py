@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import starmap
 
 from roark_ledger.errors import ConfigurationError, LedgerError, LedgerRefuses, LedgerUnavailable, UnfitServer
 from roark_ledger.moves import intake, watch
@@ -17,6 +18,7 @@ from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer.celery_wiring import answering_workers, ignored_variables
+from roark_producer.gone_settings import gone_settings, in_words
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
@@ -87,6 +89,9 @@ def _examine_accepting(access: Access) -> Check:
 def _examine_broker(access: Access) -> Iterator[Check]:
     if names := ignored_variables():
         yield ok("celery", f"{', '.join(names)}: not looked at, they are another application's")
+    if gone := gone_settings():
+        told = "; ".join(starmap(in_words, gone.items()))
+        yield warn("settings", told, "Remove them from the environment and from .env.")
     yield server.judge_broker(prove_broker(access.broker_url, access.settings.broker_setting))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown
@@ -27,12 +28,12 @@ def judge_lane(snapshot: Snapshot) -> Check:
     lane = snapshot.lane
     why = explain_way(lane, snapshot.setup)
     match lane.state:
-        case "open":
+        case LaneState.OPEN:
             return ok("lane", "open")
-        case "held" | "breaker-open" | "half-open" as state if why:
+        case LaneState.HELD | LaneState.BREAKER_OPEN | LaneState.HALF_OPEN as state if why:
             # Who reads this has asked the doctor already.
             command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
-            what = "on hold" if state == "held" else f"circuit breaker {state.removeprefix('breaker-')}"
+            what = "on hold" if state == LaneState.HELD else f"circuit breaker {state.removeprefix('breaker-')}"
             return fail("lane", f"{what}. {shown(why.what)}", f"{why.todo} {command}")
         case state:
             reason = f" ({shown(lane.reason)})" if lane.reason else ""

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from roark_ledger.records.setup import Setup
 from roark_ops.doctor.check import Check, ok, warn
-from roark_producer.producer import secret_text
+from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings
 from roark_worker.settings import WorkerSettings
 from roark_worker.upkeep.setup_notes import mark_of, said_otherwise, token_ends

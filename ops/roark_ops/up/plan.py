@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from roark_ledger.errors import ConfigurationError
 from roark_ops.up.ports import Port, choose_port
-from roark_producer.producer import secret_text
+from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.webhook.door.gate import is_loopback
 from roark_worker.settings import WorkerSettings

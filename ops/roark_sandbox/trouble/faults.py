@@ -12,11 +12,13 @@ A fault is written WHAT:RATE[:OPTION=VALUE]… and hits that share of the reques
     html-400:0.1                  400 with a server's HTML page (any status from 400 to 599)
     200-error:0.1                 200 with an error inside; also code=CODE (quota, unauthorized, validation, …)
     200-empty:0.1                 200 in Roark's shape that names no call; with imported=true it was taken in
+    say-422:0.1:body=TEXT         any status from 200 to 599 with any body, as whoever stands there might answer;
+                                  also should-retry=true|false
     cut:0.01                      taken in, but the answer breaks off in the middle
     timeout:0.05:imported=true    taken in, and only the answer is lost (any fault; cut always does)
 
-`message=` comes last, since it runs to the end. Rates of faults for all calls share one draw, so they add up
-to at most 1, and each fault hits exactly the share it says.
+`message=` and `body=` come last, since they run to the end. Rates of faults for all calls share one draw, so they
+add up to at most 1, and each fault hits exactly the share it says.
 
 Everything here is pure: chance and time are arguments. A mistake raises ValueError naming the part that is wrong.
 """
@@ -73,11 +75,20 @@ class NamesNothing:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """This status with this body, whoever might say that; `should_retry` is told where it is given."""
+
+    status: int
+    body: str = ""
+    should_retry: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CutShort:
     """The request is served, and its answer breaks off before the promised length."""
 
 
-Action = Refuse | NeverAnswer | ResetConnection | ProxyPage | CutShort | ErrorInside | NamesNothing
+Action = Refuse | NeverAnswer | ResetConnection | ProxyPage | CutShort | ErrorInside | NamesNothing | Say
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +172,13 @@ def parse_fault(spec: str) -> Fault:
     )
 
 
+_LAST = re.compile(":(message|body)=")
+
+
 def _parts(spec: str) -> tuple[str, float | None, dict[str, str]]:
-    head, has_message, message = spec.partition(":message=")
+    head, last, text = spec, "", ""
+    if found := _LAST.search(spec):
+        head, last, text = spec[: found.start()], found[1], spec[found.end() :]
     what, *parts = head.split(":")
     rate = _rate(parts.pop(0)) if parts and "=" not in parts[0] else None
     options: dict[str, str] = {}
@@ -173,8 +189,8 @@ def _parts(spec: str) -> tuple[str, float | None, dict[str, str]]:
         if name in options:
             raise ValueError(f"option {name!r} is given twice")
         options[name] = value
-    if has_message:
-        options["message"] = message
+    if last:
+        options[last] = text
     return what, rate, options
 
 
@@ -190,11 +206,14 @@ def _action(what: str, options: dict[str, str]) -> Action:
 def _odd(what: str, options: dict[str, str]) -> Action:
     if page := re.fullmatch("html-([45][0-9][0-9])", what):
         return ProxyPage(int(page[1]))
+    if said := re.fullmatch("say-([2345][0-9][0-9])", what):
+        should_retry = _boolean("should-retry", options.pop("should-retry", None))
+        return Say(int(said[1]), options.pop("body", ""), should_retry)
     if what == "200-error":
         return ErrorInside(**{"code": options.pop("code")} if "code" in options else {})
     if what in _ODD:
         return _ODD[what]
-    kinds = f"html-STATUS, 200-error, {', '.join(_ODD)}"
+    kinds = f"html-STATUS, say-STATUS, 200-error, {', '.join(_ODD)}"
     raise ValueError(f"{what!r} is neither a status from 400 to 599 nor {kinds}")
 
 

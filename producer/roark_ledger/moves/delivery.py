@@ -5,26 +5,16 @@ The scripts' headers say what each one guarantees. All durations are in ms, as t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any
 
 import msgspec
 
 from roark_ledger.flow import NO_LIMITS, FlowRules
 from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lane_states import LaneState as LaneState  # noqa: PLC0414 a claim's answer has it
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.logbook import doer
-
-
-class LaneState(StrEnum):
-    """What stands between ready reports and Roark."""
-
-    OPEN = "open"
-    HELD = "held"
-    PROBING = "probing"
-    BREAKER_OPEN = "breaker-open"
-    HALF_OPEN = "half-open"
-    THROTTLED = "throttled"
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -123,12 +113,13 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """The report cannot be delivered."""
+    """The report cannot be delivered. Where `reason` is that no try is left, `failed_of` is the last attempt's."""
 
     held: Held
     reason: str
     detail: bytes
     signal: Signal = Signal.NONE
+    failed_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +135,16 @@ class Refuse:
     detail: bytes
     last_words: bytes
     took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The report goes back to its queue, unjudged."""
+
+    held: Held
+
+
+Outcome = Deliver | Defer | Bury | Refuse | Release
 
 
 class Recorded(list[bool]):
@@ -165,21 +166,19 @@ def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRule
     return Operation("deliver", tuple(args), _parse_recorded)
 
 
-def defer(
-    outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()
-) -> Operation[Recorded]:
-    """Record failed attempts that will be repeated. `causes` say more than the reasons do; without them those count."""
+def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record failed attempts that will be repeated."""
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
-    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
-        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal), cause)
+    for one in outcomes:
+        args += (*_pair(one.held), one.delay_ms, one.reason, one.detail, int(one.signal))
     return Operation("defer", tuple(args), _parse_recorded)
 
 
-def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()) -> Operation[Recorded]:
-    """Record reports as dead letters; `causes` as in `defer`."""
+def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record reports as dead letters."""
     args: list[Argument] = [rules.text()]
-    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
-        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal), cause)
+    for one in outcomes:
+        args += (*_pair(one.held), one.reason, one.detail, int(one.signal), one.failed_of or one.reason)
     return Operation("bury", tuple(args), _parse_recorded)
 
 

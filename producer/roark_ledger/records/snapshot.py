@@ -1,4 +1,4 @@
-"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `lua/watch/snapshot.lua`."""
+"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `snapshot.lua`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,12 @@ from typing import Any, Literal
 import msgspec
 
 from roark_ledger.lifecycle import State
+from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
 from roark_ledger.records.forecast import Forecast, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
-from roark_ledger.records.record import UNCONFIRMED
 from roark_ledger.records.reply import pairs
 from roark_ledger.records.setup import Setup, parse_setup
 
@@ -74,7 +74,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+    """How full the rejected bin is. What is spare makes room for the rest (see `_bin.lua`), so it fills nothing.
 
     `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
     """
@@ -240,7 +240,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         now_ms=int(now),
         queues=queues,
         states={
-            State.READY: queues["fresh"] + queues["retry"] + queues["replay"],
+            State.READY: sum(queues[queue] for queue in QUEUES.values()),
             State.UPLOADING: queues["uploading"],
             State.WAITING: queues["waiting"],
             State.DELIVERED: counted.get("delivered", 0),

@@ -87,13 +87,13 @@ def wanted_replicas(promise: str) -> int | None:
 def inspect(client: "redis.Redis") -> Server:
     """Ask the server what it is and how it keeps its data; what our user may not ask is found out by trying.
 
-    Raises LedgerUnavailable when it does not answer, UnfitServer when it lets our user ask nothing at all.
+    Raises LedgerUnavailable when it is away or a replica, UnfitServer when it lets our user ask nothing at all.
     """
     with _asking(client):
         info = _info(client)
         config = _config(client)
         told = info or _told_without_info(client)
-    if told.get("role") == "slave":
+    if told.get("role") in {"slave", "replica"}:
         # Reads succeed there for ever: after a failover by name the connection would never lead to the new primary.
         client.connection_pool.disconnect(inuse_connections=False)
         raise LedgerUnavailable(f"the server is a replica and takes no writes{where(place_of(client))}")
@@ -158,7 +158,7 @@ def _hello(client: "redis.Redis") -> dict[str, Any]:
     pairs = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
     facts = {_text(name): _text(value) for name, value in pairs.items() if isinstance(value, bytes | str)}
     version = "valkey_version" if facts.get("server") == "valkey" else "redis_version"
-    return {version: facts.get("version"), "redis_mode": facts.get("mode")}
+    return {version: facts.get("version"), "redis_mode": facts.get("mode"), "role": facts.get("role")}
 
 
 def _asked(client: "redis.Redis", *command: str | int) -> Any:

@@ -35,7 +35,7 @@ REFUSALS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("CONFIG", "SET", "min-replicas-to-write", "0"),
         "NOREPLICAS",
     ),
-    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "READONLY"),
+    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "is a replica"),
     "memory is full": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "maxmemory"),
 }
 

@@ -6,10 +6,11 @@ what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 
 from dataclasses import dataclass, replace
 
+from roark_ledger.lane_states import BROKEN, FLOWING, LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.alerts import AlertKind, Facts, Message
 from roark_ledger.records.promises import LOSS_TODO, UNREAD_TODO
-from roark_ledger.records.record import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_worker.answers.explain import explain
 from roark_worker.answers.lane_words import explain_way, main_cause
@@ -72,7 +73,7 @@ def _growing(facts: Facts, rules: AlertRules) -> Message | None:
 
 
 def _lane_held(snapshot: Snapshot) -> Message | None:
-    if snapshot.lane.state != "held":
+    if snapshot.lane.state != LaneState.HELD:
         return None
     if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
         return None
@@ -84,7 +85,7 @@ def _lane_held(snapshot: Snapshot) -> Message | None:
 def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     lane = snapshot.lane
     open_ms = snapshot.now_ms - lane.since_ms
-    if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
+    if lane.state not in BROKEN or not lane.since_ms or open_ms < rules.breaker_ms:
         return None
     if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
         return None
@@ -98,7 +99,7 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
 
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
-    held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
+    held_up = 0 if snapshot.lane.state in FLOWING else facts.held_up
     soon, ended = facts.fading + held_up, snapshot.audio_ended
     if not soon + ended:
         return None
@@ -229,10 +230,14 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
 def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     lane, late = snapshot.lane, snapshot.past_due_seconds
     coming = snapshot.forecast
-    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+    if (
+        lane.state == LaneState.HELD
+        or late < _LATE_SECONDS
+        or (coming.seconds is not None and coming.seconds < _LONG_SECONDS)
+    ):
         return None
     # A breaker that stays open has an alert of its own; one that opens again and again has none.
-    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+    if lane.state in BROKEN and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
         return None
     why = (
         f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import masked_text
 from roark_ledger.moves import watch
@@ -48,9 +49,11 @@ def lane_event(news: LaneNews, setup: Setup | None, at: float) -> ReportEvent:
     # Roark's own words may quote a report; of a hold by Roark only the code is ours.
     reason = lane.reason.partition(" ")[0] if lane.by == "roark" else masked_text(lane.reason)
     why = explain_way(replace(lane, reason=reason, by=masked_text(lane.by)), setup, examples=False)
-    if why is None or lane.state == "throttled":
+    if why is None or lane.state == LaneState.THROTTLED:
         said = "The lane is open: reports are uploaded."
         return ReportEvent("task-open", row | {"result": said, "exception": None})
-    shut = "on hold" if lane.state == "held" else f"shut (circuit breaker {lane.state.removeprefix('breaker-')})"
+    shut = (
+        "on hold" if lane.state == LaneState.HELD else f"shut (circuit breaker {lane.state.removeprefix('breaker-')})"
+    )
     said = f"The lane is {shut}: nothing is uploaded, {news.ready} ready. {in_words(why)}"
     return ReportEvent("task-shut", row | {"received": at, "result": said, "exception": said})

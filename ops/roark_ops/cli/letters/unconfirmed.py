@@ -8,72 +8,64 @@ import typer
 from roark_ops.cli.letters.moved import tell
 from roark_ops.cli.terminal.options import As, AsJson, Reason, SomeCallIds, Yes, actor
 from roark_ops.cli.terminal.output import print_json, print_line
-from roark_ops.cli.terminal.running import USAGE, confirm, fail, say
-from roark_ops.cli.terminal.words import counted, shown
+from roark_ops.cli.terminal.running import USAGE, confirm, fail
+from roark_ops.cli.terminal.words import counted
 
 if TYPE_CHECKING:
     from roark_ops.access import Access
 
-All = Annotated[bool, typer.Option("--all", help="All that are unconfirmed at this moment.")]
-List = Annotated[bool, typer.Option("--list", help="Print their call ids, the oldest first, and change nothing.")]
+All = Annotated[bool, typer.Option("--all", help="Every unconfirmed delivery right now.")]
 
 
 def confirm_(
     call_ids: SomeCallIds = None,
     *,
     all_: All = False,
-    list_: List = False,
     reason: Reason = "",
     yes: Yes = False,
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that calls are at Roark, whose upload was answered with success and without Roark's id of the call.
+    """Confirm that unconfirmed calls are at Roark.
 
-    Until then such a delivery is unconfirmed, and its report is kept. `dlq replay CALL_ID` sends it again, which does
-    no harm where Roark has it: every upload says skipAlreadyImported. `dlq discard CALL_ID` drops the report.
+    A delivery is unconfirmed if Roark answered with success but without its call ID; the report is kept until you
+    decide. `dlq replay CALL_ID` resends it, which is safe even if Roark has it (skipAlreadyImported). `dlq discard
+    CALL_ID` drops the report.
     """
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters
 
-    if sum((bool(call_ids), all_, list_)) != 1:
-        fail("name call ids, or say --all or --list.", USAGE)
+    if bool(call_ids) is all_:
+        fail("choose one: call IDs or --all. To see them: roark-ingest list --state unconfirmed", USAGE)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
-        if list_:
-            _list(desk.unconfirmed(), as_json=as_json)
-            return
         ids = call_ids or desk.unconfirmed()
-        confirm(f"Confirm {counted(len(set(ids)), 'call')}? The reports that are kept of them go.", yes=yes)
+        confirm(f"Confirm {counted(len(set(ids)), 'call')}? Their stored reports are deleted.", yes=yes)
         tell(desk.confirm(ids, reason), "confirmed", as_json=as_json)
 
 
-def _list(ids: Sequence[str], *, as_json: bool) -> None:
-    for call_id in ids:
-        if as_json:
-            print_json({"call_id": call_id, "state": "delivered", "confirmed": False})
-        else:
-            print_line(shown(call_id))
-    if not as_json:
-        say(f"{counted(len(ids), 'call')} unconfirmed. roark-ingest why CALL_ID says what Roark answered.")
+def unconfirmed_of(access: "Access", call_ids: Sequence[str], *, everything: bool) -> list[str]:
+    """Return those of the calls, or all, that are unconfirmed."""
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    found = DeadLetters(access.ledger, by="").unconfirmed()
+    return list(found) if everything else [call_id for call_id in call_ids if call_id in set(found)]
 
 
 def replay_unconfirmed(
-    access: "Access", call_ids: Sequence[str], *, everything: bool, by: str, reason: str, yes: bool, as_json: bool
-) -> list[str]:
-    """Send those of the calls (or of all) again that are unconfirmed; return the others.
-
-    They need no job and no ramp: Roark took them once.
-    """
+    access: "Access", call_ids: Sequence[str], *, dry_run: bool, by: str, reason: str, yes: bool, as_json: bool
+) -> None:
+    """Send these unconfirmed reports again. They need no job and no ramp: Roark took them once."""
     from roark_ops.desk.dead_letters import DeadLetters
 
-    desk = DeadLetters(access.ledger, by=by, wake=access.wake)
-    all_unconfirmed = desk.unconfirmed()
-    known = set(all_unconfirmed)
-    wanted = all_unconfirmed if everything else [call_id for call_id in call_ids if call_id in known]
-    if wanted:
-        confirm(f"Send {counted(len(wanted), 'unconfirmed report')} again?", yes=yes)
-        tell(desk.replay(wanted, reason=reason), "replayed", as_json=as_json)
-    elif everything and not as_json:
-        print_line("No delivery is unconfirmed.")
-    return [call_id for call_id in call_ids if call_id not in known]
+    if dry_run:
+        for call_id in call_ids if as_json else ():
+            print_json({"call_id": call_id, "result": "would be replayed"})
+        if not as_json:
+            number = counted(len(call_ids), "unconfirmed report")
+            print_line(f"{number} would be sent again at once, without a replay job: Roark has accepted them once.")
+        return
+    confirm(f"Resend {counted(len(call_ids), 'unconfirmed report')}?", yes=yes)
+    tell(
+        DeadLetters(access.ledger, by=by, wake=access.wake).resend(call_ids, reason=reason), "replayed", as_json=as_json
+    )

@@ -89,7 +89,8 @@ class SecretGate:
 
     def judge(self, inbound: Inbound, _now: float) -> Verdict:
         """Return whether one of the secrets is among the headers."""
-        values = [value for name, value in inbound.headers if name in self._names and value]
+        # httptools leaves the blanks behind a value, which are no part of it (RFC 9110, 5.5).
+        values = [value.strip() for name, value in inbound.headers if name in self._names and value.strip()]
         given = [*values, *filter(None, map(_without_scheme, values))]
         if not given:
             return Refused(Reason.NO_SECRET)

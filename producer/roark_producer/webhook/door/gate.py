@@ -14,9 +14,15 @@ def gate_for(settings: WebhookSettings) -> Gate:
     Raises ConfigurationError when they are unsafe: no secret although other machines can connect, a secret that
     is set and empty, several of which one can be guessed, a signature without a key.
     """
-    if short := settings.short_lines():
+    if settings.mixed_parts():
         raise ConfigurationError(
-            f"line {short[0]} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
+            f"between the commas of ROARK_INGEST_VAPI_SECRET some parts have {SHORTEST_PART} characters or more, "
+            "others fewer. A short one could be guessed as a secret of its own, and requests with it would be refused. "
+            "Take a longer one; if all of it is one secret, take one without a comma"
+        )
+    if short := settings.short_line():
+        raise ConfigurationError(
+            f"line {short} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
             "secrets are valid, each needs as many, or it could be guessed"
         )
     if settings.secrets():
@@ -38,12 +44,11 @@ def gate_for(settings: WebhookSettings) -> Gate:
 
 def told_of_secrets(settings: WebhookSettings) -> str:
     """Return what a person should know of the secrets that are valid, "" where that is nothing."""
-    if not (short := settings.short_parts()):
+    if not settings.is_one_with_commas():
         return ""
     return (
-        f"ROARK_INGEST_VAPI_SECRET has commas, and {short} of the parts between them have fewer than {SHORTEST_PART} "
-        "characters: these are refused as secrets of their own, the whole text is valid. If they are several secrets, "
-        "take longer ones"
+        f"ROARK_INGEST_VAPI_SECRET has commas, and is taken for one secret: its parts have fewer than {SHORTEST_PART} "
+        "characters and are refused as secrets of their own. If they are several secrets, take longer ones"
     )
 
 
