@@ -66,7 +66,7 @@ class Access:
 
     def doubts(self) -> tuple[str, ...]:
         """Say what is odd about what this machine remembers of ledgers."""
-        return Keeper.of(self.settings.data_dir, self.url, self.settings.prefix).doubts()
+        return self._servers.keeper().doubts()
 
     def wake(self, reports: int = 1) -> bool:
         """Publish wake-ups for so many reports that became ready; return whether the broker took them.
