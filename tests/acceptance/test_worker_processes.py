@@ -146,7 +146,7 @@ class TestTheWholeWay:
         assert snapshot.total("rejected") == kept
         rejected = line.ledger.run(desk.rejected_page(first=0, most=kept + 1))
         assert len(rejected) == kept
-        assert {one.field for one in rejected} == {"call.id", "message.type"}
+        assert {one.field for one in rejected} == {"call.id", "type"}
 
 
 async def post_all(address: str, corpus: Corpus) -> Counter[int]:
