@@ -6,7 +6,7 @@ import pytest
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.accounts import Accounts
-from roark_ledger.records.alerts import AlertKind, Facts, SpoolNote
+from roark_ledger.records.alerts import AlertKind, Facts, NotedSpool
 from roark_ledger.records.forecast import Speed
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.promises import Loss, Unread, UnreadFile
@@ -82,7 +82,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
     AlertKind.AUDIT_BROKEN: (snapshot(audited=Accounts(broken=2, at_ms=NOW)), NOTHING),
     AlertKind.SPOOL_IN_USE: (
         snapshot(),
-        replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
+        replace(NOTHING, spools=(NotedSpool("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
     AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
@@ -207,6 +207,6 @@ def test_fewer_deaths_than_the_setting_are_no_growth() -> None:
     ],
 )
 def test_why_reports_are_in_a_spool_is_told_where_the_webhook_knows_it(known: dict[str, str], says: str) -> None:
-    noted = replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),))
+    noted = replace(NOTHING, spools=(NotedSpool("host-1:/data/spool", 7000, NOW - MINUTE, NOW),))
     found = causes(snapshot(spooled_because=known), noted, RULES)[AlertKind.SPOOL_IN_USE]
     assert found.explanation.startswith(says)

@@ -9,7 +9,7 @@ import pytest
 
 from roark_ledger.errors import ConfigurationError
 from roark_ops.up import parts
-from roark_ops.up.plan import Options, Plan, Settings, make_plan
+from roark_ops.up.plan import Options, Settings, UpPlan, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
@@ -22,7 +22,7 @@ def _a_place_without_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         monkeypatch.delenv(name, raising=False)
 
 
-def plan(monkeypatch: pytest.MonkeyPatch, options: Options, **environment: str) -> Plan:
+def plan(monkeypatch: pytest.MonkeyPatch, options: Options, **environment: str) -> UpPlan:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return make_plan(options, Settings(IngestSettings(), WebhookSettings(), WorkerSettings()))

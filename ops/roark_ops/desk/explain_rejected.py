@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from roark_worker.answers.explain import Entry, Explanation, Replay, Side
+from roark_worker.answers.explain import CatalogueEntry, Explanation, Replay, Side
 
 _SHOW, _RETRY = "roark-ingest rejected show {entry}", "roark-ingest rejected retry {entry}"
 _RIGHT = "the sender is put right and sends it again"
@@ -243,9 +243,9 @@ def is_known(field: str, problem: str) -> bool:
     return _rule(field, problem) is not _UNKNOWN
 
 
-def catalogue() -> list[Entry]:
+def catalogue() -> list[CatalogueEntry]:
     """Return every explanation that there is of a rejection."""
-    return [Entry("rejected", rule.named, rule.told("ENTRY", "")) for rule in (*_RULES, _UNKNOWN)]
+    return [CatalogueEntry("rejected", rule.named, rule.told("ENTRY", "")) for rule in (*_RULES, _UNKNOWN)]
 
 
 def _rule(field: str, problem: str) -> _Rule:

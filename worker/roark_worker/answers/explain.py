@@ -13,7 +13,7 @@ from roark_ledger.lane_states import LaneState
 from roark_worker.answers.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
 
 __all__ = [
-    "Entry",
+    "CatalogueEntry",
     "Explanation",
     "Replay",
     "Side",
@@ -57,7 +57,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """A line of the catalogue: what is explained (`dead letter`, `hold`, `lane`), by which codes, and how."""
 
     kind: str
@@ -180,13 +180,13 @@ def explain_shut(state: str, cause: str = "") -> Explanation | None:
     )
 
 
-def catalogue() -> list[Entry]:
+def catalogue() -> list[CatalogueEntry]:
     """Return every explanation that there is of a dead letter, a hold, or a lane that is shut."""
-    letters = [Entry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
-    letters.append(Entry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
-    holds = [Entry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
-    by_hand = Entry("hold", "by a person", explain_hold("", ""))
-    return [*letters, *holds, by_hand, *(Entry("lane", state, found) for state, found in _LANES.items())]
+    letters = [CatalogueEntry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
+    letters.append(CatalogueEntry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
+    holds = [CatalogueEntry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
+    by_hand = CatalogueEntry("hold", "by a person", explain_hold("", ""))
+    return [*letters, *holds, by_hand, *(CatalogueEntry("lane", state, found) for state, found in _LANES.items())]
 
 
 def _holding() -> list[Reason]:

@@ -11,15 +11,15 @@ from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import counted
 from roark_ops.up.demo import on_the_way
 from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
-from roark_ops.up.plan import Plan
-from roark_ops.up.told.summary import Summary
+from roark_ops.up.plan import UpPlan
+from roark_ops.up.told.summary import UpSummary
 
 _LOUD = "bold yellow"
 _MOST_REJECTIONS = 3
 Line = tuple[str, str | None]
 
 
-def destination(plan: Plan) -> Line:
+def destination(plan: UpPlan) -> Line:
     """Say where reports will go."""
     if plan.sandbox_for_want_of_a_token:
         return "no ROARK_API_BEARER_TOKEN: using the sandbox, nothing is sent to Roark", _LOUD
@@ -28,7 +28,7 @@ def destination(plan: Plan) -> Line:
     return f"reports go to Roark at {plan.roark_url}{plan.upload_path}", "bold"
 
 
-def other_ports(plan: Plan) -> list[str]:
+def other_ports(plan: UpPlan) -> list[str]:
     """Say which default ports were taken."""
     ports = {"webhook": plan.webhook, "sandbox": plan.sandbox, "flower": plan.flower}
     return [
@@ -38,7 +38,7 @@ def other_ports(plan: Plan) -> list[str]:
     ]
 
 
-def urls(plan: Plan) -> dict[str, str]:
+def urls(plan: UpPlan) -> dict[str, str]:
     """Return where everything is."""
     found = {"webhook": plan.webhook_url}
     if plan.sandbox_url:
@@ -48,7 +48,7 @@ def urls(plan: Plan) -> dict[str, str]:
     return found
 
 
-def places(plan: Plan, data_dir: Path) -> list[str]:
+def places(plan: UpPlan, data_dir: Path) -> list[str]:
     """Say where everything is, as lines."""
     lines = [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
     if plan.sandbox_url:
@@ -59,7 +59,7 @@ def places(plan: Plan, data_dir: Path) -> list[str]:
     return lines
 
 
-def findings(summary: Summary, plan: Plan) -> list[Line]:
+def findings(summary: UpSummary, plan: UpPlan) -> list[Line]:
     """Tell what the demo showed."""
     lines: list[Line] = [("", None), (_headline(summary), "bold green" if summary.is_complete else _LOUD)]
     lines += [(f"  {line}", None) for line in (*_intake(summary), *_way(summary, plan))]
@@ -68,12 +68,12 @@ def findings(summary: Summary, plan: Plan) -> list[Line]:
     return lines
 
 
-def as_json(summary: Summary, plan: Plan) -> dict[str, Any]:
+def as_json(summary: UpSummary, plan: UpPlan) -> dict[str, Any]:
     """Return the same for a program."""
     return summary.as_json() | {"urls": urls(plan), "rate": plan.rate}
 
 
-def next_steps(plan: Plan, summary: Summary | None, data_dir: Path) -> list[str]:
+def next_steps(plan: UpPlan, summary: UpSummary | None, data_dir: Path) -> list[str]:
     """Say what to try next."""
     hints = plan.hints(data_dir)
     mine = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in hints.items()), command_name()])
@@ -113,13 +113,13 @@ def short(path: Path) -> str:
         return str(path)
 
 
-def _headline(summary: Summary) -> str:
+def _headline(summary: UpSummary) -> str:
     if summary.is_complete:
         return f"All {summary.delivered} calls that were taken in are delivered."
     return f"{summary.delivered} of {summary.taken_in} calls that were taken in are delivered."
 
 
-def _intake(summary: Summary) -> list[str]:
+def _intake(summary: UpSummary) -> list[str]:
     answers = summary.answers
     told = {
         "accepted": "new calls",
@@ -137,7 +137,7 @@ def _intake(summary: Summary) -> list[str]:
     return lines
 
 
-def _way(summary: Summary, plan: Plan) -> list[str]:
+def _way(summary: UpSummary, plan: UpPlan) -> list[str]:
     lines = []
     if others := {state: count for state, count in summary.states.items() if state != "delivered"}:
         which = ", ".join(f"{count} {state}" for state, count in others.items())
