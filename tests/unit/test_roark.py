@@ -311,7 +311,7 @@ class TestNoAnswer:
             (httpx.ReadTimeout("late"), "timeout", "no answer within 60 s"),
             (httpx.WriteTimeout("late"), "timeout", "no answer within 60 s"),
             (httpx.PoolTimeout("late"), "timeout", "no answer within 60 s"),
-            (httpx.ConnectTimeout("late"), "timeout", "no connection within 5 s"),
+            (httpx.ConnectTimeout("late"), "connect_timeout", "no connection within 5 s"),
             (TimeoutError(), "timeout", "no answer within 60 s"),
             (httpx.LocalProtocolError("Illegal header value"), "transport", "LocalProtocolError"),
             (httpx.ProxyError("502"), "connect_proxy", "ProxyError"),

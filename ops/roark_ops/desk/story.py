@@ -159,7 +159,7 @@ def _step(event: Event) -> StoryStep:
         at_ms=event.at_ms,
         event=event.name,
         what=_EVENTS.get(event.name, event.name),
-        attempt=_number(detail, "attempt"),
+        attempt=_number(detail, "sends") or _number(detail, "attempt"),
         status=_number(detail, "status"),
         duration_ms=duration if isinstance(duration, int) else None,
         reason=str(detail.get("reason", "")),

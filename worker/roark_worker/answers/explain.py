@@ -139,9 +139,10 @@ def _alone(found: Explanation, call_id: str) -> Explanation:
         found,
         what=f"{found.what} Others pass with the same token, at the same address: it is about this report.",
         side=Side.REPORT,
-        replay=Replay.USELESS,
-        condition="it is known what Roark has against it",
-        todo="Read what Roark says about it: does its assistant, or its project, belong to another account?",
+        replay=Replay.AFTER_MENDING,
+        condition="Roark lets our token upload this report",
+        todo="Read what Roark says about it: does its assistant, or its project, belong to another account? Have Roark "
+        "allow it, then replay it, or discard it.",
         command=_SHOW.format(call=shlex.quote(call_id)),
     )
 

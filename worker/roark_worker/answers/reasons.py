@@ -315,6 +315,17 @@ REASONS: tuple[Reason, ...] = (
         Signal.BOTH,
     ),
     Reason(
+        ("connect_timeout",),
+        Judged.PASSING,
+        Side.NETWORK,
+        "No connection to Roark came about in time: a name that does not resolve, or packets that get lost.",
+        Replay.HELPS,
+        "Roark can be reached",
+        "Check host and port in ROARK_BASE_URL, name resolution, firewall and proxy.",
+        _REPLAY,
+        Signal.BOTH,
+    ),
+    Reason(
         ("connect_tls",),
         Judged.PASSING,
         Side.SETTINGS,
