@@ -26,6 +26,7 @@ from roark_ledger.logs import event
 from roark_ledger.moves import delivery
 from roark_ledger.moves.delivery import Claim, Claimed, Held, LaneState
 from roark_ledger.packing import DamagedPayload, NewerPayload, Unpacked, check, payload_size, trace_of, unpack
+from roark_ledger.records.screen import uploads_are
 from roark_producer.tracing import Traces, Uploading
 from roark_worker.answers.verdict import Answer, Passing, Refused, Verdict
 from roark_worker.calls.fresh_audio import FreshAudio
@@ -53,10 +54,9 @@ _RECORD_SECONDS = 5
 
 _ENDED = {
     "idle": "nothing more is ready",
-    "budget": "its time is used up, the next one goes on",
-    "stopping": "the worker stops",
-    "redis": "Redis is away",
-    "held": "the lane is on hold",
+    "budget": "its time is up, the next drain continues",
+    "stopping": "the worker is stopping",
+    "redis": "Redis is unreachable",
 }
 
 
@@ -82,9 +82,9 @@ class Summary:
     def in_words(self) -> str:
         """Return the line that Flower shows for the drain."""
         parts = [f"{count} {name}" for name, count in sorted(self.counted.items()) if count]
-        parts += [f"{self.in_flight} under way"] if self.in_flight else []
+        parts += [f"{self.in_flight} in progress"] if self.in_flight else []
         done = f"{self.claimed} claimed: {', '.join(parts)}" if parts else "nothing claimed"
-        ended = _ENDED.get(self.ended, f"the lane is {self.ended}")
+        ended = _ENDED.get(self.ended) or uploads_are(self.ended).lower()
         return f"{done}; ended after {self.seconds:.1f} s: {ended}"
 
 
@@ -298,7 +298,7 @@ class Delivery:
             return Refused("damaged", message=str(error))
         room = self._room.most_bytes
         return Refused(
-            "too_large_here", message=f"it needs {need / 1e6:.0f} MB of memory, a process has {room / 1e6:.0f}"
+            "too_large_here", message=f"it needs {need / 1e6:.0f} MB of memory, but a process has {room / 1e6:.0f} MB"
         )
 
     def _worth_recording(self) -> int:

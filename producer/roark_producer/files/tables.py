@@ -51,4 +51,4 @@ def rows(lines: Iterator[bytes], delimiter: str, *, most_bytes: int) -> Iterator
                 yield Document(begins, json.dumps(cells).encode(), is_row=True)
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise DamagedInput(f"the table cannot be read from line {begins} on ({error})") from error
+        raise DamagedInput(f"cannot read the table from line {begins} on ({error})") from error

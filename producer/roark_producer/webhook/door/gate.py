@@ -16,8 +16,8 @@ def gate_for(settings: WebhookSettings) -> Gate:
     """
     if short := settings.short_lines():
         raise ConfigurationError(
-            f"line {short[0]} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
-            "secrets are valid, each needs as many, or it could be guessed"
+            f"line {short[0]} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. With several "
+            "secrets, each needs at least that many, or it could be guessed"
         )
     if settings.secrets():
         if settings.webhook_hmac != "off":
@@ -30,8 +30,8 @@ def gate_for(settings: WebhookSettings) -> Gate:
         raise ConfigurationError("ROARK_INGEST_WEBHOOK_HMAC is on, but ROARK_INGEST_VAPI_SECRET, its key, is not set")
     if not is_loopback(settings.webhook_host):
         raise ConfigurationError(
-            f"the webhook would listen on {settings.webhook_host} without a secret, so that anybody could post "
-            "reports. Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends, or listen on 127.0.0.1"
+            f"the webhook would listen on {settings.webhook_host} without a secret, so anyone could post reports. Set "
+            "ROARK_INGEST_VAPI_SECRET to the secret Vapi sends, or listen on 127.0.0.1"
         )
     return OpenGate()
 
@@ -41,9 +41,9 @@ def told_of_secrets(settings: WebhookSettings) -> str:
     if not (short := settings.short_parts()):
         return ""
     return (
-        f"ROARK_INGEST_VAPI_SECRET has commas, and {short} of the parts between them have fewer than {SHORTEST_PART} "
-        "characters: these are refused as secrets of their own, the whole text is valid. If they are several secrets, "
-        "take longer ones"
+        f"ROARK_INGEST_VAPI_SECRET contains commas, but {short} of its parts have fewer than {SHORTEST_PART} "
+        "characters. The whole text is valid as one secret; the short parts are not valid on their own. If these are "
+        "several secrets, use longer ones"
     )
 
 
