@@ -199,7 +199,7 @@ class TestErrorsNameSettingServerAndCause:
 
     def test_places(self, server: Server, tmp_path: Any) -> None:
         assert refused("redis://127.0.0.1:9") == (
-            "Redis cannot be reached: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
+            "Redis is unreachable: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
         )
         assert "DNS" in refused("redis://:hush@no-such-host.invalid")
         assert "no such socket" in refused(f"unix://{tmp_path}/nobody.sock")

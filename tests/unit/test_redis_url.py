@@ -82,7 +82,7 @@ def test_each_form_says_where_and_how(url: str, said: dict[str, Any] | None) -> 
         ("redis+cluster://:hush@a,b", "names a cluster"),
         ("rediss+cluster://a", "names a cluster"),
         ("redis://:hush@::1:6379", "an IPv6 address in brackets"),
-        ("redis://:hush@h:port", "cannot be read"),
+        ("redis://:hush@h:port", "is not a valid URL"),
         ("redis://:hush@h:70000", "port that is none"),
         ("redis://:hush@h/first", "database that is no number"),
         ("redis://:hush@h?db=first", "database that is no number"),

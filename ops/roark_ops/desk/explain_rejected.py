@@ -44,7 +44,7 @@ class _Rule:
 _RULES = (
     _Rule(
         ".*",
-        r".*; (?:.*; )?an end-of-call report stands at (?P<at>\S+).*",
+        r".*; (?:.*; )?an end-of-call report (?:is|stands) at (?P<at>\S+).*",
         "a wrapper with a report in it",
         "It is a wrapper with an end-of-call report inside, at {at}.",
         Side.VAPI,
@@ -66,7 +66,7 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r"is none that is known of Vapi's.*; it is no report by its shape",
+        r".*; it (?:does not look like a report|is no report by its shape)",
         "a new message of Vapi's",
         "It is a Vapi message of a type that this version does not know, and it does not look like a report.",
         Side.VAPI,
@@ -77,7 +77,7 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r"is not written as Vapi does: .*|is none that is known of Vapi's.*|is not that of a report",
+        r"is misspelled; .*|is not a known Vapi message type.*|is not .* (?:does: .*|report)|is none that is known .*",
         "type: unknown",
         "Its type is not one of Vapi's, or is spelled differently.",
         Side.VAPI,
@@ -88,7 +88,7 @@ _RULES = (
     ),
     _Rule(
         "body",
-        r"is no \S+, though its Content-Encoding says so.*|is packed, and damaged or cut short",
+        r"is not \S+, although its .*|is compressed, but .*|is no \S+, though .*|is packed, and .*",
         "compressed and damaged",
         "It is compressed and cannot be decompressed: it is damaged, or was truncated on the way.",
         Side.VAPI,
@@ -99,7 +99,7 @@ _RULES = (
     ),
     _Rule(
         "body",
-        r"holds more than \d+ documents",
+        r"(?:contains|holds) more than \d+ documents",
         "too many messages at once",
         "It contains more messages than one request may.",
         Side.VAPI,
@@ -132,7 +132,7 @@ _RULES = (
     ),
     _Rule(
         ".*",
-        r"is not valid JSON: .*|has something behind its end .*|is not a JSON object.*|is nested too deep",
+        r"is not valid JSON: .*|has \S+ \S+ its end .*|is not a JSON object.*|is nested too deep(?:ly)?",
         "not JSON",
         "It is not a JSON object, or was truncated on the way.",
         Side.VAPI,
