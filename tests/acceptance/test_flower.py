@@ -132,7 +132,7 @@ def test_a_shut_lane_is_seen_within_seconds_in_plain_words_and_so_is_its_end(
         assert time.monotonic() - began < SEEN_WITHIN_SECONDS
         (row,) = flower.other_rows()
         assert (row["name"], row["state"]) == ("roark.lane", "SHUT")
-        assert row["exception"].startswith("Uploads are paused. 0 reports ready. ada paused uploads")
+        assert row["exception"].startswith("Uploads are paused. Reports ready: 0. ada paused uploads")
         assert "Next: roark-ingest resume" in row["exception"]
         assert "5550101234" not in row["exception"]
         assert sum(worker.get("task-retried") or 0 for worker in flower.workers()) == 0, "it is no report"

@@ -20,15 +20,15 @@ def told(state: str, reason: str = "", by: str = "") -> ReportEvent:
             "held",
             "http_403 no",
             "roark",
-            "Uploads are paused. 59 reports ready. Our token has no permission to upload",
+            "Uploads are paused. Reports ready: 59. Our token has no permission to upload",
         ),
         (
             "held",
             "moving",
             "ada",
-            "Uploads are paused. 59 reports ready. ada paused uploads: moving.",
+            "Uploads are paused. Reports ready: 59. ada paused uploads: moving.",
         ),
-        ("breaker-open", "http_503: 9", "", "Uploads are paused: circuit breaker open. 59 reports ready."),
+        ("breaker-open", "http_503: 9", "", "Uploads are paused: circuit breaker open. Reports ready: 59."),
         ("half-open", "http_503: 9", "", "Uploads are paused: circuit breaker half-open. "),
     ],
 )

@@ -66,7 +66,7 @@ _RULES = (
     ),
     _Rule(
         "type",
-        r".*; it (?:does not look like a report|is no report by its shape)",
+        r".*; it (?:does not look like a report|is no \S+ by its shape)",
         "a new message of Vapi's",
         "It is a Vapi message of a type that this version does not know, and it does not look like a report.",
         Side.VAPI,

@@ -241,7 +241,7 @@ class _Query:
             return read(self._left.pop(name))
         except ValueError as error:
             own = str(error).startswith("has ")
-            raise ValueError(str(error) if own else f"has a value of {name} that is no number") from None
+            raise ValueError(str(error) if own else f"has a value of {name} that is not a number") from None
 
     def tls(self) -> dict[str, Any]:
         return {name: self.take(name, read) for name, read in _TLS.items() if name in self._left}

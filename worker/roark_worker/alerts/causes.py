@@ -77,7 +77,7 @@ def _lane_held(snapshot: Snapshot) -> Message | None:
     if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
         return None
     ready = snapshot.states[State.READY]
-    headline = f"Uploads are paused. {ready} reports ready."
+    headline = f"Uploads are paused. Reports ready: {ready}."
     return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
 
 
@@ -90,7 +90,7 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
         return None
     return Message(
         f"Uploads have been failing for {_span(open_ms)}: circuit breaker open.",
-        f"{why.what} {why.todo} New reports are still accepted; {snapshot.states[State.READY]} are ready.",
+        f"{why.what} {why.todo} New reports are still accepted. Reports ready: {snapshot.states[State.READY]}.",
         why.command,
         main_cause(lane),
     )

@@ -52,5 +52,5 @@ def lane_event(news: LaneNews, setup: Setup | None, at: float) -> ReportEvent:
     if why is None or lane.state == "throttled":
         said = f"{uploads_are('open')}."
         return ReportEvent("task-open", row | {"result": said, "exception": None})
-    said = f"{uploads_are(lane.state)}. {news.ready} reports ready. {in_words(why)}"
+    said = f"{uploads_are(lane.state)}. Reports ready: {news.ready}. {in_words(why)}"
     return ReportEvent("task-shut", row | {"received": at, "result": said, "exception": said})
