@@ -193,7 +193,7 @@ class TestErrorsNameSettingServerAndCause:
         with connect(server.url) as admin:
             admin.config_set("requirepass", "hush")
             try:
-                assert "demands a password" in refused(f"redis://127.0.0.1:{server.port}")
+                assert "requires a password" in refused(f"redis://127.0.0.1:{server.port}")
             finally:
                 admin.config_set("requirepass", "")
 

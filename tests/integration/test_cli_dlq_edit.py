@@ -160,8 +160,8 @@ def test_without_a_terminal_an_edit_wants_yes_and_shows_what_it_would_do(line: C
         ("call.id=c-2", "call.id cannot be edited"),
         ("type=chat", "does not look like a report"),
         ('type={"a":1}', "type: is not a string"),
-        ("nowhere.at.all=1", "there is nothing at /nowhere"),
-        ("artifact.messages[7]=1", "there is nothing at /artifact/messages/7"),
+        ("nowhere.at.all=1", "nothing at /nowhere"),
+        ("artifact.messages[7]=1", "nothing at /artifact/messages/7"),
     ],
 )
 def test_what_would_be_no_report_of_the_call_is_refused(line: CommandLine, setting: str, why: str) -> None:

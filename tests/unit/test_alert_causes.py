@@ -183,7 +183,7 @@ def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_u
 
     both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
     assert both.headline.startswith("The audio links of 2 reports expire within")
-    assert "of 3 reports have ended" in both.explanation
+    assert "of 3 reports have expired" in both.explanation
     assert both.command == "roark-ingest list --audio-ends-within 60min"
 
 

@@ -45,13 +45,13 @@ RFC = [
     ('{"foo":null}', {"op": "test", "path": "/foo", "value": None}, '{"foo":null}'),
 ]
 FAILING = [
-    ('{"foo":"bar"}', {"op": "add", "path": "/baz/bat", "value": 1}, "there is nothing at /baz"),
-    ('{"foo":[1]}', {"op": "add", "path": "/foo/3", "value": 1}, "there is nothing at /foo/3"),
-    ('{"foo":"bar"}', {"op": "add", "path": "/foo/x", "value": 1}, "there is nothing at /foo/x"),
-    ('{"foo":"bar"}', {"op": "remove", "path": "/baz"}, "there is nothing at /baz"),
-    ('{"foo":"bar"}', {"op": "replace", "path": "/baz", "value": 1}, "there is nothing at /baz"),
-    ('{"~1":10}', {"op": "test", "path": "/~01", "value": "10"}, "is not what the patch expects"),
-    ('{"a":true}', {"op": "test", "path": "/a", "value": 1}, "is not what the patch expects"),
+    ('{"foo":"bar"}', {"op": "add", "path": "/baz/bat", "value": 1}, "nothing at /baz"),
+    ('{"foo":[1]}', {"op": "add", "path": "/foo/3", "value": 1}, "nothing at /foo/3"),
+    ('{"foo":"bar"}', {"op": "add", "path": "/foo/x", "value": 1}, "nothing at /foo/x"),
+    ('{"foo":"bar"}', {"op": "remove", "path": "/baz"}, "nothing at /baz"),
+    ('{"foo":"bar"}', {"op": "replace", "path": "/baz", "value": 1}, "nothing at /baz"),
+    ('{"~1":10}', {"op": "test", "path": "/~01", "value": "10"}, "does not have the value that the patch expects"),
+    ('{"a":true}', {"op": "test", "path": "/a", "value": 1}, "does not have the value that the patch expects"),
     ('{"a":{"b":1}}', {"op": "move", "from": "/a", "path": "/a/b"}, "into itself"),
     ('{"a":1}', {"op": "remove", "path": ""}, "cannot be removed"),
 ]

@@ -93,7 +93,7 @@ class TestTheWords:
 
     def test_one_that_is_refused_alone_is_its_own_matter(self) -> None:
         event = told(Bury(HELD, "http_403", detail(status=403, reason="http_403", over="alone")))
-        assert "Others pass with the same token" in event.fields["exception"]
+        assert "Other reports succeed with the same token" in event.fields["exception"]
 
     def test_a_report_that_a_stopping_worker_gave_back_is_no_news(self) -> None:
         assert events_of(Release(HELD), AT) == ()

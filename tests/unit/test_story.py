@@ -54,7 +54,7 @@ def test_an_upload_under_way_says_when_its_lease_ends() -> None:
     [
         (Lane("held", "http_402 No credits", "roark", 1, NOW + 500, 0), "no credits left"),
         (Lane("held", "maintenance", "ada", 1, 0, 0), "ada paused uploads: maintenance."),
-        (Lane("breaker-open", "30 of 40 attempts failed", "", 1, NOW + 500, 0), "a probe finds Roark working again"),
+        (Lane("breaker-open", "30 of 40 attempts failed", "", 1, NOW + 500, 0), "a probe succeeds"),
         (Lane("throttled", "", "", 0, NOW + 500, 0), "asked us to slow down"),
     ],
 )

@@ -98,7 +98,7 @@ class TestSecret:
         for part in filter(None, map(str.strip, text.split(","))):
             right = judged(gate_for(own), inbound(x_vapi_secret=part)) == Granted()
             assert right == (len(part) >= 16)
-        assert "refused as secrets of their own" in told_of_secrets(own)
+        assert "not valid on their own" in told_of_secrets(own)
 
     def test_a_single_secret_may_be_of_any_length(self) -> None:
         assert judged(gate(vapi_secret="x"), inbound(x_vapi_secret="x")) == Granted()

@@ -19,7 +19,7 @@ def judge_workers(names: Sequence[str], snapshot: Snapshot) -> Check:
     waited = (snapshot.now_ms - snapshot.oldest_ready_ms) / 1000 if snapshot.oldest_ready_ms else 0
     if waited > _WAITED_SECONDS:
         ready = snapshot.states[State.READY]
-        return fail("workers", f"no worker answers, and {ready} reports are waiting", "Start one: roark-ingest worker")
+        return fail("workers", f"no worker answers, reports ready: {ready}", "Start one: roark-ingest worker")
     return warn("workers", "no worker answers", "Start one: roark-ingest worker")
 
 

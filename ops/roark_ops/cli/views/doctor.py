@@ -42,7 +42,7 @@ def show_checks(checks: Iterable[Check], *, as_json: bool) -> bool:
 def _print(check: Check) -> None:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     name = _NAMES.get(check.name, check.name)
-    found = broken(f"{check.level.value:<4}  {name:<10}  {shown(check.found)}", columns, indent=18)
+    found = broken(f"{check.level.value:<4}  {name:<12}  {shown(check.found)}", columns, indent=20)
     print_line(found, style=_STYLES[check.level])
     if check.mend:
-        print_line(f"{'':18}{check.mend}")
+        print_line(f"{'':20}{check.mend}")

@@ -41,8 +41,8 @@ def told_of_secrets(settings: WebhookSettings) -> str:
     if not (short := settings.short_parts()):
         return ""
     return (
-        f"ROARK_INGEST_VAPI_SECRET contains commas, but {short} of its parts have fewer than {SHORTEST_PART} "
-        "characters. The whole text is valid as one secret; the short parts are not valid on their own. If these are "
+        f"ROARK_INGEST_VAPI_SECRET contains commas, but not every part has {SHORTEST_PART} characters ({short} too "
+        "short). The whole text is valid as one secret; the short parts are not valid on their own. If these are "
         "several secrets, use longer ones"
     )
 
