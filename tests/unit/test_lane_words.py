@@ -33,7 +33,7 @@ def test_a_hold_names_how_many_were_refused_with_what_since_when_where_and_with_
 
     assert why.what.startswith(
         "3 different reports were refused (http_403: 3), none delivered since 08:00:00 UTC, "
-        "for example call-1, call-2. Token …ab12 at https://api.roark.ai/v1/vapi/call. Our token has no permission to upload"
+        "for example call-1, call-2. Token …ab12 at https://api.roark.ai/v1/vapi/call. Our token has no permission"
     )
     assert why.side is Side.SETTINGS
 
