@@ -293,7 +293,7 @@ class TestOutcomes:
     async def test_a_report_for_which_there_is_no_memory_is_told_and_the_others_go_on(
         self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 50_000)
+        monkeypatch.setattr("roark_worker.journey.room_bytes", lambda _processes: 50_000)
         bench.submit([*reports(3), report("call-large", "x" * 30_000)])
 
         async with bench.delivery(roark_base_url=sandbox.url) as delivery:
@@ -308,7 +308,7 @@ class TestOutcomes:
     async def test_what_does_not_fit_at_once_goes_one_after_the_other(
         self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 70_000)
+        monkeypatch.setattr("roark_worker.journey.room_bytes", lambda _processes: 70_000)
         bench.submit([report(f"call-{number}", "x" * 30_000) for number in range(5)])
 
         async with bench.delivery(roark_base_url=sandbox.url) as delivery:

@@ -126,7 +126,7 @@ class Worker:
     @property
     def uploads(self) -> int:
         """How many are under way."""
-        return self._delivery._uploading
+        return self._delivery._journey.uploading
 
     async def stop(self) -> None:
         await self._end_own()
@@ -137,10 +137,10 @@ class Worker:
         self.is_alive = False
         self._ledger.dead = True
         await self._end_own()
-        tasks = [one.task for one in self._delivery._in_hand.values() if one.task]
-        for task in (*tasks, *self._delivery._background):
+        tasks = [*self._delivery._journey._tasks, self._delivery._renewing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, *self._delivery._background, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _end_own(self) -> None:
         for task in self._tasks:

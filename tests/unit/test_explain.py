@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from attempts import judged
 from typer.main import get_group
 
 import roark_ledger
@@ -38,8 +39,8 @@ from roark_worker.answers.explain import (
     status_of,
 )
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.deciding import EXHAUSTED, decide
 from roark_worker.schedule import Schedule
-from roark_worker.settlement import EXHAUSTED, Attempt, settle
 from roark_worker.upload.roark import Reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,8 +98,8 @@ def ways_of_dying() -> Iterator[DeadLetter]:
     passing += [Refused(code, message="zstd says no") for code in codes_in_the_workers_sources()]
     for verdict in passing:
         for attempts, age in [(0, 1.0), (19, 1.0), (3, 90_000.0)]:
-            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, 0, False, "f", PACKED)
-            end = settle(Attempt(claimed, verdict, 5, age), schedule, max_conflicts=3, chance=0.5)
+            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, round(age * 1000), False, "f", PACKED)
+            end = decide(judged(claimed, verdict), schedule, max_conflicts=3, chance=0.5)
             if isinstance(end, Bury):
                 yield dead("buried", end.reason, json.loads(end.detail))
     for code in codes_in_the_scripts():

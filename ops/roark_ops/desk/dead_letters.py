@@ -6,9 +6,8 @@
         refused = dead_letters.freeze(Filter(reasons=("http_422",), assistants=("A7",)))
         for one in dead_letters.edit(refused, read_settings(["endedAt=2026-01-31T10:00:00Z"])):
             print(one.call_id, one.result)
-        moved = dead_letters.replay(refused)
 
-The commands of `roark-ingest dlq` are a thin skin over it.
+`Replays` sends them again, bit by bit. The commands of `roark-ingest dlq` are a thin skin over it.
 "All" is always a frozen selection: the ids that were there when it was made. What dies later, or again, is
 another matter and stays untouched. Every change is one atomic script per batch and names who asked for it in the
 report's history; doing it twice does no harm, the second time says in which state the call is instead.
@@ -202,12 +201,9 @@ class DeadLetters:
     def _walk(self, chosen: Filter, state: State, *, in_full: bool = False) -> Iterator[DeadLetter]:
         return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
 
-    def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
-        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
-
-        `Replays` sends many dead letters bit by bit.
-        """
-        moved = self._move(desk.replay, call_ids, reason)
+    def resend(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
+        """Send unconfirmed deliveries again at once, with their tries counted anew. Dead letters: see `Replays`."""
+        moved = self._move(desk.resend, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
         return moved
@@ -219,7 +215,7 @@ class DeadLetters:
 
         What was sent is kept beside, until the edited report is delivered; `undo` brings it back. A report that was
         changed meanwhile by somebody else, or is not dead any more, is left alone. With `dry_run` nothing is changed,
-        and `edited` means that it would be. Nothing is sent again by it: that is `replay`.
+        and `edited` means that it would be. Nothing is sent again by it: that is what `Replays` does.
         """
         for batch in batches(dict.fromkeys(call_ids), LOOKED_AT_ONCE):
             entries = self._ledger.run_all([watch.look(call_id) for call_id in batch])
@@ -267,7 +263,7 @@ class DeadLetters:
         return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
 
     def set_aside(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Make dead letters of reports that are ready or waiting; `replay` brings them back."""
+        """Make dead letters of reports that are ready or waiting; a replay brings them back."""
         return self._move(desk.set_aside, call_ids, reason)
 
     def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:

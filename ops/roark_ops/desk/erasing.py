@@ -22,7 +22,8 @@ from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.logbook import doer
 from roark_ops.access import Access
 from roark_ops.desk.rejected import RejectedBin
-from roark_producer.disk.spool import Purged, Spooled, purge
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.purging import Purged, purge
 from roark_producer.vapi.phone import places_of
 from roark_producer.vapi.report import Report, read_message
 

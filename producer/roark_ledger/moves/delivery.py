@@ -147,6 +147,16 @@ class Refuse:
     took_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The report goes back to its queue, unjudged."""
+
+    held: Held
+
+
+Outcome = Deliver | Defer | Bury | Refuse | Release
+
+
 class Recorded(list[bool]):
     """Whether each outcome was recorded; False marks a lost lease.
 

@@ -1,6 +1,6 @@
 """When the backlog will be gone if all goes on as it does now. Pure.
 
-The speeds are means over some 15 s that the deliveries keep in the lane (see `lua/_rate.lua`). Nothing is told where
+The speeds are means over some 15 s that the deliveries keep in the lane (see `_rate.lua`). Nothing is told where
 nothing can be known: while the lane is shut, when the speeds are old, and when more comes in than goes out.
 """
 

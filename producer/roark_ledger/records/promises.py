@@ -2,7 +2,7 @@
 
 A ledger that was emptied balances: nothing accepted, nothing missing. So those that were answered with yes keep its
 identity and how much it had accepted, outside of it (`keeping.py`), and lay it beside the ledger every few seconds
-(`lua/remember.lua`). What is missing is then noted in the ledger that is there now, for everybody to see, until a
+(`remember.lua`). What is missing is then noted in the ledger that is there now, for everybody to see, until a
 person settles it (`roark-ingest repair ledger`, `repair spool`).
 """
 

@@ -1,4 +1,4 @@
-"""One call as the ledger tells it. Formats: `lua/shared/_ledger.lua` and `lua/watch/look.lua`."""
+"""One call as the ledger tells it. Formats: `_ledger.lua` and `look.lua`."""
 
 from dataclasses import dataclass
 from dataclasses import field as field_

@@ -1,4 +1,4 @@
-"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `lua/watch/snapshot.lua`."""
+"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `snapshot.lua`."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -73,7 +73,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+    """How full the rejected bin is. What is spare makes room for the rest (see `_bin.lua`), so it fills nothing.
 
     `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
     """

@@ -1,7 +1,7 @@
 """A Vapi end-of-call report, parsed at the border from the bytes that came in.
 
 1. `read_message` unwraps `{"message": …}` if it is there and tells a report from Vapi's other messages, of which it
-   knows the list (`vapi_messages.py`). An envelope that can only be meant to carry one report is opened (`shapes.py`).
+   knows the list (`messages.py`). An envelope that can only be meant to carry one report is opened (`shapes.py`).
 2. A report needs `type == "end-of-call-report"` and a usable `call.id`; nothing else is asked of it.
 3. Its payload is kept as the sender's own bytes: numbers beyond 2^53, escapes and key order arrive at Roark
    as they were.

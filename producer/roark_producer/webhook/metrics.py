@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from roark_ledger.records.snapshot import Snapshot
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_producer.ledger_metrics import ledger_families
 from roark_producer.metrics import CONTENT_TYPE, SECONDS, Families, build_info, text_of
 from roark_producer.webhook.answers import Label

@@ -10,7 +10,7 @@ from pathlib import Path
 from roark_ledger.errors import LedgerError
 from roark_ledger.moves import intake
 from roark_producer.disk.aside import aside
-from roark_producer.disk.spool import waiting_bytes
+from roark_producer.disk.segments import waiting_bytes
 from roark_producer.webhook.promise import PromisedLedger
 
 _EVERY_SECONDS = 2.0

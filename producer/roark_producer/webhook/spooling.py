@@ -26,7 +26,9 @@ from typing import TypeVar
 from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
-from roark_producer.disk.spool import Segment, Spool, Spooled, SpoolFull
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.segments import Segment
+from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.producer import Intake
 from roark_producer.webhook.accepting import GroupCommit
 

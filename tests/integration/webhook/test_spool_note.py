@@ -11,7 +11,8 @@ from roark_ledger.moves import watch
 from roark_ledger.records.alerts import SpoolNote as Noted
 from roark_ledger.server.connection import connect, connect_async
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.spool_note import SpoolNote
 

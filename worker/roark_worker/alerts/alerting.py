@@ -1,6 +1,6 @@
-"""Alerts: every worker looks every few seconds; the ledger decides who sends what (`lua/alerts.lua`).
+"""Alerts: every worker looks every few seconds; the ledger decides who sends what (`alerts.lua`).
 
-look       the snapshot and a few facts, judged by fixed rules (`alert_causes.py`)
+look       the snapshot and a few facts, judged by fixed rules (`causes.py`)
 decide     one script takes note of it, and hands this worker the messages that are its turn
 send       on this thread, which nothing waits for: deliveries and the tick go on whatever the webhook does
 done       the turn is given back; a worker that dies before that leaves the message to the next one, so it may come

@@ -2,7 +2,7 @@
 
     read       one window of creation times after the other, halved as long as a page of it is full
     look       the ledger says in one script where the reports of its calls are
-    judge      each call belongs into one bucket (`reconcile_rules.py`)
+    judge      each call belongs into one bucket (`rules.py`)
     note       the missing ones are kept in the ledger, or
     backfill   their reports are made (`roark_producer.vapi.calls`) and stored, unless the ledger knows the call by then
 

@@ -1,4 +1,4 @@
-"""Compares with Vapi's list of calls now and then, one worker at a time (`reconcile.py`, `reconcile_rules.py`).
+"""Compares with Vapi's list of calls now and then, one worker at a time (`reconcile.py`, `rules.py`).
 
 wait       until the ledger gives this worker the turn (`reconcile_turn.lua`); a holder that died loses it
 compare    on a thread of its own; after each window the ledger keeps how far it came, and the turn is kept by that

@@ -74,7 +74,7 @@ def replay_unconfirmed(
     wanted = all_unconfirmed if everything else [call_id for call_id in call_ids if call_id in known]
     if wanted:
         confirm(f"Resend {counted(len(wanted), 'unconfirmed report')}?", yes=yes)
-        tell(desk.replay(wanted, reason=reason), "replayed", as_json=as_json)
+        tell(desk.resend(wanted, reason=reason), "replayed", as_json=as_json)
     elif everything and not as_json:
         print_line("No unconfirmed deliveries.")
     return [call_id for call_id in call_ids if call_id not in known]

@@ -24,7 +24,7 @@ def status(*, as_json: AsJson = False, watch: Watch = False) -> None:
     """
     from roark_ops.access import Access
     from roark_ops.cli.views.status import show_status
-    from roark_producer.disk.spool import pending
+    from roark_producer.disk.segments import pending
 
     with Access.from_env() as access:
         access.remember()

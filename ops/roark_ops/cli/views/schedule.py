@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.words import span
-from roark_worker.deciding import schedule_of
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 
@@ -31,7 +30,7 @@ def planned(schedule: Schedule) -> list[Planned]:
 
 def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
     """Print the table."""
-    schedule = schedule_of(settings)
+    schedule = settings.schedule()
     rows = planned(schedule)
     if as_json:
         print_json(

@@ -14,7 +14,7 @@ from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown
 from roark_ops.cli.views.promises import promises_document
 from roark_ops.cli.views.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.todo import todos
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_worker.answers.explain import Side
 from roark_worker.answers.lane_words import explain_way
 
