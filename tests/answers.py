@@ -153,6 +153,8 @@ CASES = [
     Case("404", 404, {"message": "No such route"}, "held", "http_404", US, "No such route", "", DOCTOR),
     Case("405", 405, b"", "held", "http_405", US, "", "", DOCTOR),
     Case("410", 410, {"title": "Gone"}, "held", "http_410", US, "Gone", "", DOCTOR),
+    Case("a redirect's page", 301, b"<title>301 Moved</title>", "held", "http_301", US, "301 Moved", "", DOCTOR),
+    Case("a redirect in words", 302, {"message": "Found"}, "held", "http_302", US, "Found", "", DOCTOR),
     Case("a redirect that keeps POST", 307, b"", "held", "http_307", US, "", "", DOCTOR),
     Case("a redirect", 301, b"", "held", "http_301", US, "", "", DOCTOR),
     # It passes.

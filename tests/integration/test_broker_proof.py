@@ -208,13 +208,13 @@ class TestErrorsNameSettingServerAndCause:
         with connect(server.url) as admin:
             admin.config_set("requirepass", "hush")
             try:
-                assert "demands a password" in refused(f"redis://127.0.0.1:{server.port}")
+                assert "requires a password" in refused(f"redis://127.0.0.1:{server.port}")
             finally:
                 admin.config_set("requirepass", "")
 
     def test_places(self, server: Server, tmp_path: Any) -> None:
         assert refused("redis://127.0.0.1:9") == (
-            "Redis cannot be reached: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
+            "Redis is unreachable: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
         )
         assert "DNS" in refused("redis://:hush@no-such-host.invalid")
         assert "no such socket" in refused(f"unix://{tmp_path}/nobody.sock")

@@ -245,7 +245,7 @@ class TestConnecting:
             async with door_to(url, transport, connect_seconds=SOON, upload_seconds=LONG) as door:
                 verdict, seconds = await seconds_for(verdict_of(door))
 
-        assert verdict == Passing("timeout", message=f"no connection within {SOON:g} s")
+        assert verdict == Passing("connect_timeout", message=f"no connection within {SOON:g} s")
         assert seconds < LONG / 2
 
     async def test_a_name_that_does_not_exist(self, transport: str) -> None:
@@ -285,7 +285,7 @@ class TestConnecting:
         ):
             verdict = await verdict_of(door)
 
-        assert verdict == Passing("timeout", message=f"no connection within {SOON:g} s")
+        assert verdict == Passing("connect_timeout", message=f"no connection within {SOON:g} s")
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ _EVENTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One thing that happened to a report. `at_ms` is Unix time; what does not apply is 0 or empty."""
 
     at_ms: int
@@ -95,7 +95,7 @@ class Story:
     newer_waits: bool = False
     revision_kept: bool = False
     edited: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[StoryStep, ...] = field(default=())
     explanation: Explanation | None = None
 
 
@@ -127,17 +127,17 @@ def tell(entry: Entry, lane: Lane, setup: Setup | None = None) -> Story:
     )
 
 
-def _explained(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation | None:
+def _explained(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Explanation | None:
     if record.state is State.DELIVERED:
         return explain(UNCONFIRMED, call_id=entry.call_id) if entry.unconfirmed_ms else None
     return _explanation(entry, record, steps) if record.note else None
 
 
-def _is_confirmed(record: Record, steps: tuple[Step, ...]) -> bool:
+def _is_confirmed(record: Record, steps: tuple[StoryStep, ...]) -> bool:
     return bool(record.note) or _settled_by(steps) == "confirmed"
 
 
-def _settled_by(steps: tuple[Step, ...]) -> str:
+def _settled_by(steps: tuple[StoryStep, ...]) -> str:
     # What ended it that the last delivery was unconfirmed.
     return next((step.event for step in reversed(steps) if step.event in {"delivered", "confirmed", "dropped"}), "")
 
@@ -152,14 +152,14 @@ def _edited(entry: Entry) -> tuple[str, ...]:
     return tuple(pointer(change.place) for change in changes)
 
 
-def _step(event: Event) -> Step:
+def _step(event: Event) -> StoryStep:
     detail = event.detail
     duration = detail.get("ms")
-    return Step(
+    return StoryStep(
         at_ms=event.at_ms,
         event=event.name,
         what=_EVENTS.get(event.name, event.name),
-        attempt=_number(detail, "attempt"),
+        attempt=_number(detail, "sends") or _number(detail, "attempt"),
         status=_number(detail, "status"),
         duration_ms=duration if isinstance(duration, int) else None,
         reason=str(detail.get("reason", "")),
@@ -177,7 +177,7 @@ def _number(detail: dict[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
+def _explanation(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Explanation:
     last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
     if last is None or record.note == "set_aside":
         return explain(record.note, call_id=entry.call_id)
@@ -203,7 +203,7 @@ def value_of(entry: Entry, parameter: str) -> str:
 
 
 def _next(  # noqa: PLR0911 one for each state
-    entry: Entry, record: Record, steps: tuple[Step, ...], why: Explanation | None, lane: Lane
+    entry: Entry, record: Record, steps: tuple[StoryStep, ...], why: Explanation | None, lane: Lane
 ) -> Next:
     match record.state:
         case State.READY:
@@ -232,7 +232,7 @@ def _next(  # noqa: PLR0911 one for each state
             return _after_erasing()
 
 
-def _after_delivery(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Next:
+def _after_delivery(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Next:
     kept = " A newer report of the call is kept, not uploaded." if entry.has_revision else ""
     if entry.unconfirmed_ms:
         found = explain(UNCONFIRMED, call_id=entry.call_id)

@@ -46,7 +46,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Replays:
+class ReplayCounts:
     """How many replay jobs there are by state, how many letters they are to send, and how many are on their way."""
 
     collecting: int = 0
@@ -152,7 +152,7 @@ class Snapshot:
     """Ready reports whose audio links end within five minutes."""
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
-    replays: Replays = Replays()
+    replays: ReplayCounts = ReplayCounts()
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
     losses: tuple[Loss, ...] = ()
@@ -267,7 +267,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         setup=parse_setup(setup) if setup else None,
-        replays=Replays(**{name.decode(): int(number) for name, number in pairs(replays)}),
+        replays=ReplayCounts(**{name.decode(): int(number) for name, number in pairs(replays)}),
         reconciled=_parse_reconciled(lane_fields),
         losses=losses,
         unread=unread,

@@ -39,8 +39,8 @@ from roark_producer.tracing import Accepting, Traces
 from roark_producer.vapi.report import OtherMessage
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
-from roark_producer.webhook.answers import Answer
-from roark_producer.webhook.door.authentication import Gate, Inbound, Refused, header, values
+from roark_producer.webhook.answers import WebhookAnswer
+from roark_producer.webhook.door.authentication import DoorRefused, Gate, Inbound, header, values
 from roark_producer.webhook.door.body import Bodies, Trouble
 from roark_producer.webhook.elsewhere import Elsewhere
 from roark_producer.webhook.last_resort import LastResort, no_such_route
@@ -136,19 +136,19 @@ class VapiRoute:
         self._metrics.ended(answer.label)
         await answer.send(send)
 
-    def _refusal_by_headers(self, scope: Scope) -> Answer | None:
+    def _refusal_by_headers(self, scope: Scope) -> WebhookAnswer | None:
         return None if self._gate.reads_body else self._refusal(scope, b"")
 
-    def _refusal(self, scope: Scope, body: bytes) -> Answer | None:
+    def _refusal(self, scope: Scope, body: bytes) -> WebhookAnswer | None:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         match self._gate.judge(Inbound(scope["method"], target, scope["headers"], body), time.time()):
-            case Refused(reason):
+            case DoorRefused(reason):
                 self._tally.refuse(reason)
                 return answers.unauthorized(reason)
             case _:
                 return None
 
-    async def _read_and_take(self, scope: Scope, receive: Receive) -> Answer:
+    async def _read_and_take(self, scope: Scope, receive: Receive) -> WebhookAnswer:
         body = await self._bodies.read(scope["headers"], receive)
         if isinstance(body, Trouble):
             return answers.trouble(body, most_bytes=self._bodies.most_bytes, wanted=self._settings.max_report_bytes)
@@ -159,7 +159,7 @@ class VapiRoute:
         finally:
             self._bodies.done(body)
 
-    async def _unpack(self, scope: Scope, body: bytes) -> Answer:
+    async def _unpack(self, scope: Scope, body: bytes) -> WebhookAnswer:
         codings = [each.strip().lower() for each in values(scope["headers"], b"content-encoding").split(",")]
         charset = charset_of(header(scope["headers"], b"content-type"))
         if not any(codings) and not is_packed(body) and not encoding_of(body, charset):
@@ -175,7 +175,7 @@ class VapiRoute:
         finally:
             self._bodies.done(text)
 
-    async def _take(self, scope: Scope, body: bytes) -> Answer:
+    async def _take(self, scope: Scope, body: bytes) -> WebhookAnswer:
         one = self._prepare(scope, body)
         if isinstance(one.found, InvalidReport):
             try:
@@ -195,14 +195,14 @@ class VapiRoute:
             return _Prepared(body, error)
         return _Prepared(body, found, span)
 
-    async def _keep_all(self, scope: Scope, several: Sequence[_Prepared]) -> Answer:
-        kept: list[Answer] = []
+    async def _keep_all(self, scope: Scope, several: Sequence[_Prepared]) -> WebhookAnswer:
+        kept: list[WebhookAnswer] = []
         for start in range(0, len(several), _AT_ONCE):
             # Started in order, they are taken in order: of two reports of one call the later one is the newer.
             kept += await asyncio.gather(*(self._keep(scope, each) for each in several[start : start + _AT_ONCE]))
         return answers.of_each(kept)
 
-    async def _keep(self, scope: Scope, one: _Prepared) -> Answer:
+    async def _keep(self, scope: Scope, one: _Prepared) -> WebhookAnswer:
         match one.found:
             case Acceptable() as report:
                 return await self._accept(report, scope, one.body, one.span)
@@ -212,7 +212,7 @@ class VapiRoute:
             case InvalidReport() as error:
                 return await self._reject(scope, one.body, error)
 
-    async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> Answer:
+    async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> WebhookAnswer:
         started = time.perf_counter()
         trace = span.context if span else b""
         try:
@@ -232,7 +232,7 @@ class VapiRoute:
         event(logger, "accept", level=logging.DEBUG, call_id=report.call_id, result=result.value)
         return answers.stored(result, report.call_id)
 
-    async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> Answer:
+    async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> WebhookAnswer:
         try:
             if self._spooling and await self._spooling.takes_over():
                 return await self._spool(scope, body, answers.rejected(error))
@@ -243,8 +243,8 @@ class VapiRoute:
         return answers.rejected(error)
 
     async def _last_defence(
-        self, scope: Scope, body: bytes, error: IngestError, answer: Answer, trace: bytes = b""
-    ) -> Answer:
+        self, scope: Scope, body: bytes, error: IngestError, answer: WebhookAnswer, trace: bytes = b""
+    ) -> WebhookAnswer:
         # The ledger did not take it. Vapi sends once: what can still be kept on this machine's disk is not lost.
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
@@ -255,7 +255,7 @@ class VapiRoute:
         except SpoolFull as full:
             return answers.unavailable(full)
 
-    async def _spool(self, scope: Scope, body: bytes, answer: Answer, trace: bytes = b"") -> Answer:
+    async def _spool(self, scope: Scope, body: bytes, answer: WebhookAnswer, trace: bytes = b"") -> WebhookAnswer:
         assert self._spooling is not None  # noqa: S101 both callers have looked
         await self._spooling.keep(body, self._query(scope), trace)
         return answer

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -54,6 +54,7 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections (60 s), so that none meets a close
 _SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
 _SLOW_SENDER_MARGIN_SECONDS = 2.0
+_CANCEL_AGAIN_SECONDS = 0.5
 
 
 def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
@@ -96,7 +97,7 @@ async def _serve(
 
         def say_so() -> None:
             if isinstance(gate, OpenGate):
-                event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+                event(logger, "no_secret", level=logging.WARNING, hint="anyone on this machine can post reports")
             if told := told_of_secrets(webhook):
                 event(logger, "short_secrets", level=logging.WARNING, hint=told)
             print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
@@ -147,15 +148,27 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, servers: Serv
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await ended(background)
         if spooling:
             spooling.close()
         await tally.flush()
         await waker.aclose()
         await client.aclose()
         checking.close()
+
+
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended.
+
+    Once is not enough: what is cancelled while redis-py hangs up, or while a check ends, may take that for a server
+    that is away, and go on.
+    """
+    going_on = set(tasks)
+    while going_on:
+        for task in going_on:
+            task.cancel()
+        _, going_on = await asyncio.wait(going_on, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _prove(servers: Servers, checking: Ledger, ledger: PromisedLedger) -> None:

@@ -8,7 +8,7 @@ from servers import Server
 
 from roark_ledger.ledger import AsyncLedger
 from roark_ledger.moves import watch
-from roark_ledger.records.alerts import SpoolNote as Noted
+from roark_ledger.records.alerts import NotedSpool
 from roark_ledger.server.connection import connect, connect_async
 from roark_ledger.server.durability import inspect, keep
 from roark_producer.disk.frames import Spooled
@@ -32,7 +32,7 @@ def promised(valkey: Server, ledger: AsyncLedger) -> PromisedLedger:
     return PromisedLedger(check, lambda _: ledger)  # type: ignore[arg-type]
 
 
-async def noted(ledger: AsyncLedger) -> tuple[Noted, ...]:
+async def noted(ledger: AsyncLedger) -> tuple[NotedSpool, ...]:
     return (await ledger.run(watch.alert_facts(lately_ms=1, soon_ms=1))).spools
 
 

@@ -7,12 +7,14 @@ The system's own words, which differ between transports, are all that tells it:
     connect_proxy     a proxy answered, and made no connection
     connect_refused   nobody listens at that address
     connect           anything else
+
+That it took too long, connect_timeout, the clock tells (upload/roark.py).
 """
 
 import re
 from typing import Literal
 
-Cause = Literal["connect", "connect_tls", "connect_dns", "connect_proxy", "connect_refused"]
+Cause = Literal["connect", "connect_timeout", "connect_tls", "connect_dns", "connect_proxy", "connect_refused"]
 
 _CAUSES: tuple[tuple[Cause, re.Pattern[str]], ...] = (
     ("connect_proxy", re.compile(r"\btunnel\b|\bproxy\b", re.IGNORECASE)),

@@ -30,6 +30,7 @@ from roark_worker.answers.reasons import Judged, reason_of
 from roark_worker.answers.retry_after import retry_after_seconds
 
 _CONFLICT = 409
+_ASKED_WRONGLY = range(400, 500)
 _FOR_ALL_OF_US = frozenset({429, 503})
 # "Already being processed" is a lock, and says nothing about how that will end.
 _DUPLICATE = re.compile(
@@ -232,7 +233,7 @@ def _judge_failure(answer: Answer, words: Words, now: datetime, status: int) -> 
     wait = retry_after_seconds(answer.headers, now)
     word = answer.headers.get("x-should-retry")
     pause = max(exhausted_for(answer.headers, now), (wait or 0.0) if status in _FOR_ALL_OF_US else 0.0)
-    if _is_somebody_elses(judged, words):
+    if status in _ASKED_WRONGLY and _is_somebody_elses(judged, words):
         reason = f"{reason}_not_roark"
         judged = reason_of(reason).judged
     message = words.message or words.code

@@ -6,9 +6,10 @@
 3. The answer's body is read up to 64 kB; redirects are not followed, a POST does not survive them.
 4. Whatever goes wrong without an answer is an UploadFailed, by one of these reasons:
 
-    connect…     no connection came about: nothing was sent; why, no_connection.py tells (TLS, DNS, a proxy, refused)
+    connect…     no connection came about: nothing was sent; why, no_connection.py tells (TLS, DNS, a proxy,
+                 refused); connect_timeout: not in time
     network      the connection was dropped, or what came back is no whole HTTP answer: Roark may have the report
-    timeout      no connection, or no whole answer, in time: Roark may have the report
+    timeout      no whole answer in time: Roark may have the report
     transport    anything else; the detail names it
 
 Which client carries it: `carrier.py`.
@@ -130,7 +131,7 @@ class Roark:
                     return await self._post_again(body, traceparent, error)
         # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise UploadFailed("timeout", self._what_was_late(error, loop.time() - started)) from None
+            raise self._too_late(error, loop.time() - started) from None
         except httpx.ConnectError as error:
             cause = _cause(error)
             raise UploadFailed("network" if _was_connected(error) else cause_in(_words(error)), cause) from None
@@ -141,11 +142,11 @@ class Roark:
         except Exception as error:  # noqa: BLE001 a surprise of the transport's own must not lose a report
             raise UploadFailed("transport", type(error).__name__) from None
 
-    def _what_was_late(self, error: Exception, seconds: float) -> str:
+    def _too_late(self, error: Exception, seconds: float) -> UploadFailed:
         # The clock tells more than the class: reqwest calls an answer that never comes a ConnectTimeout.
         if isinstance(error, httpx.ConnectTimeout) and seconds < 0.9 * self._upload_seconds:
-            return f"no connection within {self._connect_seconds:g} s"
-        return f"no answer within {self._upload_seconds:g} s"
+            return UploadFailed("connect_timeout", f"no connection within {self._connect_seconds:g} s")
+        return UploadFailed("timeout", f"no answer within {self._upload_seconds:g} s")
 
     async def _post_again(self, body: bytes, traceparent: str, error: Exception) -> Answer:
         # tenacity starts from the failure of the first try: around every upload it would cost some 8 % of it.

@@ -52,7 +52,7 @@ def erase(
     """
     from roark_ledger.errors import InvalidReport, LedgerUnavailable
     from roark_ops.access import Access
-    from roark_ops.cli.views.erase import Screen, list_found, show_certificate
+    from roark_ops.cli.views.erase import EraseScreen, list_found, show_certificate
     from roark_ops.desk.erasing import Eraser
     from roark_producer.vapi.phone import e164
 
@@ -68,7 +68,7 @@ def erase(
     with Access.from_env() as access:
         eraser = Eraser(access, by=actor(by), reason=reason)
         if number:
-            with Screen("searched", eraser.size()) as screen:
+            with EraseScreen("searched", eraser.size()) as screen:
                 found = list(dict.fromkeys(eraser.find(number, screen.show)))
             in_spool = eraser.calls_in_spool(spool, number) if spool else []
             chosen = list(dict.fromkeys([*(one.call_id for one in found if one.call_id), *in_spool]))
@@ -84,7 +84,7 @@ def erase(
             rest = f" and {counted(len(digests), 'rejected report')}" if digests else ""
             confirm(f"Permanently erase {counted(len(chosen), 'call')}{rest}?", yes=yes)
         try:
-            with Screen("erased", len(chosen)) as screen:
+            with EraseScreen("erased", len(chosen)) as screen:
                 eraser.erase(chosen, screen.show)
             eraser.erase_rejected(digests)
             if spool:

@@ -32,7 +32,7 @@ def explain(code: Code = None, *, list_: List = False, as_json: AsJson = False) 
         print_catalogue([*explain.catalogue(), *explain_rejected.catalogue()], as_json=as_json)
         return
     name = str(code)
-    print_entry(explain.Entry("dead letter", name, explain.explain(name)), as_json=as_json)
+    print_entry(explain.CatalogueEntry("dead letter", name, explain.explain(name)), as_json=as_json)
     if not explain.is_known(name):
         say(f"roark-ingest: this version does not know {shown(name)}. To see every code: roark-ingest explain --list")
         raise typer.Exit(FAILED)

@@ -40,7 +40,7 @@ def reconcile(
     from roark_producer.producer import Intake
     from roark_worker.calls.reconcile import Comparer, Comparison
     from roark_worker.calls.reconciling import rules_of
-    from roark_worker.calls.rules import Part, Stretch
+    from roark_worker.calls.rules import Stretch, StretchKind
     from roark_worker.calls.vapi import Vapi, VapiFailed
     from roark_worker.calls.vapi_settings import VapiSettings
     from roark_worker.settings import WorkerSettings
@@ -64,7 +64,7 @@ def reconcile(
             access.ledger.run(desk.log_deed(Action.BACKFILL, who=doer(actor(by))))
         comparer = Comparer(access.durable_ledger(), vapi, rules, Intake(access.settings), backfill=backfill)
         try:
-            comparer.compare(Stretch(Part.NEW, from_ms, to_ms), found, done=show)
+            comparer.compare(Stretch(StretchKind.NEW, from_ms, to_ms), found, done=show)
         except VapiFailed as failed:
             found.incomplete = str(failed)
     show_comparison(found, as_json=as_json)

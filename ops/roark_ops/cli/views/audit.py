@@ -3,12 +3,12 @@
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.words import counted, shown, span
 from roark_ops.cli.views.promises import promises_document
-from roark_worker.upkeep.audit import Verdict
+from roark_worker.upkeep.audit import AuditVerdict
 
 _MOST_SHOWN = 20
 
 
-def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
+def show_verdict(verdict: AuditVerdict, *, as_json: bool) -> None:
     """Print what was found."""
     states, accepted, found = verdict.snapshot.states, verdict.snapshot.total("accepted"), verdict.accounts
     if as_json:

@@ -11,7 +11,7 @@ from roark_ops.cli.terminal.words import counted, iso, moment, shown
 from roark_ops.desk.erasing import BEYOND, Certificate, Found
 
 
-class Screen:
+class EraseScreen:
     """A bar on stderr, where that is a terminal."""
 
     def __init__(self, what: str, total: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.running import say
 from roark_ops.cli.terminal.words import ago, iso, moment, shown
-from roark_ops.desk.story import Step, Story
+from roark_ops.desk.story import Story, StoryStep
 from roark_worker.answers.explain import Explanation
 from roark_worker.settings import WorkerSettings
 
@@ -68,7 +68,7 @@ def explanation_document(found: Explanation) -> dict[str, str | None]:
     }
 
 
-def _step_document(step: Step) -> dict[str, Any]:
+def _step_document(step: StoryStep) -> dict[str, Any]:
     facts = {
         "attempt": step.attempt,
         "status": step.status,
@@ -122,7 +122,7 @@ def _print(story: Story, asked_by: str) -> None:
         print_line(f"      {story.next.command}")
 
 
-def print_steps(steps: tuple[Step, ...]) -> None:
+def print_steps(steps: tuple[StoryStep, ...]) -> None:
     """Print a history as a table."""
     rows = [
         (
@@ -138,7 +138,7 @@ def print_steps(steps: tuple[Step, ...]) -> None:
     print_table(("at", "event", "attempt", "status", "took", "what"), rows, right=frozenset({2, 3, 4}))
 
 
-def print_excerpt(steps: tuple[Step, ...]) -> None:
+def print_excerpt(steps: tuple[StoryStep, ...]) -> None:
     """Print what the last answer said beside its message, where something of it is kept."""
     last = next((step for step in reversed(steps) if step.status), None)
     if last and last.excerpt and last.excerpt != last.message:
@@ -148,4 +148,4 @@ def print_excerpt(steps: tuple[Step, ...]) -> None:
 def print_explanation(found: Explanation) -> None:
     """Print what a reason means."""
     print_line(shown(found.what), style="bold")
-    print_line(f"Cause: {found.side.value}. {found.replay_in_words}")
+    print_line(found.cause_in_words)

@@ -19,13 +19,15 @@ local TOLD = 5
 
 local longest_gap, most_sends = tonumber(ARGV[2]), tonumber(ARGV[3])
 
+local function sent_times(number, line) return '{"sends":' .. number .. ',' .. string.sub(line, 2) end
+
 local function tell_refusal(id, number, line)
   if number > TOLD then
     local history = redis.call('HGET', KEY.histories, id) or ''
     local earlier, last = string.match(history, '^(.*\n)(%d+ refused [^\n]*\n)$')
     if last then redis.call('HSET', KEY.histories, id, earlier) end
   end
-  tell(id, 'refused', '{"sends":' .. number .. ',' .. string.sub(line, 2))
+  tell(id, 'refused', sent_times(number, line))
 end
 
 local function put_on_hold(said, is_lone)
@@ -88,7 +90,7 @@ local function refuse(id, token, record, code, said, took, line, last_words)
     record.attempts = record.attempts + total
     record.note, record.cause = code, last_words
     move(id, record, 'bury', now)
-    tell(id, 'buried', last_words)
+    tell(id, 'buried', sent_times(total, last_words))
   else
     record.deaths = 0
     record.note = code

@@ -131,9 +131,12 @@ function count_begun(rules, number)
     return
   end
   if lane.begun < BEGUN_LATELY then return end
-  local odd = lane.odd or 0
-  if odd < 0.7 * usual_share() * lane.begun then lane.usual_n, lane.usual_odd = lane.begun, odd end
-  lane.begun, lane.odd = lane.begun / 2, odd / 2
+  -- Half of what has come back is forgotten, and nothing of what is out: else its bad ones would come on top of that half.
+  local out = redis.call('ZCARD', KEY.uploading)
+  local back, odd = lane.begun - out, lane.odd or 0
+  if back < BEGUN_LATELY then return end
+  if odd < 0.7 * usual_share() * back then lane.usual_n, lane.usual_odd = back, odd end
+  lane.begun, lane.odd = out + back / 2, odd / 2
 end
 
 -- Whether an upload that began then tells of the level as it is now.
