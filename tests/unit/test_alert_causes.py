@@ -203,7 +203,7 @@ def test_fewer_deaths_than_the_setting_are_no_growth() -> None:
             {"host-1:/data/spool": "Redis does not take commands: MISCONF"},
             "Redis does not take commands: MISCONF. They",
         ),
-        ({}, "Redis could not take them. They"),
+        ({}, "Redis was unreachable or full. They"),
     ],
 )
 def test_why_reports_are_in_a_spool_is_told_where_the_webhook_knows_it(known: dict[str, str], says: str) -> None:
