@@ -437,7 +437,7 @@ class TestOtherWays:
         found = bench.job(job)
         assert (found.state, found.sent, found.delivered, dict(found.left)) == ("ended", 1, 1, {"replace": 1})
 
-    @pytest.mark.parametrize("verb", ["replay", "discard", "erase"])
+    @pytest.mark.parametrize("verb", ["discard", "erase"])
     def test_a_letter_that_a_person_takes_out_is_not_sent_by_its_job(self, bench: Workbench, verb: str) -> None:
         bury_all(bench, *names(2))
         job = bench.start_job(*names(2), delay_ms=1, plan=AT_ONCE)

@@ -4,7 +4,7 @@
 -- ARGV  1 now   2 who asks   3 every (ms), from the end of the last pass
 --       4 patience (ms): a holder who was not heard of for so long has died
 -- Returns {} when it is another's turn, or nobody's yet; else { watermark, swept, full, full_next }, see
--- roark_worker/reconcile_rules.py; 0 where there is none.
+-- roark_worker/calls/rules.py; 0 where there is none.
 
 local seen = redis.call('HMGET', KEY.lane, 'reconcile_by', 'reconcile_heard', 'reconcile_tried')
 local by, heard, tried = seen[1], tonumber(seen[2] or 0), tonumber(seen[3] or 0)
