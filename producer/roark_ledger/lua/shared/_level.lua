@@ -174,7 +174,7 @@ end
 
 -- Where the level doubles, what is too much shows at once; one bad answer there would leave us far below for long.
 local function is_overload(rules, begun, odd)
-  local few = is_doubling(rules) and begun * SMALL_SHARE + DEVIATIONS * math.sqrt(begun * SMALL_SHARE) or 0
+  local few = is_doubling(rules) and math.max(2, begun * SMALL_SHARE + DEVIATIONS * math.sqrt(begun * SMALL_SHARE)) or 0
   return odd > few and is_more_than_usual(begun, odd)
 end
 
