@@ -14,7 +14,7 @@ DOCKER ?= /tmp/roark-ingest-docker
 LONG   := chaos or docker or docs or browser or monitoring or shift or many or servers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean many servers
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ lock: $(READY) ## resolve all versions anew into constraints.txt
 env-example: $(READY) ## write .env.example, and the table in ops/docs/configure.md, from the settings
 	$(BIN)/python -m roark_ops.env_example > .env.example
 	$(BIN)/python -m roark_ops.env_example ops/docs/configure.md
+
+script-texts: $(READY) ## write the list of the scripts' SHA-1s, after a script was changed on purpose
+	$(BIN)/python tests/script_texts.py
 
 clean: ## remove what is made here, the data of `up` excepted
 	rm -rf $(VENV) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

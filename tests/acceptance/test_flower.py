@@ -8,9 +8,10 @@ import httpx
 import pytest
 from flowers import flower_beside
 from pipeline import TOKEN, Pipeline, wait_until
+from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
-from roark_ledger.moves import delivery, desk
+from roark_ledger.moves import delivery
 from roark_samples import sample_reports
 
 pytestmark = pytest.mark.acceptance
@@ -86,7 +87,7 @@ def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: l
 
         # and a dead letter that is sent again turns from FAILURE to SUCCESS
         roark.behave(fail=[])
-        line.ledger.run(desk.replay(refused[:1], detail=b'{"by":"test"}'))
+        replay_at_once(line.ledger, refused[:1])
         flower.wait_for(SUCCESS=REPORTS - 2, FAILURE=2)
         assert flower.reports()[refused[0]]["exception"] is None
 

@@ -17,7 +17,7 @@ from pipeline import Pipeline, Sandbox, wait_until
 from roark_ledger.lifecycle import State
 from roark_ops.cli.views.status import document
 from roark_ops.desk.story import tell
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_worker.upkeep.audit import audit
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from pipeline import CELERY_WORKER, QUICK, TOKEN, Pipeline, Process, Sandbox, children_of, kill, wait_until
 from pyreqwest.compatibility.httpx import HttpxTransport
+from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk
@@ -205,7 +206,7 @@ class TestAnUpstreamThatFails:
 
         # and when Roark takes them and somebody sends them again, they are delivered
         roark.behave(fail=[])
-        line.ledger.run(desk.replay(chosen, detail=b'{"by":"test"}'))
+        replay_at_once(line.ledger, chosen)
         line.wait_until_settled()
         assert_that_the_books_balance(line, len(small))
         assert all(call["imported"] == 1 for call in roark.calls().values())

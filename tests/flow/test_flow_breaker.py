@@ -234,8 +234,8 @@ class TestEvidence:
     @staticmethod
     def fail(road: Road, *causes: str) -> None:
         held = road.start(len(causes))
-        failed = [Defer(one, 60_000, "connect", b"{}", Signal.FAULT) for one in held]
-        assert all(road.run(delivery.defer(failed, rules=road.rules, causes=causes)))
+        failed = [Defer(one, 60_000, cause, b"{}", Signal.FAULT) for one, cause in zip(held, causes, strict=True)]
+        assert all(road.run(delivery.defer(failed, rules=road.rules)))
         road.out = [one for one in road.out if one not in held]
 
     def test_it_counts_the_causes_the_most_frequent_first_and_names_some_calls(self, road: Road) -> None:

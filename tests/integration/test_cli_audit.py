@@ -9,7 +9,8 @@ from servers import Server
 
 from roark_ledger.moves import watch
 from roark_ledger.records.alerts import AlertKind
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_worker.alerts.causes import AlertRules, causes

@@ -276,7 +276,7 @@ def test_a_packed_file_that_was_cut_short_is_named_and_what_is_there_is_taken(li
     ended = line.run("enqueue", "old.gz")
     assert ended.exit_code == 1
     assert "old.gz: the gzip file is damaged or was cut short" in ended.stderr
-    assert "what stands before that was read" in ended.stderr
+    assert "everything before that point was read" in ended.stderr
     assert line.snapshot().total("accepted") > 0
 
 

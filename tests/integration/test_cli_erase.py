@@ -18,7 +18,9 @@ from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
 from roark_ops.access import Access
 from roark_ops.desk.erasing import Eraser
-from roark_producer.disk.spool import Spool, Spooled, pending
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.segments import pending
+from roark_producer.disk.spool import Spool
 from roark_producer.settings import IngestSettings
 
 OTHER = "+15550109999"

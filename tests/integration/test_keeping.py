@@ -15,7 +15,8 @@ from roark_ledger.moves import intake, watch
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.records.promises import UnreadFile
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.settings import IngestSettings
 from roark_worker.upkeep.remembering import Remembering
 

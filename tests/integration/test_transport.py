@@ -232,7 +232,7 @@ class TestConnecting:
                 verdict = await verdict_of(door)
 
         assert isinstance(verdict, Passing)
-        assert verdict.reason == "connect"
+        assert verdict.reason == "connect_refused"
 
     async def test_a_port_that_takes_no_more_connections(self, transport: str) -> None:
         with contextlib.ExitStack() as stack:
@@ -253,14 +253,30 @@ class TestConnecting:
             verdict = await verdict_of(door)
 
         assert isinstance(verdict, Passing)
-        assert verdict.reason == "connect"
+        assert verdict.reason == "connect_dns"
+
+    @pytest.mark.parametrize("answer", [b"407 Proxy Authentication Required", b"403 Forbidden", b"502 Bad Gateway"])
+    async def test_a_proxy_that_makes_no_connection(
+        self, transport: str, answer: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def no_tunnel(reader: Reader, writer: Writer) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % answer)
+
+        async with serving(no_tunnel) as port:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+            async with door_to("https://api.roark.example", transport) as door:
+                verdict = await verdict_of(door)
+
+        assert isinstance(verdict, Passing)
+        assert verdict.reason == "connect_proxy"
 
     async def test_tls_to_a_port_that_answers_plainly(self, transport: str) -> None:
         async with serving(answer_plainly) as port, door_to(f"https://127.0.0.1:{port}", transport) as door:
             verdict = await verdict_of(door)
 
         assert isinstance(verdict, Passing)
-        assert verdict.reason == "connect"
+        assert verdict.reason == "connect_tls"
 
     async def test_tls_to_a_port_that_is_silent(self, transport: str) -> None:
         async with (

@@ -200,7 +200,7 @@ def test_our_own_faults_are_not_mixed_with_those_of_reports(line: CommandLine, s
 def test_somebody_is_told_of_the_first_dead_letter(line: CommandLine) -> None:
     channel = Channel()
     settings = worker_settings(alert_url=channel.url, alert_look_seconds=0.05)
-    alerter = Alerter(line.ledger, settings)
+    alerter = Alerter(line.ledger, settings, line.folder)
     alerter.start()
     try:
         line.bury_all("c-1")

@@ -194,3 +194,19 @@ def test_a_breaker_that_opened_just_now_is_no_cause() -> None:
 
 def test_fewer_deaths_than_the_setting_are_no_growth() -> None:
     assert causes(snapshot(), replace(NOTHING, deaths=24), RULES) == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [
+        (
+            {"host-1:/data/spool": "Redis does not take commands: MISCONF"},
+            "Redis does not take commands: MISCONF. They",
+        ),
+        ({}, "Redis could not take them. They"),
+    ],
+)
+def test_why_reports_are_in_a_spool_is_told_where_the_webhook_knows_it(known: dict[str, str], says: str) -> None:
+    noted = replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),))
+    found = causes(snapshot(spooled_because=known), noted, RULES)[AlertKind.SPOOL_IN_USE]
+    assert found.explanation.startswith(says)

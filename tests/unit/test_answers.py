@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import attempts
 import pytest
 from schedules import USUAL
 
@@ -12,7 +13,7 @@ from roark_ledger.moves.delivery import Claimed
 from roark_ledger.packing import pack
 from roark_worker.answers.explain import Side, explain
 from roark_worker.answers.verdict import Answer, Delivered, OurFault, Passing, Refused, judge
-from roark_worker.settlement import Attempt, settle
+from roark_worker.deciding import decide
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 PACKED = pack(
@@ -186,8 +187,8 @@ def kept(verdict: Delivered | Passing | Refused | OurFault) -> dict[str, object]
         verdict = Refused(
             verdict.reason, verdict.status, verdict.message, verdict.parameter, verdict.code, verdict.excerpt
         )
-    settlement = settle(Attempt(claimed, verdict, 5, 1.0), USUAL, max_conflicts=3, chance=0.5)
-    found: dict[str, object] = json.loads(settlement.detail)  # type: ignore[union-attr] # nothing is released here
+    outcome = decide(attempts.judged(claimed, verdict), USUAL, max_conflicts=3, chance=0.5)
+    found: dict[str, object] = json.loads(outcome.detail)  # type: ignore[union-attr] # nothing is released here
     return found
 
 

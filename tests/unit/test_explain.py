@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from attempts import judged
 from typer.main import get_group
 
 import roark_ledger
@@ -33,13 +34,13 @@ from roark_worker.answers.explain import (
     catalogue,
     explain,
     explain_hold,
-    explain_lane,
+    explain_shut,
     is_known,
     status_of,
 )
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.deciding import EXHAUSTED, decide
 from roark_worker.schedule import Schedule
-from roark_worker.settlement import EXHAUSTED, Attempt, settle
 from roark_worker.upload.roark import Reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,8 +98,8 @@ def ways_of_dying() -> Iterator[DeadLetter]:
     passing += [Refused(code, message="zstd says no") for code in codes_in_the_workers_sources()]
     for verdict in passing:
         for attempts, age in [(0, 1.0), (19, 1.0), (3, 90_000.0)]:
-            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, 0, False, "f", PACKED)
-            end = settle(Attempt(claimed, verdict, 5, age), schedule, max_conflicts=3, chance=0.5)
+            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, round(age * 1000), False, "f", PACKED)
+            end = decide(judged(claimed, verdict), schedule, max_conflicts=3, chance=0.5)
             if isinstance(end, Bury):
                 yield dead("buried", end.reason, json.loads(end.detail))
     for code in codes_in_the_scripts():
@@ -163,11 +164,12 @@ def test_whose_tries_are_used_up_and_who_grew_too_old_are_told_apart() -> None:
 def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
     for reason, by in lanes_that_hold():
         demand_a_complete(explain_hold(reason, by))
-    for state in ("held", "breaker-open", "half-open", "throttled"):
-        found = explain_lane(state, "http_401 no", "roark")
-        assert found
-        demand_a_complete(found)
-    assert explain_lane("open", "", "") is None
+    for state in ("breaker-open", "half-open", "throttled"):
+        for cause in ("", *every_code()):
+            found = explain_shut(state, cause)
+            assert found
+            demand_a_complete(found)
+    assert explain_shut("open") is None
 
 
 REJECTIONS = ("InvalidReport", "UnknownMessage", "TooLarge")
@@ -273,6 +275,10 @@ def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
         ("exhausted", Side.ROARK, Replay.HELPS),
         ("timeout", Side.NETWORK, Replay.HELPS),
         ("connect", Side.NETWORK, Replay.HELPS),
+        ("connect_refused", Side.NETWORK, Replay.HELPS),
+        ("connect_dns", Side.SETTINGS, Replay.HELPS),
+        ("connect_tls", Side.SETTINGS, Replay.HELPS),
+        ("connect_proxy", Side.SETTINGS, Replay.HELPS),
         ("not_roark", Side.SETTINGS, Replay.AFTER_MENDING),
         ("poison", Side.PIPELINE, Replay.AFTER_MENDING),
         ("damaged", Side.PIPELINE, Replay.AFTER_MENDING),

@@ -1,11 +1,9 @@
 """Why the lane is shut: on whose side, by what evidence, where and with which token."""
 
-import msgspec
 import pytest
 
 from roark_ledger.records.lane import Evidence, Lane
 from roark_ledger.records.setup import Setup
-from roark_worker.answers.causes import cause_of
 from roark_worker.answers.explain import Explanation, Side
 from roark_worker.answers.lane_words import explain_way, main_cause
 from roark_worker.upkeep.setup_notes import shown_url, token_ends
@@ -62,7 +60,8 @@ def test_a_hold_by_a_person_tells_of_no_refusals() -> None:
     [
         ("connect_tls", Side.SETTINGS, "certificate"),
         ("connect_dns", Side.SETTINGS, "cannot be resolved"),
-        ("connect_refused", Side.NETWORK, "nothing takes connections"),
+        ("connect_proxy", Side.SETTINGS, "proxy"),
+        ("connect_refused", Side.NETWORK, "Nothing takes connections"),
         ("network", Side.NETWORK, "broke"),
         ("timeout", Side.NETWORK, "in time"),
     ],
@@ -92,28 +91,6 @@ def test_a_breaker_that_roark_opened_is_on_roarks_side() -> None:
 )
 def test_the_cause_is_one_word_by_which_another_one_is_known(shut: Lane, cause: str) -> None:
     assert main_cause(shut) == cause
-
-
-@pytest.mark.parametrize(
-    ("reason", "message", "cause"),
-    [
-        ("connect", "invalid peer certificate: UnknownIssuer", "connect_tls"),
-        ("connect", "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "connect_tls"),
-        ("connect", "received corrupt message of type InvalidContentType", "connect_tls"),
-        ("connect", "failed to lookup address information: Name or service not known", "connect_dns"),
-        ("connect", "[Errno -2] Name or service not known", "connect_dns"),
-        ("connect", "Connection refused (os error 111)", "connect_refused"),
-        ("connect", "Network is unreachable", "connect"),
-        ("timeout", "no answer within 60 s; certificate", "timeout"),
-        ("http_503", "", "http_503"),
-    ],
-)
-def test_the_systems_words_tell_why_no_connection_was_made(reason: str, message: str, cause: str) -> None:
-    assert cause_of(msgspec.json.encode({"reason": reason, "message": message})) == cause
-
-
-def test_a_line_that_says_nothing_has_no_cause() -> None:
-    assert cause_of(b"{}") == cause_of(b"no json") == ""
 
 
 def test_of_a_token_its_end_is_shown_where_that_is_a_small_part_of_it() -> None:

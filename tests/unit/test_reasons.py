@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from attempts import judged
 from prometheus_client.parser import text_string_to_metric_families
 from schedules import USUAL
 from test_alert_causes import RULES, dead
@@ -15,12 +16,12 @@ from roark_ledger.records.alerts import AlertKind, Facts
 from roark_producer.metrics import text_of
 from roark_worker.alerts.causes import causes
 from roark_worker.answers import reasons
-from roark_worker.answers.explain import catalogue, explain, explain_hold, explain_lane
+from roark_worker.answers.explain import catalogue, explain, explain_hold, explain_shut
 from roark_worker.answers.reasons import FAULT_OF, OTHER, REASONS, Judged, Reason, Side, label_of, reason_of, status_of
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.deciding import decide
 from roark_worker.flower.report_events import events_of
 from roark_worker.metrics.counting import FAULTS, Counts
-from roark_worker.settlement import Attempt, settle
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ROWS = [pytest.param(row, code, id=code) for row in REASONS for code in row.codes]
@@ -62,11 +63,11 @@ def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> Non
 
     # explain, and through it groups and `why`
     found = explain(code, call_id="c-1")
-    assert (found.side, found.replay, found.todo) == (row.side, row.replay, row.todo)
+    assert (found.side, found.replay, found.todo) == (row.side, row.replay, row.to_do)
     assert any(named in entry.codes for entry in catalogue() if entry.kind == "dead letter")
     # alerts
     facts = Facts(deaths=99, newest_reason=code, fading=0, held_up=0, spools=())
-    assert row.todo in alert(facts)
+    assert row.to_do in alert(facts)
     if row.judged is Judged.UNTRIED:
         assert named not in FAULT_OF
         return
@@ -75,9 +76,9 @@ def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> Non
     verdict = verdict_of(row, code)
     assert isinstance(verdict, CLASSES[row.judged])
     assert verdict.reason == code
-    # settlement: what it means for breaker and level
-    settlement = settle(Attempt(CLAIMED, verdict, 5, 1.0), USUAL, max_conflicts=3, chance=0.5)
-    match settlement:
+    # outcome: what it means for breaker and level
+    outcome = decide(judged(CLAIMED, verdict), USUAL, max_conflicts=3, chance=0.5)
+    match outcome:
         case Defer(reason=reason, signal=signal):
             assert (reason, signal) == (code, row.signal)
         case Bury(reason=reason, signal=signal):
@@ -91,7 +92,7 @@ def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> Non
         assert explain_hold(f"{code} no", "roark").side is row.side
         return
     # Flower
-    told = [event.fields.get("exception") or "" for event in events_of(settlement, 1.0)]
+    told = [event.fields.get("exception") or "" for event in events_of(outcome, 1.0)]
     assert any(row.what.partition("{")[0] in said for said in told)
 
 
@@ -133,17 +134,19 @@ def test_every_status_has_a_row(status: int) -> None:
     assert reason_of(f"http_{status}") is not OTHER or status < 100
 
 
-@pytest.mark.parametrize(
-    ("evidence", "side", "command"),
-    [
-        ("20 of 20 attempts failed in 30 s: connect 15, timeout 5", Side.NETWORK, "roark-ingest status"),
-        ("20 of 20 attempts failed in 30 s: http_503 20", Side.ROARK, "roark-ingest status"),
-        ("20 of 20 attempts failed in 30 s: not_roark 20", Side.SETTINGS, "roark-ingest doctor"),
-        ("20 of 20 attempts failed in 30 s", Side.ROARK, "roark-ingest status"),
-    ],
-)
+@pytest.mark.parametrize(("row", "named"), ROWS)
 @pytest.mark.parametrize("state", ["breaker-open", "half-open"])
-def test_a_breaker_is_on_the_side_of_what_it_opened_for(state: str, evidence: str, side: Side, command: str) -> None:
-    found = explain_lane(state, evidence, "")
+def test_a_breaker_is_on_the_side_of_what_it_opened_for(state: str, row: Reason, named: str) -> None:
+    found = explain_shut(state, example(named))
+
     assert found
-    assert (found.side, found.command) == (side, command)
+    assert found.side is row.side
+    assert row.what.partition("{")[0] in found.what
+    assert found.todo.startswith(row.todo)
+    assert found.command == ("roark-ingest status" if row.side is Side.ROARK else "roark-ingest doctor")
+
+
+def test_a_breaker_of_which_nothing_is_known_is_on_roarks_side() -> None:
+    found = explain_shut("breaker-open")
+    assert found
+    assert (found.side, found.command) == (Side.ROARK, "roark-ingest status")

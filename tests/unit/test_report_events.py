@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from roark_ledger.ids import CallId, LeaseToken
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Refuse
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome, Refuse, Release
 from roark_worker.flower.report_events import ReportEvent, events_of, poisoned, started, task_uuid
-from roark_worker.settlement import Release, Settlement
 
 CALL = CallId("01a19b7c-f28d-782e-a014-00426f00450b")
 HELD = Held(CALL, LeaseToken(7))
@@ -19,8 +18,8 @@ def detail(**facts: object) -> bytes:
     return msgspec.json.encode({"attempt": 2, "ms": 130, **facts})
 
 
-def told(settlement: Settlement) -> ReportEvent:
-    received, event = events_of(settlement, AT)
+def told(outcome: Outcome) -> ReportEvent:
+    received, event = events_of(outcome, AT)
     assert received.type == "task-received"
     assert received.fields["uuid"] == event.fields["uuid"]
     return event
@@ -118,7 +117,7 @@ class TestWhatIsNotSaid:
 
     def test_roarks_own_words_are_left_out(self) -> None:
         facts = detail(status=400, reason="http_400", message="bad: my card number is four two")
-        for settlement in (Bury(HELD, "http_400", facts), Defer(HELD, 1, "http_400", facts)):
-            assert "my card" not in str(told(settlement).fields)
+        for outcome in (Bury(HELD, "http_400", facts), Defer(HELD, 1, "http_400", facts)):
+            assert "my card" not in str(told(outcome).fields)
         refused = Refuse(HELD, "http_400", "my card", facts, facts)
         assert "my card" not in str(told(refused).fields)

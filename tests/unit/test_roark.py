@@ -299,8 +299,8 @@ class TestNoAnswer:
     @pytest.mark.parametrize(
         ("error", "reason", "detail"),
         [
-            (httpx.ConnectError("[Errno 111] refused"), "connect", "[Errno 111] refused"),
-            (from_reqwest(httpx.ConnectError, *CONNECTING, "Connection refused"), "connect", "Connection refused"),
+            (httpx.ConnectError("[Errno 111] refused"), "connect_refused", "[Errno 111] refused"),
+            (from_reqwest(httpx.ConnectError, *CONNECTING, "Connection refused"), "connect_refused", "Connection"),
             (from_reqwest(httpx.ConnectError, *SENDING, "Connection reset by peer"), "network", "reset by peer"),
             (from_reqwest(httpx.DecodingError, "error decoding response body", "unexpected EOF"), "network", "EOF"),
             (httpx.ReadError(""), "network", "ReadError"),
@@ -314,7 +314,7 @@ class TestNoAnswer:
             (httpx.ConnectTimeout("late"), "timeout", "no connection within 5 s"),
             (TimeoutError(), "timeout", "no answer within 60 s"),
             (httpx.LocalProtocolError("Illegal header value"), "transport", "LocalProtocolError"),
-            (httpx.ProxyError("502"), "transport", "ProxyError"),
+            (httpx.ProxyError("502"), "connect_proxy", "ProxyError"),
             (httpx.UnsupportedProtocol("ftp"), "transport", "UnsupportedProtocol"),
             (httpx.TooManyRedirects("21"), "transport", "TooManyRedirects"),
             (httpx.InvalidURL("no"), "transport", "InvalidURL"),
@@ -325,7 +325,7 @@ class TestNoAnswer:
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
     )
-    async def test_every_failure_has_one_of_four_reasons(self, error: Exception, reason: str, detail: str) -> None:
+    async def test_every_failure_has_its_reason(self, error: Exception, reason: str, detail: str) -> None:
         failure = await failure_of(raising(error), quick_tries=0)
 
         assert failure.reason == reason

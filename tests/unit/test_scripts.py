@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from script_texts import FILE as TEXTS
+from script_texts import texts
 
 import roark_ledger
 from roark_ledger.keys import Keys
@@ -26,6 +28,13 @@ def code(text: str) -> str:
 def test_a_file_is_a_script_unless_it_is_shared() -> None:
     assert {f"{name}.lua" for name in NAMES} == {file for file in FILES if not file.startswith("_")}
     assert "accept" in NAMES
+
+
+def test_no_script_is_changed_by_the_way() -> None:
+    listed, now = set(TEXTS.read_text("utf-8").splitlines()), set(texts().splitlines())
+
+    changed = sorted({line.split()[0] for line in listed ^ now})
+    assert not changed, "if that is on purpose: make script-texts"
 
 
 @every_script

@@ -209,7 +209,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
         self.remembering.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
-        self.alerter = Alerter(ledger, worker_settings())
+        self.alerter = Alerter(ledger, worker_settings(), settings.data_dir)
         self.alerter.start()
         self.reconciler = Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings())
         self.reconciler.start()

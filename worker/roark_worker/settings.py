@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
 from roark_producer.settings import FromEnvironment, IngestSettings
+from roark_worker.schedule import Schedule
 from roark_worker.upload.room import processes_with_room
 
 _LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
@@ -34,7 +35,7 @@ class WorkerSettings(FromEnvironment):
     )
     upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path that reports are posted to")
     transport: Literal["pyreqwest", "httpx"] = Field(
-        "pyreqwest", description="what carries httpx: pyreqwest (Rust), or httpx's own pool for few in flight"
+        "pyreqwest", description="what uploads: pyreqwest (Rust), or plain httpx, for few in flight"
     )
     connect_seconds: float = Field(5, gt=0, description="longest wait for a connection")
     upload_seconds: float = Field(60, gt=0, description="longest attempt, from connecting to the answer's end")
@@ -164,6 +165,16 @@ class WorkerSettings(FromEnvironment):
             share=self.breaker_share,
             cooldown_ms=round(self.breaker_seconds * 1000),
             longest_cooldown_ms=round(self.breaker_max_seconds * 1000),
+        )
+
+    def schedule(self) -> Schedule:
+        """Return when a report is tried again."""
+        return Schedule(
+            first_delay=self.first_delay_seconds,
+            max_delay=self.max_delay_seconds,
+            max_attempts=self.max_attempts,
+            max_age=self.max_age_hours * 3600,
+            retry_after_max=self.retry_after_max_seconds,
         )
 
     @property

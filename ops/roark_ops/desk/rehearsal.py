@@ -75,10 +75,10 @@ class Rehearsal:
     def __init__(self, ledger: Ledger, *, url: str, token: SecretStr | None, settings: WorkerSettings) -> None:
         if _host(url) == _host(settings.roark_base_url):
             raise ConfigurationError(
-                f"{url} is where the workers upload to: that would be no rehearsal. Leave --to out"
+                f"--to {url}: the workers upload there, so this would not be a rehearsal. Leave out --to"
             )
         if token and not is_usable_token(token.get_secret_value()):
-            raise ConfigurationError("the token for --to cannot be sent in a header: printable ASCII without blanks")
+            raise ConfigurationError("the token for --to must be printable ASCII without spaces")
         self._desk = DeadLetters(ledger, by="")
         self._token = token or SecretStr(NO_TOKEN)
         self._settings = WorkerSettings(

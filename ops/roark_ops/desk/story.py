@@ -11,6 +11,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.record import UNCONFIRMED, Entry, Event, Record
+from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
 from roark_ops.mending.editing import CannotEdit, changes_between
 from roark_ops.mending.json_text import pointer
@@ -20,25 +21,25 @@ from roark_worker.answers.lane_words import explain_way
 
 _ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
 _EVENTS = {
-    "deferred": "the attempt failed, and was to be repeated",
-    "refused": "refused, as all reports might be, or this one alone: it was to be sent again",
-    "buried": "the report became a dead letter",
-    "delivered": "Roark took the report",
+    "deferred": "the attempt failed; a retry was scheduled",
+    "refused": "refused; a retry was scheduled to see whether others are refused, too",
+    "buried": "became a dead letter",
+    "delivered": "Roark accepted the report",
     "confirmed": "the delivery was confirmed",
-    "dropped": "the report of the unconfirmed delivery was dropped",
-    "poisoned": "one worker too many died with it: a dead letter",
-    "reclaimed": "its worker died or lost Redis: it came back",
-    "lost": "what was stored of it was gone: a dead letter",
-    "replaced": "a newer report of the call took its place",
-    "revised": "another report of the delivered call followed",
-    "revision": "another report of the delivered call came",
-    "replayed": "sent again",
+    "dropped": "the unconfirmed report was dropped",
+    "poisoned": "too many workers died while uploading it: became a dead letter",
+    "reclaimed": "its worker died or lost Redis: queued again",
+    "lost": "its stored report was gone: became a dead letter",
+    "replaced": "replaced by a newer report of the call",
+    "revised": "a newer report of the delivered call was uploaded",
+    "revision": "a newer report of the delivered call came in",
+    "replayed": "replayed",
     "edited": "a person changed the report",
-    "unedited": "what was sent was brought back",
-    "set_aside": "a person set it aside: a dead letter",
-    "discarded": "put aside",
-    "restored": "brought back to the dead letters",
-    "backfilled": "its report never came: made from Vapi's list of calls",
+    "unedited": "the edits were undone",
+    "set_aside": "a person set it aside: became a dead letter",
+    "discarded": "discarded",
+    "restored": "restored: a dead letter again",
+    "backfilled": "no report came: rebuilt from Vapi's list of calls",
 }
 
 
@@ -146,7 +147,7 @@ def _edited(entry: Entry) -> tuple[str, ...]:
     try:
         changes = changes_between(entry.call_id, entry.original, entry.packed)
     except CannotEdit:
-        return ("(what was stored cannot be read)",)
+        return ("(the stored report cannot be read)",)
     return tuple(pointer(change.place) for change in changes)
 
 
@@ -207,45 +208,47 @@ def _next(  # noqa: PLR0911 one for each state
         case State.READY:
             return _when_ready(why, lane)
         case State.UPLOADING:
-            newer = " A newer report of the call follows it." if entry.has_newer else ""
-            what = f"Its upload is under way.{newer} If its worker dies, it comes back when the lease ends."
+            newer = " A newer report of the call follows." if entry.has_newer else ""
+            what = f"It is being uploaded.{newer} If its worker dies, it is queued again when the lease ends."
             return Next(what, entry.score_ms)
         case State.WAITING:
             if entry.score_ms <= entry.asked_ms:
-                return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
+                return Next(f"Attempt {record.attempts + 1} is due; it starts within a second or so.")
             if steps and steps[-1].event == "refused":
-                what = "It is sent again, without an attempt being counted. Refused three times while others pass, it "
-                return Next(f"{what}becomes a dead letter.", entry.score_ms)
-            return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
+                what = "It is sent again; this does not count as an attempt. If Roark refuses it three times while "
+                return Next(f"{what}accepting others, it becomes a dead letter.", entry.score_ms)
+            return Next(f"Attempt {record.attempts + 1}.", entry.score_ms)
         case State.DELIVERED:
             return _after_delivery(entry, record, steps)
         case State.DEAD:
             found = _explanation(entry, record, steps)
-            return Next(f"Nothing by itself. {found.todo}", command=_to_type(found, entry.call_id))
+            return Next(f"Nothing happens until someone acts. {found.todo}", command=_to_type(found, entry.call_id))
         case State.DISCARDED:
-            return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+            return Next("Nothing: it is discarded.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
         case State.EXPIRED:
-            return Next("Nothing: it was removed because of its age.")
+            return Next("Nothing: retention removed it because of its age.")
         case State.ERASED:
             return _after_erasing()
 
 
 def _after_delivery(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Next:
-    kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
+    kept = " A newer report of the call is kept, not uploaded." if entry.has_revision else ""
     if entry.unconfirmed_ms:
         found = explain(UNCONFIRMED, call_id=entry.call_id)
         return Next(
-            f"Nothing by itself: it is unconfirmed, and the report is kept. {found.todo}{kept}", 0, found.command
+            f"Nothing happens until someone acts: it is unconfirmed, and its report is kept. {found.todo}{kept}",
+            0,
+            found.command,
         )
     if record.note:
         return Next(f"Nothing: Roark has it.{kept}")
     match _settled_by(steps):
         case "confirmed":
-            return Next(f"Nothing: Roark did not name the call, and a person confirmed that it is there.{kept}")
+            return Next(f"Nothing: Roark's answer did not name the call, but a person confirmed it.{kept}")
         case "dropped":
-            return Next(f"Nothing: Roark did not name the call, and its report was dropped unconfirmed.{kept}")
+            return Next(f"Nothing: Roark's answer did not name the call, and its report was dropped unconfirmed.{kept}")
         case _:
-            return Next(f"Nothing: Roark took it, and did not name the call.{kept}")
+            return Next(f"Nothing: Roark accepted it without naming the call.{kept}")
 
 
 def _to_type(found: Explanation, call_id: str) -> str:
@@ -258,10 +261,9 @@ def _to_type(found: Explanation, call_id: str) -> str:
 
 def _when_ready(why: Explanation | None, lane: Lane) -> Next:
     if why is None:
-        return Next("A worker uploads it as soon as it is its turn.")
-    shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"
-    return Next(f"It waits, for {shut}: {why.what} {why.todo}", lane.next_ms, why.command)
+        return Next("A worker uploads it when its turn comes.")
+    return Next(f"It waits. {uploads_are(lane.state)}. {why.what} {why.todo}", lane.next_ms, why.command)
 
 
 def _after_erasing() -> Next:
-    return Next("A report of this call will be refused, for its data was erased.")
+    return Next("Nothing: its data was erased, and later reports of this call are refused.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from roark_ledger.errors import ConfigurationError
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.doctor.reach import status_of
-from roark_producer.disk.spool import prove_disk
+from roark_producer.disk.files import prove_disk
 from roark_producer.settings import WebhookSettings
 from roark_producer.webhook.door.authentication import OpenGate
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets

@@ -123,12 +123,13 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """The report cannot be delivered."""
+    """The report cannot be delivered. Where `reason` is that no try is left, `failed_of` is the last attempt's."""
 
     held: Held
     reason: str
     detail: bytes
     signal: Signal = Signal.NONE
+    failed_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,16 @@ class Refuse:
     detail: bytes
     last_words: bytes
     took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The report goes back to its queue, unjudged."""
+
+    held: Held
+
+
+Outcome = Deliver | Defer | Bury | Refuse | Release
 
 
 class Recorded(list[bool]):
@@ -165,21 +176,19 @@ def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRule
     return Operation("deliver", tuple(args), _parse_recorded)
 
 
-def defer(
-    outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()
-) -> Operation[Recorded]:
-    """Record failed attempts that will be repeated. `causes` say more than the reasons do; without them those count."""
+def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record failed attempts that will be repeated."""
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
-    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
-        args += (*_pair(outcome.held), outcome.delay_ms, outcome.reason, outcome.detail, int(outcome.signal), cause)
+    for one in outcomes:
+        args += (*_pair(one.held), one.delay_ms, one.reason, one.detail, int(one.signal))
     return Operation("defer", tuple(args), _parse_recorded)
 
 
-def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS, causes: Sequence[str] = ()) -> Operation[Recorded]:
-    """Record reports as dead letters; `causes` as in `defer`."""
+def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
+    """Record reports as dead letters."""
     args: list[Argument] = [rules.text()]
-    for outcome, cause in zip(outcomes, causes or [one.reason for one in outcomes], strict=True):
-        args += (*_pair(outcome.held), outcome.reason, outcome.detail, int(outcome.signal), cause)
+    for one in outcomes:
+        args += (*_pair(one.held), one.reason, one.detail, int(one.signal), one.failed_of or one.reason)
     return Operation("bury", tuple(args), _parse_recorded)
 
 

@@ -6,6 +6,8 @@ nothing can be known: while the lane is shut, when the speeds are old, and when 
 
 from dataclasses import dataclass
 
+from roark_ledger.records.screen import uploads_are
+
 _STALE_MS = 30_000
 
 
@@ -34,7 +36,7 @@ def forecast(backlog: int, speed: Speed | None, *, lane: str, opens_ms: int, now
     if backlog == 0:
         return Forecast(0.0)
     if lane not in {"open", "throttled"}:
-        return Forecast(None, f"the lane is {lane}")
+        return Forecast(None, uploads_are(lane).lower())
     pause_ms = max(0, opens_ms - now_ms)
     if speed is None or now_ms - speed.measured_ms > _STALE_MS + pause_ms:
         return Forecast(None, "nothing was delivered lately")

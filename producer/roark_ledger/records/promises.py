@@ -115,8 +115,8 @@ def parse_losses(losses: Iterable[tuple[str, str]], ledger: str) -> tuple[Loss, 
     return tuple(found)
 
 
-def parse_promises(reply: Sequence[bytes]) -> tuple[str, tuple[Loss, ...], tuple[Unread, ...]]:
-    """Read the fields that `snapshot.lua` hands out: the ledger's id, what is missing, what cannot be handed in."""
+def parse_promises(reply: Sequence[bytes]) -> tuple[tuple[Loss, ...], tuple[Unread, ...], dict[str, str]]:
+    """Read the fields that `snapshot.lua` hands out: what is missing, what cannot be handed in, why spools are used."""
     fields = list(_texts(reply))
     ledger = dict(fields).get("id", "")
     lost = [(name.removeprefix("lost "), text) for name, text in fields if name.startswith("lost ")]
@@ -125,7 +125,8 @@ def parse_promises(reply: Sequence[bytes]) -> tuple[str, tuple[Loss, ...], tuple
         for name, text in fields
         if name.startswith("unread ")
     ]
-    return ledger, parse_losses(lost, ledger), tuple(unread)
+    why = {name.removeprefix("why "): text for name, text in fields if name.startswith("why ")}
+    return parse_losses(lost, ledger), tuple(unread), why
 
 
 def unread_files(found: Iterable[tuple[Path, str, int]]) -> tuple[UnreadFile, ...]:

@@ -1,6 +1,7 @@
 """The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `snapshot.lua`."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -158,6 +159,8 @@ class Snapshot:
     """What was promised and is not in this ledger, as those that remember it have noted."""
     unread: tuple[Unread, ...] = ()
     """What webhooks' spools cannot give back."""
+    spooled_because: Mapping[str, str] = field(default_factory=dict)
+    """Why reports wait in webhooks' spools, in words, by `HOST:FOLDER`; a webhook that started since does not know."""
 
     setup: "Setup | None" = None
     """How the worker was set up that started last, or noticed another token last."""
@@ -227,7 +230,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
     now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
     promises, setup = (*rest, (), b"")[:2]
-    _, losses, unread = parse_promises(promises)
+    losses, unread, spooled_because = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in pairs(lane)}
@@ -268,6 +271,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         reconciled=_parse_reconciled(lane_fields),
         losses=losses,
         unread=unread,
+        spooled_because=spooled_because,
     )
 
 

@@ -249,7 +249,9 @@ class VapiRoute:
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
         try:
-            return await self._spool(scope, body, answer, trace)
+            answer = await self._spool(scope, body, answer, trace)
+            self._spooling.why = str(error)
+            return answer
         except SpoolFull as full:
             return answers.unavailable(full)
 

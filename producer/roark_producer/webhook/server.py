@@ -31,7 +31,8 @@ from roark_ledger.logs import event, set_up_logging
 from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.celery_wiring import WakeUps
-from roark_producer.disk.spool import Spool, pending
+from roark_producer.disk.segments import pending
+from roark_producer.disk.spool import Spool
 from roark_producer.producer import Intake, secret_text
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
@@ -144,7 +145,7 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
         await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
         background.append(asyncio.create_task(spooling.keep_proving()))
-        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
+        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:

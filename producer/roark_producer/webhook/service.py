@@ -29,7 +29,7 @@ class Service:
         problem = await self._ledger.problem()
         disk = self._spooling.trouble if self._spooling else ""
         known = self._note.words() if self._note else ()
-        reason = "; ".join(each for each in (problem, disk, *known) if each)
+        reason = "; ".join(each for each in (problem.words if problem else "", disk, *known) if each)
         if problem and (disk or not self._spooling):
             return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
         status = "spooling" if problem else "degraded" if reason else "ready"
@@ -37,5 +37,6 @@ class Service:
 
     async def metrics(self, _request: Request) -> Response:
         """All metrics in Prometheus' text format."""
-        text = self._metrics.text(await self._ledger.snapshot())
+        problem = await self._ledger.problem()
+        text = self._metrics.text(await self._ledger.snapshot(), refusal=problem.refusal if problem else "")
         return Response(text, media_type=self._metrics.content_type)

@@ -26,7 +26,9 @@ from typing import TypeVar
 from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
-from roark_producer.disk.spool import Segment, Spool, Spooled, SpoolFull
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.segments import Segment
+from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.producer import Intake
 from roark_producer.webhook.accepting import GroupCommit
 
@@ -56,6 +58,8 @@ class Spooling:
         self._refused: list[Spooled] = []
         self._refused_again = 0.0
         self._proved = 0.0
+        self.why = ""
+        """Why reports came here rather than into the ledger; "" when nothing waits here any more."""
         self.trouble = ""
         """Why this machine's disk takes no report now; "" while it does."""
         # Until the first look, nobody knows what an earlier process left here.
@@ -144,6 +148,7 @@ class Spooling:
                 await self._hand_in_one(segment)
             self.is_active = self._writing is not None and not self._writing.done()
             self._is_told = self._is_told and self.is_active
+            self.why = self.why if self.is_active else ""
         finally:
             if self._last_few:
                 self._last_few.set()

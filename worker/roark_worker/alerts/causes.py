@@ -147,10 +147,12 @@ def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
     size = sum(note.bytes for note in facts.spools)
     oldest = min(note.since_ms for note in facts.spools)
     hosts = ", ".join(sorted({note.who.partition(":")[0] for note in facts.spools}))
+    known = sorted({why for note in facts.spools if (why := snapshot.spooled_because.get(note.who))})
     return Message(
         f"Reports wait in a webhook's spool on {hosts}: {max(1, size // 1000)} kB for "
         f"{_span(max(0, snapshot.now_ms - oldest))}.",
-        "Redis could not take them. They are on that machine's disk, and are handed in by a webhook there.",
+        f"{'; '.join(known).rstrip('.') or 'Redis could not take them'}. They are on that machine's disk, and are "
+        "handed in by a webhook there as soon as Redis takes them.",
         "roark-ingest doctor",
     )
 

@@ -6,7 +6,6 @@ into a record (`http_…`, exhausted, poison, …) and into the reason of a hold
 there is.
 """
 
-import re
 import shlex
 from dataclasses import dataclass, replace
 
@@ -20,7 +19,7 @@ __all__ = [
     "catalogue",
     "explain",
     "explain_hold",
-    "explain_lane",
+    "explain_shut",
     "is_known",
     "status_of",
 ]
@@ -67,7 +66,7 @@ class Entry:
 
 _EDIT = "roark-ingest dlq edit {call}"
 _SHOW = "roark-ingest dlq show {call}"
-_STATUS = "roark-ingest status"
+_STATUS, _DOCTOR = "roark-ingest status", "roark-ingest doctor"
 
 ALONE = "alone"
 """Why no try is left of a report that was refused again and again while others passed."""
@@ -98,8 +97,7 @@ _LANES = {
         _STATUS,
     ),
 }
-_UNTIL_A_PROBE = "Reports stay ready until a probe comes through."
-_WHILE_HELD = "Reports stay ready, and the next good probe opens the lane."
+_UNTIL_A_PROBE = "Reports stay ready, and the next good probe opens the lane."
 
 
 def explain(
@@ -151,7 +149,7 @@ def explain_hold(reason: str, by: str) -> Explanation:
     """Return why the lane is on hold. `reason` and `by` are the lane's; Roark's holds begin with a code."""
     if by == "roark":
         found = explain(reason.partition(" ")[0])
-        return replace(found, replay=Replay.NEEDLESS, condition="", todo=f"{found.todo} {_WHILE_HELD}")
+        return replace(found, replay=Replay.NEEDLESS, condition="", todo=f"{found.todo} {_UNTIL_A_PROBE}")
     return Explanation(
         f"{by or 'Somebody'} put the lane on hold{f': {reason}' if reason else ''}.",
         Side.PERSON,
@@ -161,22 +159,24 @@ def explain_hold(reason: str, by: str) -> Explanation:
     )
 
 
-def explain_lane(state: str, reason: str, by: str) -> Explanation | None:
-    """Return why the lane lets nothing or little through, None where it is open. The arguments are the lane's.
+def explain_shut(state: str, cause: str = "") -> Explanation | None:
+    """Return why a lane that nobody holds lets little through, None where it is open.
 
-    A breaker's `reason` is its evidence; where that names codes, the first of them says whose side it is on.
+    `cause` is the code that most uploads failed of: it says whose side an open breaker is on.
     """
-    if state == "held":
-        return explain_hold(reason, by)
     found = _LANES.get(state)
-    cause = next((code for code in re.findall(r"\w+", reason) if is_known(code)), "")
     if found is None or state == "throttled" or not cause:
         return found
     why = _explain(cause, status_of(cause), "CALL_ID")
-    # What there is to do about the reports is nothing; about the cause there may be.
-    todo = found.todo if why.side is Side.ROARK else f"{why.todo.partition(' Replay ')[0]} {_UNTIL_A_PROBE}"
-    command = why.command if why.side is Side.SETTINGS else found.command
-    return replace(found, what=f"{found.what} {why.what}", side=why.side, todo=todo, command=command)
+    is_roarks = why.side is Side.ROARK
+    return replace(
+        found,
+        what=f"{found.what} {why.what}",
+        side=why.side,
+        # Of the reports nothing is to be done; of the cause there may be.
+        todo=" ".join(filter(None, (reason_of(cause).todo, found.todo if is_roarks else _UNTIL_A_PROBE))),
+        command=found.command if is_roarks else _DOCTOR,
+    )
 
 
 def catalogue() -> list[Entry]:
@@ -220,7 +220,7 @@ def _told(row: Reason, status: int, call_id: str) -> Explanation:
         what=row.what.format(**names),
         side=row.side,
         replay=row.replay,
-        todo=row.todo,
+        todo=row.to_do,
         command=row.command.format(**names),
         condition=row.condition,
     )

@@ -12,47 +12,7 @@ from datetime import UTC, datetime
 from roark_ledger.logs import masked_text
 from roark_ledger.records.lane import Evidence, Lane
 from roark_ledger.records.setup import Setup
-from roark_worker.answers.explain import Explanation, Replay, Side, explain_lane
-
-_UNTIL_A_PROBE = "Reports stay ready, and the next good probe opens the lane."
-_DOCTOR = "roark-ingest doctor"
-_CONNECT = {
-    "connect_tls": (
-        "the TLS certificate at our address was refused, or TLS failed",
-        Side.SETTINGS,
-        "Check ROARK_BASE_URL, a proxy that takes TLS apart, this machine's clock and its CA certificates.",
-    ),
-    "connect_dns": (
-        "the name in our address cannot be resolved",
-        Side.SETTINGS,
-        "Check the host name in ROARK_BASE_URL, and name resolution on the workers' machines.",
-    ),
-    "connect_refused": (
-        "nothing takes connections at our address",
-        Side.NETWORK,
-        "Check host and port in ROARK_BASE_URL, firewall and proxy.",
-    ),
-    "network": (
-        "the connection broke before an answer came",
-        Side.NETWORK,
-        "Check proxy and firewall on the way; if they are in order it is Roark.",
-    ),
-    "transport": (
-        "the connection broke before an answer came",
-        Side.NETWORK,
-        "Check proxy and firewall on the way; if they are in order it is Roark.",
-    ),
-    "connect": (
-        "no connection could be made",
-        Side.NETWORK,
-        "Check name resolution, firewall and proxy.",
-    ),
-    "timeout": (
-        "no answer came in time",
-        Side.NETWORK,
-        "If it goes on, ask Roark, and check the network.",
-    ),
-}
+from roark_worker.answers.explain import Explanation, explain_hold, explain_shut
 
 
 def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Explanation | None:
@@ -62,15 +22,14 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
     """
     if not examples:
         lane = replace(lane, evidence=replace(lane.evidence, calls=()))
-    # What a proxy or a person wrote may name somebody.
-    found = explain_lane(lane.state, masked_text(lane.reason), masked_text(lane.by))
-    if found is None:
-        return None
     if lane.state == "held":
+        # What a proxy or a person wrote may name somebody.
+        found = explain_hold(masked_text(lane.reason), masked_text(lane.by))
         told = paused_in_words(lane.evidence) if lane.by == "roark" else ""
+    elif shut := explain_shut(lane.state, main_cause(lane)):
+        found, told = shut, _failed_in_words(lane.evidence)
     else:
-        found = _of_a_breaker(found, lane.evidence)
-        told = _failed_in_words(lane.evidence)
+        return None
     where = where_in_words(setup) if told else ""
     return replace(found, what=" ".join(filter(None, (told, where, found.what))))
 
@@ -97,21 +56,6 @@ def where_in_words(setup: Setup | None) -> str:
         return ""
     token = f"Token …{setup.token_ends}" if setup.token_ends else "The workers' token"
     return f"{token} at {setup.url}."
-
-
-def _of_a_breaker(found: Explanation, evidence: Evidence) -> Explanation:
-    cause = next(iter(evidence.reasons), "")
-    if cause not in _CONNECT:
-        return found
-    what, side, todo = _CONNECT[cause]
-    return replace(
-        found,
-        what=f"Most uploads failed: {what}. Only a probe is sent now and then.",
-        side=side,
-        replay=Replay.NEEDLESS,
-        todo=f"{todo} {_UNTIL_A_PROBE}",
-        command=_DOCTOR,
-    )
 
 
 def _failed_in_words(evidence: Evidence) -> str:

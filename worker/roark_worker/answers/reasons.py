@@ -63,7 +63,7 @@ _FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One row. Texts may name {status} and {call}; for `condition`, `todo`, `command` see `explain.Explanation`."""
+    """One row. Texts may name {status} and {call}; for `condition` and `command` see `explain.Explanation`."""
 
     codes: tuple[str, ...]
     judged: Judged
@@ -79,6 +79,12 @@ class Reason:
     def fault(self) -> str:
         """Whose fault it is, as the metric's label says it."""
         return _FAULTS[self.side]
+
+    @property
+    def to_do(self) -> str:
+        """What to do about a report that died of it: about the cause (`todo`), then about the report."""
+        again = f"Replay when {self.condition}." if self.replay is Replay.HELPS and self.command == _REPLAY else ""
+        return " ".join(filter(None, (self.todo, again)))
 
     @property
     def named(self) -> str:
@@ -135,7 +141,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark kept answering that it is busy with another upload of this call (409).",
         Replay.HELPS,
         "Roark is done with the other upload; some minutes are enough",
-        "Wait some minutes, then replay: what Roark has already is not imported twice.",
+        "What Roark has already is not imported twice.",
         _REPLAY,
     ),
     Reason(
@@ -145,7 +151,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark takes no more for the moment ({status}).",
         Replay.HELPS,
         "Roark takes uploads again",
-        "Replay when Roark takes uploads again.",
+        "",
         _REPLAY,
     ),
     Reason(
@@ -156,7 +162,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark takes no more for the moment ({status}).",
         Replay.HELPS,
         "Roark takes uploads again",
-        "Replay when Roark takes uploads again.",
+        "",
         _REPLAY,
         Signal.OVERLOAD,
     ),
@@ -167,7 +173,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark failed ({status}).",
         Replay.HELPS,
         "Roark works again",
-        "Replay when Roark works again.",
+        "",
         _REPLAY,
     ),
     Reason(
@@ -177,7 +183,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark failed ({status}).",
         Replay.HELPS,
         "Roark works again",
-        "Replay when Roark works again.",
+        "",
         _REPLAY,
         Signal.BOTH,
     ),
@@ -188,7 +194,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark failed ({status}).",
         Replay.HELPS,
         "Roark works again",
-        "Replay when Roark works again.",
+        "",
         _REPLAY,
         Signal.FAULT,
     ),
@@ -199,7 +205,7 @@ REASONS: tuple[Reason, ...] = (
         "Roark answered {status}, and the answer says that it failed.",
         Replay.HELPS,
         "Roark works again",
-        "Read what Roark says. Replay when Roark works again.",
+        "Read what Roark says.",
         _REPLAY,
         Signal.FAULT,
     ),
@@ -304,9 +310,54 @@ REASONS: tuple[Reason, ...] = (
         "Roark did not answer in time.",
         Replay.HELPS,
         "uploads succeed again",
-        "If it goes on, raise ROARK_INGEST_UPLOAD_SECONDS. Replay when uploads succeed again.",
+        "If it goes on, ask Roark, check the network, or raise ROARK_INGEST_UPLOAD_SECONDS.",
         _REPLAY,
         Signal.BOTH,
+    ),
+    Reason(
+        ("connect_tls",),
+        Judged.PASSING,
+        Side.SETTINGS,
+        "The TLS certificate at our address was refused, or what answers there does not speak TLS.",
+        Replay.HELPS,
+        "the connection is trusted",
+        "Check ROARK_BASE_URL (the host that the certificate names, a port for https), a proxy that takes TLS apart, "
+        "this machine's clock and its CA certificates.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("connect_dns",),
+        Judged.PASSING,
+        Side.SETTINGS,
+        "The host name in our address cannot be resolved.",
+        Replay.HELPS,
+        "the name can be resolved",
+        "Check the host name in ROARK_BASE_URL, and name resolution on the workers' machines.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("connect_proxy",),
+        Judged.PASSING,
+        Side.SETTINGS,
+        "The proxy on the way to Roark did not let us through.",
+        Replay.HELPS,
+        "the proxy lets us through",
+        "Check HTTPS_PROXY (its user and password, too), or name Roark's host in NO_PROXY, and restart the worker.",
+        _REPLAY,
+        Signal.FAULT,
+    ),
+    Reason(
+        ("connect_refused",),
+        Judged.PASSING,
+        Side.NETWORK,
+        "Nothing takes connections at our address.",
+        Replay.HELPS,
+        "Roark can be reached",
+        "Check host and port in ROARK_BASE_URL, firewall and proxy.",
+        _REPLAY,
+        Signal.FAULT,
     ),
     Reason(
         ("connect",),
@@ -315,7 +366,7 @@ REASONS: tuple[Reason, ...] = (
         "No connection to Roark could be made.",
         Replay.HELPS,
         "Roark can be reached",
-        "Check ROARK_BASE_URL, name resolution, the certificate, firewall and proxy. Replay when Roark can be reached.",
+        "Check ROARK_BASE_URL, name resolution, firewall and proxy.",
         _REPLAY,
         Signal.FAULT,
     ),
@@ -326,7 +377,7 @@ REASONS: tuple[Reason, ...] = (
         "The connection to Roark broke before an answer came.",
         Replay.HELPS,
         "uploads succeed again",
-        "Replay when uploads succeed again.",
+        "Check proxy and firewall on the way; if they are in order, it is Roark.",
         _REPLAY,
         Signal.FAULT,
     ),
@@ -392,7 +443,7 @@ REASONS: tuple[Reason, ...] = (
         "Every planned attempt failed.",
         Replay.HELPS,
         "uploads succeed again",
-        "Replay when uploads succeed again.",
+        "",
         _REPLAY,
     ),
     Reason(
@@ -412,7 +463,7 @@ REASONS: tuple[Reason, ...] = (
         "A person set the report aside.",
         Replay.HELPS,
         "the reason for setting it aside is gone",
-        "Replay it when the reason for that is gone, or discard it.",
+        "If it is not needed, discard it.",
         _REPLAY,
     ),
 )

@@ -25,9 +25,8 @@ from typing import Any
 import msgspec
 
 from roark_ledger.ids import CallId
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Refuse
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome, Refuse, Release
 from roark_worker.answers.explain import Explanation, explain
-from roark_worker.settlement import Release, Settlement
 
 REPORT_TASK = "roark.report"
 _CALLS = uuid.UUID("0f6c0a3e-5d0b-5f0e-9a55-3f1c8d1f2f3b")
@@ -63,9 +62,9 @@ def task_uuid(call_id: str, *, revision: bool = False) -> str:
     return call_id if _IS_UUID.fullmatch(call_id) else str(uuid.uuid5(_CALLS, call_id))
 
 
-def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
+def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
     """Return what Flower is told of an outcome that was recorded `at` this Unix time; nothing for what is no news."""
-    match settlement:
+    match outcome:
         case Deliver(held, roark_call_id, packed):
             detail = _detail(packed)
             said = _delivered(detail, roark_call_id)

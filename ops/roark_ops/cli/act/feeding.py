@@ -110,7 +110,7 @@ class Feeder:
                             yield from ((place, body) for body in self.opens(document))
             except DamagedInput as error:
                 what = str(error).replace("FILE", shlex.quote(source.path)) if source.path != STDIN else str(error)
-                self.complain(f"{source.name}: {what}" + ("; what stands before that was read" if read else ""))
+                self.complain(f"{source.name}: {what}" + ("; everything before that point was read" if read else ""))
                 fed.broken_files.append(source.name)
 
     def _hand_over(self, places: list[Place], bodies: list[bytes], fed: Fed) -> None:
@@ -138,11 +138,11 @@ def patiently(action: Callable[[], T], seconds: float, complain: Callable[[str],
             if time.monotonic() + pause > deadline:
                 raise
             if not said:
-                complain(f"{error}; trying again for {seconds:g} s")
+                complain(f"{error}; retrying for {seconds:g} s")
             said = True
             clock.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             continue
         if said:
-            complain("Redis is back; going on")
+            complain("Redis is back; continuing")
         return result

@@ -14,8 +14,8 @@ from roark_ops.cli.terminal.words import counted, shown
 if TYPE_CHECKING:
     from roark_ops.access import Access
 
-All = Annotated[bool, typer.Option("--all", help="All that are unconfirmed at this moment.")]
-List = Annotated[bool, typer.Option("--list", help="Print their call ids, the oldest first, and change nothing.")]
+All = Annotated[bool, typer.Option("--all", help="Every unconfirmed delivery right now.")]
+List = Annotated[bool, typer.Option("--list", help="List their call IDs, oldest first, and change nothing.")]
 
 
 def confirm_(
@@ -28,23 +28,24 @@ def confirm_(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that calls are at Roark, whose upload was answered with success and without Roark's id of the call.
+    """Confirm that unconfirmed calls are at Roark.
 
-    Until then such a delivery is unconfirmed, and its report is kept. `dlq replay CALL_ID` sends it again, which does
-    no harm where Roark has it: every upload says skipAlreadyImported. `dlq discard CALL_ID` drops the report.
+    A delivery is unconfirmed if Roark answered with success but without its call ID; the report is kept until you
+    decide. `dlq replay CALL_ID` resends it, which is safe even if Roark has it (skipAlreadyImported). `dlq discard
+    CALL_ID` drops the report.
     """
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters
 
     if sum((bool(call_ids), all_, list_)) != 1:
-        fail("name call ids, or say --all or --list.", USAGE)
+        fail("choose one: call IDs, --all, or --list.", USAGE)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
         if list_:
             _list(desk.unconfirmed(), as_json=as_json)
             return
         ids = call_ids or desk.unconfirmed()
-        confirm(f"Confirm {counted(len(set(ids)), 'call')}? The reports that are kept of them go.", yes=yes)
+        confirm(f"Confirm {counted(len(set(ids)), 'call')}? Their stored reports are deleted.", yes=yes)
         tell(desk.confirm(ids, reason), "confirmed", as_json=as_json)
 
 
@@ -55,7 +56,7 @@ def _list(ids: Sequence[str], *, as_json: bool) -> None:
         else:
             print_line(shown(call_id))
     if not as_json:
-        say(f"{counted(len(ids), 'call')} unconfirmed. roark-ingest why CALL_ID says what Roark answered.")
+        say(f"{counted(len(ids), 'unconfirmed call')}. To see Roark's answer: roark-ingest why CALL_ID")
 
 
 def replay_unconfirmed(
@@ -72,8 +73,8 @@ def replay_unconfirmed(
     known = set(all_unconfirmed)
     wanted = all_unconfirmed if everything else [call_id for call_id in call_ids if call_id in known]
     if wanted:
-        confirm(f"Send {counted(len(wanted), 'unconfirmed report')} again?", yes=yes)
-        tell(desk.replay(wanted, reason=reason), "replayed", as_json=as_json)
+        confirm(f"Resend {counted(len(wanted), 'unconfirmed report')}?", yes=yes)
+        tell(desk.resend(wanted, reason=reason), "replayed", as_json=as_json)
     elif everything and not as_json:
-        print_line("No delivery is unconfirmed.")
+        print_line("No unconfirmed deliveries.")
     return [call_id for call_id in call_ids if call_id not in known]

@@ -55,9 +55,9 @@ def in_words(error: IngestError) -> str:
     """Return an error's message, and what to do about it where the message does not say."""
     match error:
         case LedgerFull():
-            return f"{error}. Give Redis more memory, or let the workers deliver; `roark-ingest doctor` says more"
+            return f"{error}. Give Redis more memory, or wait until the workers have delivered. See roark-ingest doctor"
         case LedgerUnavailable():
-            return f"{error}. `roark-ingest doctor` says more"
+            return f"{error}. See roark-ingest doctor"
         case ConfigurationError() | IngestError():
             return str(error)
 
@@ -67,9 +67,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail(f"{question} Nobody can be asked here: add --yes.", USAGE)
+        fail(f"{question} Not a terminal, so I can't ask for confirmation. Re-run with --yes.", USAGE)
     if not typer.confirm(question, err=True):
-        fail("nothing was changed.")
+        fail("cancelled, nothing was changed.")
 
 
 def _forget_stdout() -> None:

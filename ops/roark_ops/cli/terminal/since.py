@@ -19,5 +19,5 @@ def moment_of(text: str, now_ms: int) -> int:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        fail(f"{text!r} is no time: write 30min, 12h or 7d (ago), or a date such as 2026-05-19T10:00.", USAGE)
+        fail(f"not a valid time: {text!r}. Try 30min, 12h, 7d or 2026-05-19T10:00.", USAGE)
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

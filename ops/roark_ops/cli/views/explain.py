@@ -9,9 +9,9 @@ from roark_worker.answers.explain import Entry
 
 _HEADS = {
     "dead letter": "Why a report is a dead letter",
-    "hold": "Why the lane is on hold",
-    "lane": "Why the lane lets little or nothing through",
-    "rejected": "Why something that came in could not be used",
+    "hold": "Why uploads are paused",
+    "lane": "Why uploads are slow or stopped",
+    "rejected": "Why input was rejected",
 }
 
 
@@ -34,7 +34,7 @@ def print_entry(entry: Entry, *, as_json: bool) -> None:
         return
     print_line(shown(entry.codes), style="bold")
     print_line(f"  {shown(found.what)}")
-    print_line(f"  On the side of {found.side.value}. {found.replay_in_words}")
+    print_line(f"  Cause: {found.side.value}. {found.replay_in_words}")
     print_line(f"  {found.todo}")
     print_line(f"  Next: {found.command}")
     print_line()

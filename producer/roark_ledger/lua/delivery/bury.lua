@@ -5,7 +5,8 @@
 -- needs _flow.lua
 --
 -- ARGV  1 now   2 the lane's rules
---       then for each report: call id, token, reason's code, history line (JSON), signal and cause as in defer.lua
+--       then for each report: call id, token, reason's code, history line (JSON), signal as in defer.lua,
+--       code of what the last attempt failed of
 -- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[2])

@@ -6,14 +6,13 @@
 --
 -- ARGV  1 now   2 the lane's rules   3 pause (ms): how long Roark asked all of us to wait, 0 for not at all
 --       then for each report: call id, token, delay (ms), reason's code, history line (JSON),
---       signal (see Signal in operations.py), cause (the reason, or more exactly: see causes.py). Where nothing was
---       sent, it was no attempt, and is told once
+--       signal (see Signal in moves/delivery.py). Where nothing was sent, it was no attempt, and is told once
 -- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
 local rules = flow_rules(ARGV[2])
 local results = {}
 open_lane()
-for i = 4, #ARGV, 7 do
+for i = 4, #ARGV, 6 do
   local id, token = ARGV[i], ARGV[i + 1]
   local record = read(id)
   if holds(record, token) then
@@ -25,7 +24,7 @@ for i = 4, #ARGV, 7 do
     move(id, record, 'defer', now + tonumber(ARGV[i + 2]))
     if not unsent or before ~= record.note then tell(id, 'deferred', ARGV[i + 4]) end
     take_beside(id, record)
-    note(rules, id, token, began, tonumber(ARGV[i + 5]), ARGV[i + 6])
+    note(rules, id, token, began, tonumber(ARGV[i + 5]), ARGV[i + 3])
     results[#results + 1] = 1
   else
     results[#results + 1] = 0

@@ -202,7 +202,7 @@ local function probe_is_back(id, token)
   if is_probe(id, token) then lane.probe = nil end
 end
 
--- What a failed attempt says about Roark (see Signal in operations.py).
+-- What a failed attempt says about Roark (see Signal in moves/delivery.py).
 local FAULT, OVERLOAD, BOTH, UNSENT = 1, 2, 3, 4
 
 local function note_overload(is_odd, began)

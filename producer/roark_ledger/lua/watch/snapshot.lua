@@ -80,10 +80,12 @@ local function replays()
   return found
 end
 
+local TOLD = { id = true, lost = true, unread = true, why = true }
+
 local function promises()
   local all, found = redis.call('HGETALL', KEY.promises), {}
   for i = 1, #all, 2 do
-    if all[i] == 'id' or string.find(all[i], '^lost ') or string.find(all[i], '^unread ') then
+    if TOLD[string.match(all[i], '^%l+')] then
       found[#found + 1] = all[i]
       found[#found + 1] = all[i + 1]
     end
