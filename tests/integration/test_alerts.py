@@ -52,7 +52,7 @@ PROCESS = """
 import sys, threading
 from roark_ledger.server.connection import connect
 from roark_ledger.ledger import Ledger
-from roark_worker import alerting
+from roark_worker.alerts import alerting
 from roark_worker.settings import WorkerSettings
 
 def hang(url, turn):

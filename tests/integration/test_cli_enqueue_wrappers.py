@@ -230,7 +230,7 @@ def test_an_archive_is_named_and_what_takes_it_apart(line: CommandLine) -> None:
     Path(line.folder, "reports.tar.gz").write_bytes(file.getvalue())
     ended = line.run("enqueue", "reports.tar.gz")
     assert ended.exit_code == 1
-    assert "it is a tar archive. Hand in what is in it: tar -xOf FILE | roark-ingest enqueue" in ended.stderr
+    assert "it is a tar archive. Queue its contents: tar -xOf FILE | roark-ingest enqueue" in ended.stderr
 
 
 def test_an_entry_of_the_bin_is_taken_out_of_its_wrapper(line: CommandLine) -> None:
