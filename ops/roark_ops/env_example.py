@@ -23,18 +23,18 @@ from roark_worker.settings import WorkerSettings
 
 _WIDTH = 110
 _HEAD = """\
-# Every setting of roark-ingest. Copy this file to `.env` and take away the # of what you change; a variable of the
-# environment wins over `.env`. What stands here is the default; nothing after = means: not set.
+# Every setting of roark-ingest. Copy this file to `.env` and uncomment what you change; an environment variable
+# overrides `.env`. The values here are the defaults; nothing after = means: not set.
 #
-# A secret X may also come from a file, as Docker and Kubernetes hand secrets over: X_FILE names it. That one must be
-# a variable of the environment; in `.env` it is not looked at.
+# A secret X can also be in a file, as Docker and Kubernetes provide secrets: X_FILE is the file's path. Set X_FILE
+# as an environment variable; in `.env` it is ignored.
 """
 TABLE_BEGINS, TABLE_ENDS = "<!-- settings, written by make env-example -->\n", "<!-- end of settings -->\n"
 _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
-    ("Where reports go and how hard it is tried: roark-ingest worker", WorkerSettings),
-    ("How Vapi's calls are compared with those here: roark-ingest worker, reconcile", VapiSettings),
-    ("Where the ledger is and what it promises: every part", IngestSettings),
-    ("What the webhook listens on and demands: roark-ingest webhook", WebhookSettings),
+    ("Uploads to Roark: roark-ingest worker", WorkerSettings),
+    ("Comparing calls with Vapi's list: roark-ingest worker, reconcile", VapiSettings),
+    ("The ledger and its durability: every part", IngestSettings),
+    ("The webhook: roark-ingest webhook", WebhookSettings),
 )
 
 

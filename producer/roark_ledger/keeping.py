@@ -104,9 +104,9 @@ class Keeper:
                 os.close(handle)
             fresh.replace(self._path)
         except OSError as error:
-            trouble = f"{self._path} cannot be written: {error.strerror}"
+            trouble = f"cannot write {self._path}: {error.strerror}"
             if trouble != self._told_trouble:
-                hint = "that Redis was emptied is told only as long as this process lives"
+                hint = "an emptied Redis is only noticed while this process runs"
                 event(logger, "ledger_not_remembered", level=logging.WARNING, error=trouble, hint=hint)
             self._told_trouble = trouble
         else:

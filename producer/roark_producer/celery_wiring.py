@@ -171,7 +171,13 @@ class WakeUps:
 
     def _tell(self, cause: str) -> None:
         if cause != self._told:
-            event(logger, "wake_up_failed", level=logging.WARNING, cause=cause, hint="reports are kept all the same")
+            event(
+                logger,
+                "wake_up_failed",
+                level=logging.WARNING,
+                cause=cause,
+                hint="no report is lost; workers find them within seconds",
+            )
         self._told = cause
 
     def close(self) -> None:
@@ -196,9 +202,9 @@ def exercise(broker_url: str, setting: str = REDIS_SETTING) -> str:
             return _exercise_channels(channel)
     except Exception as error:  # noqa: BLE001 whatever kombu or redis-py raise: it is the broker that failed
         if lacking := missing_permission(error):
-            raise UnfitServer(f"the broker cannot carry wake-ups: {lacking}{where(place)}") from None
+            raise UnfitServer(f"the broker can't carry wake-ups: {lacking}{where(place)}") from None
         why = cause_of(error, place)
-        raise LedgerUnavailable(f"the broker cannot be used: {why}") from None
+        raise LedgerUnavailable(f"the broker is unusable: {why}") from None
     finally:
         app.close()
 
@@ -247,6 +253,6 @@ def answering_workers(broker_url: str, seconds: float, setting: str = REDIS_SETT
             return sorted(app.control.inspect(timeout=seconds, connection=connection).ping() or {})
     except Exception as error:
         why = missing_permission(error) or cause_of(error, parse_redis_url(broker_url, setting))
-        raise LedgerUnavailable(f"the broker cannot be asked for its workers: {why}") from error
+        raise LedgerUnavailable(f"can't ask the broker for its workers: {why}") from error
     finally:
         app.close()

@@ -54,9 +54,9 @@ def secret_in_file(name: str) -> str | None:
     try:
         return Path(path).read_text("utf-8").strip()
     except OSError as error:
-        raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f"{name}_FILE names {path}, but it cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE names {path}, which is not UTF-8 text") from None
+        raise ConfigurationError(f"{name}_FILE names {path}, but it is not UTF-8 text") from None
 
 
 def alias_or(model: type[BaseSettings], name: str) -> str:
@@ -119,34 +119,40 @@ def _in_words(model: type[BaseSettings], error: ValidationError) -> str:
 class IngestSettings(FromEnvironment):
     """What every part needs: where the ledger is, what it promises, what is added to reports."""
 
-    redis_url: SecretStr | None = Field(None, description="ledger and broker; none: the embedded server's socket")
-    broker_url: SecretStr | None = Field(None, description="a separate broker for Celery; none: the ledger's")
-    data_dir: Path = Field(Path(".roark-ingest"), description="embedded server's files, spool")
-    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="hash tag of all keys")
-    durability: str = Field("fsync", description="fsync, replicated:N or memory")
+    redis_url: SecretStr | None = Field(None, description="Redis for ledger and broker; none: the embedded server")
+    broker_url: SecretStr | None = Field(None, description="separate Redis as Celery's broker; none: the ledger's")
+    data_dir: Path = Field(Path(".roark-ingest"), description="folder for the embedded server's files and the spool")
+    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="prefix of all Redis keys")
+    durability: str = Field(
+        "fsync",
+        description="what a stored report survives: fsync (a crash), replicated:N (a lost server), memory (neither)",
+    )
     revisions: Literal["record", "upload"] = Field(
-        "record", description="another report of a delivered call: only recorded, or uploaded as well"
+        "record", description="newer reports of a delivered call: only record them, or upload them, too"
     )
     reports_per_wakeup: int = Field(
-        64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
+        64, ge=1, description="ready reports that wake one more worker; each doubling wakes another"
     )
-    max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
-    rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
+    max_report_bytes: int = Field(25_000_000, ge=1000, description="largest report that is accepted")
+    rejected_max: int = Field(
+        10_000, ge=1, description="entries in the rejected bin, at most; the oldest are dropped first"
+    )
     rejected_max_bytes: int = Field(
-        REJECTED_BYTES, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
+        REJECTED_BYTES, ge=1_000_000, description="Redis memory for the rejected bin, at most (compressed)"
     )
-    properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
+    properties: dict[str, Scalar] = Field({}, description="properties added to every report (JSON object)")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="webhook query parameters taken as properties, comma-separated"
+        (), description="webhook query parameters to use as properties, comma-separated"
     )
     properties_from_report: dict[str, str] = Field(
-        {}, description='JSON object: property name to path in the report, {"tenant":"call.metadata.tenant"}'
+        {},
+        description='properties read from the report (JSON object of name to path): {"tenant":"call.metadata.tenant"}',
     )
     traces: Literal["off", "on"] = Field(
-        "off", description="OpenTelemetry traces, to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
+        "off", description="send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
     @field_validator("redis_url", "broker_url")
     @classmethod
@@ -192,24 +198,28 @@ class WebhookSettings(FromEnvironment):
 
     vapi_secret: SecretStr | None = Field(
         None,
-        description="what the webhook demands; while it is changed several, one a line or with commas between them, "
-        "each of at least 16 characters",
+        description="secret that Vapi must send; to change it, several, one per line or comma-separated, each with at "
+        "least 16 characters",
     )
-    webhook_host: str = Field("127.0.0.1", description="address that the webhook listens on")
-    webhook_port: int = Field(8787, ge=0, le=65535, description="port that the webhook listens on")
-    webhook_path: str = Field("/vapi", pattern="^/", description="path that Vapi posts to")
-    webhook_body_seconds: float = Field(15, gt=0, description="a body that takes longer is given up (408)")
-    spool: bool = Field(True, description="keep reports on this machine's disk while Redis is away or full: on, off")
-    spool_max_bytes: int = Field(1_000_000_000, ge=1_000_000, description="then a report is refused (503)")
-    webhook_token_header: str = Field("X-Vapi-Secret", description="header that carries the secret verbatim")
+    webhook_host: str = Field("127.0.0.1", description="address the webhook listens on")
+    webhook_port: int = Field(8787, ge=0, le=65535, description="port the webhook listens on")
+    webhook_path: str = Field("/vapi", pattern="^/", description="path Vapi posts to")
+    webhook_body_seconds: float = Field(15, gt=0, description="timeout for receiving a body (then 408)")
+    spool: bool = Field(
+        True, description="spool reports to this machine's disk while Redis is unreachable or full: on, off"
+    )
+    spool_max_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="largest spool; when it is full, reports are refused (503)"
+    )
+    webhook_token_header: str = Field("X-Vapi-Secret", description="header that contains the secret")
     webhook_hmac: Literal["off", "sha256", "sha512", "sha1"] = Field(
-        "off", description="demand a signature made with the secret: sha256, sha512 or sha1"
+        "off", description="require a signature made with the secret: off, sha256, sha512 or sha1"
     )
     webhook_signature_header: str = Field("x-signature", description="Vapi's signatureHeader")
     webhook_signature_prefix: str = Field("", description="Vapi's signaturePrefix, such as sha256=")
     webhook_signature_encoding: Literal["hex", "base64"] = Field("hex", description="Vapi's signatureEncoding")
-    webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none sent")
-    webhook_timestamp_seconds: int = Field(300, ge=1, description="a signature older than this is refused")
+    webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none")
+    webhook_timestamp_seconds: int = Field(300, ge=1, description="oldest signature that is accepted")
     webhook_message_id_header: str = Field("svix-id", description="Vapi's messageIdHeader, for {svix-id}")
     webhook_payload_format: str = Field("{timestamp}.{body}", description="Vapi's payloadFormat")
     webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")

@@ -109,7 +109,7 @@ def test_two_worker_processes_send_one_message_and_one_recovery(line: CommandLin
 
     assert len(channel.got) == channel.requests == 3
     (held,) = channel.texts("ALERT roark-ingest lane_held")
-    assert "ada put the lane on hold: the night" in held
+    assert "ada paused uploads: the night" in held
     assert "Next: `roark-ingest resume`" in held
     (letters,) = channel.texts("ALERT roark-ingest dead_letters:")
     assert "Roark refused the report" in letters

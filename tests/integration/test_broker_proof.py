@@ -208,18 +208,18 @@ class TestErrorsNameSettingServerAndCause:
         with connect(server.url) as admin:
             admin.config_set("requirepass", "hush")
             try:
-                assert "demands a password" in refused(f"redis://127.0.0.1:{server.port}")
+                assert "requires a password" in refused(f"redis://127.0.0.1:{server.port}")
             finally:
                 admin.config_set("requirepass", "")
 
     def test_places(self, server: Server, tmp_path: Any) -> None:
         assert refused("redis://127.0.0.1:9") == (
-            "Redis cannot be reached: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
+            "Redis is unreachable: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
         )
         assert "DNS" in refused("redis://:hush@no-such-host.invalid")
         assert "no such socket" in refused(f"unix://{tmp_path}/nobody.sock")
         assert "TLS" in refused(f"rediss://127.0.0.1:{server.port}?socket_timeout=0.5&socket_connect_timeout=0.5")
-        assert "no Sentinel can be connected to" in refused("sentinel://:hush@127.0.0.1:9?master=m")
+        assert "no Sentinel is reachable" in refused("sentinel://:hush@127.0.0.1:9?master=m")
 
 
 def test_a_database_that_is_not_there_is_a_setting(server: Server) -> None:

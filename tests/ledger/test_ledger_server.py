@@ -146,7 +146,7 @@ class TestAServerThatGoesAway:
             bench.accept("call-1")
             own_server.kill()
 
-            with pytest.raises(LedgerUnavailable, match=r"^Redis cannot be reached") as caught:
+            with pytest.raises(LedgerUnavailable, match=r"^Redis is unreachable") as caught:
                 bench.accept("call-2")
 
             assert "call-2" not in str(caught.value)

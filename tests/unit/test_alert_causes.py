@@ -178,12 +178,12 @@ def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: st
 
 def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_up() -> None:
     told = causes(snapshot(queues={"silent": 3}), NOTHING, RULES)[AlertKind.AUDIO_ENDING]
-    assert told.headline.startswith("The links to the audio of 3 reports have ended;")
+    assert told.headline.startswith("The audio links of 3 reports have expired;")
     assert told.command == "roark-ingest list --audio ended"
 
     both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
-    assert both.headline.startswith("The links to the audio of 2 reports end within")
-    assert "of 3 reports have ended" in both.explanation
+    assert both.headline.startswith("The audio links of 2 reports expire within")
+    assert "of 3 reports have expired" in both.explanation
     assert both.command == "roark-ingest list --audio-ends-within 60min"
 
 

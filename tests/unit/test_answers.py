@@ -225,7 +225,7 @@ def test_an_answer_leads_to_its_state_its_side_its_words_and_its_next_command(ca
 
 
 def test_an_error_inside_a_success_says_that_it_came_inside_one() -> None:
-    assert "inside an answer of 200" in explain("http_401", status=200).what
+    assert "inside an answer with status 200" in explain("http_401", status=200).what
 
 
 @pytest.mark.parametrize("body", [{"strange": True, "hint": "ask us"}, {"data": {"note": "hm"}}])

@@ -153,7 +153,7 @@ def test_these_names_are_none(name: str) -> None:
 
 
 def test_what_is_nested_beyond_reason_is_refused_with_words() -> None:
-    with pytest.raises(InvalidReport, match="nested too deep"):
+    with pytest.raises(InvalidReport, match="nested too deeply"):
         report_of(b'{"id":"c","squad":' + b'{"a":' * 500 + b'{"secret":1}' + b"}" * 501)
 
 

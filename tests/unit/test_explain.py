@@ -174,10 +174,10 @@ def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
 
 REJECTIONS = ("InvalidReport", "UnknownMessage", "TooLarge")
 LOOKS = (
-    "a CloudEvents envelope; an end-of-call report stands at .a and .b[]",
-    "an end-of-call report stands at .payload.message",
+    "a CloudEvents envelope; an end-of-call report is at .a and .b[]",
+    "an end-of-call report is at .payload.message",
     "a Call object of Vapi's API, not an end-of-call report",
-    "a log record; a Call object of Vapi's API, not an end-of-call report, stands at .results[]",
+    "a log record; a Call object of Vapi's API, not an end-of-call report, is at .results[]",
     "a CloudEvents envelope",
 )
 
@@ -258,7 +258,7 @@ def test_what_holds_the_lane_is_on_our_side_and_needs_no_replay() -> None:
 
 def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
     found = explain_hold("maintenance until 4 pm", "ada")
-    assert found.what == "ada put the lane on hold: maintenance until 4 pm."
+    assert found.what == "ada paused uploads: maintenance until 4 pm."
     assert found.command == "roark-ingest resume"
 
 
@@ -292,7 +292,7 @@ def test_each_kind_of_failure_has_its_side(code: str, side: Side, replay: Replay
 
 def test_an_exhausted_report_is_explained_by_its_last_attempt() -> None:
     found = explain("exhausted", last="connect", call_id="c-1")
-    assert found.what == "Every planned attempt failed. The last one: No connection to Roark could be made."
+    assert found.what == "Every planned attempt failed. The last one: Roark is unreachable."
     assert (found.side, found.command) == (Side.NETWORK, "roark-ingest dlq replay c-1")
 
 

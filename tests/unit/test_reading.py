@@ -246,7 +246,7 @@ def test_a_file_is_packed_and_unpacked_by_its_name(name: str) -> None:
     "content", [gzip.compress(b'{"a":1}\n', mtime=0), '{"a":1}'.encode("utf-16"), b"ID3\x04\x00\x00 a recording"]
 )
 def test_a_file_that_is_no_text_is_not_taken_for_lines(content: bytes) -> None:
-    with pytest.raises(DamagedInput, match="no UTF-8 text"):
+    with pytest.raises(DamagedInput, match="not UTF-8 text"):
         list(read_documents(io.BytesIO(content)))
 
 

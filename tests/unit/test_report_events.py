@@ -61,18 +61,18 @@ class TestTheWords:
             "timestamp": AT,
             "runtime": 0.13,
             "retries": 1,
-            "result": "delivered on attempt 2: 200 in 130 ms; Roark's id rk_9",
+            "result": "delivered on attempt 2: 200 in 130 ms; Roark's ID rk_9",
             "exception": None,
         }
 
     def test_a_report_that_was_there_already_is_a_success(self) -> None:
         event = told(Deliver(HELD, "", detail(status=409, already_there=True)))
-        assert event.fields["result"] == "Roark had it already on attempt 2: 409 in 130 ms"
+        assert event.fields["result"] == "already at Roark on attempt 2: 409 in 130 ms"
 
     def test_a_failed_attempt_is_a_retry_that_says_when(self) -> None:
         event = told(Defer(HELD, 4200, "http_503", detail(status=503, reason="http_503")))
         assert event.type == "task-retried"
-        assert event.fields["exception"] == "Roark failed (503). Attempt 3 follows in 4.2 s."
+        assert event.fields["exception"] == "Roark failed (503). Attempt 3 in 4.2 s."
 
     def test_a_dead_letter_is_a_failure_that_says_what_to_do(self) -> None:
         event = told(Bury(HELD, "http_422", detail(status=422, reason="http_422", parameter="call.endedReason")))
@@ -88,11 +88,11 @@ class TestTheWords:
     def test_a_report_that_was_refused_as_all_might_be_says_why(self) -> None:
         event = told(Refuse(HELD, "http_401", "Unauthorized", detail(status=401, reason="http_401"), b"{}"))
         assert event.type == "task-retried"
-        assert event.fields["exception"].startswith("Roark does not know our token (401).")
+        assert event.fields["exception"].startswith("Roark rejected our token (401).")
 
     def test_one_that_is_refused_alone_is_its_own_matter(self) -> None:
         event = told(Bury(HELD, "http_403", detail(status=403, reason="http_403", over="alone")))
-        assert "Others pass with the same token" in event.fields["exception"]
+        assert "Other reports succeed with the same token" in event.fields["exception"]
 
     def test_a_report_that_a_stopping_worker_gave_back_is_no_news(self) -> None:
         assert events_of(Release(HELD), AT) == ()

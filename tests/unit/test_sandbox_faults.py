@@ -83,7 +83,7 @@ def test_a_spec_says_what_goes_wrong_how_often_and_for_whom(spec: str, fault: Fa
         ("400:calls=ID1++ID2", "calls 'ID1++ID2' has an empty id in it"),
         ("timeout:0.1:retry-after=2", "there is no option 'retry-after' for 'timeout'"),
         ("html:0.1:message=hello", "there is no option 'message' for 'html'"),
-        ("cut:0.1:imported=true", "'imported' says nothing new"),
+        ("cut:0.1:imported=true", "'imported' is redundant"),
     ],
 )
 def test_a_wrong_spec_is_refused_with_the_part_that_is_wrong(spec: str, reason: str) -> None:
@@ -215,7 +215,7 @@ def test_a_scenario_says_what_happens_how_long_and_from_when(spec: str, scenario
         ("outage:-1s", "'-1s' is not a duration"),
         ("outage:30s@", "'' is not a duration"),
         ("outage:30s@later", "'later' is not a duration"),
-        ("flap:0s", "duration '0s' is no time at all"),
+        ("flap:0s", "duration '0s' is not longer than 0 s"),
     ],
 )
 def test_a_wrong_scenario_is_refused_with_the_part_that_is_wrong(spec: str, reason: str) -> None:

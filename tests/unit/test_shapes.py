@@ -53,7 +53,7 @@ WRAPPERS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("document", "place"), WRAPPERS.values(), ids=WRAPPERS)
 def test_the_place_of_a_report_is_named_and_leads_to_it(document: Any, place: str) -> None:
     body = json.dumps(document).encode()
-    assert f"an end-of-call report stands at {place}" in look_into(body).words()
+    assert f"an end-of-call report is at {place}" in look_into(body).words()
     (found,) = found_at(body, parse_place(place))
     message = read_message(found)
     assert isinstance(message, Report)
@@ -86,7 +86,7 @@ def test_where_nothing_stands_nothing_is_found(document: bytes) -> None:
 def test_a_name_that_may_be_a_persons_is_not_repeated() -> None:
     for name in ("+15550101234", "ann@example.com", "x" * 100, "\x1b[31m"):
         words = look_into(json.dumps({name: REPORT}).encode()).words()
-        assert words.endswith('stands at ."…"')
+        assert words.endswith('is at ."…"')
     assert named(("a", "[]", "b c")) == '.a[]."b c"'
 
 
@@ -95,14 +95,14 @@ def test_a_name_that_may_be_a_persons_is_not_repeated() -> None:
     [
         (CALL, "a Call object of Vapi's API, not an end-of-call report"),
         (CALL | {"type": "webCall"}, "a Call object of Vapi's API, not an end-of-call report"),
-        ({"results": [CALL, CALL]}, "a Call object of Vapi's API, not an end-of-call report, stands at .results[]"),
+        ({"results": [CALL, CALL]}, "a Call object of Vapi's API, not an end-of-call report, is at .results[]"),
         ({"specversion": "1.0", "data": 1}, "a CloudEvents envelope"),
-        ({"a": REPORT, "b": [REPORT]}, "an end-of-call report stands at .a and .b[]"),
+        ({"a": REPORT, "b": [REPORT]}, "an end-of-call report is at .a and .b[]"),
         ({"type": "status-update", "call": CALL}, ""),
         ({"id": "x", "type": "inboundPhoneCallish"}, ""),
         ({"id": "x", "type": ["webCall"], "status": {}}, ""),
         ([1, "e", "W", "H4sIAAAA", None], ""),
-        ([CALL], "a Call object of Vapi's API, not an end-of-call report, stands at []"),
+        ([CALL], "a Call object of Vapi's API, not an end-of-call report, is at []"),
     ],
 )
 def test_it_is_called_by_its_name(document: Any, words: str) -> None:
@@ -119,7 +119,7 @@ def test_it_is_called_by_its_name(document: Any, words: str) -> None:
     ],
 )
 def test_where_something_else_may_be_meant_nothing_is_opened(document: Any) -> None:
-    with pytest.raises(InvalidReport, match="an end-of-call report stands at"):
+    with pytest.raises(InvalidReport, match="an end-of-call report is at"):
         read_message(json.dumps(document).encode())
 
 

@@ -136,7 +136,7 @@ def test_a_webhook_port_from_the_environment_counts_as_asked_for(monkeypatch: py
 
 
 def test_an_address_that_is_not_this_machines_is_an_error_of_its_own() -> None:
-    with pytest.raises(ConfigurationError, match=r"nothing can listen on 192\.0\.2\.1"):
+    with pytest.raises(ConfigurationError, match=r"can't listen on 192\.0\.2\.1"):
         choose_port("webhook", "192.0.2.1", 8787, asked_for=False, option="--webhook-port")
 
 

@@ -91,7 +91,7 @@ class TestSecret:
         assert judged(gate_for(own), inbound(x_vapi_secret=text)) == Granted()
         for part in filter(None, map(str.strip, text.split(","))):
             assert judged(gate_for(own), inbound(x_vapi_secret=part)) == Refused(Reason.WRONG_SECRET)
-        assert "refused as secrets of their own" in told_of_secrets(own)
+        assert "not valid on their own" in told_of_secrets(own)
 
     @pytest.mark.parametrize(
         "text", ["old-one-is-so-long,new-one-is-so-long", "old-one-is-so-long, new-one-is-so-long,"]

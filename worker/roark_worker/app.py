@@ -312,7 +312,7 @@ def deliver() -> str:
     engine.asked += 1
     summary = engine.drain()
     if summary is None:
-        return "a drain is under way in this process"
+        return "a drain is already running in this process"
     event(logger, "drained", level=logging.INFO if summary.claimed else logging.DEBUG, summary=summary.in_words())
     if summary.more:
         wake_ups().publish()

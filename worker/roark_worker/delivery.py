@@ -25,6 +25,7 @@ from roark_ledger.ledger import AsyncLedger
 from roark_ledger.logs import event
 from roark_ledger.moves import delivery
 from roark_ledger.moves.delivery import Claim, LaneState
+from roark_ledger.records.screen import uploads_are
 from roark_producer.tracing import Traces
 from roark_worker.attempt import Attempt
 from roark_worker.calls.fresh_audio import FreshAudio
@@ -48,10 +49,9 @@ _LONGEST_PAUSE_SECONDS = 0.25
 
 _ENDED = {
     "idle": "nothing more is ready",
-    "budget": "its time is used up, the next one goes on",
-    "stopping": "the worker stops",
-    "redis": "Redis is away",
-    "held": "the lane is on hold",
+    "budget": "its time is up, the next drain continues",
+    "stopping": "the worker is stopping",
+    "redis": "Redis is unreachable",
 }
 
 
@@ -77,9 +77,9 @@ class Summary:
     def in_words(self) -> str:
         """Return the line that Flower shows for the drain."""
         parts = [f"{count} {name}" for name, count in sorted(self.counted.items()) if count]
-        parts += [f"{self.in_flight} under way"] if self.in_flight else []
+        parts += [f"{self.in_flight} in progress"] if self.in_flight else []
         done = f"{self.claimed} claimed: {', '.join(parts)}" if parts else "nothing claimed"
-        ended = _ENDED.get(self.ended, f"the lane is {self.ended}")
+        ended = _ENDED.get(self.ended) or uploads_are(self.ended).lower()
         return f"{done}; ended after {self.seconds:.1f} s: {ended}"
 
 

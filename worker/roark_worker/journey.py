@@ -244,4 +244,5 @@ def _too_large(packed: bytes, need: int, room: int) -> Verdict:
         check(packed)
     except DamagedPayload as error:
         return Refused("damaged", message=str(error))
-    return Refused("too_large_here", message=f"it needs {need / 1e6:.0f} MB of memory, a process has {room / 1e6:.0f}")
+    what = f"it needs {need / 1e6:.0f} MB of memory, but a process has {room / 1e6:.0f} MB"
+    return Refused("too_large_here", message=what)

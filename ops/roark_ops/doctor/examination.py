@@ -22,7 +22,7 @@ from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
-_MEND = "See that Redis runs at {} and takes our commands."
+_MEND = "Make sure that Redis runs at {} and accepts commands."
 
 
 def examine(public_url: str | None = None) -> Iterator[Check]:
@@ -39,7 +39,7 @@ def _examine_redis(crew: dict[str, Setup]) -> Iterator[Check]:
     try:
         access = Access.from_env()
     except ConfigurationError as error:
-        yield fail("redis", str(error), "Start `roark-ingest up`, or set ROARK_INGEST_REDIS_URL.")
+        yield fail("redis", str(error), "Run `roark-ingest up`, or set ROARK_INGEST_REDIS_URL.")
         return
     with access:
         checks = list(_guarded("redis", lambda: _examine_server(access)))
@@ -81,12 +81,12 @@ def _examine_accepting(access: Access) -> Check:
         access.ledger.run(intake.accept((), revisions="record", per_wakeup=1))
     except LedgerRefuses as error:
         return server.judge_refusal(error)
-    return ok("accepting", "Redis takes reports")
+    return ok("accepting", "Redis accepts reports")
 
 
 def _examine_broker(access: Access) -> Iterator[Check]:
     if names := ignored_variables():
-        yield ok("celery", f"{', '.join(names)}: not looked at, they are another application's")
+        yield ok("celery", f"{', '.join(names)}: ignored, they belong to another application")
     yield server.judge_broker(prove_broker(access.broker_url, access.settings.broker_setting))
 
 
@@ -106,7 +106,7 @@ def _examine_workers(access: Access, snapshot: Snapshot) -> Check:
     try:
         names = answering_workers(access.broker_url, _PING_SECONDS, access.settings.broker_setting)
     except LedgerUnavailable as error:
-        return warn("workers", str(error), "See the check of the broker.")
+        return warn("workers", str(error), "See the broker check above.")
     return pipeline.judge_workers(names, snapshot)
 
 
@@ -117,7 +117,7 @@ def _examine_set_up(crew: dict[str, Setup], shell: WorkerSettings) -> Iterator[C
         yield here.check_reach(shell)
         return
     yield judge_shell(crew, shell, IngestSettings())
-    yield ok("token", "the workers have one; it is not known here, so that Roark is asked without it")
+    yield ok("token", "the workers have one; this shell does not, so Roark is checked without it")
     for url in base_urls(crew):
         yield here.check_reach(shell.model_copy(update={"roark_base_url": url}), of_workers=True)
 
@@ -129,8 +129,8 @@ def _guarded(name: str, checks: Callable[[], Iterator[Check]], setting: str = RE
         hint = f"; what to grant: {SERVERS_PAGE}"
         yield fail(name, str(error).replace(hint, ""), f"See {SERVERS_PAGE}")
     except ConfigurationError as error:
-        yield fail(name, str(error), "Correct the setting.")
+        yield fail(name, str(error), "Fix the setting.")
     except LedgerError as error:
         yield fail(name, str(error), _MEND.format(setting))
     except Exception as error:  # noqa: BLE001 a doctor that falls ill himself helps nobody; the message may quote
-        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND.format(setting))
+        yield fail(name, f"the check itself failed ({type(error).__name__})", _MEND.format(setting))

@@ -74,7 +74,7 @@ def worker_part(plan: Plan, data_dir: Path, env: Mapping[str, str], *, log_level
         env,
         says=says,
         end_seconds=plan.drain_seconds + GRACE_SECONDS + _SPARE_SECONDS,
-        ending="uploads under way are finished",
+        ending="finishing uploads",
     )
 
 
@@ -88,7 +88,7 @@ def webhook_part(plan: Plan, data_dir: Path, env: Mapping[str, str]) -> Part:
         env,
         says="webhook listening on ",
         end_seconds=20,
-        ending="takes nothing in any more, answers what it has begun",
+        ending="accepting no new requests, finishing open ones",
     )
 
 

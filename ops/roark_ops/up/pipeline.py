@@ -86,9 +86,9 @@ class Pipeline:
     async def _start_server(self, env: Mapping[str, str]) -> None:
         if self._server:
             await self._crew.start(parts.server_part(self._server, self._data_dir, env))
-            self._screen.say(f"server: Valkey of our own, its data in {telling.short(self._server.files)}")
+            self._screen.say(f"server: embedded Valkey, data in {telling.short(self._server.files)}")
         elif self._plan.redis_url:
-            apart = f", apart from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
+            apart = f", separate from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
             self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")
 
     def _check_promise(self) -> None:
@@ -117,7 +117,7 @@ class Pipeline:
         self._screen.say()
         for line in telling.next_steps(self._plan, summary, self._data_dir):
             self._screen.say(line)
-        self._screen.say("\nRunning. Ctrl-C drains and ends it.", "bold")
+        self._screen.say("\nRunning. Press Ctrl-C to finish uploads and stop.", "bold")
         await asyncio.Event().wait()
         return code
 

@@ -110,11 +110,11 @@ def make_plan(options: Options, settings: Settings) -> Plan:
     redis_url = secret_text(settings.ingest.redis_url)
     demo = options.demo if options.demo is not None else options.sandbox
     if options.once and not demo:
-        raise ConfigurationError("--once ends after the demo, and there is none here; add --demo, or leave it out")
+        raise ConfigurationError("--once exits after the demo, but there is no demo: add --demo, or leave out --once")
     if demo and settings.webhook.webhook_hmac != "off":
         raise ConfigurationError(
-            "the demo's made-up reports are not signed, and ROARK_INGEST_WEBHOOK_HMAC demands it; set it to off for "
-            "the demo, or say --no-demo"
+            "the demo's sample reports are not signed, but ROARK_INGEST_WEBHOOK_HMAC requires signatures. Set it to "
+            "off for the demo, or add --no-demo"
         )
     return Plan(
         redis_url=redis_url,

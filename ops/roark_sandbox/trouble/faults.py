@@ -153,7 +153,7 @@ def parse_fault(spec: str) -> Fault:
         if rate is None and not (calls or assistants):
             raise ValueError("give a rate from 0 to 1, or the calls it is for")
         if imported and isinstance(action, CutShort):
-            raise ValueError("'imported' says nothing new, a cut answer always means that the call is taken in")
+            raise ValueError("'imported' is redundant: with a cut answer the call is always imported")
     except ValueError as error:
         raise ValueError(f"fault {spec!r}: {error}") from None
     return Fault(

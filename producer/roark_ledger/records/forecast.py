@@ -39,7 +39,7 @@ def forecast(backlog: int, speed: Speed | None, *, lane: str, opens_ms: int, now
         return Forecast(None, uploads_are(lane).lower())
     pause_ms = max(0, opens_ms - now_ms)
     if speed is None or now_ms - speed.measured_ms > _STALE_MS + pause_ms:
-        return Forecast(None, "nothing was delivered lately")
+        return Forecast(None, "nothing was delivered recently")
     shrinks = speed.delivered_per_second - speed.accepted_per_second
     if shrinks <= 0:
         return Forecast(None, f"it grows by {-shrinks:.3g} reports/s")

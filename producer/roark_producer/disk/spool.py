@@ -64,7 +64,7 @@ class Spool:
         except OSError as error:
             # What was written of it is cut off, or left as a torn end that no reader takes for a report.
             self._cut()
-            raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
+            raise SpoolFull(f"cannot write to the spool: {error.strerror}") from error
         self._size += len(frames)
         if self._size >= _SEGMENT_BYTES:
             self.seal()
@@ -86,7 +86,7 @@ class Spool:
                 raise SpoolFull(f"the spool holds {held} bytes; ROARK_INGEST_SPOOL_MAX_BYTES is {self._most_bytes}")
             prove_disk(self._folder)
         except OSError as error:
-            raise SpoolFull(f"the spool {self._folder} cannot be written: {error.strerror}") from error
+            raise SpoolFull(f"cannot write to the spool {self._folder}: {error.strerror}") from error
 
     def waiting(self) -> Iterator[Segment]:
         """Yield the segments that nobody writes any more, oldest first; what cannot be read is passed over."""

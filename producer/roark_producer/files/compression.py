@@ -54,19 +54,19 @@ def decompressed(file: BinaryIO) -> BinaryIO:
 def what_is(first: bytes) -> str:
     """Say what a file is that begins like this and is no text, and what to do with it."""
     if first[257:262] == b"ustar":
-        return "it is a tar archive. Hand in what is in it: tar -xOf FILE | roark-ingest enqueue"
+        return "it is a tar archive. Queue its contents: tar -xOf FILE | roark-ingest enqueue"
     for magic, words in _ARCHIVES:
         if first.startswith(magic):
             return words
-    return "it is no UTF-8 text (a recording? packed in a way that is not known?)"
+    return "it is not UTF-8 text (a recording? an unknown compression?)"
 
 
 _ARCHIVES = (
-    (b"PK\x03\x04", "it is a zip archive. Hand in what is in it: unzip -p FILE | roark-ingest enqueue"),
-    (b"7z\xbc\xaf", "it is a 7z archive. Hand in what is in it: 7z x -so FILE | roark-ingest enqueue"),
-    (b"\x04\x22\x4d\x18", "it is packed with lz4. Hand in what is in it: lz4cat FILE | roark-ingest enqueue"),
-    (b"PAR1", "it is a Parquet file. Export it as NDJSON or CSV, and hand that in"),
-    (b"Obj\x01", "it is an Avro file. Export it as NDJSON, and hand that in"),
+    (b"PK\x03\x04", "it is a zip archive. Queue its contents: unzip -p FILE | roark-ingest enqueue"),
+    (b"7z\xbc\xaf", "it is a 7z archive. Queue its contents: 7z x -so FILE | roark-ingest enqueue"),
+    (b"\x04\x22\x4d\x18", "it is compressed with lz4. Queue its contents: lz4cat FILE | roark-ingest enqueue"),
+    (b"PAR1", "it is a Parquet file. Convert it to NDJSON or CSV first"),
+    (b"Obj\x01", "it is an Avro file. Convert it to NDJSON first"),
 )
 
 
@@ -102,7 +102,7 @@ def _gunzip(file: BinaryIO) -> Iterator[bytes]:
             while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DamagedInput(f"the gzip file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the gzip file is damaged or truncated ({type(error).__name__})") from error
 
 
 def _unzstd(file: BinaryIO) -> Iterator[bytes]:
@@ -117,7 +117,7 @@ def _unzstd(file: BinaryIO) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         raise DamagedInput(f"the zstd file is damaged: {error}") from error
     if frame:
-        raise DamagedInput("the zstd file was cut short")
+        raise DamagedInput("the zstd file is truncated")
 
 
 def _unbzip2(file: BinaryIO) -> Iterator[bytes]:
@@ -126,7 +126,7 @@ def _unbzip2(file: BinaryIO) -> Iterator[bytes]:
             while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, OSError, ValueError) as error:
-        raise DamagedInput(f"the bzip2 file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the bzip2 file is damaged or truncated ({type(error).__name__})") from error
 
 
 def _unxz(file: BinaryIO) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ def _unxz(file: BinaryIO) -> Iterator[bytes]:
             while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, lzma.LZMAError) as error:
-        raise DamagedInput(f"the xz file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the xz file is damaged or truncated ({type(error).__name__})") from error
 
 
 def _in_utf_8(encoding: str, file: BinaryIO) -> Iterator[bytes]:
@@ -145,7 +145,7 @@ def _in_utf_8(encoding: str, file: BinaryIO) -> Iterator[bytes]:
             yield decoder.decode(piece).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise DamagedInput(f"it begins like {encoding.upper()} and is none") from error
+        raise DamagedInput(f"it starts like {encoding.upper()} but is not") from error
 
 
 _UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[bytes]]], ...] = (

@@ -84,7 +84,7 @@ def rows(lines: Iterator[bytes], table: Table, *, most_bytes: int) -> Iterator[D
                 yield Document(begins, json.dumps(dict(zip(names, cells, strict=False))).encode(), is_row=True)
             begins = reader.line_num + 1 + table.skipped
     except csv.Error as error:
-        raise DamagedInput(f"the table cannot be read from line {begins} on ({error})") from error
+        raise DamagedInput(f"cannot read the table from line {begins} on ({error})") from error
 
 
 def _single(cell: str) -> str:

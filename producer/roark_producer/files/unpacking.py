@@ -90,14 +90,14 @@ def _tried(body: bytes, coding: str, most_bytes: int) -> bytes:
             continue
     if is_packed(body) or body.lstrip().startswith(_TEXT_BEGINS):
         return body
-    raise InvalidReport("body", f"is no {coding}, though its Content-Encoding says so, or was cut short")
+    raise InvalidReport("body", f"is not {coding}, although its Content-Encoding says so, or was truncated")
 
 
 def _bounded(unpack: Unpack, body: bytes, most_bytes: int) -> bytes:
     try:
         return _joined(unpack(body), most_bytes)
     except _Damaged:
-        raise InvalidReport("body", "is packed, and damaged or cut short") from None
+        raise InvalidReport("body", "is compressed, but damaged or truncated") from None
 
 
 def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
@@ -108,7 +108,7 @@ def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
         size += len(piece)
         if size > most_bytes:
             raise TooLarge(
-                "body", f"has more than {most_bytes} bytes unpacked; ROARK_INGEST_MAX_REPORT_BYTES is {most_bytes}"
+                "body", f"has more than {most_bytes} bytes decompressed; ROARK_INGEST_MAX_REPORT_BYTES is {most_bytes}"
             )
     return b"".join(found)
 

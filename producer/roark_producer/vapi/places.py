@@ -39,7 +39,7 @@ def parse_place(text: str) -> tuple[str, ...]:
     while at < len(text):
         found = _STEP.match(text, at)
         if not found:
-            raise ValueError(f"it cannot be read from character {at + 1} on")
+            raise ValueError(f"it is not a valid path from character {at + 1} on")
         steps.append(found[1] or found[2] or EACH)
         at = found.end()
     if not steps:

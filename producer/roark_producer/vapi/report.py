@@ -153,18 +153,18 @@ def _other(payload: bytes, message_type: str) -> OtherMessage:
 def _unknown(message_type: str, message: Mapping[str, bytes], *, is_wrapped: bool) -> InvalidReport:
     """Return what is wrong with a type that is none of Vapi's known ones."""
     if _LETTERS.sub("", message_type.lower()) == _LETTERS.sub("", END_OF_CALL_REPORT):
-        return InvalidReport("type", f'is not written as Vapi does: "{END_OF_CALL_REPORT}"')
+        return InvalidReport("type", f'is misspelled; it must be "{END_OF_CALL_REPORT}"')
     # The type comes from outside; only what can be a word is repeated.
     quoted = f' (it is "{message_type}")' if _TYPE_WORD.fullmatch(message_type) else ""
     if "artifact" in message and "endedReason" in message and message_type not in CALL_TYPES:
         return InvalidReport(
-            "type", f"is none that is known of Vapi's{quoted}; but it looks like an end-of-call report"
+            "type", f"is not a known Vapi message type{quoted}, but it looks like an end-of-call report"
         )
     # Vapi's envelope with a word like its own in it, or what all its messages of calls have.
     is_of_vapi = (is_wrapped and quoted) or _is_object(message.get("call", b""))
     if is_of_vapi and message_type:
-        return UnknownMessage("type", f"is none that is known of Vapi's{quoted}; it is no report by its shape")
-    return InvalidReport("type", f"is none that is known of Vapi's{quoted}")
+        return UnknownMessage("type", f"is not a known Vapi message type{quoted}; it does not look like a report")
+    return InvalidReport("type", f"is not a known Vapi message type{quoted}")
 
 
 def _made(payload: bytes, call_id: CallId, timestamp: bytes, artifact: Mapping[str, bytes | msgspec.Raw]) -> Report:
@@ -200,7 +200,7 @@ def _call_id(message: dict[str, bytes]) -> CallId:
 
 def _usable(call_id: str) -> CallId:
     if not _USABLE_CALL_ID.fullmatch(call_id):
-        raise InvalidReport("call.id", "must be 1 to 200 printable ASCII characters without blanks")
+        raise InvalidReport("call.id", "must be 1 to 200 printable ASCII characters without spaces")
     return CallId(call_id)
 
 

@@ -43,11 +43,11 @@ class Look:
         """Return what to tell a person; "" where nothing was recognised."""
         said = [self.wrapper] if self.wrapper else []
         if self.reports:
-            said.append(f"an end-of-call report stands at {_listed(self.reports)}")
+            said.append(f"an end-of-call report is at {_listed(self.reports)}")
         elif self.calls == ((),):
             said = [f"a Call object of Vapi's API, not an end-of-call report{'' if self.has_ended else _NOT_ENDED}"]
         elif self.calls:
-            said.append(f"a Call object of Vapi's API, not an end-of-call report, stands at {_listed(self.calls)}")
+            said.append(f"a Call object of Vapi's API, not an end-of-call report, is at {_listed(self.calls)}")
         return "; ".join(said)
 
 

@@ -114,7 +114,7 @@ def trouble(kind: Trouble, *, most_bytes: int, wanted: int) -> Answer:
     """Return the answer to a body that could not be read."""
     match kind:
         case Trouble.TOO_LARGE:
-            why = {"reason": "the webhook has no memory for more"} if most_bytes < wanted else {}
+            why = {"reason": "the webhook is out of memory for more bodies"} if most_bytes < wanted else {}
             return Answer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes, **why))
         case Trouble.TOO_SLOW:
             return Answer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))

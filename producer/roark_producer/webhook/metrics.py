@@ -68,7 +68,7 @@ class WebhookMetrics:
         self._refuses = {reason: refuses.labels(reason) for reason in sorted(_REFUSALS | {"other"})}
         Gauge(
             "roark_ingest_webhook_spool_limit_bytes",
-            "From so many spooled bytes on this webhook refuses reports (503); 0: it spools nothing",
+            "Spooled bytes above which this webhook refuses reports (503); 0: it does not spool",
             registry=self._registry,
         ).set(spool_max_bytes)
 

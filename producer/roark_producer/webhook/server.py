@@ -97,7 +97,7 @@ async def _serve(
 
         def say_so() -> None:
             if isinstance(gate, OpenGate):
-                event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+                event(logger, "no_secret", level=logging.WARNING, hint="anyone on this machine can post reports")
             if told := told_of_secrets(webhook):
                 event(logger, "short_secrets", level=logging.WARNING, hint=told)
             print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line

@@ -27,5 +27,5 @@ def messages_in(body: bytes) -> list[bytes]:
     if is_one or not any(each.startswith((b"{", b'"')) for each in found):
         return []
     if len(found) > MOST_MESSAGES:
-        raise InvalidReport("body", f"holds more than {MOST_MESSAGES} documents")
+        raise InvalidReport("body", f"contains more than {MOST_MESSAGES} documents")
     return found

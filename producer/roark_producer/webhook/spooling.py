@@ -98,7 +98,7 @@ class Spooling:
             else:
                 self._tell_trouble("")
                 if not self._is_told:
-                    event(logger, "spooling", level=logging.WARNING, hint="the ledger cannot take reports now")
+                    event(logger, "spooling", level=logging.WARNING, hint="the ledger can't store reports right now")
                 self._is_told = True
                 _answer(gathered, None)
 
@@ -121,7 +121,7 @@ class Spooling:
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
-            hint = "while Redis is away reports are refused (503)"
+            hint = "while Redis is unreachable, reports are refused (503)"
             event(logger, "spool_unusable", level=logging.ERROR, error=trouble, hint=hint)
         elif self.trouble and not trouble:
             event(logger, "spool_usable", level=logging.WARNING)

@@ -40,7 +40,7 @@ class Tally:
         self._ignored += 1
         if message_type in NEED_AN_ANSWER - self._warned_of:
             self._warned_of.add(message_type)
-            hint = "Vapi waits for an answer to this type, which only your application can give: send it there"
+            hint = "Vapi expects an answer to this type that only your application can give: send it there"
             event(logger, "unanswerable_message", level=logging.WARNING, type=message_type, hint=hint)
 
     def refuse(self, reason: Reason) -> None:

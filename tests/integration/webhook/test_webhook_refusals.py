@@ -142,10 +142,10 @@ class TestTheDisk:
             assert "spool_unusable" in webhook.logged()
             status, state, reason = ready(webhook)
             assert (status, state) == (200, "degraded")
-            assert "cannot be written: " in reason
+            assert "cannot write to the spool" in reason
             started.stop()
             eventually(lambda: ready(webhook)[:2] == (503, "not-ready"), 20)
-            assert "cannot be written: " in ready(webhook)[2]
+            assert "cannot write to the spool" in ready(webhook)[2]
             mend()
             eventually(lambda: ready(webhook)[:2] == (200, "spooling"), 20)
             assert posted(webhook, "call-1") == ["spooled"]

@@ -1,6 +1,6 @@
 """Why the lane is shut, in plain words, with the evidence: what was refused, or failed, and where, by which token.
 
-    Uploads are paused: 3 different reports were refused (http_403: 3), none was delivered since 12:03:11 UTC, for
+    3 different reports were refused (http_403: 3), none delivered since 12:03:11 UTC, for
     example call-1, call-2. Token ...ab12 at https://api.roark.ai/v1/vapi/call. …
 
 Pure: what the ledger knows goes in.
@@ -47,7 +47,7 @@ def paused_in_words(evidence: Evidence) -> str:
         return ""
     what = "1 report was" if evidence.reports == 1 else f"{evidence.reports} different reports were"
     since = f"since {_clock(evidence.passed_ms)}" if evidence.passed_ms else "so far"
-    return f"Uploads are paused: {what} refused ({_counts(evidence)}), none was delivered {since}{_examples(evidence)}."
+    return f"{what} refused ({_counts(evidence)}), none delivered {since}{_examples(evidence)}."
 
 
 def where_in_words(setup: Setup | None) -> str:

@@ -71,7 +71,7 @@ def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
             return _attempt("task-succeeded", held, detail, at, result=said, exception=None)
         case Defer(held, delay_ms, reason, packed):
             detail = _detail(packed)
-            again = f"Attempt {detail.attempt + 1} follows in {delay_ms / 1000:.1f} s."
+            again = f"Attempt {detail.attempt + 1} in {delay_ms / 1000:.1f} s."
             said = f"{_cause(held, reason, detail).what} {again}"
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
@@ -80,7 +80,7 @@ def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Refuse(held, reason, _, packed):
             detail = _detail(packed)
-            said = f"{in_words(_cause(held, reason, detail))} It is sent again: others may be refused as well."
+            said = f"{in_words(_cause(held, reason, detail))} It is sent again."
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Release():
             return ()
@@ -118,10 +118,10 @@ def _detail(packed: bytes) -> _Detail:
 
 
 def _delivered(detail: _Detail, roark_call_id: str) -> str:
-    what = "Roark had it already" if detail.already_there else "delivered"
+    what = "already at Roark" if detail.already_there else "delivered"
     if detail.unconfirmed:
-        what = f"{what}, unconfirmed (Roark did not name the call)"
-    named = f"; Roark's id {roark_call_id}" if roark_call_id else ""
+        what = f"{what}, unconfirmed (Roark's answer did not name the call)"
+    named = f"; Roark's ID {roark_call_id}" if roark_call_id else ""
     return f"{what} on attempt {detail.attempt}: {detail.status} in {detail.ms} ms{named}"
 
 

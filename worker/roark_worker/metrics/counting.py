@@ -90,7 +90,7 @@ _SETTLED = _Family(
 )
 _DRAINS = _Family(
     "drains",
-    "Drains that ended, by why; the names of lane states mean that it was shut",
+    "Drains that ended, by reason; names of upload states mean that uploads were paused",
     CounterMetricFamily,
     ("ended",),
     _one_label(ENDS),

@@ -22,7 +22,7 @@ from roark_producer.files.reading import Document, read_documents
 from roark_producer.producer import BATCH_BYTES, BATCH_REPORTS, Receipt
 
 T = TypeVar("T")
-_PLACE = re.compile(r"an end-of-call report,? stands at (\S+)")
+_PLACE = re.compile(r"an end-of-call report,? (?:is|stands) at (\S+)")
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 

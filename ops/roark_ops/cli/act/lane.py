@@ -12,9 +12,9 @@ Reason = Annotated[str, typer.Option(help="Why, for the log and for whoever look
 
 
 def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Stop uploading: reports are still taken in and stay ready until `roark-ingest resume`.
+    """Pause uploads. Reports are still accepted and stay ready until `roark-ingest resume`.
 
-    Uploads that are under way end. No attempt is counted, and nothing is lost.
+    Uploads under way are finished. No attempts are counted, and nothing is lost.
     """
     from roark_ledger.moves import delivery
     from roark_ops.access import Access

@@ -86,7 +86,7 @@ def _print_explanations(entries: "Sequence[Rejected]") -> None:
         found[why.what] = (number + 1, first)
     for number, why in found.values():
         print_line(f"{_entries(number)}: {shown(why.what)}", style="bold")
-        print_line(f"  Cause: {why.side.value}. {why.replay_in_words} {why.todo}")
+        print_line(f"  {why.cause_in_words} {why.todo}")
         print_line(f"  Next: {why.command}")
     print_line()
 

@@ -73,9 +73,9 @@ def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
 
 
 def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:
-    """Hand in what was exported, and return the exit code.
+    """Queue what was exported, and return the exit code.
 
-    `partial` says that lines may be missing, or changed, so that no manifest fits. With `check` nothing is handed in.
+    `partial` says that lines may be missing, or changed, so that no manifest matches. With `check` nothing is queued.
     """
     settings = IngestSettings()
     fed, customs = Fed(), _Customs()

@@ -7,6 +7,7 @@
 """
 
 import os
+import shutil
 import sys
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from roark_ledger.errors import ConfigurationError, IngestError, LedgerFull, LedgerUnavailable
 from roark_ledger.logs import set_up_logging
+from roark_ops.cli.terminal.output import broken
 
 FAILED = 1
 USAGE = 2
@@ -48,7 +50,8 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 def say(message: str) -> None:
     """Tell a person something that is not the command's output."""
-    typer.echo(message, err=True)
+    columns = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    typer.echo(broken(message, columns), err=True)
 
 
 def in_words(error: IngestError) -> str:

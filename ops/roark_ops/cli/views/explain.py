@@ -34,7 +34,7 @@ def print_entry(entry: Entry, *, as_json: bool) -> None:
         return
     print_line(shown(entry.codes), style="bold")
     print_line(f"  {shown(found.what)}")
-    print_line(f"  Cause: {found.side.value}. {found.replay_in_words}")
+    print_line(f"  {found.cause_in_words}")
     print_line(f"  {found.todo}")
     print_line(f"  Next: {found.command}")
     print_line()

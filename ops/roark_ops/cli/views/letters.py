@@ -45,7 +45,7 @@ def _print_group(group: Group, found: Explanation) -> None:
         print_line(f"  changed {moment(change.at_ms)}: {shown(change.what)}")
     if group.edited:
         print_line(f"  {group.edited} edited")
-    print_line(f"  {shown(found.what)} Cause: {found.side.value}. {found.replay_in_words}")
+    print_line(f"  {shown(found.what)} {found.cause_in_words}")
     print_line(f"  {found.todo}")
     print_line(f"  Next: {group_command(group, found)}")
     print_line()

@@ -148,4 +148,4 @@ def print_excerpt(steps: tuple[Step, ...]) -> None:
 def print_explanation(found: Explanation) -> None:
     """Print what a reason means."""
     print_line(shown(found.what), style="bold")
-    print_line(f"Cause: {found.side.value}. {found.replay_in_words}")
+    print_line(found.cause_in_words)

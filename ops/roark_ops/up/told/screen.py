@@ -90,7 +90,7 @@ Following = TwoBars | Lines
 
 
 def _taken(progress: Progress) -> str:
-    return f"{progress.taken_in} calls taken in"
+    return f"{progress.taken_in} calls accepted"
 
 
 def _states(progress: Progress) -> str:

@@ -17,13 +17,13 @@ def gate_for(settings: WebhookSettings) -> Gate:
     if settings.mixed_parts():
         raise ConfigurationError(
             f"between the commas of ROARK_INGEST_VAPI_SECRET some parts have {SHORTEST_PART} characters or more, "
-            "others fewer. A short one could be guessed as a secret of its own, and requests with it would be refused. "
-            "Take a longer one; if all of it is one secret, take one without a comma"
+            "others fewer. A short one could be guessed, and requests with it would be refused. Use longer secrets; "
+            "if all of it is one secret, use one without a comma"
         )
     if short := settings.short_line():
         raise ConfigurationError(
-            f"line {short} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
-            "secrets are valid, each needs as many, or it could be guessed"
+            f"line {short} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. With several "
+            "secrets, each needs at least that many, or it could be guessed"
         )
     if settings.secrets():
         if settings.webhook_hmac != "off":
@@ -36,8 +36,8 @@ def gate_for(settings: WebhookSettings) -> Gate:
         raise ConfigurationError("ROARK_INGEST_WEBHOOK_HMAC is on, but ROARK_INGEST_VAPI_SECRET, its key, is not set")
     if not is_loopback(settings.webhook_host):
         raise ConfigurationError(
-            f"the webhook would listen on {settings.webhook_host} without a secret, so that anybody could post "
-            "reports. Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends, or listen on 127.0.0.1"
+            f"the webhook would listen on {settings.webhook_host} without a secret, so anyone could post reports. Set "
+            "ROARK_INGEST_VAPI_SECRET to the secret Vapi sends, or listen on 127.0.0.1"
         )
     return OpenGate()
 
@@ -47,8 +47,8 @@ def told_of_secrets(settings: WebhookSettings) -> str:
     if not settings.is_one_with_commas():
         return ""
     return (
-        f"ROARK_INGEST_VAPI_SECRET has commas, and is taken for one secret: its parts have fewer than {SHORTEST_PART} "
-        "characters and are refused as secrets of their own. If they are several secrets, take longer ones"
+        f"ROARK_INGEST_VAPI_SECRET contains commas and is used as one secret: its parts have fewer than "
+        f"{SHORTEST_PART} characters and are not valid on their own. If these are several secrets, use longer ones"
     )
 
 

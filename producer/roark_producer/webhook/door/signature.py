@@ -117,9 +117,11 @@ def _parts(payload_format: str, *, timestamped: bool) -> tuple[str, ...]:
     parts = tuple(part for part in _PLACEHOLDER.split(payload_format) if part)
     for part in parts:
         if _PLACEHOLDER.fullmatch(part) and part not in _KNOWN:
-            raise ConfigurationError(f"ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT has {part}; known are {sorted(_KNOWN)}")
+            raise ConfigurationError(
+                f"ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT contains {part}; allowed are {sorted(_KNOWN)}"
+            )
     if "{body}" not in parts:
-        raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT lacks {body}: anybody could change the report")
+        raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT lacks {body}: anyone could change the report")
     if "{timestamp}" in parts and not timestamped:
         raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT has {timestamp}, but no timestamp header is set")
     return parts
