@@ -219,7 +219,7 @@ class TestErrorsNameSettingServerAndCause:
         assert "DNS" in refused("redis://:hush@no-such-host.invalid")
         assert "no such socket" in refused(f"unix://{tmp_path}/nobody.sock")
         assert "TLS" in refused(f"rediss://127.0.0.1:{server.port}?socket_timeout=0.5&socket_connect_timeout=0.5")
-        assert "no Sentinel can be connected to" in refused("sentinel://:hush@127.0.0.1:9?master=m")
+        assert "no Sentinel is reachable" in refused("sentinel://:hush@127.0.0.1:9?master=m")
 
 
 def test_a_database_that_is_not_there_is_a_setting(server: Server) -> None:

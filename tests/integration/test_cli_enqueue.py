@@ -165,7 +165,7 @@ def test_a_recording_that_was_named_by_mistake_does_not_fill_the_rejected_bin(li
     (line.folder / "call.mp3").write_bytes(b"ID3\x04\x00\x00" + b"noise\n" * 5000)
     ended = line.run("enqueue", "call.mp3")
     assert ended.exit_code == 1
-    assert "call.mp3: it is no UTF-8 text" in ended.stderr
+    assert "call.mp3: it is not UTF-8 text" in ended.stderr
     assert line.snapshot().rejected_kept == 0
 
 

@@ -230,9 +230,7 @@ def test_an_archive_is_named_and_what_takes_it_apart(line: CommandLine) -> None:
     Path(line.folder, "reports.tar.gz").write_bytes(file.getvalue())
     ended = line.run("enqueue", "reports.tar.gz")
     assert ended.exit_code == 1
-    assert (
-        "it is a tar archive. Hand in what is in it: tar -xOf reports.tar.gz | roark-ingest enqueue\n" in ended.stderr
-    )
+    assert "it is a tar archive. Queue its contents: tar -xOf reports.tar.gz | roark-ingest enqueue\n" in ended.stderr
 
 
 def test_an_entry_of_the_bin_is_taken_out_of_its_wrapper(line: CommandLine) -> None:
@@ -275,8 +273,8 @@ def test_a_packed_file_that_was_cut_short_is_named_and_what_is_there_is_taken(li
     Path(line.folder, "old.gz").write_bytes(whole[: len(whole) // 2])
     ended = line.run("enqueue", "old.gz")
     assert ended.exit_code == 1
-    assert "old.gz: the gzip file is damaged or was cut short" in ended.stderr
-    assert "what stands before that was read" in ended.stderr
+    assert "old.gz: the gzip file is damaged or truncated" in ended.stderr
+    assert "everything before that point was read" in ended.stderr
     assert line.snapshot().total("accepted") > 0
 
 

@@ -102,7 +102,7 @@ def test_a_name_that_may_be_a_persons_is_not_repeated() -> None:
         ({"id": "x", "type": "inboundPhoneCallish"}, ""),
         ({"id": "x", "type": ["webCall"], "status": {}}, ""),
         ([1, "e", "W", "H4sIAAAA", None], ""),
-        ([CALL], "a Call object of Vapi's API, not an end-of-call report, stands at []"),
+        ([CALL], "a Call object of Vapi's API, not an end-of-call report, is at []"),
     ],
 )
 def test_it_is_called_by_its_name(document: Any, words: str) -> None:

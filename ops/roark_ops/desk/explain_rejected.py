@@ -55,7 +55,7 @@ _RULES = (
     ),
     _Rule(
         ".*",
-        r".*; .*a Call object of Vapi's API, not an end-of-call report, stands at (?P<at>\S+).*",
+        r".*; .*a Call object of Vapi's API, not an end-of-call report, (?:is|stands) at (?P<at>\S+).*",
         "a wrapper with a Call object in it",
         "It is a wrapper, and a Call object of Vapi's API, as GET /call returns it, stands in it, at {at}.",
         Side.VAPI,
