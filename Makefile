@@ -11,10 +11,10 @@ PEERS  := .venv-bench
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or docker or docs or browser or monitoring or shift or many or servers
+LONG   := chaos or docker or docs or browser or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example clean many servers
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
+
+sweep: $(READY) ## the lane beside failures by chance, at all shares and latencies, in virtual time: some 10 minutes
+	$(BIN)/python -m pytest -m sweep -q $(ARGS)
 
 many: $(READY) ## list, choose and group a hundred thousand dead letters, and see how long Redis is kept from others
 	$(BIN)/python -m pytest -m many -q -s $(ARGS)
@@ -82,6 +85,9 @@ lock: $(READY) ## resolve all versions anew into constraints.txt
 env-example: $(READY) ## write .env.example, and the table in ops/docs/configure.md, from the settings
 	$(BIN)/python -m roark_ops.env_example > .env.example
 	$(BIN)/python -m roark_ops.env_example ops/docs/configure.md
+
+script-texts: $(READY) ## write the list of the scripts' SHA-1s, after a script was changed on purpose
+	$(BIN)/python tests/script_texts.py
 
 clean: ## remove what is made here, the data of `up` excepted
 	rm -rf $(VENV) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from replaying import replay_at_once
 from typer.testing import CliRunner
 
 from roark_ledger.ledger import Ledger
-from roark_ledger.moves import delivery, desk, intake, watch
+from roark_ledger.moves import delivery, intake, watch
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_ledger.moves.intake import Acceptable
@@ -130,8 +131,8 @@ class CommandLine:
             self.bury(call_id, **detail)
 
     def replay(self, *call_ids: str) -> None:
-        """Have dead letters sent again at once, without a job."""
-        replayed = self.ledger.run(desk.replay(call_ids, detail=b'{"by":"ada"}'))
+        """Have dead letters sent again at once."""
+        replayed = replay_at_once(self.ledger, call_ids)
         assert replayed == ["replayed"] * len(call_ids)
 
     def tick(self) -> int:

@@ -1,4 +1,4 @@
-"""What people operate roark-ingest with: the command, the dead letters' desk, a local Roark to try things against.
+"""Operate roark-ingest: the command line, and the dead letters from Python.
 
 from roark_ops import DeadLetters, Filter
 

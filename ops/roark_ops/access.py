@@ -9,14 +9,12 @@ import contextlib
 from types import TracebackType
 from typing import Self, TypeVar
 
-from pydantic import SecretStr
-
 from roark_ledger.errors import BrokenPromise, LedgerError
-from roark_ledger.keeping import Keeper
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves.operation import Operation
-from roark_ledger.server.connection import connect, redis_url
 from roark_ledger.server.durability import inspect, keep
+from roark_producer.gone_settings import tell_gone_settings
+from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 
 T = TypeVar("T")
@@ -28,8 +26,9 @@ class Access:
 
     def __init__(self, settings: IngestSettings) -> None:
         self.settings = settings
-        self.url = redis_url(_text(settings.redis_url), settings.data_dir)
-        self.ledger = Ledger(connect(self.url), prefix=settings.prefix)
+        self._servers = Servers(settings)
+        self.url = self._servers.url
+        self.ledger = self._servers.ledger()
 
     @classmethod
     def from_env(cls) -> Self:
@@ -37,12 +36,14 @@ class Access:
 
         Raises ConfigurationError when a setting is wrong, or names no server.
         """
-        return cls(IngestSettings())
+        access = cls(IngestSettings())
+        tell_gone_settings()
+        return access
 
     @property
     def broker_url(self) -> str:
         """The URL of Celery's broker."""
-        return _text(self.settings.broker_url) or self.url
+        return self._servers.broker_url
 
     def run_durably(self, operation: Operation[T]) -> T:
         """Run one operation and return when it is as durable as the settings promise, where the server can do that."""
@@ -54,23 +55,25 @@ class Access:
             promised = keep(self.settings.durability, inspect(self.ledger.client)).after_write
         except BrokenPromise:
             promised = ()
-        return Ledger(self.ledger.client, prefix=self.settings.prefix, after_write=promised)
+        return self._servers.ledger(self.ledger.client, promised)
 
     def remember(self) -> None:
         """Lay what this machine remembers of the ledger beside it, where it does; what is missing is noted there."""
-        keeper = Keeper.of(self.settings.data_dir, self.url, self.settings.prefix)
+        keeper = self._servers.keeper()
         if keeper.is_known:
             with contextlib.suppress(LedgerError):
                 keeper.note(self.run_durably(keeper.operation()))
+
+    def doubts(self) -> tuple[str, ...]:
+        """Say what is odd about what this machine remembers of ledgers."""
+        return self._servers.keeper().doubts()
 
     def wake(self, reports: int = 1) -> bool:
         """Publish wake-ups for so many reports that became ready; return whether the broker took them.
 
         One that fails costs a second: the workers' tick looks for ready reports by itself.
         """
-        from roark_producer.celery_wiring import WakeUps
-
-        wake_ups = WakeUps(self.broker_url, self.settings.broker_setting)
+        wake_ups = self._servers.wake_ups()
         try:
             needed = min(-(-reports // self.settings.reports_per_wakeup), _MOST_WAKE_UPS)
             return all(wake_ups.publish() for _ in range(needed))
@@ -88,7 +91,3 @@ class Access:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _text(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None

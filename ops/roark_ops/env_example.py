@@ -10,6 +10,7 @@ A test compares both with what is written here, so that no setting is missing fr
 import json
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +18,70 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, variable_of
+from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
 
 _WIDTH = 110
 _HEAD = """\
-# Every setting of roark-ingest. Copy this file to `.env` and take away the # of what you change; a variable of the
-# environment wins over `.env`. What stands here is the default; nothing after = means: not set.
+# Every setting of roark-ingest. Copy this file to `.env` and uncomment what you change; an environment variable
+# overrides `.env`. The values here are the defaults; nothing after = means: not set.
 #
-# A secret X may also come from a file, as Docker and Kubernetes hand secrets over: X_FILE names it. That one must be
-# a variable of the environment; in `.env` it is not looked at.
+# A secret X can also be in a file, as Docker and Kubernetes provide secrets: X_FILE is the file's path. Set X_FILE
+# as an environment variable; in `.env` it is ignored.
 """
 TABLE_BEGINS, TABLE_ENDS = "<!-- settings, written by make env-example -->\n", "<!-- end of settings -->\n"
 _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
-    ("Where reports go and how hard it is tried: roark-ingest worker", WorkerSettings),
-    ("How Vapi's calls are compared with those here: roark-ingest worker, reconcile", VapiSettings),
-    ("Where the ledger is and what it promises: every part", IngestSettings),
-    ("What the webhook listens on and demands: roark-ingest webhook", WebhookSettings),
+    ("Uploads to Roark: roark-ingest worker", WorkerSettings),
+    ("Comparing calls with Vapi's list: roark-ingest worker, reconcile", VapiSettings),
+    ("The ledger and its durability: every part", IngestSettings),
+    ("The webhook: roark-ingest webhook", WebhookSettings),
 )
+# What whoever sets this up decides on. All else has a default that fits nearly everybody.
+_DECIDED = (
+    "ROARK_API_BEARER_TOKEN",
+    "ROARK_INGEST_VAPI_SECRET",
+    "ROARK_INGEST_REDIS_URL",
+    "ROARK_INGEST_DATA_DIR",
+    "ROARK_INGEST_DURABILITY",
+    "ROARK_INGEST_REVISIONS",
+    "ROARK_INGEST_RATE",
+    "VAPI_API_KEY",
+    "ROARK_INGEST_BACKFILL",
+    "ROARK_INGEST_ALERT_URL",
+    "ROARK_INGEST_DEAD_DAYS",
+    "ROARK_INGEST_LOG_FORMAT",
+)
+_Settings = dict[str, FieldInfo]
 
 
 def env_example() -> str:
     """Return the text of `.env.example`."""
-    return _HEAD + "".join(_section(title, model) for title, model in _SECTIONS)
+    return _HEAD + "".join(f"\n# --- {title}\n\n{_lines(found)}" for title, found in _parts())
 
 
 def with_table(page: str) -> str:
     """Return a page with all settings, a table for each part, between its two marks."""
     before, _, rest = page.partition(TABLE_BEGINS)
     _, _, after = rest.partition(TABLE_ENDS)
-    return before + TABLE_BEGINS + "".join(_table(title, model) for title, model in _SECTIONS) + TABLE_ENDS + after
+    tables = "".join(_table(title, found) for title, found in _parts())
+    return f"{before}{TABLE_BEGINS}{tables}\n{TABLE_ENDS}{after}"
 
 
-def _table(title: str, model: type[FromEnvironment]) -> str:
-    rows = [_row(variable_of(model, name), field) for name, field in model.model_fields.items()]
-    return f"\n### {title}\n\n| setting | default | |\n|---|---|---|\n" + "".join(rows) + "\n"
+def _parts() -> Iterator[tuple[str, _Settings]]:
+    sections = [
+        (title, {variable_of(model, name): field for name, field in settings_of(model).items()})
+        for title, model in _SECTIONS
+    ]
+    everything = {variable: field for _, found in sections for variable, field in found.items()}
+    yield "Decide these", {variable: everything[variable] for variable in _DECIDED}
+    for title, found in sections:
+        yield f"Rarely: {title}", {name: field for name, field in found.items() if name not in _DECIDED}
+
+
+def _table(title: str, settings: _Settings) -> str:
+    rows = [_row(variable, field) for variable, field in settings.items()]
+    return f"\n### {title}\n\n| setting | default | |\n|---|---|---|\n" + "".join(rows)
 
 
 def _row(variable: str, field: FieldInfo) -> str:
@@ -62,9 +91,8 @@ def _row(variable: str, field: FieldInfo) -> str:
     return f"| `{variable}`{or_file} | {shown} | {(field.description or '').replace('|', chr(92) + '|')} |\n"
 
 
-def _section(title: str, model: type[FromEnvironment]) -> str:
-    rows = [_setting(variable_of(model, name), field) for name, field in model.model_fields.items()]
-    return f"\n# --- {title}\n\n" + "\n".join(rows)
+def _lines(settings: _Settings) -> str:
+    return "\n".join(_setting(variable, field) for variable, field in settings.items())
 
 
 def _setting(variable: str, field: FieldInfo) -> str:

@@ -14,7 +14,7 @@ import flower.views
 from flower.utils.broker import RedisBase
 
 from roark_ledger.server.connection import connect_async
-from roark_worker.app import app, broker_url
+from roark_worker.app import app, servers
 
 app.conf.broker_pool_limit = None
 
@@ -24,7 +24,7 @@ class _Broker(RedisBase):  # type: ignore[misc] # Flower has no types
 
     def __init__(self, _their_url: str, *_: Any, **options: Any) -> None:
         super().__init__("redis://", **options)
-        self.redis = connect_async(broker_url())
+        self.redis = connect_async(servers().broker_url)
 
 
 flower.views.Broker = _Broker

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.words import counted, shown
 from roark_worker.answers.lane_words import explain_way
@@ -26,30 +27,30 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     """
     found = []
     if not snapshot.accounts.holds:
-        what = f"Not every report is accounted for: {snapshot.accounts.in_words}"
+        what = f"Not all reports are accounted for. {snapshot.accounts.in_words}"
         found.append(Todo(what, snapshot.accounts.command))
     if snapshot.memory.short:
-        found.append(Todo("Redis's memory is almost full: no reports are taken in.", "roark-ingest doctor"))
-    if snapshot.lane.state == "held" and (why := explain_way(snapshot.lane, snapshot.setup)):
-        found.append(Todo(f"The lane is on hold: {shown(why.what)} {why.todo}", why.command))
+        found.append(Todo("Redis is almost out of memory, so no new reports are accepted.", "roark-ingest doctor"))
+    if snapshot.lane.state == LaneState.HELD and (why := explain_way(snapshot.lane, snapshot.setup)):
+        found.append(Todo(f"Uploads are paused. {shown(why.what)} {why.todo}", why.command))
     if paused := snapshot.replays.paused:
         jobs = "1 replay job is paused" if paused == 1 else f"{paused} replay jobs are paused"
-        found.append(Todo(f"{jobs}: nothing of it is sent until somebody resumes it.", "roark-ingest replay list"))
+        found.append(Todo(f"{jobs} until someone resumes or cancels.", "roark-ingest replay list"))
     if dead := snapshot.states[State.DEAD]:
         letters = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
         found.append(Todo(letters, "roark-ingest dlq groups"))
     if snapshot.unconfirmed:
-        what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark did not name the call."
+        what = f"{counted(snapshot.unconfirmed, 'delivered report')} unconfirmed: Roark's answer did not name the call."
         found.append(Todo(what, "roark-ingest list --state unconfirmed"))
     if snapshot.bin.filling:
         what = (
-            f"The rejected bin is {snapshot.bin.fill:.0%} full of what exists nowhere else; full, it gives up the "
-            "oldest. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
+            f"The rejected bin is {snapshot.bin.fill:.0%} full. When full, it drops the oldest entries, which exist "
+            "nowhere else. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
         )
         found.append(Todo(what, "roark-ingest rejected list"))
     if snapshot.reconciled and (missing := snapshot.reconciled.missing):
-        calls = "1 call has" if missing == 1 else f"{missing} calls have"
-        found.append(Todo(f"{calls} ended at Vapi, and no report came.", "roark-ingest reconcile --since 14d"))
+        calls = "1 call" if missing == 1 else f"{missing} calls"
+        found.append(Todo(f"{calls} ended at Vapi, but no report came.", "roark-ingest reconcile --since 14d"))
     found += [
         Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention
@@ -64,11 +65,11 @@ def expiring(kept: Retention, now_ms: int) -> str:
         return ""
     if kept.state == UNCONFIRMED:
         return (
-            f"{counted(kept.expiring, 'report')} of unconfirmed deliveries will be dropped "
-            f"within {kept.notice_ms / 3_600_000:g} h: confirm them, or send again what is needed."
+            f"{counted(kept.expiring, 'unconfirmed report')} will be dropped within {kept.notice_ms / 3_600_000:g} h. "
+            "Confirm them, or replay what you need."
         )
     what = counted(kept.expiring, "dead letter" if kept.state is State.DEAD else "discarded report")
     hours = kept.notice_ms / 3_600_000
-    when = f"the first in {max(0, kept.next_ms - now_ms) / 3_600_000:.1f} h"
+    when = f"first in {max(0, kept.next_ms - now_ms) / 3_600_000:.1f} h"
     rescue = "replay, discard or export" if kept.state is State.DEAD else "restore or export"
-    return f"{what} will be removed for good within {hours:g} h, {when}: {rescue} what is needed."
+    return f"{what} will be permanently removed within {hours:g} h ({when}). {rescue.capitalize()} what you need."

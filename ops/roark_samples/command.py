@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 def sample(
     *,
-    count: Annotated[int, typer.Option(help="How many reports; other messages come on top.")] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
-    odd: Annotated[float, typer.Option(help="Share of odd but valid reports.")] = 0.03,
-    dup: Annotated[float, typer.Option(help="Share with a second message about the same call.")] = 0.03,
+    count: Annotated[int, typer.Option(help="Number of reports (other messages are extra).")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed prints the same bytes.")] = 1,
+    odd: Annotated[float, typer.Option(help="Share of unusual but valid reports.")] = 0.03,
+    dup: Annotated[float, typer.Option(help="Share of calls with a second message.")] = 0.03,
     mix: Annotated[float, typer.Option(help="Share of lines that are other server messages.")] = 0.0,
     wrap: Annotated[bool, typer.Option("--wrap", help='Print {"message": ...}, as Vapi posts it.')] = False,
     labels: Annotated[
         typer.FileTextWrite | None,
-        typer.Option(help="Write what each line is to this file.", encoding="utf-8", lazy=False),
+        typer.Option(help="Also write to this file what each line is.", encoding="utf-8", lazy=False),
     ] = None,
-    stats: Annotated[bool, typer.Option("--stats", help="Print only the sizes of the reports, to stderr.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Print only the reports' sizes, to stderr.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print --stats as JSON, to stdout. Reports are JSON in any case.")
+        bool, typer.Option("--json", help="Print --stats as JSON, to stdout. (Reports are always JSON.)")
     ] = False,
 ) -> None:
-    """Print made-up Vapi end-of-call reports, one JSON document a line."""
+    """Print sample Vapi end-of-call reports, one JSON document per line."""
     from roark_samples.stream import sample_reports
 
     try:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
-from roark_sandbox.trouble.faults import Refuse, Say
+from roark_sandbox.trouble.faults import RefuseFault, Say
 
 _PROXY_PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Please sign in.</body></html>"
 
@@ -74,7 +74,7 @@ def error(
     return json_answer(body, status, headers)
 
 
-def refused(refuse: Refuse) -> Response:
+def refused(refuse: RefuseFault) -> Response:
     """The error that a fault asks for, with its hints when to come again."""
     headers = {}
     if refuse.retry_after_seconds is not None:

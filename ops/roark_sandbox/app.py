@@ -26,13 +26,13 @@ from starlette.types import Receive, Scope, Send
 
 from roark_sandbox import answers
 from roark_sandbox.behaviour import Behaviour
-from roark_sandbox.memory import Memory
+from roark_sandbox.memory import SandboxMemory
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.routes.control import Control
 from roark_sandbox.routes.creation import read_creation
 from roark_sandbox.routes.service import Service, is_authorised
-from roark_sandbox.routes.upload import REPORT, Refusal, Upload, read_upload
-from roark_sandbox.routes.vapi import Vapi
+from roark_sandbox.routes.upload import REPORT, Refusal, UploadRoute, read_upload
+from roark_sandbox.routes.vapi import SandboxVapi
 from roark_sandbox.traffic import Traffic
 from roark_sandbox.trouble import connection
 from roark_sandbox.trouble.faults import (
@@ -42,7 +42,7 @@ from roark_sandbox.trouble.faults import (
     NamesNothing,
     NeverAnswer,
     ProxyPage,
-    Refuse,
+    RefuseFault,
     ResetConnection,
     Say,
 )
@@ -51,7 +51,7 @@ from roark_sandbox.trouble.faults import (
 def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette:
     """The application; `clock` gives seconds and only grows. Raises ValueError for a wrong fault or scenario."""
     behaviour = Behaviour(options, clock)
-    memory = Memory(deduplicate=options.dedup, keep_payloads=options.keep_payloads)
+    memory = SandboxMemory(deduplicate=options.dedup, keep_payloads=options.keep_payloads)
     traffic = Traffic(clock)
     service = Service(options.token, behaviour, memory)
     return Starlette(
@@ -62,7 +62,7 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
             Route("/health", service.health),
             Route("/v1/me", service.me),
             *Control(behaviour, memory, traffic).routes(),
-            *Vapi(options, clock).routes(),
+            *SandboxVapi(options, clock).routes(),
         ],
         exception_handlers={HTTPException: _no_such_route},
     )
@@ -71,7 +71,7 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
 class CallImport:
     """`POST /v1/vapi/call`, as a bare ASGI application because some faults are no HTTP answer at all."""
 
-    def __init__(self, options: SandboxOptions, behaviour: Behaviour, memory: Memory, traffic: Traffic) -> None:
+    def __init__(self, options: SandboxOptions, behaviour: Behaviour, memory: SandboxMemory, traffic: Traffic) -> None:
         self._token = options.token
         self._max_body_bytes = options.max_body_bytes
         self._behaviour = behaviour
@@ -103,7 +103,7 @@ class CallImport:
         else:
             await self._fail(fault, upload, scope, receive, send)
 
-    def _read(self, headers: Headers, body: bytes) -> Upload | Refusal:
+    def _read(self, headers: Headers, body: bytes) -> UploadRoute | Refusal:
         if not is_authorised(headers, self._token):
             return Refusal(401)
         if len(body) > self._max_body_bytes:
@@ -111,26 +111,28 @@ class CallImport:
         upload = self._understand(headers.get("content-type", ""), body)
         if upload.call_id is not None:
             self._memory.receive(upload.call_id)
-        if isinstance(upload, Upload) and (broken := self._behaviour.broken_demand(upload.payload)):
+        if isinstance(upload, UploadRoute) and (broken := self._behaviour.broken_demand(upload.payload)):
             return Refusal(400, f"{broken.field} is not valid", f"{REPORT}.{broken.field}", upload.call_id)
         return upload
 
-    def _understand(self, content_type: str, body: bytes) -> Upload | Refusal:
+    def _understand(self, content_type: str, body: bytes) -> UploadRoute | Refusal:
         return read_upload(content_type, body)
 
-    def _import(self, upload: Upload | Refusal) -> Response:
+    def _import(self, upload: UploadRoute | Refusal) -> Response:
         match upload:
             case Refusal(status, message, parameter):
                 return answers.error(status, message, parameter)
-            case Upload(call_id, payload, skip):
+            case UploadRoute(call_id, payload, skip):
                 return answers.imported(self._memory.take(call_id, payload, skip_already_imported=skip))
 
-    async def _fail(self, fault: Fault, upload: Upload | Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _fail(
+        self, fault: Fault, upload: UploadRoute | Refusal, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._traffic.failed(fault.name)
         if fault.imported:
             self._import(upload)
         match fault.action:
-            case Refuse() as refuse:
+            case RefuseFault() as refuse:
                 await self._noted(upload, answers.refused(refuse))(scope, receive, send)
             case ProxyPage(status):
                 await self._noted(upload, answers.proxy_page(status))(scope, receive, send)
@@ -149,12 +151,12 @@ class CallImport:
                 self._note(upload, None)
                 await connection.reset(scope, receive)
 
-    def _noted(self, upload: Upload | Refusal, answer: Response) -> Response:
+    def _noted(self, upload: UploadRoute | Refusal, answer: Response) -> Response:
         self._traffic.answered(answer.status_code)
         self._note(upload, answer.status_code)
         return answer
 
-    def _note(self, upload: Upload | Refusal, status: int | None) -> None:
+    def _note(self, upload: UploadRoute | Refusal, status: int | None) -> None:
         if upload.call_id is not None:
             self._memory.answered(upload.call_id, status)
 
@@ -162,14 +164,14 @@ class CallImport:
 class CallCreation(CallImport):
     """`POST /v1/call`, the documented way in: the same behaviour, another body, and 409 for a known `externalId`."""
 
-    def _understand(self, content_type: str, body: bytes) -> Upload | Refusal:
+    def _understand(self, content_type: str, body: bytes) -> UploadRoute | Refusal:
         return read_creation(content_type, body)
 
-    def _import(self, upload: Upload | Refusal) -> Response:
+    def _import(self, upload: UploadRoute | Refusal) -> Response:
         match upload:
-            case Upload(call_id, payload, _) if self._memory.roark_id(call_id):
+            case UploadRoute(call_id, payload, _) if self._memory.roark_id(call_id):
                 return answers.error(409, "A call with this externalId exists already", "externalId")
-            case Upload(call_id, payload, _):
+            case UploadRoute(call_id, payload, _):
                 return answers.created(self._memory.take(call_id, payload, skip_already_imported=False), payload)
             case _:
                 return super()._import(upload)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from roark_producer.vapi.assistant import assistant_of
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.trouble.demands import Demand, broken_by, parse_demand
-from roark_sandbox.trouble.faults import DOWN, Fault, Refuse, decide, parse_faults
+from roark_sandbox.trouble.faults import DOWN, Fault, RefuseFault, decide, parse_faults
 from roark_sandbox.trouble.limits import parse_limit
 from roark_sandbox.trouble.scenario import Scenario, extra_delay_seconds, is_down, parse_scenario
 
@@ -94,7 +94,7 @@ class Behaviour:
         chance, seconds = self._fault_chance, self._seconds()
         return decide(self._faults, self._scenario, call_id, chance, seconds, assistant=assistant)
 
-    def outage(self) -> Refuse | None:
+    def outage(self) -> RefuseFault | None:
         """What every route answers while Roark is down; faults with a rate are for uploads only."""
         return DOWN if is_down(self._scenario, self._seconds()) else None
 

@@ -45,24 +45,23 @@ def _checked_scenario(scenario: str | None) -> str | None:
 
 def _checked_path(path: str) -> str:
     if not path.startswith("/"):
-        raise typer.BadParameter(f"{path!r} does not begin with /")
+        raise typer.BadParameter(f"{path!r} must start with /")
     return path
 
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on (0: any free port).")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Path = Annotated[str, typer.Option(callback=_checked_path, help="Path that takes the uploads.")]
-LatencyMs = Annotated[float, typer.Option(min=0, help="Milliseconds until an upload is answered.")]
-JitterMs = Annotated[float, typer.Option(min=0, help="Up to so many milliseconds more, by chance.")]
+Path = Annotated[str, typer.Option(callback=_checked_path, help="Upload path.")]
+LatencyMs = Annotated[float, typer.Option(min=0, help="Milliseconds before an upload is answered.")]
+JitterMs = Annotated[float, typer.Option(min=0, help="Random extra milliseconds, at most.")]
 Fail = Annotated[
     list[str],
     typer.Option(
         callback=_checked_faults,
         metavar="WHAT:RATE[:OPTION=VALUE]…",
-        help="What goes wrong, and how often: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
+        help="Make uploads fail, at this rate: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
         "reset:0.02, html:0.1, html-400:0.1, say-422:0.1:body=TEXT, 200-error:0.1, 200-empty:0.1, cut:0.01. Options: "
-        "calls, assistants, imported, retry-after, retry-after-ms, should-retry, code, message, body. May be given "
-        "several times.",
+        "calls, assistants, imported, retry-after, retry-after-ms, should-retry, code, message, body. Repeatable.",
     ),
 ]
 Limit = Annotated[
@@ -70,8 +69,7 @@ Limit = Annotated[
     typer.Option(
         callback=_checked_by(parse_limit),
         metavar="N or N/s",
-        help="What it can take: 40 uploads at once (503 above), 50/s (429 with Retry-After above). "
-        "May be given several times.",
+        help="Capacity: 40 concurrent uploads (503 above), or 50/s (429 with Retry-After above). Repeatable.",
     ),
 ]
 RefuseOption = Annotated[
@@ -80,7 +78,7 @@ RefuseOption = Annotated[
         "--refuse",
         callback=_checked_by(parse_demand),
         metavar="PATH=VALUE",
-        help="Refuse (400) reports that have this value there, as endedReason=unknown. May be given several times.",
+        help="Refuse (400) reports with this value, such as endedReason=unknown. Repeatable.",
     ),
 ]
 ScenarioOption = Annotated[
@@ -88,23 +86,23 @@ ScenarioOption = Annotated[
     typer.Option(
         callback=_checked_scenario,
         metavar="KIND:DURATION[@START]",
-        help="What happens over time: outage:30s, outage:30s@10s, flap:30s, slow:2s.",
+        help="Act out a scenario: outage:30s, outage:30s@10s, flap:30s, slow:2s.",
     ),
 ]
-Token = Annotated[str | None, typer.Option(help="Bearer token to demand; without it everybody is let in.")]
-Seed = Annotated[int | None, typer.Option(help="Makes the same requests fail in each run.")]
-NoDedup = Annotated[bool, typer.Option("--no-dedup", help="Count every accepted upload as imported.")]
-MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes; above it, 413.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")]
+Token = Annotated[str | None, typer.Option(help="Bearer token to require (default: none).")]
+Seed = Annotated[int | None, typer.Option(help="Random seed: the same requests fail in every run.")]
+NoDedup = Annotated[bool, typer.Option("--no-dedup", help="Import every accepted upload, even duplicates.")]
+MaxBody = Annotated[int, typer.Option(min=0, help="Largest request body in bytes (413 above).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the listening address as JSON.")]
 KeepPayloads = Annotated[bool, typer.Option("--keep-payloads", help="Keep each call's last payload.")]
 
-VapiKey = Annotated[str | None, typer.Option(help="Vapi's side: key to demand; without it everybody is let in.")]
+VapiKey = Annotated[str | None, typer.Option(help="Vapi's API: key to require (default: none).")]
 VapiFail = Annotated[
     list[str],
     typer.Option(
         callback=_checked_faults,
         metavar="STATUS:RATE[:OPTION=VALUE]…",
-        help="Vapi's side: what goes wrong there, 429:0.1:retry-after=1. May be given several times.",
+        help="Vapi's API: make requests fail, such as 429:0.1:retry-after=1. Repeatable.",
     ),
 ]
 
@@ -129,7 +127,7 @@ def sandbox(
     vapi_fail: VapiFail = [],  # noqa: B006 Typer copies it
     as_json: AsJson = False,
 ) -> None:
-    """A local Roark that fails on demand and remembers what it received."""
+    """Run a local stand-in for Roark that fails on demand and remembers what it received."""
     from roark_sandbox.server import run
 
     options = SandboxOptions(
@@ -153,5 +151,5 @@ def sandbox(
     try:
         run(options, as_json=as_json)
     except OSError as error:
-        typer.echo(f"sandbox cannot listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
+        typer.echo(f"the sandbox can't listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
         raise typer.Exit(1) from None

@@ -15,7 +15,7 @@ import uuid
 import msgspec
 
 
-class Call(msgspec.Struct, rename="camel", gc=False):
+class KnownCall(msgspec.Struct, rename="camel", gc=False):
     """One call as `/_sandbox/calls` shows it.
 
     `sha256` has one digest of the payload's raw bytes per import; `last_status` is the last answer's status, null
@@ -30,14 +30,14 @@ class Call(msgspec.Struct, rename="camel", gc=False):
     call_id: str | None = None
 
 
-class Memory:
+class SandboxMemory:
     """The calls by the `call.id` of their reports, and on wish the last payload of each."""
 
     def __init__(self, *, deduplicate: bool, keep_payloads: bool) -> None:
         self._deduplicate = deduplicate
         self._keep_payloads = keep_payloads
         self._payloads: dict[str, bytes] = {}
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, KnownCall] = {}
         self._by_roark_id: dict[str, str] = {}
         self._imported = self._skipped = 0
 
@@ -81,7 +81,7 @@ class Memory:
         """The raw bytes last imported for the call, if payloads are kept."""
         return self._payloads.get(call_id)
 
-    def page(self, after: str | None, limit: int | None) -> dict[str, Call]:
+    def page(self, after: str | None, limit: int | None) -> dict[str, KnownCall]:
         """Up to `limit` calls in order of arrival, beginning behind `after`; raises KeyError if that is unknown."""
         ids = iter(self._calls)
         # Looking for `after` uses the iterator up to and including it, which leaves the page to come.
@@ -100,8 +100,8 @@ class Memory:
         self._payloads.clear()
         self._imported = self._skipped = 0
 
-    def _call(self, call_id: str) -> Call:
+    def _call(self, call_id: str) -> KnownCall:
         call = self._calls.get(call_id)
         if call is None:
-            call = self._calls[call_id] = Call()
+            call = self._calls[call_id] = KnownCall()
         return call

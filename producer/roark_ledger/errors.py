@@ -7,12 +7,12 @@
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
     │   ├── UnknownMessage        it is a message of Vapi's, of a type that this version does not know
     │   └── TooLarge              it is larger than allowed
-    ├── ReplayRefused             no replay job can be made like this: no reason, or too many jobs
+    ├── ReplayRefused             the replay job cannot be created: it needs a reason, or too many jobs are open
     └── LedgerError               the ledger did not do what it was asked
-        ├── LedgerUnavailable     Redis cannot be reached, or did not answer in time
-        │   └── LedgerRefuses     Redis answers, and takes nothing now, whatever the report: permission, disk, replica …
+        ├── LedgerUnavailable     Redis is unreachable, or did not answer in time
+        │   └── LedgerRefuses     Redis answers but refuses commands, whatever the report: permission, disk, replica …
         │       └── LedgerFull    … its memory is full
-        └── LedgerFault           a script of ours failed on what is kept of a call: waiting does not mend that
+        └── LedgerFault           a script failed on the stored record of a call: waiting does not help
 
 Messages name calls by id and never carry a payload, a token, a secret or a phone number.
 """
@@ -23,7 +23,7 @@ class IngestError(Exception):
 
 
 class ConfigurationError(IngestError):
-    """A setting is missing, contradictory or unsafe; the message says which and how to mend it."""
+    """A setting is missing, contradictory or unsafe; the message says which, and how to fix it."""
 
 
 class BrokenPromise(ConfigurationError):
@@ -31,7 +31,7 @@ class BrokenPromise(ConfigurationError):
 
 
 class UnfitServer(ConfigurationError):
-    """The Redis server cannot do our work whatever is promised: cluster mode, too old, a permission is missing."""
+    """The Redis server cannot do our work: it is in cluster mode, too old, or lacks a permission."""
 
 
 class InvalidReport(IngestError):
@@ -51,11 +51,11 @@ class UnknownMessage(InvalidReport):
 
 
 class TooLarge(InvalidReport):
-    """It is larger than allowed, or would be unpacked."""
+    """It is larger than allowed, as it is or decompressed."""
 
 
 class ReplayRefused(IngestError):
-    """No replay job can be made like this; the message says what is missing."""
+    """The replay job cannot be created; the message says what is missing."""
 
 
 class LedgerError(IngestError):
@@ -63,15 +63,15 @@ class LedgerError(IngestError):
 
 
 class LedgerFault(LedgerError):
-    """A script of ours failed on what the ledger keeps: it says something about that call, not about Redis."""
+    """A script failed on the stored record of a call: the problem is that call, not Redis."""
 
 
 class LedgerUnavailable(LedgerError):
-    """Redis cannot be reached, or did not answer in time; nothing is known to be stored."""
+    """Redis is unreachable, or did not answer in time: the report may or may not be stored."""
 
 
 class LedgerRefuses(LedgerUnavailable):
-    """Redis answers, and does not take commands now; `code` is its own word for why, such as NOPERM or MISCONF."""
+    """Redis answers but refuses commands; `code` is its own word for why, such as NOPERM or MISCONF."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)

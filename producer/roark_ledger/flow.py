@@ -1,4 +1,4 @@
-"""The rules of the way to Roark, as every claim and settle script is given them (see `lua/_flow.lua`). Pure.
+"""The rules of the way to Roark, as every claim and settle script is given them (see `_flow.lua`). Pure.
 
 They are decided in Redis, so they hold for all workers together, however many there are.
 """

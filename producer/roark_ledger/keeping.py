@@ -9,6 +9,9 @@ Every few seconds at most, never on the way of a report. The file is replaced in
 has changed. Where it cannot be written, what is remembered lives as long as the process: that still tells an emptied
 ledger.
 
+A file that cannot be read is set aside (`.damaged`), and told with what else is odd (`doubts`): another ledger that
+this directory remembers with reports on their way, as after the prefix or the URL was changed.
+
 One keeper for each file, whoever reads it: a webhook, workers and commands that share a data directory are one.
 """
 
@@ -16,7 +19,7 @@ import hashlib
 import logging
 import os
 import secrets
-from dataclasses import astuple
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -41,13 +44,15 @@ class _File(msgspec.Struct):
     number: int
     seen_ms: int
     losses: tuple[tuple[str, str], ...] = ()
+    name: str = ""
 
 
 class Keeper:
     """What one data directory remembers of one ledger. Not for several threads at once."""
 
-    def __init__(self, path: Path, *, make_folder: bool = False) -> None:
+    def __init__(self, path: Path, *, name: str = "", make_folder: bool = False) -> None:
         self._path = path
+        self._name = name
         self._make_folder = make_folder
         self._told_trouble = ""
         found = _read(path)
@@ -57,8 +62,9 @@ class Keeper:
     @classmethod
     def of(cls, data_dir: Path, url: str, prefix: str, *, make_folder: bool = False) -> Self:
         """Return a data directory's keeper of the ledger at `url`; the directory is only made if told to."""
-        named = hashlib.sha256(f"{prefix} {_place(url)}".encode()).hexdigest()[: 2 * _ID_BYTES]
-        return cls(data_dir / f"ledger-{named}.json", make_folder=make_folder)
+        name = f"{prefix} {_place(url)}"
+        digest = hashlib.sha256(name.encode()).hexdigest()[: 2 * _ID_BYTES]
+        return cls(data_dir / f"ledger-{digest}.json", name=name.rstrip("?"), make_folder=make_folder)
 
     @property
     def is_known(self) -> bool:
@@ -69,6 +75,17 @@ class Keeper:
     def losses(self) -> tuple[Loss, ...]:
         """What was missing at the last look."""
         return self._known.known_losses()
+
+    def doubts(self) -> tuple[str, ...]:
+        """Say what is odd about what this data directory remembers; nothing where all is well."""
+        folder, found = self._path.parent, []
+        for path in sorted(folder.glob("ledger-*.json")):
+            if (file := _read(path)) is None:
+                found.append(f"{path} cannot be read")
+            elif path != self._path and file.open:
+                where = f" ({file.name})" if file.name else ""
+                found.append(f"{path} remembers another ledger{where}, {file.open} of its reports were on their way")
+        return (*found, *(f"{path} cannot be read" for path in sorted(folder.glob("ledger-*.damaged"))))
 
     def operation(self) -> Operation[Remembered]:
         """Return what lays that which is remembered beside the ledger."""
@@ -87,14 +104,20 @@ class Keeper:
             self._kept.losses,
         )
         self._known = seen
-        if changed:
+        # Somebody may have removed the directory meanwhile.
+        if changed or not self._path.exists():
             self._write(seen)
 
     def _write(self, seen: Remembered) -> None:
         try:
             if self._make_folder:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            text = msgspec.json.encode(_File(self._keeper, *astuple(seen)))
+            if self._path.is_file() and _read(self._path) is None:
+                aside = self._path.with_suffix(".damaged")
+                self._path.rename(aside)
+                hint = "if Redis lost anything before now, this directory does not know"
+                event(logger, "ledger_memory_damaged", level=logging.ERROR, file=str(aside), hint=hint)
+            text = msgspec.json.encode(_File(self._keeper, **asdict(seen), name=self._name))
             fresh = self._path.with_suffix(f".{os.getpid()}.new")
             handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
@@ -104,9 +127,9 @@ class Keeper:
                 os.close(handle)
             fresh.replace(self._path)
         except OSError as error:
-            trouble = f"{self._path} cannot be written: {error.strerror}"
+            trouble = f"cannot write {self._path}: {error.strerror}"
             if trouble != self._told_trouble:
-                hint = "that Redis was emptied is told only as long as this process lives"
+                hint = "an emptied Redis is only noticed while this process runs"
                 event(logger, "ledger_not_remembered", level=logging.WARNING, error=trouble, hint=hint)
             self._told_trouble = trouble
         else:

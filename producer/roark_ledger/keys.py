@@ -1,10 +1,12 @@
 """The Redis keys of the ledger: one prefix, one hash tag, one version.
 
-Every script is given all of them, in this order, and names them once (see `lua/_ledger.lua`). With one hash
+Every script is given all of them, in this order, and names them once (see `_ledger.lua`). With one hash
 tag they lie in one slot, so a cluster-aware proxy sends them to one server.
 """
 
 from dataclasses import astuple, dataclass
+
+from roark_ledger.places import SORTED_SETS
 
 VERSION = "v1"
 
@@ -14,7 +16,7 @@ class Keys:
     """The keys of one ledger, in the order in which the scripts receive them."""
 
     records: str
-    """HASH call id → record: state, fingerprint, times, attempts, lease token (see `lua/_ledger.lua`)."""
+    """HASH call id → record: state, fingerprint, times, attempts, lease token (see `_ledger.lua`)."""
     payloads: str
     """HASH call id → packed report, while it may still have to be uploaded (see `packing.py`)."""
     histories: str
@@ -57,7 +59,7 @@ class Keys:
     logbook: str
     """STREAM of what operators did: at, action, who, count, calls (see `logbook.py`)."""
     replay_selected: str
-    """ZSET call id by replay job and place: dead letters that a job is to send (see `lua/_replays.lua`)."""
+    """ZSET call id by replay job and place: dead letters that a job is to send (see `_replays.lua`)."""
     replay_sent: str
     """ZSET call id by replay job and place: reports that a job has sent, without an outcome yet."""
     replay_open: str
@@ -71,29 +73,29 @@ class Keys:
     retention: str
     """HASH about what is removed by age: for dead and discarded the window, the notice, what was announced when."""
     setups: str
-    """LIST of `first latest starts JSON`: how the workers were set up, the newest last (see `lua/note_setup.lua`)."""
+    """LIST of `first latest starts JSON`: how the workers were set up, the newest last (see `note_setup.lua`)."""
     fading: str
     """ZSET call id by end of its audio links (ms): dead letters whose audio has not ended yet."""
     alerts: str
-    """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `lua/alerts.lua`)."""
+    """HASH kind → JSON: what there is an alert about, and which message is still to be sent (see `alerts.lua`)."""
     spools: str
     """HASH host and folder → `bytes since heard`: webhooks' spools in which something waits."""
     unconfirmed: str
     """ZSET call id by time of delivery (ms): delivered calls that Roark did not name; their payloads are kept."""
     rejected_spare: str
-    """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `lua/_bin.lua`)."""
+    """ZSET digest by time of rejection (ms): what makes room first in the rejected bin (see `_bin.lua`)."""
     silent: str
     """ZSET call id by end of its audio links (ms): reports not delivered whose links ended since they were accepted."""
     crew: str
-    """HASH worker's name → `heard JSON`: how each worker that lives is set up (see `lua/note_crew.lua`)."""
+    """HASH worker's name → `heard JSON`: how each worker that lives is set up (see `note_crew.lua`)."""
     missing: str
     """ZSET call id by its end (ms): calls that Vapi lists and whose report never came."""
     removed: str
     """ZSET call id by time (ms): what retention removed lately, so that it is not taken for missing."""
     promises: str
-    """HASH about what is known outside the ledger: its identity, and what is missing (see `lua/remember.lua`)."""
+    """HASH about what is known outside the ledger: its identity, and what is missing (see `remember.lua`)."""
     refused: str
-    """HASH call id → `count first total last`: reports that were refused as all might be (see `lua/_refusals.lua`)."""
+    """HASH call id → `count first total last`: reports that were refused as all might be (see `_refusals.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -147,5 +149,5 @@ class Keys:
         return astuple(self)
 
     def places(self) -> tuple[str, ...]:
-        """Return the sorted sets in which reports stand, one for each that is not delivered."""
-        return (self.fresh, self.retry, self.replay, self.uploading, self.waiting, self.dead, self.discarded)
+        """Return the sorted sets in which reports stand."""
+        return tuple(getattr(self, place) for place in SORTED_SETS)

@@ -150,7 +150,7 @@ class Ledger:
     def scan_places(self, page: int) -> Iterator[list[str]]:
         """Yield the calls that stand in any place, or in a replay job, by pages of about `page`; see `scan_records`."""
         keys = self.calls.keys
-        for place in (*keys.places(), keys.replay_selected, keys.replay_sent, keys.unconfirmed):
+        for place in (*keys.places(), keys.replay_selected, keys.replay_sent):
             cursor: Any = None
             found: Any
             while cursor != 0:

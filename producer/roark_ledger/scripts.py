@@ -3,6 +3,8 @@
 script = first line of the file, `#!lua flags=…`     what Redis may refuse it for
        + KEY, rendered from keys.py                  which key is which
        + LEGAL, rendered from lifecycle.py           which move is legal
+       + LETTER, QUEUE, PLACES, … of places.py       where a report stands
+       + LANE of lane_states.py                      the lane's states; of these tables those that the rest names
        + _replays.lua, _ledger.lua                   books of replay jobs; clock, record, move
        + the lane's files, _jobs.lua, _bin.lua       where the script "needs _flow.lua", "needs _jobs.lua", …
        + the rest of the file
@@ -10,18 +12,22 @@ script = first line of the file, `#!lua flags=…`     what Redis may refuse it 
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
 from roark_ledger.keys import Keys
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import LEGAL_MOVES
+from roark_ledger.places import BY_SINCE, LETTERS, QUEUES, SORTED_SETS
 
 _FOLDER = Path(__file__).parent / "lua"
 _COUNTED = re.compile(r"\bcount\('(\w+)',")
 _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
-    "-- needs _flow.lua": ("_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
+    "-- needs _flow.lua": ("_way.lua", "_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
+    "-- needs _way.lua": ("_way.lua",),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
     "-- needs _suspects.lua": ("_suspects.lua",),
@@ -42,7 +48,9 @@ def script(name: str) -> Script:
     """Return the script of that name, as it is sent to Redis."""
     flags, _, body = _text(f"{name}.lua").partition("\n")
     needed = (file for need, files in _NEEDED.items() if need in body for file in files)
-    text = "\n".join((flags, _key_table(), _legal_table(), *map(_text, (*_ALWAYS, *needed)), body))
+    rest = "\n".join((*map(_text, (*_ALWAYS, *needed)), body))
+    tables = (table for name, table in _tables().items() if re.search(rf"\b{name}\b", rest))
+    text = "\n".join((flags, _key_table(), _legal_table(), *tables, rest))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -69,6 +77,24 @@ def _text(name: str) -> str:
 def _key_table() -> str:
     entries = (f"{field.name} = KEYS[{place}]" for place, field in enumerate(fields(Keys), start=1))
     return f"local KEY = {{ {', '.join(entries)} }}"
+
+
+@cache
+def _tables() -> dict[str, str]:
+    """Return the tables that a script gets where it names them."""
+    tables = {
+        "LETTER": ", ".join(f"{state} = '{letter}'" for state, letter in LETTERS.items()),
+        "QUEUE": ", ".join(f"{letter} = KEY.{queue}" for letter, queue in QUEUES.items()),
+        "QUEUES": _listed(QUEUES.values()),
+        "PLACES": _listed(SORTED_SETS),
+        "LANE": ", ".join(f"{state.name.lower()} = '{state}'" for state in LaneState),
+        "BY_SINCE": ", ".join(f"{place} = true" for place in BY_SINCE),
+    }
+    return {name: f"local {name} = {{ {entries} }}" for name, entries in tables.items()}
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
 
 
 def _legal_table() -> str:

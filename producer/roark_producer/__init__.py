@@ -5,8 +5,8 @@
     with Producer.from_env() as producer:
         receipt = producer.submit(report)
 
-`report.py` says what a report is, `lifecycle.py` which states it goes through, `lua/` how each move is made,
-`ledger.py` how they are run. Nothing here needs the worker's code.
+`producer.py` hands a report in, `vapi/` says what a report is, `webhook/` takes reports over HTTP. What becomes of them
+is the ledger's (`roark_ledger`). Nothing here needs the worker's code.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -73,9 +73,9 @@ def ignored_variables() -> list[str]:
 
 
 @cache
-def tell_ignored_variables() -> None:
-    """Say once in a process which of Celery's variables are not looked at."""
-    if names := ignored_variables():
+def tell_ignored_variables(*, but: str = "") -> None:
+    """Say once in a process which of Celery's variables are not looked at; those that begin with `but` are."""
+    if names := [name for name in ignored_variables() if not but or not name.startswith(but)]:
         hint = "another application's: the broker is ROARK_INGEST_BROKER_URL, or else ROARK_INGEST_REDIS_URL"
         event(logger, "celery_variables_ignored", level=logging.WARNING, variables=", ".join(names), hint=hint)
 
@@ -141,7 +141,8 @@ class WakeUps:
     """Publishes wake-ups. Safe to share between threads."""
 
     def __init__(self, broker_url: str, setting: str = REDIS_SETTING) -> None:
-        tell_ignored_variables()
+        # In `celery worker` they are options of its command line, and count.
+        tell_ignored_variables(but="CELERY_WORKER_")
         self._place = parse_redis_url(broker_url, setting)
         self._app = celery_app("roark-producer", set_as_current=False)
         self._app.conf.update(celery_settings(broker_url, setting))
@@ -170,7 +171,13 @@ class WakeUps:
 
     def _tell(self, cause: str) -> None:
         if cause != self._told:
-            event(logger, "wake_up_failed", level=logging.WARNING, cause=cause, hint="reports are kept all the same")
+            event(
+                logger,
+                "wake_up_failed",
+                level=logging.WARNING,
+                cause=cause,
+                hint="no report is lost; workers find them within seconds",
+            )
         self._told = cause
 
     def close(self) -> None:
@@ -195,9 +202,9 @@ def exercise(broker_url: str, setting: str = REDIS_SETTING) -> str:
             return _exercise_channels(channel)
     except Exception as error:  # noqa: BLE001 whatever kombu or redis-py raise: it is the broker that failed
         if lacking := missing_permission(error):
-            raise UnfitServer(f"the broker cannot carry wake-ups: {lacking}{where(place)}") from None
+            raise UnfitServer(f"the broker can't carry wake-ups: {lacking}{where(place)}") from None
         why = cause_of(error, place)
-        raise LedgerUnavailable(f"the broker cannot be used: {why}") from None
+        raise LedgerUnavailable(f"the broker is unusable: {why}") from None
     finally:
         app.close()
 
@@ -246,6 +253,6 @@ def answering_workers(broker_url: str, seconds: float, setting: str = REDIS_SETT
             return sorted(app.control.inspect(timeout=seconds, connection=connection).ping() or {})
     except Exception as error:
         why = missing_permission(error) or cause_of(error, parse_redis_url(broker_url, setting))
-        raise LedgerUnavailable(f"the broker cannot be asked for its workers: {why}") from error
+        raise LedgerUnavailable(f"can't ask the broker for its workers: {why}") from error
     finally:
         app.close()

@@ -10,13 +10,14 @@ from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from roark_ledger.lane_states import LASTING, LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.places import QUEUES
 from roark_ledger.records.alerts import gauges
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.scripts import counter_names
 
 _NAMED_IN_PARTS = ("ignored", "rejected_discarded", "rejected_retried", "expired_dead", "expired_discarded")
-LANE_STATES = ("open", "held", "breaker-open", "half-open", "throttled")
 HOLDERS = ("roark", "person")
 _NEVER = float("inf")
 
@@ -54,8 +55,8 @@ def _replays(snapshot: Snapshot) -> Iterator[Metric]:
 def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     states = {state.value: number for state, number in snapshot.states.items()}
     yield _by_label("reports", "Reports in the ledger by the state they are in", "state", states)
-    queues = {name: snapshot.queues[name] for name in ("fresh", "retry", "replay")}
-    yield _by_label("ready_reports", "Ready reports by the queue they stand in", "queue", queues)
+    queues = {name: snapshot.queues[name] for name in QUEUES.values()}
+    yield _by_label("ready_reports", "Ready reports by queue", "queue", queues)
     yield _gauge(
         "unconfirmed_reports",
         "Delivered reports in whose answer Roark did not name the call; their payloads are kept",
@@ -68,7 +69,7 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     )
     happened = CounterMetricFamily(
         "roark_ingest_events",
-        "What happened to reports and to the lane, counted by the ledger since it was made",
+        "What happened to reports and uploads, counted by the ledger since its creation",
         labels=["event"],
     )
     for name in events():
@@ -80,17 +81,17 @@ def _reports(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("rejected_bytes", "What the rejected bin takes of Redis, packed", snapshot.bin.bytes)
     yield _gauge(
         "rejected_fill_ratio",
-        "How much of the rejected bin, 0 to 1, is taken by what exists nowhere else; at 1 the oldest is given up",
+        "Share of the rejected bin, 0 to 1, filled by entries that exist nowhere else; at 1 the oldest are dropped",
         snapshot.bin.fill,
     )
     yield _gauge(
         "audio_ending_reports",
-        "Ready reports whose links to the audio end within five minutes: Roark may get them without sound",
+        "Ready reports whose audio links expire within five minutes: Roark may get them without audio",
         snapshot.audio_ending,
     )
     yield _gauge(
         "audio_ended_reports",
-        "Reports not delivered whose links to the audio ended since they were accepted: Roark will get no sound",
+        "Undelivered reports whose audio links have expired: Roark will get no audio",
         snapshot.audio_ended,
     )
 
@@ -128,20 +129,20 @@ def _lane(snapshot: Snapshot) -> Iterator[Metric]:
     lane = snapshot.lane
     yield _by_label(
         "lane",
-        "1 for the state that the way to Roark is in, 0 for the others",
+        "1 for the current state of uploads (open, held: paused, …), 0 for the others",
         "state",
-        {name: int(lane.state == name) for name in LANE_STATES},
+        {name: int(lane.state == name) for name in LASTING},
     )
-    holder = None if lane.state != "held" else "roark" if lane.by == "roark" else "person"
+    holder = None if lane.state != LaneState.HELD else "roark" if lane.by == "roark" else "person"
     yield _by_label(
         "lane_held",
-        "1 for who holds the lane: Roark's answers (token, credits, URL) or a person; 0 for both while it is not held",
+        "1 for who paused uploads: Roark's answers (token, credits, URL) or a person; 0 for both while not paused",
         "by",
         {name: int(holder == name) for name in HOLDERS},
     )
     yield _gauge(
         "lane_refused_reports",
-        "Different reports by whose refusals Roark's answers hold the lane; 0 while they do not",
+        "Different reports whose refusals paused uploads; 0 while uploads are not paused by Roark's answers",
         lane.evidence.reports,
     )
     yield _gauge(
@@ -175,12 +176,12 @@ def _audit(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("unaccounted_reports", "Reports accepted that are in no state, at this moment", accounts.difference)
     yield _gauge(
         "lost_reports",
-        "Reports that were accepted and are missing since Redis was emptied, exchanged or set back (at most)",
+        "Accepted reports that are missing since Redis was emptied, replaced or rolled back (at most)",
         sum(loss.most for loss in snapshot.losses),
     )
     yield _gauge(
         "unreadable_spooled_reports",
-        "Reports in webhooks' spools that cannot be handed in (at least)",
+        "Reports in webhooks' spools that cannot be read (at least)",
         sum(each.reports for each in snapshot.unread),
     )
     audited = snapshot.audited

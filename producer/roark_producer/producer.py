@@ -1,11 +1,11 @@
-"""How a Python program hands reports in: parse, gather properties, accept durably, wake a worker.
+"""Submit reports from Python: parse, gather properties, accept durably, wake a worker.
 
     with Producer.from_env() as producer:
         receipt = producer.submit(report)              # bytes, str or dict
         receipts = producer.submit_many(reports)       # pipelined, lazily
 
-When `submit` returns, the report is as durable as ROARK_INGEST_DURABILITY says. When it raises
-LedgerUnavailable the report may or may not be stored: submit it again, a repeat does no harm.
+When `submit` returns, the report is as durable as ROARK_INGEST_DURABILITY says. When it raises LedgerUnavailable, the
+report may or may not be stored: submit it again, repeats do no harm.
 """
 
 import hashlib
@@ -25,10 +25,9 @@ from roark_ledger.moves import intake, operation
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.intake import REJECTED_BYTES, Acceptable, Result
 from roark_ledger.packing import pack
-from roark_ledger.server.connection import connect, redis_url
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.celery_wiring import WakeUps
 from roark_producer.files.unpacking import is_packed, unpacked
+from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.vapi.properties import Scalar, gather
@@ -43,10 +42,19 @@ BATCH_BYTES = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one report.
+    """What happened to one report.
 
-    `result` is accepted, duplicate, replaced, revision, rejected (it cannot be used and lies in the rejected
-    bin), erased (its call was erased, it is refused) or ignored (a Vapi message of another type).
+    `result` is one of
+
+        accepted     a new call; it will be delivered
+        duplicate    the same report again; nothing to do
+        replaced     a newer report of a call that is still pending: it takes the older one's place
+        revision     a newer report of a call that was delivered: kept beside it (see ROARK_INGEST_REVISIONS)
+        rejected     unusable, and kept in the rejected bin; `reason` names the field and the problem
+        erased       its call was erased, so the report is refused
+        ignored      a Vapi message of another type
+
+    `call_id` is None where there is none: rejected and ignored.
     """
 
     call_id: str | None
@@ -79,7 +87,9 @@ class Intake:
         if is_packed(body):
             body = unpacked(body, most_bytes=self._max_bytes)
         if len(body) > self._max_bytes:
-            raise TooLarge("body", f"has {len(body)} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}")
+            raise TooLarge(
+                "body", f"has more than {self._max_bytes} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}"
+            )
         message = read_message(body)
         match message:
             case OtherMessage():
@@ -113,7 +123,7 @@ def rejection(
 
 
 class Producer:
-    """Hands reports in from Python. Safe to share between threads."""
+    """Submits reports from Python. Threads may share one; close it, or use it as a context manager."""
 
     def __init__(
         self,
@@ -137,27 +147,26 @@ class Producer:
 
     @classmethod
     def from_env(cls, *, source: str = "python") -> Self:
-        """Return a producer made from the environment.
+        """Return a producer configured by environment variables and `.env`.
 
-        Raises ConfigurationError when a setting is wrong or the server cannot keep the durability promised,
-        LedgerUnavailable when Redis cannot be reached.
+        Raises ConfigurationError when a setting is wrong or the server cannot keep the durability you asked for, and
+        LedgerUnavailable when Redis is unreachable.
         """
         return cls.from_settings(IngestSettings(), source=source)
 
     @classmethod
     def from_settings(cls, settings: IngestSettings, *, source: str = "python", keeps_rejected: bool = True) -> Self:
-        """Return a producer for these settings; raises as `from_env` does.
+        """Return a producer with these settings; raises what `from_env` raises.
 
-        `keeps_rejected` says whether what is unusable goes to the rejected bin, or is counted only.
+        With `keeps_rejected` unusable reports go to the rejected bin; otherwise they are only counted.
         """
         traces = Traces.wanted(settings)
-        url = redis_url(secret_text(settings.redis_url), settings.data_dir)
-        client = connect(url)
-        kept = keep(settings.durability, inspect(client))
-        ledger = Ledger(client, prefix=settings.prefix, after_write=kept.after_write)
+        servers = Servers(settings)
+        client = servers.ledger().client
+        ledger = servers.ledger(client, keep(settings.durability, inspect(client)).after_write)
         if settings.data_dir.is_dir():
-            _lay_beside(ledger, Keeper.of(settings.data_dir, url, settings.prefix))
-        wake_ups = WakeUps(secret_text(settings.broker_url) or url, settings.broker_setting)
+            _lay_beside(ledger, servers.keeper())
+        wake_ups = servers.wake_ups()
         return cls(
             ledger,
             settings,
@@ -171,10 +180,11 @@ class Producer:
     def submit(
         self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
     ) -> Receipt:
-        """Hand one report in and return when it is durable.
+        """Submit one report and return once it is durable.
 
-        An unusable report is kept in the rejected bin, and the receipt says so. Raises LedgerUnavailable or
-        LedgerFull when it is not known to be stored.
+        `properties` go to Roark beside the report. An unusable report raises nothing: it is kept in the rejected bin,
+        and the receipt says so. Raises LedgerUnavailable (LedgerFull when Redis is full) when the report may not be
+        stored: then, as after a crash, submit it again; repeats do no harm.
         """
         return next(self.submit_many([report], properties))
 
@@ -183,9 +193,11 @@ class Producer:
         reports: Iterable[bytes | str | Mapping[str, Any]],
         properties: Mapping[str, Scalar] | None = None,
     ) -> Iterator[Receipt]:
-        """Hand reports in by batches; yield one receipt for each, in order, when it is durable.
+        """Submit reports in batches; yield a receipt for each, in order, once it is durable.
 
-        Takes reports from the iterable as it goes, so a source of any length needs constant memory.
+        Lazy: it takes reports from the iterable as you take receipts, so a source of any length needs constant memory,
+        and nothing is submitted that you do not iterate over. When it raises, the batch in flight may or may not be
+        stored: submit again from the first report without a receipt.
         """
         documents = map(as_bytes, reports)
         while batch := list(islice(_up_to(documents, BATCH_BYTES), BATCH_REPORTS)):
@@ -237,7 +249,7 @@ class Producer:
             self.ledger.run(intake.tally(counted))
 
     def backfill(self, report: bytes, source: str, properties: Mapping[str, Scalar] | None = None) -> Receipt:
-        """Hand in a report that was made from a Call object; of a call that the ledger knows it is a duplicate.
+        """Submit a report made from a Call object; it is a duplicate if the ledger knows the call.
 
         Raises InvalidReport when it cannot be used.
         """
@@ -249,7 +261,7 @@ class Producer:
         return Receipt(prepared.call_id, answer if answer in {"accepted", "erased"} else "duplicate")
 
     def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
-        """Accept reports that are packed already, in one batch, and wake a worker; return when they are durable."""
+        """Accept packed reports in one batch and wake a worker; return once they are durable."""
         if not reports:
             return ()
         accepted = self.ledger.run_durably(
@@ -290,11 +302,6 @@ def as_bytes(report: bytes | str | Mapping[str, Any]) -> bytes:
             except UnicodeEncodeError:
                 # Half a surrogate pair, which JavaScript cuts texts into. It can only be written as an escape.
                 return json.dumps(report).encode()
-
-
-def secret_text(secret: Any) -> str | None:
-    """Return a secret's text, or None where there is none."""
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:

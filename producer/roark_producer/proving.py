@@ -33,7 +33,7 @@ def prove_ledger(ledger: Ledger) -> None:
         ledger.run_durably(intake.tally({}))
     except LedgerError as error:
         if lacking := missing_permission(error):
-            raise UnfitServer(f"the ledger cannot work there: {lacking}{where(place_of(ledger.client))}") from None
+            raise UnfitServer(f"the ledger can't work there: {lacking}{where(place_of(ledger.client))}") from None
         raise
 
 

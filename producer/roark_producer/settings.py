@@ -2,6 +2,9 @@
 
 Every setting `x` is the variable `ROARK_INGEST_X`. A secret may also come from a file named by the variable
 with `_FILE` behind it. Entry points build these models; nothing below them reads the environment.
+
+A field that is a `constant` is no setting: nobody who runs this could decide it. It stands beside them, so that a test
+can pass another value in; the environment cannot.
 """
 
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -27,6 +31,21 @@ from roark_producer.vapi.properties import PropertyRules, Scalar
 
 SHORTEST_PART = 16
 """Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""
+
+
+def constant(value: float, **limits: Any) -> Any:
+    """Return a field that only a program can set, such as a test."""
+    return Field(value, json_schema_extra={"constant": True}, **limits)
+
+
+def is_constant(field: FieldInfo) -> bool:
+    """Whether a field is a constant, and no setting."""
+    return bool(isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("constant"))
+
+
+def settings_of(model: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Return the fields of a model that are settings."""
+    return {name: field for name, field in model.model_fields.items() if not is_constant(field)}
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -54,9 +73,9 @@ def secret_in_file(name: str) -> str | None:
     try:
         return Path(path).read_text("utf-8").strip()
     except OSError as error:
-        raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f"{name}_FILE names {path}, but it cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE names {path}, which is not UTF-8 text") from None
+        raise ConfigurationError(f"{name}_FILE names {path}, but it is not UTF-8 text") from None
 
 
 def alias_or(model: type[BaseSettings], name: str) -> str:
@@ -69,6 +88,21 @@ def variable_of(model: type[BaseSettings], name: str) -> str:
     """Return the environment variable of a field."""
     alias = model.model_fields[name].validation_alias
     return alias if isinstance(alias, str) else f"{model.model_config.get('env_prefix', '')}{name}".upper()
+
+
+class _WithoutConstants(PydanticBaseSettingsSource):
+    def __init__(self, source: PydanticBaseSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return what the source has for a field."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what the source has, without what somebody set of the constants."""
+        fields = self.settings_cls.model_fields
+        return {n: value for n, value in self._source().items() if n not in fields or not is_constant(fields[n])}
 
 
 class FromEnvironment(BaseSettings):
@@ -104,7 +138,8 @@ class FromEnvironment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put secret files behind the environment: a variable set directly wins."""
-        return (init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls))
+        variables, dot_env = _WithoutConstants(env_settings), _WithoutConstants(dotenv_settings)
+        return (init_settings, variables, dot_env, SecretFiles(settings_cls))
 
 
 def _in_words(model: type[BaseSettings], error: ValidationError) -> str:
@@ -119,34 +154,39 @@ def _in_words(model: type[BaseSettings], error: ValidationError) -> str:
 class IngestSettings(FromEnvironment):
     """What every part needs: where the ledger is, what it promises, what is added to reports."""
 
-    redis_url: SecretStr | None = Field(None, description="ledger and broker; none: the embedded server's socket")
-    broker_url: SecretStr | None = Field(None, description="a separate broker for Celery; none: the ledger's")
-    data_dir: Path = Field(Path(".roark-ingest"), description="embedded server's files, spool")
-    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="hash tag of all keys")
-    durability: str = Field("fsync", description="fsync, replicated:N or memory")
+    redis_url: SecretStr | None = Field(None, description="Redis for ledger and broker; none: the embedded server")
+    broker_url: SecretStr | None = Field(None, description="separate Redis as Celery's broker; none: the ledger's")
+    data_dir: Path = Field(Path(".roark-ingest"), description="folder for the embedded server's files and the spool")
+    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="prefix of all Redis keys")
+    durability: str = Field(
+        "fsync",
+        description="what a stored report survives: fsync (a crash), replicated:N (a lost server), memory (neither)",
+    )
     revisions: Literal["record", "upload"] = Field(
-        "record", description="another report of a delivered call: only recorded, or uploaded as well"
+        "record", description="newer reports of a delivered call: only record them, or upload them, too"
     )
-    reports_per_wakeup: int = Field(
-        64, ge=1, description="so many ready reports wake one more worker, and each doubling another"
+    # So many ready reports wake one more worker, and each doubling another.
+    reports_per_wakeup: int = constant(64, ge=1)
+    max_report_bytes: int = Field(25_000_000, ge=1000, description="largest report that is accepted")
+    rejected_max: int = Field(
+        10_000, ge=1, description="entries in the rejected bin, at most; the oldest are dropped first"
     )
-    max_report_bytes: int = Field(25_000_000, ge=1000, description="a larger report is refused")
-    rejected_max: int = Field(10_000, ge=1, description="entries of the rejected bin, oldest given up first")
     rejected_max_bytes: int = Field(
-        REJECTED_BYTES, ge=1_000_000, description="what the rejected bin may take of Redis, packed"
+        REJECTED_BYTES, ge=1_000_000, description="Redis memory for the rejected bin, at most (compressed)"
     )
-    properties: dict[str, Scalar] = Field({}, description="JSON object added to each report's properties")
+    properties: dict[str, Scalar] = Field({}, description="properties added to every report (JSON object)")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="webhook query parameters taken as properties, comma-separated"
+        (), description="webhook query parameters to use as properties, comma-separated"
     )
     properties_from_report: dict[str, str] = Field(
-        {}, description='JSON object: property name to path in the report, {"tenant":"call.metadata.tenant"}'
+        {},
+        description='properties read from the report (JSON object of name to path): {"tenant":"call.metadata.tenant"}',
     )
     traces: Literal["off", "on"] = Field(
-        "off", description="OpenTelemetry traces, to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
+        "off", description="send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug to error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
     @field_validator("redis_url", "broker_url")
     @classmethod
@@ -192,24 +232,28 @@ class WebhookSettings(FromEnvironment):
 
     vapi_secret: SecretStr | None = Field(
         None,
-        description="what the webhook demands; while it is changed several, one a line or with commas between them, "
-        "each of at least 16 characters",
+        description="secret that Vapi must send; several while you rotate it, one per line or comma-separated, each "
+        "with at least 16 characters",
     )
-    webhook_host: str = Field("127.0.0.1", description="address that the webhook listens on")
-    webhook_port: int = Field(8787, ge=0, le=65535, description="port that the webhook listens on")
-    webhook_path: str = Field("/vapi", pattern="^/", description="path that Vapi posts to")
-    webhook_body_seconds: float = Field(15, gt=0, description="a body that takes longer is given up (408)")
-    spool: bool = Field(True, description="keep reports on this machine's disk while Redis is away or full: on, off")
-    spool_max_bytes: int = Field(1_000_000_000, ge=1_000_000, description="then a report is refused (503)")
-    webhook_token_header: str = Field("X-Vapi-Secret", description="header that carries the secret verbatim")
+    webhook_host: str = Field("127.0.0.1", description="address the webhook listens on")
+    webhook_port: int = Field(8787, ge=0, le=65535, description="port the webhook listens on")
+    webhook_path: str = Field("/vapi", pattern="^/", description="path Vapi posts to")
+    webhook_body_seconds: float = Field(15, gt=0, description="timeout for receiving a body (then 408)")
+    spool: bool = Field(
+        True, description="spool reports to this machine's disk while Redis is unreachable or full: on, off"
+    )
+    spool_max_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, description="largest spool; when it is full, reports are refused (503)"
+    )
+    webhook_token_header: str = Field("X-Vapi-Secret", description="header that contains the secret")
     webhook_hmac: Literal["off", "sha256", "sha512", "sha1"] = Field(
-        "off", description="demand a signature made with the secret: sha256, sha512 or sha1"
+        "off", description="require a signature made with the secret: off, sha256, sha512 or sha1"
     )
     webhook_signature_header: str = Field("x-signature", description="Vapi's signatureHeader")
     webhook_signature_prefix: str = Field("", description="Vapi's signaturePrefix, such as sha256=")
     webhook_signature_encoding: Literal["hex", "base64"] = Field("hex", description="Vapi's signatureEncoding")
-    webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none sent")
-    webhook_timestamp_seconds: int = Field(300, ge=1, description="a signature older than this is refused")
+    webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none")
+    webhook_timestamp_seconds: int = Field(300, ge=1, description="oldest signature that is accepted")
     webhook_message_id_header: str = Field("svix-id", description="Vapi's messageIdHeader, for {svix-id}")
     webhook_payload_format: str = Field("{timestamp}.{body}", description="Vapi's payloadFormat")
     webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")
@@ -218,27 +262,32 @@ class WebhookSettings(FromEnvironment):
         """Return the valid secrets; an empty one is never among them.
 
         The whole text is always valid, since a comma may be part of a secret. So are its lines, and what stands between
-        commas, if it is too long to be guessed.
+        commas, where each part is too long to be guessed.
         """
-        whole, lines, parts = self._secret_parts()
-        return tuple(dict.fromkeys((*whole, *lines, *(part for part in parts if len(part) >= SHORTEST_PART))))
+        text, lines = self._secret_lines()
+        parts = [part for _, parts in lines for part in parts if len(part) >= SHORTEST_PART]
+        return tuple(dict.fromkeys((*text, *(line for line, _ in lines), *parts)))
 
-    def short_lines(self) -> tuple[int, ...]:
-        """Return the numbers of the lines, of several, that are too short to be secrets of their own."""
-        _, lines, _ = self._secret_parts()
-        return tuple(
-            number for number, line in enumerate(lines, start=1) if len(lines) > 1 and len(line) < SHORTEST_PART
-        )
+    def short_line(self) -> int:
+        """Return the number of the first line, of several, that is too short to be a secret of its own; 0: none."""
+        _, lines = self._secret_lines()
+        return next((at for at, (line, _) in enumerate(lines, 1) if len(lines) > 1 and len(line) < SHORTEST_PART), 0)
 
-    def short_parts(self) -> int:
-        """Return how many parts between commas are too short to be secrets of their own, and are not taken for any."""
-        _, _, parts = self._secret_parts()
-        return sum(len(part) < SHORTEST_PART for part in parts)
+    def mixed_parts(self) -> bool:
+        """Say whether commas part long pieces from short ones: several secrets, or one with a comma?"""
+        return any(len({len(part) >= SHORTEST_PART for part in parts}) > 1 for _, parts in self._secret_lines()[1])
 
-    def _secret_parts(self) -> tuple[list[str], list[str], list[str]]:
+    def is_one_with_commas(self) -> bool:
+        """Say whether what stands between commas is too short for secrets, so that the text is taken for one."""
+        return any(len(part) < SHORTEST_PART for _, parts in self._secret_lines()[1] for part in parts)
+
+    def _secret_lines(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
         text = self.vapi_secret.get_secret_value().strip() if self.vapi_secret else ""
         if not text.strip(", \t\r\n"):
-            return [], [], []
+            return [], []
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        parts = [part.strip() for line in lines if "," in line for part in line.split(",")]
-        return [text], lines, [part for part in parts if part]
+        return [text], [(line, _between_commas(line)) for line in lines]
+
+
+def _between_commas(line: str) -> list[str]:
+    return [part.strip() for part in line.split(",") if part.strip()] if "," in line else []

@@ -95,7 +95,7 @@ class Traces:
             _provide()
         except ImportError:
             raise ConfigurationError(
-                "ROARK_INGEST_TRACES is on and OpenTelemetry is not installed: pip install 'roark-ingest[otel]'"
+                "ROARK_INGEST_TRACES is on, but OpenTelemetry is not installed: pip install 'roark-ingest[otel]'"
             ) from None
         return cls(trace.get_tracer("roark_ingest"))
 

@@ -116,7 +116,7 @@ def test_a_success_with_an_error_inside_is_no_delivery(line: Pipeline, shell: Co
     document = shell.run("why", refused, "--json").document
     assert (document["state"], document["reason"]) == ("dead", "http_422")
     assert document["explanation"]["side"] == "this report"
-    assert "inside an answer of 200" in document["explanation"]["what"]
+    assert "inside an answer with status 200" in document["explanation"]["what"]
     assert document["history"][-1]["message"] == "The upload failed: validation_error"
     assert document["history"][-1]["code"] == "validation_error"
     story = shell.run("why", passing).stdout

@@ -17,7 +17,7 @@ from pipeline import Pipeline, Sandbox, wait_until
 from roark_ledger.lifecycle import State
 from roark_ops.cli.views.status import document
 from roark_ops.desk.story import tell
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_worker.upkeep.audit import audit
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -129,7 +129,7 @@ def test_who_is_refused_alone_stops_nobody_and_dies_after_three_sends(line: Pipe
         assert story.steps[-1].status in {401, 403}
         assert story.steps[-1].message
         assert story.explanation
-        assert "Others pass with the same token" in story.explanation.what
+        assert "Other reports succeed with the same token" in story.explanation.what
     assert audit(line.ledger).holds
 
 

@@ -83,24 +83,12 @@ def assert_that_the_books_balance(line: Pipeline) -> None:
     assert audit(line.ledger).holds
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Floor]:
+@pytest.fixture
+def floor() -> Iterator[Floor]:
     with Pipeline() as line:
         roark = line.start_sandbox()
         line.start_worker()
         yield Floor(line, roark)
-
-
-@pytest.fixture
-def floor(shared: Floor) -> Iterator[Floor]:
-    """The same pipeline for each test, with no letters and no open jobs left of the one before."""
-    yield shared
-    shared.roark.behave(fail=[], latency_ms=0)
-    for job in shared.replays.list().jobs:
-        shared.replays.cancel(job.number)
-    shared.line.wait_until_settled()
-    shared.line.ledger.client.flushall()
-    shared.roark.forget()
 
 
 def test_a_job_delivers_each_letter_once_step_by_step(floor: Floor) -> None:

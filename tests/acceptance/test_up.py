@@ -171,7 +171,7 @@ async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dic
     # given an `up` in the middle of its work
     environment |= {"ROARK_INGEST_LEASE_SECONDS": "3"}
     with up(environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower") as running:
-        running.until_it_says("calls taken in, delivered 1")
+        running.until_it_says("calls accepted, delivered 1")
         parts = descendants(running.process.pid)
         assert len(parts) >= 5
 
@@ -192,7 +192,7 @@ async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dic
 async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in the middle of its work
     with up(environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower") as running:
-        running.until_it_says("calls taken in, delivered 1")
+        running.until_it_says("calls accepted, delivered 1")
         parts = descendants(running.process.pid)
 
         # when somebody presses Ctrl-C
@@ -202,7 +202,7 @@ async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dic
         assert running.exit_code() == 0
         said = running.said()
         assert said.index("webhook: takes nothing in any more") < said.index("worker: uploads under way")
-        assert re.search(r"no report is on its way any more|still on the way", said)
+        assert re.search(r"all reports are settled|not delivered yet", said)
         assert not any(is_alive(pid) for pid in parts)
 
     left = await ledger_after(tmp_path / "data")
@@ -283,7 +283,7 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
             until(lambda: states(tmp_path / "data")["delivered"] == 1)
 
             # then Roark has it, and nothing else
-            assert f"reports go to Roark at {roark}/v1/vapi/call" in running.said()
+            assert f"uploading to Roark at {roark}/v1/vapi/call" in running.said()
             assert list(httpx.get(f"{roark}/_sandbox/calls", trust_env=False).json()["calls"]) == ["call-1"]
             assert "the-token" not in running.said()
             running.process.send_signal(signal.SIGTERM)
@@ -294,7 +294,7 @@ def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: 
     with up(environment, tmp_path, "--no-flower") as running:
         running.until_it_says("Ctrl-C drains")
 
-        assert "no ROARK_API_BEARER_TOKEN: using the sandbox, nothing is sent to Roark" in running.said()
+        assert "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark" in running.said()
         running.process.send_signal(signal.SIGTERM)
         assert running.exit_code() == 0
 
@@ -326,7 +326,7 @@ def test_a_second_up_in_the_same_data_directory_is_refused(environment: dict[str
         refused = once(environment, tmp_path)
 
         assert refused.returncode == 1
-        assert f"runs in {tmp_path / 'data'} already (process {running.process.pid})" in refused.stderr
+        assert f"is already running in {tmp_path / 'data'} (process {running.process.pid})" in refused.stderr
         assert "Traceback" not in refused.stderr
         running.process.send_signal(signal.SIGTERM)
         assert running.exit_code() == 0
@@ -338,7 +338,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused(environment: dict[st
     refused = once(environment, tmp_path)
 
     assert refused.returncode == 1
-    assert "cannot be written" in refused.stderr
+    assert "cannot write to" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
@@ -346,5 +346,5 @@ def test_what_is_not_a_terminal_gets_plain_lines(environment: dict[str, str], tm
     with up(environment, tmp_path, "--sandbox", "--once", "--reports", "20") as running:
         assert running.exit_code() == 0
 
-        assert re.search(r"All \d+ calls that were taken in are delivered\.", running.said())
+        assert re.search(r"All \d+ accepted calls were delivered\.", running.said())
         assert "\x1b" not in running.said()

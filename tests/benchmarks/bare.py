@@ -1,4 +1,4 @@
-"""The bare limit: one asyncio loop, the product's HTTP transport, the simplest scripts for claim and settle.
+"""The bare limit: one asyncio loop, the product's HTTP client, the simplest scripts for claim and settle.
 
     python -m benchmarks.bare
 
@@ -12,12 +12,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import redis.asyncio
 import uvloop
 
 from roark_ledger.packing import pack, unpack
-from roark_worker.upload.reqwest import Reqwest, Upload
+from roark_worker.settings import WorkerSettings
+from roark_worker.upload.carrier import OverReqwest
 from roark_worker.upload.roark import upload_body
 
 IN_FLIGHT = 512
@@ -48,9 +48,8 @@ class Bare:
         # With few collections, as in the product: else it would be no limit.
         gc.freeze()
         gc.set_threshold(20_000)
-        self._transport = Reqwest.built(connect_seconds=5, upload_seconds=60, in_flight=IN_FLIGHT, most_bytes=65_536)
-        self._url = httpx.URL(os.environ["BENCH_UPSTREAM"] + "/v1/vapi/call")
-        self._headers = httpx.Headers({"authorization": "Bearer bench-token", "content-type": "application/json"})
+        self._carrier = OverReqwest(WorkerSettings(_env_file=None, max_in_flight=IN_FLIGHT))
+        self._headers = {"authorization": "Bearer bench-token", "content-type": "application/json"}
         self._in_flight = 0
         self._done: list[bytes] = []
 
@@ -67,13 +66,13 @@ class Bare:
         ids, payloads = found or ((), ())
         self._in_flight += len(ids)
         for call_id, packed in zip(ids, payloads, strict=True):
-            asyncio.create_task(self._upload(call_id, packed))  # noqa: RUF006 the transport holds what is in flight
+            asyncio.create_task(self._upload(call_id, packed))  # noqa: RUF006 the client holds what is in flight
         return len(ids)
 
     async def _upload(self, call_id: bytes, packed: bytes) -> None:
         body = upload_body(unpack(packed), revision=False)
-        response = await self._transport.handle_async_request(Upload(self._url, self._headers, body))
-        assert response.status_code == 200, response.status_code
+        answer = await self._carrier.post(self._headers, body)
+        assert answer.status == 200, answer.status
         self._in_flight -= 1
         self._done.append(call_id)
 

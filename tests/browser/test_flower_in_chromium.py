@@ -99,7 +99,7 @@ def test_the_task_list_shows_reports_with_their_outcome(browser: Browser, flower
     browser.open(at(flower, "/tasks"))
     browser.wait_for("#tasks-table tbody a")
     page = browser.text("#tasks-table")
-    assert "The lane is on hold: nothing is uploaded" in page
+    assert "Uploads are paused." in page
     assert "roark.report" in page
     assert "roark.deliver" not in page
     assert "delivered on attempt 1: 200 in" in page

@@ -27,6 +27,7 @@ import tables
 from chaos_load import ByProducer, Load, OverHttp, Sent, reports
 from chaos_table import Row
 from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
+from replaying import replay_at_once
 from servers import Server
 
 from roark_ledger.errors import LedgerError
@@ -35,7 +36,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_worker.upkeep.audit import audit
@@ -110,7 +111,8 @@ class Line:
         source: str = "webhook",
     ) -> None:
         """Start everything and the load; return when reports are being delivered."""
-        process = self.run("sandbox", "-m", "roark_sandbox", "--port", "0", "--no-dedup", *(options or LATENCY))
+        asked = ("-m", "roark_sandbox", "--port", "0", "--no-dedup", *(options or LATENCY))
+        process = self.run("sandbox", *asked, PYTHONPATH=str(HERE))
         process.wait_for_line("listening on")
         self.sandbox = Sandbox(process.log.split("listening on ")[1].split()[0])
         self.environment["ROARK_BASE_URL"] = self.sandbox.url
@@ -284,7 +286,7 @@ class Line:
         poison = [letter.call_id for letter in self.ledger.run(desk.page(most=1000)).letters]
         assert all(letter.record.note == "poison" for letter in self.ledger.run(desk.page(most=1000)).letters)
         if poison:
-            self.ledger.run(desk.replay(poison, detail=b"{}"))
+            replay_at_once(self.ledger, poison)
 
     def __enter__(self) -> Self:
         return self

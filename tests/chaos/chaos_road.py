@@ -18,6 +18,8 @@ class Road:
         self._target = target
         self._passable = asyncio.Event()
         self._passable.set()
+        # Of our own: tasks that wait for something that nobody else knows are taken away as garbage.
+        self._never = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -58,7 +60,7 @@ class Road:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if any(task.cancelled() for task in both):
                 # Forgotten: the sockets stay open, and nothing moves on them.
-                await asyncio.Event().wait()
+                await self._never.wait()
         except asyncio.CancelledError:
             return
         finally:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from roark_ledger.moves.delivery import Claim, Claimed, LaneState, Refuse
+from roark_ledger.moves.delivery import Claim, LaneState, Outcome, Refuse
 from roark_worker import app as worker_app
+from roark_worker.attempt import Attempt
 from roark_worker.delivery import Delivery
+from roark_worker.journey import Journey
 from roark_worker.process.engine import Engine
-from roark_worker.settlement import Settlement
-from roark_worker.settling import Settling
+from roark_worker.recorder import Recorder
 
 _CRASHED = Path("crashed")
 _AT = os.environ["CRASH_AT"]
@@ -24,7 +25,7 @@ def crash() -> None:
         os._exit(137)
 
 
-_drain, _claim, _attempt, _record = Engine.drain, Delivery._claim, Delivery._attempt, Settling._record
+_drain, _claim, _upload, _record = Engine.drain, Delivery._claim, Journey._upload, Recorder._record
 
 
 def drain(self: Engine) -> Any:
@@ -46,25 +47,24 @@ async def claim(self: Delivery, *, listen: bool) -> Claim:
     return got
 
 
-async def attempt(self: Delivery, report: Claimed, span: Any) -> Any:
+async def upload(self: Journey, attempt: Attempt) -> None:
     if _AT == "during the upload":
         asyncio.get_running_loop().call_later(0.03, crash)
-    verdict = await _attempt(self, report, span)
+    await _upload(self, attempt)
     if _AT == "after the answer":
         crash()
-    return verdict
 
 
-async def record(self: Settling, batch: Sequence[Settlement]) -> None:
-    if _AT == "before a refusal is recorded" and any(isinstance(one, Refuse) for one in batch):
+async def record(self: Recorder, outcomes: Sequence[Outcome]) -> None:
+    if _AT == "before a refusal is recorded" and any(isinstance(one, Refuse) for one in outcomes):
         crash()
-    await _record(self, batch)
+    await _record(self, outcomes)
     if _AT == "after settle":
         crash()
 
 
 Engine.drain = drain  # type: ignore[method-assign]
 Delivery._claim = claim  # type: ignore[method-assign]
-Delivery._attempt = attempt  # type: ignore[method-assign]
-Settling._record = record  # type: ignore[method-assign]
+Journey._upload = upload  # type: ignore[method-assign]
+Recorder._record = record  # type: ignore[method-assign]
 app = worker_app.app

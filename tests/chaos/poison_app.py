@@ -1,19 +1,19 @@
 """A worker for tests only: it dies whenever it is about to upload the call that POISON names."""
 
 import os
-from typing import Any
 
 from roark_worker import app as worker_app
-from roark_worker.delivery import Delivery
+from roark_worker.attempt import Attempt
+from roark_worker.journey import Journey
 
-_attempt = Delivery._attempt
+_upload = Journey._upload
 
 
-async def _or_die(self: Delivery, report: Any, span: Any) -> Any:
-    if report.call_id == os.environ["POISON"]:
+async def _or_die(self: Journey, attempt: Attempt) -> None:
+    if attempt.held.call_id == os.environ["POISON"]:
         os._exit(139)
-    return await _attempt(self, report, span)
+    await _upload(self, attempt)
 
 
-Delivery._attempt = _or_die  # type: ignore[method-assign]
+Journey._upload = _or_die  # type: ignore[method-assign]
 app = worker_app.app

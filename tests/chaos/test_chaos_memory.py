@@ -4,6 +4,7 @@ import pytest
 from chaos_line import Line
 from memory_group import MemoryGroup
 from pipeline import SUPERVISOR
+from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk
@@ -40,5 +41,5 @@ def test_what_never_fits_is_told_and_goes_where_there_is_room() -> None:
 
         line.start_workers(1)
         with line.fault():
-            line.ledger.run(desk.replay([letter.call_id for letter in letters], detail=b"{}"))
+            replay_at_once(line.ledger, [letter.call_id for letter in letters])
         line.prove(duplicates_at_most=0)

@@ -6,7 +6,7 @@ from chaos_line import Line
 from servers import Server
 
 from roark_ledger.records.alerts import AlertKind
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 from roark_worker.upkeep.audit import audit
 
 

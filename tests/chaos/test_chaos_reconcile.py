@@ -14,7 +14,7 @@ from roark_producer.settings import IngestSettings
 from roark_producer.vapi.calls import report_of
 from roark_worker.calls.reconcile import Comparer, Comparison
 from roark_worker.calls.reconciling import rules_of
-from roark_worker.calls.rules import Bucket, Part, Stretch
+from roark_worker.calls.rules import Bucket, Stretch, StretchKind
 from roark_worker.calls.vapi import Vapi
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
@@ -142,5 +142,5 @@ def certificate(line: Pipeline, url: str) -> Comparison:
         comparer = Comparer(
             line.ledger, vapi, rules_of(settings, WorkerSettings()), Intake(IngestSettings()), backfill=False
         )
-        comparer.compare(Stretch(Part.NEW, found.since_ms, found.until_ms), found)
+        comparer.compare(Stretch(StretchKind.NEW, found.since_ms, found.until_ms), found)
     return found

@@ -19,7 +19,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 
 
 def kill_and_restart(line: Line, least: float, most: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from chaos_line import Line
 
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 
 
 def test_a_webhook_dies_while_it_writes_its_spool() -> None:

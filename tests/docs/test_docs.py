@@ -25,6 +25,12 @@ from roark_ledger.server.connection import connect, redis_url
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "ops" / "docs").glob("*.md"))]
+TEXTS = [
+    *PAGES,
+    ROOT / "ops" / "runbook.md",
+    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING")),
+]
+LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 RUN = [page for page in PAGES if any(not command.tried for command in commands(page))]
 LONG = {"backup"}
 # Configurations: webhook/test_proxies.py and matrix/places.py take them out of their pages.
@@ -142,16 +148,29 @@ def test_a_command_stands_where_it_is_found(page: Path) -> None:
             assert not re.search(r"^(\$ |make |sudo |docker |roark-ingest )", body, re.MULTILINE), body
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    text = page.read_text("utf-8")
-    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+    for target in LINK.findall(page.read_text("utf-8")):
         path, _, heading = target.partition("#")
         there = (page.parent / path) if path else page
         assert there.exists(), target
         if heading:
             slugs = {slug(each) for each in re.findall(r"^#+ (.+)$", there.read_text("utf-8"), re.MULTILINE)}
             assert heading in slugs, target
+
+
+def test_the_readme_leads_to_every_text_once() -> None:
+    index = (ROOT / "README.md").read_text("utf-8").partition("## Where to look next")[2]
+
+    assert sorted(LINK.findall(index)) == sorted(str(text.relative_to(ROOT)) for text in TEXTS[1:])
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    named = re.findall(r"`([\w./]*\w+\.(?:py|lua|yml|md|toml))`", (ROOT / "ARCHITECTURE.md").read_text("utf-8"))
+    there = [path.as_posix() for path in ROOT.glob("*/**/*.*")] + [path.as_posix() for path in ROOT.glob("*.*")]
+
+    assert named
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
 
 
 def test_what_the_pages_tell_to_apply_or_start_is_there() -> None:

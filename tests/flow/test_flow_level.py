@@ -64,13 +64,23 @@ class TestRising:
 class TestOverload:
     def test_it_is_cut_by_30_percent(self, adaptive: Road) -> None:
         adaptive.accept(100)
-        one, *others = adaptive.start(FIRST)
+        one, two, three, four, *others = adaptive.start(FIRST)
 
         adaptive.clock.advance(10)
-        adaptive.fail(one, signal=Signal.BOTH)
+        adaptive.fail(one, two, three, four, signal=Signal.BOTH)
         adaptive.deliver(*others)
 
         assert adaptive.lane.limit == pytest.approx(0.7 * FIRST)
+
+    def test_a_bad_answer_or_two_do_not_cut_it_while_it_doubles(self, adaptive: Road) -> None:
+        adaptive.accept(100)
+        one, two, *_ = adaptive.start(FIRST)
+        adaptive.clock.advance(10)
+
+        adaptive.fail(one, two, signal=Signal.BOTH)
+
+        assert adaptive.lane.limit == 0, "it is what it was at first"
+        assert len(adaptive.claim().reports) == 2
 
     def test_one_overload_is_one_cut_however_many_answers_it_comes_in(self, adaptive: Road) -> None:
         adaptive.accept(100)

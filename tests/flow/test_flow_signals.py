@@ -1,22 +1,23 @@
-"""What an answer means for the lane, from the answer itself to what the settlement says about Roark."""
+"""What an answer means for the lane, from the answer itself to what the outcome says about Roark."""
 
 from datetime import UTC, datetime
 
 import pytest
+from attempts import judged
 
 from roark_ledger.ids import CallId, LeaseToken
-from roark_ledger.moves.delivery import Bury, Claimed, Defer, Signal
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Outcome, Signal
 from roark_worker.answers.verdict import Answer, Passing, Refused, Verdict, judge
+from roark_worker.deciding import decide, signal_of
 from roark_worker.schedule import Schedule
-from roark_worker.settlement import Attempt, Settlement, settle, signal_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEDULE = Schedule(first_delay=5, max_delay=900, max_attempts=20, max_age=86_400, retry_after_max=3_600)
 
 
-def settled(verdict: Verdict) -> Settlement:
-    claimed = Claimed(CallId("call-1"), LeaseToken(1), 0, 0, False, "fresh", b"")
-    return settle(Attempt(claimed, verdict, 100, 1.0), SCHEDULE, max_conflicts=3, chance=0.5)
+def settled(verdict: Verdict) -> Outcome:
+    claimed = Claimed(CallId("call-1"), LeaseToken(1), 0, 1_000, False, "fresh", b"")
+    return decide(judged(claimed, verdict), SCHEDULE, max_conflicts=3, chance=0.5)
 
 
 @pytest.mark.parametrize(

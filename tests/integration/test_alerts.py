@@ -17,10 +17,12 @@ from channel import Channel
 from commands import PHONE, TRANSCRIPT, CommandLine
 from delivering import worker_settings
 from pipeline import wait_until
-from servers import Server
+from servers import Server, running
 
+from roark_ledger.ledger import Ledger
 from roark_ledger.moves import intake
 from roark_ledger.records.alerts import Message
+from roark_ledger.server.connection import connect
 from roark_worker.alerts.alerting import Alerter
 from roark_worker.alerts.post import AlertNotTaken, body, post
 
@@ -44,7 +46,7 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def alerter(line: CommandLine, url: str | None, **options: Any) -> Alerter:
     settings = worker_settings(alert_url=url, alert_look_seconds=0.05, alert_calm_seconds=0.2)
-    return Alerter(line.ledger, settings, **options)
+    return Alerter(line.ledger, settings, line.folder, **options)
 
 
 # A worker process's alerts. With "hang" it dies between deciding to send and sending.
@@ -52,7 +54,8 @@ PROCESS = """
 import sys, threading
 from roark_ledger.server.connection import connect
 from roark_ledger.ledger import Ledger
-from roark_worker import alerting
+from pathlib import Path
+from roark_worker.alerts import alerting
 from roark_worker.settings import WorkerSettings
 
 def hang(url, turn):
@@ -61,7 +64,8 @@ def hang(url, turn):
 
 redis_url, prefix, how = sys.argv[1:]
 send = hang if how == "hang" else alerting.send
-found = alerting.Alerter(Ledger(connect(redis_url), prefix=prefix), WorkerSettings(), send=send, lease_seconds=1.5)
+ledger = Ledger(connect(redis_url), prefix=prefix)
+found = alerting.Alerter(ledger, WorkerSettings(), Path(), send=send, lease_seconds=1.5)
 found.start()
 print("started", flush=True)
 threading.Event().wait()
@@ -105,7 +109,7 @@ def test_two_worker_processes_send_one_message_and_one_recovery(line: CommandLin
 
     assert len(channel.got) == channel.requests == 3
     (held,) = channel.texts("ALERT roark-ingest lane_held")
-    assert "ada put the lane on hold: the night" in held
+    assert "ada paused uploads: the night" in held
     assert "Next: `roark-ingest resume`" in held
     (letters,) = channel.texts("ALERT roark-ingest dead_letters:")
     assert "Roark refused the report" in letters
@@ -234,3 +238,26 @@ def test_a_webhook_that_never_answers_holds_up_no_stop(line: CommandLine, channe
     ended.join(10)
 
     assert not ended.is_alive()
+
+
+def test_that_redis_takes_nothing_is_told_past_it_by_one_worker_and_that_it_does_again(
+    channel: Channel, tmp_path: Path
+) -> None:
+    settings = worker_settings(alert_url=channel.url, alert_look_seconds=0.05, alert_calm_seconds=0.2)
+    with running() as server, connect(server.url) as client:
+        workers = [Alerter(Ledger(client), settings, tmp_path, away_seconds=0.3) for _ in range(2)]
+        try:
+            for each in workers:
+                each.start()
+            client.execute_command("ACL", "SETUSER", "default", "-evalsha")
+            wait_until(lambda: channel.got, "the alert is sent")
+            client.execute_command("ACL", "SETUSER", "default", "+evalsha")
+            wait_until(lambda: channel.texts("RECOVERED"), "the recovery is sent")
+        finally:
+            for each in workers:
+                each.stop()
+    raised, over = channel.texts()
+    assert raised.startswith("ALERT roark-ingest ledger_away: Redis takes no reports.")
+    assert "NOPERM" in raised
+    assert "Next: `roark-ingest doctor`" in raised
+    assert over.startswith("RECOVERED roark-ingest ledger_away: this is over")

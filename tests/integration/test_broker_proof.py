@@ -21,7 +21,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.server.connection import connect
 from roark_ledger.server.durability import inspect, keep
 from roark_ledger.server.redis_url import BROKER_SETTING
-from roark_producer.celery_wiring import WakeUps, answering_workers
+from roark_producer.celery_wiring import WakeUps, answering_workers, ignored_variables, tell_ignored_variables
 from roark_producer.proving import prove_broker, prove_ledger
 
 EVERYTHING = ("~*", "&*", "+@all")
@@ -151,6 +151,21 @@ def test_another_applications_variables_change_nothing(
     assert prove_broker(url, BROKER_SETTING).silent == ""
 
 
+def test_only_variables_that_are_ignored_are_said_to_be(
+    valkey: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A plain `celery worker` takes options from CELERY_WORKER_…, and wakes others as every producer does.
+    caplog.set_level(logging.WARNING)
+    for variable in ("CELERY_WORKER_CONCURRENCY", "CELERY_BROKER_URL", "CELERY_LOG_LEVEL"):
+        monkeypatch.setenv(variable, "7")
+    tell_ignored_variables.cache_clear()
+    WakeUps(valkey.url)
+    WakeUps(valkey.url)
+    told = [record.fields["variables"] for record in caplog.records if record.msg == "celery_variables_ignored"]  # type: ignore[attr-defined] # `event` sets it
+    assert told == ["CELERY_BROKER_URL"]
+    assert "CELERY_WORKER_CONCURRENCY" in ignored_variables()
+
+
 class TestAWakeUpThatFails:
     def test_never_raises_and_says_why_once(
         self, valkey: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -193,13 +208,13 @@ class TestErrorsNameSettingServerAndCause:
         with connect(server.url) as admin:
             admin.config_set("requirepass", "hush")
             try:
-                assert "demands a password" in refused(f"redis://127.0.0.1:{server.port}")
+                assert "requires a password" in refused(f"redis://127.0.0.1:{server.port}")
             finally:
                 admin.config_set("requirepass", "")
 
     def test_places(self, server: Server, tmp_path: Any) -> None:
         assert refused("redis://127.0.0.1:9") == (
-            "Redis cannot be reached: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
+            "Redis is unreachable: connection refused (ROARK_INGEST_REDIS_URL: 127.0.0.1:9)"
         )
         assert "DNS" in refused("redis://:hush@no-such-host.invalid")
         assert "no such socket" in refused(f"unix://{tmp_path}/nobody.sock")

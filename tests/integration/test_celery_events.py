@@ -19,11 +19,10 @@ from servers import Server
 
 from roark_ledger.ids import CallId, LeaseToken
 from roark_ledger.lifecycle import State
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome
 from roark_producer.celery_wiring import celery_settings
 from roark_worker.flower.celery_events import CeleryEvents
 from roark_worker.flower.event_sender import EventSender
-from roark_worker.settlement import Settlement
 
 WORKER = "worker-1@test"
 
@@ -72,7 +71,7 @@ class Watcher:
         self._thread.join()
 
 
-def outcome(kind: str, call_id: str) -> Settlement:
+def outcome(kind: str, call_id: str) -> Outcome:
     held = Held(CallId(call_id), LeaseToken(1))
     detail = msgspec.json.encode({"attempt": 1, "ms": 50, "status": 200 if kind == "deliver" else 503})
     match kind:

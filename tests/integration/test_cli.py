@@ -60,7 +60,7 @@ def test_status_of_a_lane_that_roark_stopped_says_why_and_ends_with_3(line: Comm
     line.ledger.run(delivery.hold(by="roark", reason="http_401 Invalid token", gap_ms=5000, longest_gap_ms=9000))
     ended = line.run("status")
     assert ended.exit_code == 3
-    assert "Roark does not know our token (401)." in ended.stdout
+    assert "Roark rejected our token (401)." in ended.stdout
     lane = line.run("status", "--json").document["lane"]
     assert (lane["state"], lane["reason"], lane["by"]) == ("held", "http_401 Invalid token", "roark")
     assert lane["next"] > lane["since"]
@@ -111,7 +111,7 @@ def test_why_of_a_call_that_was_never_seen_says_so_and_ends_with_1(line: Command
     ended = line.run("why", "c-0")
     assert ended.exit_code == 1
     assert ended.stdout == ""
-    assert "call c-0 was never seen" in ended.stderr
+    assert "call c-0 is unknown" in ended.stderr
     as_json = line.run("why", "c-0", "--json")
     assert (as_json.exit_code, as_json.document) == (1, {"call_id": "c-0", "state": "unknown"})
 
@@ -120,7 +120,7 @@ def test_why_works_in_every_state(line: CommandLine) -> None:
     line.accept("c-1")
     ready = line.run("why", "c-1", "--json").document
     assert (ready["state"], ready["attempts"], ready["history"]) == ("ready", 0, [])
-    assert ready["next"]["what"] == "A worker uploads it as soon as it is its turn."
+    assert ready["next"]["what"] == "A worker uploads it when its turn comes."
 
     line.defer("c-1", reason="http_503", message="Over capacity")
     waiting = line.run("why", "c-1", "--json").document
@@ -162,7 +162,7 @@ def test_why_works_in_every_state(line: CommandLine) -> None:
 def test_why_of_a_ready_report_names_the_hold_that_it_waits_for(line: CommandLine) -> None:
     line.accept("c-1")
     line.run("hold", "--as", "ada", "--reason", "maintenance")
-    assert "ada put the lane on hold: maintenance." in line.run("why", "c-1").stdout
+    assert "ada paused uploads: maintenance." in line.run("why", "c-1").stdout
 
 
 def test_phone_numbers_in_what_roark_says_are_masked_everywhere(line: CommandLine) -> None:
@@ -186,8 +186,8 @@ def test_erase_asks_removes_and_refuses_what_comes_later(line: CommandLine) -> N
     (call,) = ended.document["calls"]
     assert (call["state_before"], "payloads" in call["removed"]) == ("dead", True)
     assert line.run("enqueue", "-", "--json", stdin=report("c-1")).document["result"] == "erased"
-    assert "was erased before" in line.run("erase", "c-1", "--yes").stdout
-    assert "never seen" in line.run("erase", "c-0", "--yes").stdout
+    assert "was already erased" in line.run("erase", "c-1", "--yes").stdout
+    assert "was unknown" in line.run("erase", "c-0", "--yes").stdout
     assert line.run("status", "--json").document["states"]["erased"] == 1
 
 
@@ -233,10 +233,10 @@ def test_doctor_examines_what_the_workers_run_with_and_says_where_its_shell_diff
     ended = line.run("doctor", "--json", ROARK_BASE_URL="http://127.0.0.1:10")
     checks = {check["name"]: check for check in ended.document["checks"]}
     assert ended.exit_code == 3
-    assert "ROARK_BASE_URL: http://127.0.0.1:9 in the workers, http://127.0.0.1:10 here" in checks["set-up"]["found"]
-    assert "token: mark 1234abcd in the workers, none here" in checks["set-up"]["found"]
+    assert "ROARK_BASE_URL: http://127.0.0.1:9 on the workers, http://127.0.0.1:10 here" in checks["set-up"]["found"]
+    assert "token: mark 1234abcd on the workers, none here" in checks["set-up"]["found"]
     assert (checks["token"]["level"], checks["roark"]["level"]) == ("OK", "FAIL")
-    assert checks["roark"]["found"].startswith("http://127.0.0.1:9 cannot be reached")
+    assert checks["roark"]["found"].startswith("http://127.0.0.1:9 is unreachable")
 
 
 def test_doctor_without_redis_still_makes_the_other_checks(line: CommandLine, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_an_error_is_one_line_without_a_traceback(line: CommandLine, tmp_path: P
     for command in (["status"], ["why", "c-1"], ["dlq", "list"], ["hold"], ["erase", "c-1", "--yes"]):
         ended = line.run(*command, ROARK_INGEST_REDIS_URL=gone)
         assert ended.exit_code == 1
-        assert ended.stderr.startswith("roark-ingest: Redis cannot be reached")
+        assert ended.stderr.startswith("roark-ingest: Redis is unreachable")
         assert "roark-ingest doctor" in ended.stderr
         assert len(ended.stderr.splitlines()) == 1
     ended = line.run("status", ROARK_INGEST_DURABILITY="maybe")

@@ -9,7 +9,8 @@ from servers import Server
 
 from roark_ledger.moves import watch
 from roark_ledger.records.alerts import AlertKind
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_worker.alerts.causes import AlertRules, causes
@@ -61,7 +62,7 @@ class TestAudit:
         ended = line.run("audit", "--repair")
 
         assert ended.exit_code == 0
-        assert "1 call mended." in ended.stdout
+        assert "1 call repaired." in ended.stdout
         line.deliver("call-1")
         assert line.run("audit", "--json").document["holds"]
 
@@ -82,13 +83,13 @@ class TestStatus:
         assert (found["holds"], found["difference"], found["broken"]) == (False, 0, 2)
         assert ended.exit_code == 3
         assert "roark-ingest audit" in {todo["command"] for todo in ended.document["todo"]}
-        assert "2 calls are not in exactly one place." in line.run("status").stdout
+        assert "2 calls are in no queue, or in more than one." in line.run("status").stdout
 
     def test_what_an_audit_by_hand_found_is_shown_at_once(self, line: CommandLine) -> None:
         line.accept("call-1")
         lose(line, "call-1")
         assert line.run("audit").exit_code == 3
-        assert "1 call is not in exactly one place." in line.run("status").stdout
+        assert "1 call is in no queue, or in more than one." in line.run("status").stdout
         line.run("audit", "--repair")
 
         assert "Every report is accounted for. (last audit" in line.run("status").stdout
@@ -118,7 +119,7 @@ class TestRejected:
         return [one["entry"] for one in line.run("rejected", "list", "--json").documents]
 
     def test_an_empty_bin_says_so(self, line: CommandLine) -> None:
-        assert line.run("rejected", "list").stdout == "0 entries in the bin.\n"
+        assert line.run("rejected", "list").stdout == "0 entries in the rejected bin.\n"
         assert line.run("rejected", "list", "--json").documents == []
 
     def test_it_lists_what_came_when_and_why_it_could_not_be_used(self, rejecting: CommandLine) -> None:
@@ -126,7 +127,7 @@ class TestRejected:
         assert [(one["field"], one["source"]) for one in documents] == [("body", "python")] * 2
         assert documents[1]["bytes"] > 1000
         shown = rejecting.run("rejected", "list").stdout
-        assert "2 entries in the bin." in shown
+        assert "2 entries in the rejected bin." in shown
         assert "\x1b" not in shown
 
     def test_it_shows_what_came_byte_for_byte(self, rejecting: CommandLine) -> None:
@@ -172,7 +173,7 @@ class TestRejected:
         settings = IngestSettings(_env_file=None, redis_url=url, prefix=prefix, rejected_max=2)
         Producer(rejecting.ledger, settings, lambda: None).submit(b"another one")
 
-        assert "1 older ones were given up" in rejecting.run("rejected", "list").stdout
+        assert "1 older entries were dropped" in rejecting.run("rejected", "list").stdout
 
     @pytest.mark.parametrize("command", ["retry", "discard"])
     def test_it_wants_to_know_which(self, rejecting: CommandLine, command: str) -> None:

@@ -102,12 +102,12 @@ def test_undo_brings_back_what_was_sent_to_the_byte(line: CommandLine) -> None:
     line.run("dlq", "edit", "c-1", "--yes", "--set", "z=4")
     line.run("dlq", "edit", "c-1", "--yes", "--set", "a=5")
     ended = line.run("dlq", "edit", "c-1", "--undo")
-    assert (ended.exit_code, ended.stdout) == (0, "1 report unedited.\n")
+    assert (ended.exit_code, ended.stdout) == (0, "1 report restored to the original.\n")
     assert payload(line) == ODD
     assert line.entry("c-1").original == b""
     again = line.run("dlq", "edit", "c-1", "--undo")
     assert again.exit_code == 1
-    assert "there is nothing to change" in again.stderr
+    assert "nothing to change" in again.stderr
 
 
 def test_an_edited_report_is_uploaded_as_it_was_edited(line: CommandLine) -> None:
@@ -134,7 +134,7 @@ def test_the_editor_shows_the_report_over_lines_and_what_is_not_touched_stays_to
 def test_an_editor_that_changes_nothing_or_leaves_no_json_changes_nothing(line: CommandLine, tmp_path: Path) -> None:
     bury_payload(line, ODD)
     ended = line.run("dlq", "edit", "c-1", EDITOR="true")
-    assert (ended.exit_code, "there is nothing to change" in ended.stderr) == (1, True)
+    assert (ended.exit_code, "nothing to change" in ended.stderr) == (1, True)
     ended = line.run("dlq", "edit", "c-1", EDITOR=editor(tmp_path, 'echo "{" > "$1"'))
     assert (ended.exit_code, "is not valid JSON" in ended.stderr) == (1, True)
     ended = line.run("dlq", "edit", "c-1", EDITOR="false")
@@ -158,10 +158,10 @@ def test_without_a_terminal_an_edit_wants_yes_and_shows_what_it_would_do(line: C
     ("setting", "why"),
     [
         ("call.id=c-2", "call.id cannot be edited"),
-        ("type=chat", "no end-of-call report"),
+        ("type=chat", "does not look like a report"),
         ('type={"a":1}', "type: is not a string"),
-        ("nowhere.at.all=1", "there is nothing at /nowhere"),
-        ("artifact.messages[7]=1", "there is nothing at /artifact/messages/7"),
+        ("nowhere.at.all=1", "nothing at /nowhere"),
+        ("artifact.messages[7]=1", "nothing at /artifact/messages/7"),
     ],
 )
 def test_what_would_be_no_report_of_the_call_is_refused(line: CommandLine, setting: str, why: str) -> None:
@@ -188,10 +188,10 @@ def test_a_patch_goes_over_a_whole_group_and_tells_of_those_that_it_does_not_fit
 
     assert ended.exit_code == 1
     assert "40 reports edited." in ended.stdout
-    assert "call odd: step 1 (replace): there is nothing at /endedAt" in ended.stderr
+    assert "call odd: step 1 (replace): nothing at /endedAt" in ended.stderr
     found = {one["call_id"] for one in line.run("dlq", "list", "--edited", "--json").documents}
     assert found == {f"c-{number}" for number in range(40)}
-    assert line.run("dlq", "edit", "--edited", "--undo", "--yes").stdout == "40 reports unedited.\n"
+    assert line.run("dlq", "edit", "--edited", "--undo", "--yes").stdout == "40 reports restored to the original.\n"
 
 
 def test_the_difference_as_json_holds_the_values_to_the_digit(line: CommandLine) -> None:
@@ -235,8 +235,8 @@ def test_a_live_or_unknown_call_is_not_edited(line: CommandLine) -> None:
     line.accept("c-1")
     ended = line.run("dlq", "edit", "c-1", "c-0", "--set", "z=1", "--yes")
     assert ended.exit_code == 1
-    assert "call c-1 is no dead letter, it is ready." in ended.stderr
-    assert "call c-0 was never seen." in ended.stderr
+    assert "call c-1 is not a dead letter, it is ready." in ended.stderr
+    assert "call c-0 is unknown." in ended.stderr
 
 
 def test_nothing_of_a_report_is_left_behind_on_disk(line: CommandLine, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_report_is_taken_out_of_its_wrapper(line: CommandLine, at: str, conten
     (line.folder / "export").write_bytes(content)
     guess = line.run("enqueue", "export")
     assert guess.exit_code == 3
-    assert f"an end-of-call report stands at {place}" in guess.stderr
+    assert f"an end-of-call report is at {place}" in guess.stderr
     assert f"roark-ingest enqueue --at '{place}' export" in guess.stderr.replace(f"--at {place} ", f"--at '{place}' ")
     assert line.snapshot().total("accepted") == 0
     ended = line.run("enqueue", "--at", at, "export", "--json")
@@ -108,7 +108,7 @@ def test_a_table_with_json_in_a_column_is_taken_with_and_without_its_name(line: 
 def test_where_nothing_stands_at_the_place_it_is_told_and_the_right_one_offered(line: CommandLine) -> None:
     ended = line.run("enqueue", "--at", "body", stdin=ndjson({"payload": inner("c-1")}) + report("c-2"))
     assert ended.exit_code == 3
-    assert "in 2 documents nothing stands at .body" in ended.stderr
+    assert "2 documents had nothing at .body" in ended.stderr
     assert "enqueue --at .payload.message -" in ended.stderr
     assert line.state("c-2") == "ready"
 
@@ -134,7 +134,7 @@ def test_lines_of_a_wrong_file_leave_the_webhooks_only_copies_alone(line: Comman
     for options in ((), ("--keep-rejected",)):
         ended = line.run("enqueue", *options, stdin=wrong, ROARK_INGEST_REJECTED_MAX="5")
         assert ended.exit_code == 3
-        assert "stdin:6: rejected: type: is missing; an end-of-call report stands at .payload.message" in ended.stderr
+        assert "stdin:6: rejected: type: is missing; an end-of-call report is at .payload.message" in ended.stderr
     rejected = line.run("rejected", "list", "--json").documents
     assert [one["source"] for one in rejected] == ["webhook", "cli", "cli", "cli", "cli"]
     assert line.run("rejected", "show", rejected[0]["entry"]).stdout.encode() == only_copy
@@ -143,10 +143,10 @@ def test_lines_of_a_wrong_file_leave_the_webhooks_only_copies_alone(line: Comman
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no end-of-call report"),
-        (b'{"message":{"type":"status-update"}}\n{"type":"hang"}', "holds no end-of-call report that can be used: 2"),
-        (b"[]", "holds no end-of-call report"),
-        (b"{}", "holds no end-of-call report"),
+        (b"", "contains no usable end-of-call report"),
+        (b'{"message":{"type":"status-update"}}\n{"type":"hang"}', "contains no usable end-of-call report, only 2"),
+        (b"[]", "contains no usable end-of-call report"),
+        (b"{}", "contains no usable end-of-call report"),
     ],
 )
 def test_a_file_without_a_report_ends_with_3(line: CommandLine, content: bytes, said: str) -> None:
@@ -178,7 +178,7 @@ def test_of_a_call_object_the_report_is_made(line: CommandLine, content: bytes) 
     at = ("--at", "results[]") if b"results" in content else ()
     if at:
         assert (
-            "a Call object of Vapi's API, not an end-of-call report, stands at .results[]"
+            "a Call object of Vapi's API, not an end-of-call report, is at .results[]"
             in line.run("enqueue", stdin=content).stderr
         )
     ended = line.run("enqueue", *at, "--json", stdin=content)
@@ -230,13 +230,15 @@ def test_an_archive_is_named_and_what_takes_it_apart(line: CommandLine) -> None:
     Path(line.folder, "reports.tar.gz").write_bytes(file.getvalue())
     ended = line.run("enqueue", "reports.tar.gz")
     assert ended.exit_code == 1
-    assert "it is a tar archive. Hand in what is in it: tar -xOf FILE | roark-ingest enqueue" in ended.stderr
+    assert (
+        "it is a tar archive. Hand in what is in it: tar -xOf reports.tar.gz | roark-ingest enqueue\n" in ended.stderr
+    )
 
 
 def test_an_entry_of_the_bin_is_taken_out_of_its_wrapper(line: CommandLine) -> None:
     line.run("enqueue", "--keep-rejected", stdin=ndjson({"payload": inner("c-1")}, CALL | {"status": "queued"}))
     first, second = line.run("rejected", "list", "--json").documents
-    entry = first if "stands at" in first["problem"] else second
+    entry = first if "report is at" in first["problem"] else second
     assert entry["explanation"]["command"] == f"roark-ingest rejected retry {entry['entry']} --at .payload.message"
     retried = line.run("rejected", "retry", entry["entry"], "--at", ".payload.message", "--json")
     assert (retried.exit_code, retried.document["result"]) == (0, "accepted")
@@ -259,10 +261,37 @@ def test_status_and_doctor_tell_how_full_the_bin_is(line: CommandLine) -> None:
     for number in range(4):
         line.ledger.run(intake.rejection(b"%d" % number, InvalidReport("body", "is not"), source="webhook"))
     status = line.run("status")
-    assert "4 kept in the bin, which is 80% full" in status.stdout
-    assert "The rejected bin is 80% full of what exists nowhere else" in status.stdout
+    assert "4 kept in the bin (80% full)" in status.stdout
+    assert "The rejected bin is 80% full. When full, it drops the oldest entries" in status.stdout
     assert line.run("status", "--json").document["kept"]["rejected_full"] == 0.8
     checks = {check["name"]: check for check in line.run("doctor", "--json").document["checks"]}
     assert checks["rejected bin"]["level"] == "WARN"
     found: Snapshot = line.ledger.run(watch.snapshot())
     assert found.bin.filling
+
+
+def test_a_packed_file_that_was_cut_short_is_named_and_what_is_there_is_taken(line: CommandLine) -> None:
+    whole = gzip.compress(ndjson(*(json.loads(report(f"c-{number}")) for number in range(300))))
+    Path(line.folder, "old.gz").write_bytes(whole[: len(whole) // 2])
+    ended = line.run("enqueue", "old.gz")
+    assert ended.exit_code == 1
+    assert "old.gz: the gzip file is damaged or was cut short" in ended.stderr
+    assert "what stands before that was read" in ended.stderr
+    assert line.snapshot().total("accepted") > 0
+
+
+def test_lines_of_a_log_are_told_with_the_command_that_takes_the_reports_out(line: CommandLine) -> None:
+    Path(line.folder, "web.log").write_bytes(b"2026-11-01 10:00:00 INFO body=" + report("c-1") + b"\n")
+    ended = line.run("enqueue", "web.log")
+    assert ended.exit_code == 3
+    assert "text with an end-of-call report in the JSON from byte 31 on" in ended.stderr
+    assert "sed 's/^[^{]*//' web.log | roark-ingest enqueue" in ended.stderr
+
+
+def test_a_page_of_calls_is_taken_from_its_place(line: CommandLine) -> None:
+    call = {"id": "c-1", "orgId": "o", "type": "webCall", "status": "ended", "endedReason": "x"}
+    Path(line.folder, "page.json").write_text(json.dumps({"results": [call], "metadata": {}}))
+    ended = line.run("enqueue", "page.json")
+    assert (ended.exit_code, "roark-ingest enqueue --at '.results[]' page.json" in ended.stderr) == (3, True)
+    assert line.run("enqueue", "--at", ".results[]", "page.json").exit_code == 0
+    assert line.snapshot().total("backfilled") == 1

@@ -18,7 +18,9 @@ from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
 from roark_ops.access import Access
 from roark_ops.desk.erasing import Eraser
-from roark_producer.disk.spool import Spool, Spooled, pending
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.segments import pending
+from roark_producer.disk.spool import Spool
 from roark_producer.settings import IngestSettings
 
 OTHER = "+15550109999"
@@ -160,7 +162,7 @@ def test_a_dry_run_lists_the_calls_of_a_number_and_changes_nothing(crowd: Comman
         "properties.customer_phone",
     }
     assert everything(crowd) == before
-    assert "8 calls found; nothing was changed." in crowd.run("erase", "--phone", PHONE, "--dry-run").stdout
+    assert "8 calls found. Nothing was changed." in crowd.run("erase", "--phone", PHONE, "--dry-run").stdout
 
 
 def test_a_persons_calls_are_found_by_number_and_erased_and_nobody_elses(crowd: CommandLine) -> None:
@@ -190,7 +192,7 @@ def test_the_certificate_names_nobody(crowd: CommandLine) -> None:
         assert PHONE not in text
         assert TRANSCRIPT not in text
         assert not [call_id for call_id in THEIRS if call_id in text]
-    assert "was erased before" in told.stdout
+    assert "was already erased" in told.stdout
     assert ended.document["reason"] == "ticket 4711"
     assert ended.document["counts"]["removed"]["payloads"] == 7
     assert hashlib.sha1(b"c-ready").hexdigest() not in ended.stdout, "without the key nobody can tell whose hash it is"
@@ -258,7 +260,7 @@ def test_an_erasure_that_is_interrupted_says_how_far_it_came_and_is_completed_by
 
     erased = line.snapshot().total("erased")
     assert running_command.returncode == 130
-    assert b"of 200 calls are erased" in stderr
+    assert b"of 200 calls erased" in stderr
     assert erased < 200
     assert len(line.run("log", "list", "--action", "erase", "--limit", "999", "--json").documents) == erased
     assert line.run("erase", "--phone", PHONE, "--yes", "--json").document["counts"]["calls"] == 200 - erased

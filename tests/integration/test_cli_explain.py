@@ -19,16 +19,16 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_code_is_explained(line: CommandLine) -> None:
     told = line.run("explain", "http_422").stdout
     assert "Roark refused the report as invalid (422)." in told
-    assert "On the side of this report. A replay does not help until the report is mended" in told
+    assert "Cause: this report. A replay won't help until the report is fixed" in told
     found = line.run("explain", "http_401", "--json").document
-    assert (found["side"], found["replay"], found["condition"]) == ("our settings", "after", "the token is valid again")
+    assert (found["side"], found["replay"], found["condition"]) == ("our settings", "after", "the token is fixed")
 
 
 def test_the_catalogue_holds_letters_holds_lanes_and_rejections(line: CommandLine) -> None:
     kinds = {entry["kind"] for entry in line.run("explain", "--list", "--json").documents}
     assert kinds == {"dead letter", "hold", "lane", "rejected"}
     told = line.run("explain", "--list").stdout
-    assert "Why the lane is on hold" in told
+    assert "Why uploads are paused" in told
     assert "poison" in told
 
 
@@ -63,8 +63,8 @@ def test_a_rejected_report_is_explained_in_the_list(line: CommandLine) -> None:
     unusable = b'{"type":"end-of-call-report"}\nnonsense\n{"type":"end-of-call-report","call":{}}'
     line.run("enqueue", "--keep-rejected", stdin=unusable)
     told = line.run("rejected", "list").stdout
-    assert "1 of them: The report names no call." in told
-    assert "1 of them: It is no JSON object" in told
+    assert "1 entry: The report names no call." in told
+    assert "1 entry: It is not a JSON object" in told
     found = {one["field"]: one["explanation"] for one in line.run("rejected", "list", "--json").documents}
     assert found["call.id"]["command"].startswith("roark-ingest rejected show ")
     assert found["call"]["side"] == "Vapi, or whoever sent it"
@@ -74,5 +74,5 @@ def test_a_held_lane_is_explained_with_the_command_that_opens_it(line: CommandLi
     line.accept("c-1")
     line.run("hold", "--reason", "maintenance", "--as", "ada")
     found = line.run("why", "c-1", "--json").document["next"]
-    assert "ada put the lane on hold: maintenance." in found["what"]
+    assert "ada paused uploads: maintenance." in found["what"]
     assert found["command"] == "roark-ingest resume"

@@ -17,11 +17,13 @@ from roark_ledger.moves import delivery, intake, upkeep
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
+from roark_ledger.places import PLACES
 from roark_ledger.server.connection import connect
 from roark_ops.desk.finding import Audio, Filter
-from roark_ops.desk.pages import PLACES, Cursor, Pages
+from roark_ops.desk.pages import Cursor, Pages
 
 MANY = 100_000
+_NAMES = {"dead": "dead letter", "discarded": "discarded letter"}
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ class TestList:
     @pytest.mark.parametrize("state", list(PLACES))
     def test_each_state_has_its_own(self, one_of_each: CommandLine, state: str) -> None:
         assert ids(one_of_each, "--state", state) == [f"c-{state}"]
-        assert f"1 report {state}." in one_of_each.run("list", "--state", state).stdout
+        assert f"1 {_NAMES.get(state, f'{state} report')}." in one_of_each.run("list", "--state", state).stdout
 
     def test_without_a_state_it_shows_all_that_is_neither_delivered_nor_discarded(
         self, one_of_each: CommandLine
@@ -108,7 +110,7 @@ class TestList:
         assert ids(line, "--property", "tenant=acme") == ids(line, "--text", "ACME") == ["c-1"]
         assert ids(line, "--since", "1h") == ids(line, "--audio", "none") == ["c-2", "c-1"]
         assert ids(line, "--until", "1h") == []
-        assert "None of 2 reports fit." in line.run("list", "--until", "1h").stdout
+        assert "No reports match (2 in total)." in line.run("list", "--until", "1h").stdout
 
     def test_what_lost_its_audio_stays_in_sight_wherever_it_is(self, moving: Ledger, clock: Clock) -> None:
         for name in ("c-ready", "c-dead", "c-delivered", "c-good"):
@@ -278,11 +280,11 @@ class TestSetAside:
     @pytest.mark.parametrize(
         ("state", "hint"),
         [
-            ("dead", "it is a dead letter: roark-ingest dlq show c-dead"),
+            ("dead", "it is a dead letter. See roark-ingest dlq show c-dead"),
             ("discarded", "roark-ingest dlq restore c-discarded"),
-            ("uploading", "it is being uploaded; see how that ends: roark-ingest why c-uploading"),
+            ("uploading", "it is being uploaded. See the result: roark-ingest why c-uploading"),
             ("delivered", "it is delivered"),
-            ("unheard", "it was never seen"),
+            ("unheard", "it is unknown"),
         ],
     )
     def test_what_is_elsewhere_stays_there_and_says_what_to_type(

@@ -69,7 +69,7 @@ def test_the_list_is_filtered_and_ends_with_the_newest(line: CommandLine) -> Non
     assert len(actions(line, "--since", "1h")) == 3
     assert actions(line, "--since", "2999-01-01") == []
     assert line.run("log", "list", "--since", "soon").exit_code == 2
-    assert "Older ones are there: --limit 10" in line.run("log", "list", "--limit", "1").stdout
+    assert "There are older lines: --limit 10" in line.run("log", "list", "--limit", "1").stdout
 
 
 def test_csv_and_the_table_tell_the_same(line: CommandLine) -> None:

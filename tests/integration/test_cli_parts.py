@@ -102,7 +102,7 @@ def test_a_webhook_whose_port_is_taken_says_so(line: CommandLine) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         said = refused(line, "webhook", "--port", port)
-    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert f"can't listen on 127.0.0.1:{port}" in said
 
 
 def test_the_webhook_listens_where_it_was_told_to(line: CommandLine) -> None:

@@ -72,7 +72,7 @@ def test_status_tells_of_missing_calls_and_that_there_is_something_to_do(line: C
     told, document = line.run("status"), line.run("status", "--json")
 
     assert (told.exit_code, document.exit_code) == (3, 3)
-    assert "2 calls MISSING" in told.stdout
+    assert "2 reports MISSING" in told.stdout
     assert "Next: roark-ingest reconcile" in told.stdout
     assert document.document["reconcile"]["missing"] == 2
     metrics = line.run("metrics").stdout
@@ -90,9 +90,9 @@ def test_with_backfill_they_are_brought_in_and_the_logbook_says_by_whom(line: Co
     assert (brought_in.exit_code, after.exit_code) == (0, 0)
     assert brought_in.document["backfilled"] == 1
     assert brought_in.document["buckets"]["on_the_way"] == 1
-    assert "No report is missing." in after.stdout
+    assert "No reports are missing." in after.stdout
     told = line.run("why", "missing").stdout
-    assert "made from Vapi's list of calls" in told
+    assert "rebuilt from Vapi's list of calls" in told
     (deed,) = line.run("log", "list", "--json").documents
     assert (deed["action"], deed["by"]) == ("backfill", "ada")
 
@@ -131,7 +131,7 @@ def test_a_refused_key_says_what_to_set_and_never_the_key(line: CommandLine, vap
     told = reconcile(line, vapi, key="wrong-key")
 
     assert told.exit_code == 4
-    assert "Not all was read" in told.stdout
+    assert "Incomplete: " in told.stdout
     assert "VAPI_API_KEY" in told.stdout
     assert "Next: roark-ingest reconcile --since" in told.stdout
     assert "wrong-key" not in told.stdout + told.stderr

@@ -47,7 +47,7 @@ def test_a_preview_says_what_will_become_of_each_group_and_changes_nothing(line:
     assert (first["will_fail_again"], first["explanation"]["replay"]) == (2, "no")
     told = line.run("dlq", "replay", "--all", "--dry-run").stdout
     assert "4 dead letters to replay (all)." in told
-    assert "2 reports will fail again for the same reason, as they are." in told
+    assert "2 reports will fail again for the same reason unless fixed first." in told
     assert line.run("replay", "list").stdout == "No replay jobs.\n"
     assert line.snapshot().states[State.DEAD] == 4
 
@@ -73,7 +73,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(line: CommandLine) -
     line.bury_all("c-1", "c-2")
     ended = line.run("dlq", "replay", "--all")
     assert ended.exit_code == 2
-    assert "Replay 2 dead letters? Nobody can be asked here: add --yes." in ended.stderr
+    assert "Replay 2 dead letters? Not a terminal, so I can't ask for confirmation. Re-run with --yes." in ended.stderr
     assert line.snapshot().replays.selected == 0
 
 
@@ -98,9 +98,9 @@ def test_more_than_a_hundred_are_replayed_for_a_reason_only(line: CommandLine) -
     line.bury_all(*HUNDRED_AND_ONE)
     ended = line.run("dlq", "replay", "--all", "--yes")
     assert ended.exit_code == 2
-    assert "more than 100 reports are replayed for a reason only: add --reason TEXT." in ended.stderr
+    assert "Replaying more than 100 reports needs a reason: add --reason TEXT." in ended.stderr
     replays = Replays(line.ledger, by="ada")
-    with pytest.raises(ReplayRefused, match="a reason is needed"):
+    with pytest.raises(ReplayRefused, match="needs a reason"):
         replays.create(replays.preview(Filter()))
     assert line.snapshot().replays.collecting == 0
     assert replay(line, "--all", "--reason", "Roark is back") == 1
@@ -140,7 +140,7 @@ def test_two_operators_that_mean_the_same_letters_send_each_once(line: CommandLi
     replay(line, "--all", "--no-ramp")
     ended = line.run("dlq", "replay", "--all", "--yes")
     assert ended.exit_code == 0
-    assert f"Left out: 2 letters that replay job {first} has" in ended.stdout
+    assert f"Skipped 2 letters: already in replay job {first}" in ended.stdout
     for _ in range(4):
         line.tick()
         for one in line.ledger.run(delivery.claim(wanted=9, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
@@ -168,7 +168,7 @@ def test_nothing_dead_is_no_job(line: CommandLine) -> None:
     ended = line.run("dlq", "replay", "c-1", "--yes")
     assert (ended.exit_code, ended.stdout.splitlines()[-1]) == (
         1,
-        "Left out: 1 call that is no dead letter, but ready.",
+        "Skipped 1 call: already queued.",
     )
     assert line.run("dlq", "replay", "--all", "--yes").exit_code == 0
 
@@ -184,12 +184,12 @@ def test_pausing_resuming_and_cancelling(line: CommandLine) -> None:
     assert (paused["state"], paused["last_change"]["by"], paused["last_change"]["why"]) == ("paused", "ada", "lunch")
     status = line.run("status")
     assert status.exit_code == 3
-    assert "1 replay job is paused: nothing of it is sent until somebody resumes it." in status.stdout
+    assert "1 replay job is paused until someone resumes or cancels." in status.stdout
     assert line.run("status", "--json").document["replays"]["paused"] == 1
     assert line.run("replay", "resume", number).exit_code == 0
     cancelled = line.run("replay", "cancel", number)
-    assert "Replay job 1 is cancelled: 1 of 8 were sent." in cancelled.stdout
-    assert "7 reports stay with the dead letters." in cancelled.stdout
+    assert "Replay job 1 cancelled: 1 of 8 sent." in cancelled.stdout
+    assert "7 reports stay in the dead letters." in cancelled.stdout
     assert line.snapshot().states[State.DEAD] == 7
     assert line.run("replay", "show", "99").exit_code == 1
     assert line.run("replay", "pause", "99").exit_code == 1
@@ -217,7 +217,7 @@ def test_the_list_pages_through_what_has_ended(line: CommandLine) -> None:
         line.tick()
     shown = line.run("replay", "list", "--limit", "2").stdout
     assert "reason 2" in shown
-    assert "1 older ones have ended. The next: --offset 2" in shown
+    assert "There are 1 older jobs. Next page: --offset 2" in shown
     (oldest,) = line.run("replay", "list", "--limit", "2", "--offset", "2", "--json").documents
     assert oldest["job"] == 1
 
@@ -256,4 +256,4 @@ def test_a_job_with_a_rate_says_how_long_it_will_take(line: CommandLine) -> None
     found = line.run("replay", "show", str(number), "--json").document
     assert found["plan"] == {"ramp": [], "per_second": 1, "stop_share": 0.05, "step": 1}
     assert found["seconds_left"] == pytest.approx(101, abs=2)
-    assert "1/s, at once; stops when more than 5% fail" in line.run("replay", "show", str(number)).stdout
+    assert "1/s, no ramp; pauses if more than 5% fail" in line.run("replay", "show", str(number)).stdout

@@ -29,7 +29,7 @@ def line(valkey: Server, prefix: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_terminal_without_input_is_told_so(line: CommandLine) -> None:
     code, shown = in_a_terminal(line, "enqueue")
     assert code == 2
-    assert "no FILE was named and standard input is a terminal" in shown
+    assert "no FILE given, and standard input is a terminal" in shown
 
 
 def test_a_terminal_shows_a_progress_bar(line: CommandLine) -> None:
@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_a_replay_to_the_workers_and_says_so(line: CommandLine) ->
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 130
-    assert b"Replay job 1 goes on without this terminal." in stderr
+    assert b"Replay job 1 continues without this terminal." in stderr
     assert line.snapshot().replays.running == 1
 
 
@@ -158,7 +158,7 @@ def test_an_editor_that_leaves_no_json_may_be_opened_again(line: CommandLine) ->
     program.chmod(0o700)
     ended, shown = in_a_terminal(line, "dlq", "edit", "c-1", typed=b"y\ny\n", EDITOR=str(program))
     assert "is not valid JSON" in shown
-    assert "Go on editing? [Y/n]" in shown
+    assert "Keep editing? [Y/n]" in shown
     assert (ended, line.snapshot().total("edited")) == (0, 1)
 
 

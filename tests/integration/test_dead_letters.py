@@ -7,13 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from clocks import Clock
+from replaying import replay_at_once
 from servers import Server
 
 from roark_ledger.ids import CallId
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import delivery, intake, watch
-from roark_ledger.moves.delivery import Bury, Held
+from roark_ledger.moves.delivery import Bury, Deliver, Held
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
 from roark_ledger.server.connection import connect
@@ -49,6 +50,15 @@ def bury(ledger: Ledger, *call_ids: str) -> None:
         ledger.run(delivery.bury(outcomes))
 
 
+def leave_unconfirmed(ledger: Ledger, *call_ids: str) -> None:
+    """Have reports delivered without Roark naming their calls."""
+    reports = [Acceptable(CallId(call_id), "print", pack(b"{}")) for call_id in call_ids]
+    ledger.run(intake.accept(reports, revisions="record", per_wakeup=64))
+    while claimed := ledger.run(delivery.claim(wanted=500, lease_ms=9000, listen_ms=0, most_bytes=10**9)).reports:
+        outcomes = [Deliver(Held(one.call_id, one.token), "", b'{"status":200}') for one in claimed]
+        ledger.run(delivery.deliver(outcomes, keep_payloads=False))
+
+
 def names(number: int, start: int = 0) -> list[str]:
     return [f"c-{place:05}" for place in range(start, start + number)]
 
@@ -71,20 +81,20 @@ def test_letters_that_others_take_out_meanwhile_hide_no_other(ledger: Ledger, de
     bury(ledger, *names(1203))
     walking = desk.find()
     seen = [next(walking).call_id for _ in range(100)]
-    desk.replay(names(400))
+    replay_at_once(ledger, names(400))
     seen += [letter.call_id for letter in walking]
     assert set(names(1203)[500:]) <= set(seen)
     assert len(seen) == len(set(seen))
 
 
-def test_a_replay_is_told_call_by_call_and_wakes_for_what_became_ready(
+def test_a_resend_is_told_call_by_call_and_wakes_for_what_became_ready(
     ledger: Ledger, desk: DeadLetters, woken: list[int]
 ) -> None:
-    bury(ledger, *names(700))
-    moved = desk.replay([*names(701), "c-00000"])
+    leave_unconfirmed(ledger, *names(700))
+    moved = desk.resend([*names(701), "c-00000"])
     assert [one.result for one in moved] == ["replayed"] * 700 + ["unknown"]
     assert woken == [700]
-    assert [one.result for one in desk.replay(names(1))] == ["ready"]
+    assert [one.result for one in desk.resend(names(1))] == ["ready"]
     assert woken == [700]
     snapshot = ledger.run(watch.snapshot())
     assert (snapshot.states[State.READY], snapshot.states[State.DEAD], snapshot.balanced) == (700, 0, True)
@@ -130,7 +140,8 @@ def test_from_python_a_group_is_found_explained_mended_and_replayed(ledger: Ledg
     assert [one.result for one in desk.edit(chosen, mend)] == ["edited", "edited"]
     assert [one.result for one in desk.undo(["c-2", "other"])] == ["unedited", "unchanged"]
     assert [letter.call_id for letter in desk.find(Filter(edited=True))] == ["c-1"]
-    assert [one.result for one in desk.replay(["c-1"])] == ["replayed"]
+    assert [one.result for one in desk.resend(["c-1"])] == ["dead"], "that is for deliveries"
+    assert replay_at_once(ledger, ["c-1"]) == ["replayed"]
 
 
 def test_from_python_letters_are_carried_to_another_ledger(
@@ -155,7 +166,7 @@ def test_from_python_letters_are_carried_to_another_ledger(
 
 def test_everything_that_a_desk_does_says_what_it_does() -> None:
     verbs = {name for name in vars(DeadLetters) if not name.startswith("_")}
-    assert {"groups", "find", "page", "show", "freeze", "replay", "edit", "undo", "discard", "restore"} <= verbs
+    assert {"groups", "find", "page", "show", "freeze", "resend", "edit", "undo", "discard", "restore"} <= verbs
     assert {"export", "import_", "explain"} <= verbs
     assert [name for name in verbs if not (getattr(DeadLetters, name).__doc__ or "").strip()] == []
 
@@ -170,10 +181,10 @@ def refuse(ledger: Ledger, **detail: str) -> None:
 def test_a_desk_is_made_from_the_environment(
     valkey: Server, ledger: Ledger, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bury(ledger, "c-1")
+    leave_unconfirmed(ledger, "c-1")
     monkeypatch.setenv("ROARK_INGEST_REDIS_URL", valkey.url)
     monkeypatch.setenv("ROARK_INGEST_PREFIX", prefix)
     with DeadLetters.from_env(by="ada") as desk:
-        assert [one.result for one in desk.replay(desk.freeze())] == ["replayed"]
+        assert [one.result for one in desk.resend(desk.unconfirmed())] == ["replayed"]
     with connect(valkey.url) as broker:
         assert broker.delete("roark") == 1

@@ -293,7 +293,7 @@ class TestOutcomes:
     async def test_a_report_for_which_there_is_no_memory_is_told_and_the_others_go_on(
         self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 50_000)
+        monkeypatch.setattr("roark_worker.journey.room_bytes", lambda _processes: 50_000)
         bench.submit([*reports(3), report("call-large", "x" * 30_000)])
 
         async with bench.delivery(roark_base_url=sandbox.url) as delivery:
@@ -308,7 +308,7 @@ class TestOutcomes:
     async def test_what_does_not_fit_at_once_goes_one_after_the_other(
         self, bench: Bench, sandbox: Upstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("roark_worker.delivery.room_bytes", lambda _processes: 70_000)
+        monkeypatch.setattr("roark_worker.journey.room_bytes", lambda _processes: 70_000)
         bench.submit([report(f"call-{number}", "x" * 30_000) for number in range(5)])
 
         async with bench.delivery(roark_base_url=sandbox.url) as delivery:
@@ -590,6 +590,23 @@ class TestStop:
         assert bench.count(State.READY) == 30
         assert bench.count(State.UPLOADING) == 0
         assert {report.attempts for report in bench.claim(30).reports} == {0}
+
+    async def test_what_roark_has_taken_is_recorded_and_not_given_back_when_the_time_is_up(self, bench: Bench) -> None:
+        gate = Gate()
+
+        async def handler(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json={}) if b'"call-0"' in request.content else await gate(request)
+
+        bench.submit(reports(2))
+        # given a report whose outcome still waits for others when the worker stops
+        async with bench.delivery(handler=handler, upload_seconds=60) as delivery:
+            drain = asyncio.create_task(delivery.drain())
+            await until(lambda: gate.requests, "the other upload")
+            await delivery.stop(0)
+            await drain
+
+        assert bench.count(State.DELIVERED) == 1
+        assert bench.count(State.READY) == 1
 
     async def test_reports_that_a_late_claim_brings_are_not_left_under_a_lease(
         self, bench: Bench, sandbox: Upstream

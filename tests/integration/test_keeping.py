@@ -1,6 +1,7 @@
 """The ledger's identity and total on a disk of their own: written when they change, and read by whoever comes next."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from roark_ledger.moves import intake, watch
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.records.promises import UnreadFile
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.settings import IngestSettings
 from roark_worker.upkeep.remembering import Remembering
 
@@ -106,8 +108,35 @@ def test_a_file_that_cannot_be_read_is_nothing_remembered(ledger: Ledger, tmp_pa
 
     again = keeper(tmp_path)
     assert not again.is_known
+    assert again.doubts() == (f"{file} cannot be read",)
     look(ledger, again)
     assert keeper(tmp_path).is_known
+    aside = file.with_suffix(".damaged")
+    assert again.doubts() == (f"{aside} cannot be read",), "somebody may still find out what it knew"
+    assert aside.read_bytes() == content
+
+
+def test_a_folder_that_was_removed_is_made_again_though_nothing_has_changed(ledger: Ledger, tmp_path: Path) -> None:
+    one = keeper(tmp_path / "data", make_folder=True)
+    accept(ledger, "call-1")
+    look(ledger, one)
+    shutil.rmtree(tmp_path / "data")
+
+    look(ledger, one)
+
+    emptied(ledger)
+    look(ledger, keeper(tmp_path / "data"))
+    assert missing(ledger) == [1]
+
+
+def test_reports_that_were_on_their_way_under_another_prefix_are_not_forgotten(ledger: Ledger, tmp_path: Path) -> None:
+    accept(ledger, "call-1", "call-2")
+    look(ledger, keeper(tmp_path, "redis://ada:secret@redis/0", "roark"))
+
+    (doubt,) = keeper(tmp_path, "redis://redis/0", "another").doubts()
+
+    assert doubt.endswith("remembers another ledger (roark redis/0), 2 of its reports were on their way")
+    assert keeper(tmp_path, "redis://redis/0", "roark").doubts() == ()
 
 
 def test_where_nothing_can_be_written_it_is_said_once_and_the_process_remembers_still(

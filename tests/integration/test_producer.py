@@ -142,7 +142,7 @@ class TestRejected:
         ("unusable", "reason"),
         [
             (b"nonsense", "body: is not valid JSON: Expecting value (line 1, column 1)"),
-            (body(""), "call.id: must be 1 to 200 printable ASCII characters without blanks"),
+            (body(""), "call.id: must be 1 to 200 printable ASCII characters without spaces"),
             (b'{"message":{"type":"end-of-call-report"}}', "call: is missing"),
             ("\ud800", "body: is not UTF-8 (byte 0)"),
         ],

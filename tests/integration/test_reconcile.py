@@ -25,7 +25,7 @@ from roark_sandbox.options import SandboxOptions
 from roark_sandbox.server import background
 from roark_worker.calls.reconcile import Comparer, Comparison, windows
 from roark_worker.calls.reconciling import Reconciler
-from roark_worker.calls.rules import Bucket, Part, ReconcileRules, Stretch
+from roark_worker.calls.rules import Bucket, ReconcileRules, Stretch, StretchKind
 from roark_worker.calls.vapi import Vapi, VapiFailed
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
@@ -82,7 +82,7 @@ class Bench:
         found = Comparison(NOW_MS - days * DAY_MS, NOW_MS)
         with self.vapi() as vapi:
             comparer = Comparer(self.ledger, vapi, rules, Intake(IngestSettings()), backfill=backfill)
-            comparer.compare(Stretch(Part.NEW, found.since_ms, found.until_ms), found)
+            comparer.compare(Stretch(StretchKind.NEW, found.since_ms, found.until_ms), found)
         return found
 
     def worker(self, *, now: Callable[[], float] = NOW.timestamp, **more: Any) -> Reconciler:
@@ -137,7 +137,7 @@ def test_each_call_of_vapis_is_in_one_bucket(bench: Bench) -> None:
 
 def test_a_full_window_is_halved_until_all_of_it_is_read(bench: Bench) -> None:
     bench.put(*(call(f"c{n:04}", 60 + n / 60) for n in range(1050)), *(call(f"d{n:03}", 300) for n in range(400)))
-    stretch = Stretch(Part.NEW, NOW_MS - DAY_MS, NOW_MS)
+    stretch = Stretch(StretchKind.NEW, NOW_MS - DAY_MS, NOW_MS)
 
     with bench.vapi() as vapi:
         read = list(windows(vapi, stretch))
@@ -159,7 +159,7 @@ def test_a_server_that_does_not_heed_the_window_is_not_believed(bench: Bench) ->
     def handle(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=[call("c1")])
 
-    stretch = Stretch(Part.NEW, NOW_MS - 10 * DAY_MS, NOW_MS - 9 * DAY_MS)
+    stretch = Stretch(StretchKind.NEW, NOW_MS - 10 * DAY_MS, NOW_MS - 9 * DAY_MS)
     vapi = bench.vapi(transport=httpx.MockTransport(handle))
     comparer = Comparer(bench.ledger, vapi, RULES, Intake(IngestSettings()), backfill=True)
 

@@ -46,7 +46,7 @@ def test_by_default_nothing_is_ever_removed(line: CommandLine, valkey: Server, p
         tick(valkey.url, prefix, clock)
 
     assert line.state("c-1") == "dead"
-    assert "nothing is ever removed by age" in line.run("status").stdout
+    assert "keeps everything" in line.run("status").stdout
     assert line.run("status", "--json").document["retention"] == []
 
 
@@ -69,7 +69,7 @@ def test_it_is_announced_everywhere_before_it_acts(
     status = line.run("status", "--json")
     (kept,) = status.document["retention"]
     assert (kept["state"], kept["expiring"], status.exit_code) == ("discarded", 1, 3)
-    assert "1 discarded report will be removed for good within 0.5 h" in line.run("status").stdout
+    assert "1 discarded report will be permanently removed within 0.5 h" in line.run("status").stdout
     assert "will be removed for good" in line.run("dlq", "list", "--discarded").stderr
     assert "will be removed" not in line.run("dlq", "list").stderr
     assert line.state("c-1") == "discarded"
@@ -91,7 +91,7 @@ def test_a_discard_says_how_long_it_can_be_undone_and_is_undone(
 ) -> None:
     line.bury_all("c-1", "c-2")
     told = line.run("dlq", "discard", "c-1", "--yes", "--as", "ada", "--reason", "a test call").stderr
-    assert "They can be brought back at any time: roark-ingest dlq restore" in told
+    assert "You can restore them at any time: roark-ingest dlq restore" in told
 
     clock.now_ms = line.snapshot().now_ms
     tick(valkey.url, prefix, clock, discarded_days=30)
@@ -124,7 +124,7 @@ def test_the_report_of_an_unconfirmed_delivery_goes_announced_and_the_call_stays
     assert line.entry("c-1").packed
     status = line.run("status")
     assert "reports of unconfirmed deliveries are dropped after" in status.stdout
-    assert "1 report of unconfirmed deliveries will be dropped within 0.5 h" in status.stdout
+    assert "1 unconfirmed report will be dropped within 0.5 h" in status.stdout
     for _ in range(2):
         clock.advance(HOUR_MS)
         tick(valkey.url, prefix, clock, **rules)

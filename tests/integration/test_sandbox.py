@@ -628,7 +628,7 @@ def test_the_command_says_so_when_the_port_is_taken() -> None:
             _, err = started.communicate(timeout=DEADLINE_SECONDS)
 
     assert started.returncode == 1
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in err
+    assert f"can't listen on 127.0.0.1:{port}: Address already in use" in err
 
 
 @pytest.mark.parametrize(

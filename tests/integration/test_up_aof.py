@@ -158,3 +158,45 @@ def test_a_transaction_that_was_cut_short_is_cut_off_as_a_whole(files: Path) -> 
 
     assert content[: cut.whole_bytes].count(b"\r\nMULTI\r\n") == content[: cut.whole_bytes].count(b"\r\nEXEC\r\n")
     assert cut.whole_bytes < cut.bytes
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_manifest_that_was_cut_short_is_refused_and_made_anew(files: Path, share: float) -> None:
+    text = manifest(files).read_text().rstrip()
+    manifest(files).write_text(text[: int(len(text) * share)])
+    assert reason_not_to_start(files)
+
+    mend(files, cuts(files))
+
+    assert reason_not_to_start(files) == ""
+    assert calls_in(files) == NUMBER
+
+
+def test_a_manifest_that_leaves_out_the_commands_since_the_base_is_refused_and_made_anew(files: Path) -> None:
+    lines = manifest(files).read_text().splitlines(keepends=True)
+    manifest(files).write_text("".join(line for line in lines if " type b" in line))
+    assert f"leaves out {incremental(files).name}" in reason_not_to_start(files)
+
+    mend(files, cuts(files))
+
+    assert reason_not_to_start(files) == ""
+    assert calls_in(files) == NUMBER
+
+
+PLACES = 12
+
+
+def test_a_file_that_ends_anywhere_keeps_every_report_before_that(files: Path, tmp_path: Path) -> None:
+    content = incremental(files).read_bytes()
+    for place in range(PLACES):
+        at = len(content) * place // PLACES + 7 * place % 13
+        copied = copy_of(files, f"{place}")
+        incremental(copied).write_bytes(content[:at])
+        whole = content[:at].count(b"\r\nEXEC\r\n")
+        assert bool(cuts(copied)) == (at not in {0, len(content)} and not content[:at].endswith(b"EXEC\r\n"))
+
+        done = mend(copied, cuts(copied))
+
+        assert cuts(copied) == []
+        assert (mend(copied, cuts(copied)), reason_not_to_start(copied)) == ([], ""), done
+        assert calls_in(copied) == NUMBER // 2 + whole

@@ -79,7 +79,7 @@ async def test_a_part_is_started_when_it_says_that_it_is_ready(tmp_path: Path) -
 async def test_a_part_that_ends_before_it_is_ready_fails_with_its_last_words(tmp_path: Path) -> None:
     crew = Crew([].append)
 
-    with pytest.raises(PartFailed, match=r"the one ended with code 7(.|\n)*because of this"):
+    with pytest.raises(PartFailed, match=r"the one exited with code 7(.|\n)*because of this"):
         await crew.start(part(tmp_path, "one", "print('because of this'); raise SystemExit(7)"))
 
 

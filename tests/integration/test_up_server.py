@@ -197,7 +197,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused_with_its_name(tmp_pa
     (tmp_path / "file").write_text("in the way")
 
     with (
-        pytest.raises(ConfigurationError, match=r"data directory .*/file/data cannot be written"),
+        pytest.raises(ConfigurationError, match=r"cannot write to the data directory .*/file/data"),
         taken(tmp_path / "file" / "data"),
     ):
         pass

@@ -1,47 +1,32 @@
-"""upgrade.md, both ways: what the last version wrote this one reads, and what this one writes the last one reads.
-
-The last version's code comes out of this clone's history; a clone without it (a shallow one, an archive) skips.
-When a version is released, LAST is set to it.
-"""
+"""upgrade.md, both ways: what the last version wrote this one reads, and what this one writes the last one reads."""
 
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from last_version import ROOT, python_path, unpacked
 from servers import Server
 
-ROOT = Path(__file__).parents[2]
 STEP = Path(__file__).with_name("version_step.py")
-LAST = "817cf15"
 Step = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def last_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The last version's sources, unpacked."""
-    packed = subprocess.run(["git", "archive", LAST, "producer", "worker"], cwd=ROOT, capture_output=True, check=False)
-    if packed.returncode:
-        pytest.skip(f"this clone does not have the last version ({LAST})")
-    folder = tmp_path_factory.mktemp("last-version")
-    with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    """The last version's sources."""
+    return unpacked(tmp_path_factory.mktemp("last-version"))
 
 
 def step_of(sources: Path, where: Path) -> Step:
-    path = os.pathsep.join(str(sources / part) for part in ("producer", "worker"))
-
     def step(*arguments: object) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, str(STEP), *map(str, arguments)],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": path},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": python_path(sources)},
             cwd=where,
             capture_output=True,
             text=True,
@@ -65,8 +50,8 @@ def new(tmp_path: Path) -> Step:
 
 
 def test_the_steps_really_run_different_versions(old: Step, new: Step, last_version: Path) -> None:
-    assert Path(old("where")["sources"]).is_relative_to(last_version)
-    assert Path(new("where")["sources"]).is_relative_to(ROOT)
+    for step, sources in ((old, last_version), (new, ROOT)):
+        assert all(Path(each).is_relative_to(sources) for each in step("where")["sources"])
 
 
 def test_up_and_down_and_up_again_nothing_is_lost_and_nothing_dies_of_it(old: Step, new: Step, tmp_path: Path) -> None:

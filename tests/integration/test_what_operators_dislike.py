@@ -92,7 +92,7 @@ def test_nothing_is_capped_and_nothing_expires_silently(line: CommandLine) -> No
     shown = line.run("dlq", "list")
     assert f"of {MANY}" in shown.stdout.replace(",", ""), "it says that the list is cut"
     assert "--cursor" in shown.stderr, "and how to see the rest"
-    assert "nothing is ever removed by age" in line.run("status").stdout
+    assert "keeps everything" in line.run("status").stdout
 
 
 def test_every_dead_letter_has_its_reason_roarks_answer_and_each_attempt(line: CommandLine) -> None:
@@ -200,7 +200,7 @@ def test_our_own_faults_are_not_mixed_with_those_of_reports(line: CommandLine, s
 def test_somebody_is_told_of_the_first_dead_letter(line: CommandLine) -> None:
     channel = Channel()
     settings = worker_settings(alert_url=channel.url, alert_look_seconds=0.05)
-    alerter = Alerter(line.ledger, settings)
+    alerter = Alerter(line.ledger, settings, line.folder)
     alerter.start()
     try:
         line.bury_all("c-1")
@@ -281,8 +281,8 @@ def test_a_persons_data_does_not_outlive_the_wish_to_erase_it(line: CommandLine,
         (("dlq", "show", "c-1"), "roark-ingest dlq edit c-1"),
         (("dlq", "list"), "Next: roark-ingest dlq groups"),
         (("dlq", "groups"), "Next: roark-ingest dlq show c-1"),
-        (("dlq", "replay", "--all", "--dry-run"), "Next: mend what will fail again, or send them"),
-        (("dlq", "replay", "--all", "--yes"), "Watch it: roark-ingest replay show 1 --follow"),
+        (("dlq", "replay", "--all", "--dry-run"), "Next: fix what will fail again, or replay"),
+        (("dlq", "replay", "--all", "--yes"), "Watch: roark-ingest replay show 1 --follow"),
         (("status",), "Next: roark-ingest dlq groups"),
     ],
 )
@@ -297,6 +297,6 @@ def test_a_shut_breaker_is_told_with_whose_fault_it_is(line: CommandLine) -> Non
         mapping={"breaker_until": PLENTY * 10**4, "breaker_since": 1, "evidence": "9 of 9 attempts failed"},
     )
     told = line.run("status").stdout
-    assert "The lane is breaker-open, on the side of Roark." in told
-    assert "Reports stay ready until a probe finds Roark working again." in told
-    assert "Next: nothing to do" in told
+    assert "Uploads are paused: circuit breaker open. Cause: Roark." in told
+    assert "Reports stay ready until a probe succeeds." in told
+    assert "(nothing to do but wait)" in told

@@ -61,9 +61,7 @@ def test_the_sums_over_two_processes_are_the_ledgers_and_survive_the_death_of_on
     line.start_sandbox("--fail", "422:0.1", "--fail", "503:0.1", "--latency-ms", "20")
     port = free_port()
     page = Page(port)
-    supervisor = line.start_supervisor(
-        2, ROARK_INGEST_METRICS_PORT=str(port), ROARK_INGEST_MAX_IN_FLIGHT="4", ROARK_INGEST_CLAIM_BATCH="4"
-    )
+    supervisor = line.start_supervisor(2, ROARK_INGEST_METRICS_PORT=str(port), ROARK_INGEST_MAX_IN_FLIGHT="4")
     wait_until(lambda: page.answers() and page.total("worker_processes") == 2, "two processes count")
 
     # when all is settled

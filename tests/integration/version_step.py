@@ -9,19 +9,34 @@ python version_step.py state REDIS_URL
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import roark_producer
-from roark_ledger.ledger import Ledger
-from roark_ledger.moves import delivery, upkeep
-from roark_ledger.moves import intake as intake_moves
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
-from roark_ledger.packing import unpack
-from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import Spool, Spooled
+if find_spec("roark_producer.operations"):
+    # What the last version called them, before the ledger had a package of its own.
+    from roark_producer.connection import connect
+    from roark_producer.ledger import Ledger
+    from roark_producer.operations import Bury, Defer, Deliver, Held
+    from roark_producer.packing import unpack
+    from roark_producer.spool import Spool, Spooled
+    from roark_worker.audit import audit
+
+    from roark_producer import operations as delivery
+    from roark_producer import operations as intake_moves
+    from roark_producer import operations as upkeep
+else:
+    from roark_ledger.ledger import Ledger
+    from roark_ledger.moves import delivery, upkeep
+    from roark_ledger.moves import intake as intake_moves
+    from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
+    from roark_ledger.packing import unpack
+    from roark_ledger.server.connection import connect
+    from roark_producer.disk.frames import Spooled
+    from roark_producer.disk.spool import Spool
+    from roark_worker.upkeep.audit import audit
+
 from roark_producer.producer import Intake, Producer
 from roark_producer.settings import IngestSettings
-from roark_worker.upkeep.audit import audit
 
 
 def body(number: int) -> bytes:
@@ -87,8 +102,9 @@ def state(url: str) -> dict[str, object]:
     return {"holds": verdict.holds, "accepted": verdict.snapshot.total("accepted"), "states": states}
 
 
-def where() -> dict[str, str]:
-    return {"sources": roark_producer.__file__}
+def where() -> dict[str, list[str]]:
+    ours = [module for name, module in sys.modules.items() if name.startswith("roark_")]
+    return {"sources": [str(module.__file__) for module in ours]}
 
 
 STEPS = {"where": where, "accept": accept, "work": work, "spool": spool, "unspool": unspool, "state": state}

@@ -359,11 +359,19 @@ class Model:
 
     def replay(self, call_id: str) -> str:
         call = self.calls.get(call_id)
-        if call is None or (call.state != "dead" and not call.unconfirmed):
+        if call is None or call.state != "dead":
             return call.state if call else "unknown"
-        if call.unconfirmed:
-            self._no_longer_delivered(call_id)
-            call.unconfirmed = False
+        return self._again(call)
+
+    def resend(self, call_id: str) -> str:
+        call = self.calls.get(call_id)
+        if call is None or not call.unconfirmed:
+            return call.state if call else "unknown"
+        self._no_longer_delivered(call_id)
+        call.unconfirmed = False
+        return self._again(call)
+
+    def _again(self, call: Call) -> str:
         call.attempts = call.deaths = 0
         self._ready(call, self.now, "replay")
         self.counters["replayed"] += 1

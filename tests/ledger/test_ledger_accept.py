@@ -147,7 +147,7 @@ class TestTheSameCallSeenAgain:
         bench.accept("call-1", "b")
 
         bench.run(desk.restore(["call-1"], detail=b"{}"))
-        bench.run(desk.replay(["call-1"], detail=b"{}"))
+        bench.replay("call-1")
 
         (report,) = bench.claim().reports
         assert report.packed == packed("call-1", "b")

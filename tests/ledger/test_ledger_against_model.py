@@ -41,7 +41,7 @@ CALLS = [f"call-{number}" for number in range(6)]
 
 calls = st.sampled_from(CALLS)
 endings = st.sampled_from(["deliver", "deliver unnamed", "bury", "defer"])
-verbs = st.sampled_from(["replay", "set_aside", "discard", "restore", "confirm"])
+verbs = st.sampled_from(["replay", "resend", "set_aside", "discard", "restore", "confirm"])
 outcomes = st.sampled_from(["deliver", "deliver unnamed", "defer", "bury", "release", "renew"])
 fates = st.sampled_from(["unknown", "ready", "renew", "deliver", "defer", "bury"])
 # Only these are ever erased: nothing more happens to a call that is.
@@ -193,6 +193,8 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     @rule(ids=st.lists(calls, min_size=3, max_size=6), verb=verbs)
     def someone_sees_to_the_dead_letters(self, ids: list[str], verb: str) -> None:
+        # A job has a letter once, however often it is named; the scripts of the others answer for each time.
+        ids = list(dict.fromkeys(ids)) if verb == "replay" else ids
         answers = getattr(self.bench, verb)(*ids)
 
         assert answers == [getattr(self.model, verb)(call_id) for call_id in ids]

@@ -10,7 +10,7 @@ from roark_ledger.records.alerts import AlertKind, Facts, Message, Turn, gauges
 
 HELD, DEAD = AlertKind.LANE_HELD, AlertKind.DEAD_LETTERS
 LEASE_MS, CALM_MS, REPEAT_MS = 1_000, 5_000, 3_600_000
-NOW_HELD = Message("The lane is on hold.", "ada did it.", "roark-ingest resume")
+NOW_HELD = Message("Uploads are paused.", "ada did it.", "roark-ingest resume")
 
 
 def look(bench: Workbench, *kinds: AlertKind, may_send: bool = True, message: Message = NOW_HELD) -> list[Turn]:
@@ -72,7 +72,7 @@ class TestOneOfEachKind:
 class TestAnotherCause:
     @staticmethod
     def of(cause: str) -> Message:
-        return Message("The lane is on hold.", f"It is {cause}.", "roark-ingest doctor", cause)
+        return Message("Uploads are paused.", f"It is {cause}.", "roark-ingest doctor", cause)
 
     def test_is_told_though_the_alert_was_sent(self, bench: Workbench) -> None:
         assert sent(bench, *look(bench, HELD, message=self.of("http_403"))) == [True]

@@ -146,7 +146,7 @@ async def test_full_memory_and_an_unkept_promise_are_told_as_by_the_sync_one(
 async def test_a_server_that_is_away_is_told_as_by_the_sync_one(tmp_path: object) -> None:
     ledger = AsyncLedger(connect_async(f"unix://{tmp_path}/nobody.sock"))
 
-    with pytest.raises(LedgerUnavailable, match="cannot be reached"):
+    with pytest.raises(LedgerUnavailable, match="is unreachable"):
         await ledger.run(accept_one)
 
     await ledger.aclose()

@@ -10,7 +10,7 @@ from workbench import Workbench
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import delivery, upkeep
 from roark_ledger.records.accounts import Accounts
-from roark_worker.upkeep.audit import Verdict, audit
+from roark_worker.upkeep.audit import AuditVerdict, audit
 
 STATES = ("uploading", "waiting", "delivered", "dead", "discarded", "erased", "ready")
 PLACE = {"ready": "fresh", "uploading": "uploading", "waiting": "waiting", "dead": "dead", "discarded": "discarded"}
@@ -18,7 +18,7 @@ PLACE = {"ready": "fresh", "uploading": "uploading", "waiting": "waiting", "dead
 FOUND = Accounts(2, 1, ("dead: 1 records, 2 expected",), looked_at=70, took_ms=1500)
 
 
-def look(bench: Workbench, *, repair: bool = False) -> Verdict:
+def look(bench: Workbench, *, repair: bool = False) -> AuditVerdict:
     return audit(bench.ledger, repair=repair, sleep=lambda _: None)
 
 
@@ -30,7 +30,7 @@ def sound(bench: Workbench) -> Workbench:
     return bench
 
 
-def faults(verdict: Verdict) -> dict[str, tuple[str, ...]]:
+def faults(verdict: AuditVerdict) -> dict[str, tuple[str, ...]]:
     return {one.call_id: one.faults for one in verdict.broken}
 
 

@@ -80,7 +80,7 @@ class TestDiscardAndRestore:
         assert bench.state() == "discarded"
 
 
-@pytest.mark.parametrize("verb", ["replay", "discard", "restore"])
+@pytest.mark.parametrize("verb", ["discard", "restore"])
 class TestManyAtOnce:
     def test_each_call_gets_its_own_answer_in_order(self, bench: Workbench, verb: str) -> None:
         source = "discarded" if verb == "restore" else "dead"
@@ -90,8 +90,8 @@ class TestManyAtOnce:
 
         answers = getattr(bench, verb)("call-1", "call-2", "call-3", "call-4", "call-1")
 
-        past = {"replay": "replayed", "discard": "discarded", "restore": "restored"}[verb]
-        now = {"replay": "ready", "discard": "discarded", "restore": "dead"}[verb]
+        past = {"discard": "discarded", "restore": "restored"}[verb]
+        now = {"discard": "discarded", "restore": "dead"}[verb]
         assert answers == [past, "delivered", "unknown", "unknown", now]
         assert bench.snapshot().balanced
 

@@ -15,9 +15,7 @@ def told(bench: Workbench) -> list[tuple[str, str, int, tuple[str, ...]]]:
     return [(deed.action, deed.by, deed.count, deed.calls) for deed in deeds(bench)]
 
 
-@pytest.mark.parametrize(
-    ("verb", "state"), [("replay", "dead"), ("discard", "dead"), ("restore", "discarded")], ids=lambda part: part
-)
+@pytest.mark.parametrize(("verb", "state"), [("discard", "dead"), ("restore", "discarded")], ids=lambda part: part)
 class TestAMove:
     def test_writes_one_line_with_the_calls_that_it_changed(self, bench: Workbench, verb: str, state: str) -> None:
         for name in ("call-1", "call-2"):

@@ -61,7 +61,7 @@ def test_an_emptied_ledger_is_told_whatever_it_has_accepted_since(bench: Workben
     assert (loss.ledger, loss.least, loss.most, loss.open, loss.went_back) == ("the-first", 8, 8, 7, False)
     assert (seen.ledger, seen.known_losses()) == ("the-second", (loss,))
     assert "8 reports" in loss.words()
-    assert "7 of them had not been delivered" in loss.words()
+    assert "7 of them not delivered" in loss.words()
 
 
 def test_a_ledger_that_had_accepted_nothing_is_no_loss(bench: Workbench) -> None:
@@ -162,7 +162,7 @@ def test_what_a_spool_cannot_give_back_is_told_until_it_is_taken_back_or_settled
     (unread,) = bench.run(watch.snapshot()).unread
     assert (unread.reports, unread.files) == (4, tuple(files))
     assert unread.words() == (
-        "At least 4 reports in the spool /data/spool on host cannot be handed in: 1.spool (it cannot be read: "
+        "At least 4 reports in the spool /data/spool on host cannot be read: 1.spool (it cannot be read: "
         "Permission denied), 2.damaged (it is damaged)."
     )
 

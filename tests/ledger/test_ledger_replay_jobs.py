@@ -8,7 +8,7 @@ from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves.delivery import Bury, Claimed
 from roark_ledger.moves.replay import Job, JobNumber, Plan
 from roark_ledger.records.logbook import Action
-from roark_ledger.records.snapshot import Replays
+from roark_ledger.records.snapshot import ReplayCounts
 from roark_worker.upkeep.audit import audit
 
 AT_ONCE = Plan(ramp=(), stop_share=1.0)
@@ -603,7 +603,7 @@ class TestJobsAsAWhole:
         bench.start_job(*names(3, 5), plan=AT_ONCE)
         bench.step()
 
-        assert bench.snapshot().replays == Replays(collecting=1, running=2, paused=1, selected=3, sent=4)
+        assert bench.snapshot().replays == ReplayCounts(collecting=1, running=2, paused=1, selected=3, sent=4)
 
     def test_a_tick_without_jobs_changes_nothing(self, bench: Workbench) -> None:
         bury_all(bench, *names(3))

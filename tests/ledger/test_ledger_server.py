@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from clocks import Clock
+from pipeline import wait_until
 from servers import Server, configured, redis7_binary, running
 from workbench import DELAY_MS, LEASE_MS, Workbench, all_held
 
@@ -146,7 +147,7 @@ class TestAServerThatGoesAway:
             bench.accept("call-1")
             own_server.kill()
 
-            with pytest.raises(LedgerUnavailable, match=r"^Redis cannot be reached") as caught:
+            with pytest.raises(LedgerUnavailable, match=r"^Redis is unreachable") as caught:
                 bench.accept("call-2")
 
             assert "call-2" not in str(caught.value)
@@ -173,6 +174,19 @@ class TestPromises:
 
         assert server.aof
         assert server.appendfsync is None
+
+    @pytest.mark.parametrize("may", ["+@all", "-info"])
+    def test_a_replica_is_no_server_for_the_ledger(self, own_server: Server, may: str) -> None:
+        with connect(own_server.url) as admin:
+            admin.replicaof("127.0.0.1", "1")
+            admin.execute_command("ACL", "SETUSER", "ada", "on", "nopass", "~*", "&*", "+@all", may)  # type: ignore[no-untyped-call] # redis-py's own
+            with redis.Redis(unix_socket_path=str(own_server.socket), username="ada", password="") as client:
+                with pytest.raises(LedgerUnavailable, match="is a replica and takes no writes"):
+                    inspect(client)
+
+                wait_until(
+                    lambda: len(admin.client_list()) == 1, "its connection, which leads here for ever, is closed"
+                )
 
     def test_a_write_is_on_disk_when_waitaof_says_so(self, valkey: Server, prefix: str, clock: Clock) -> None:
         with connect(valkey.url) as client, configured(client, "appendfsync", "everysec"):

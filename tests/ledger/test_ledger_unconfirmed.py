@@ -89,7 +89,7 @@ def test_nothing_else_can_be_confirmed(bench: Workbench, state: str) -> None:
 
 
 def test_sent_again_it_is_ready_and_named_then_it_is_confirmed(unnamed: Workbench) -> None:
-    assert unnamed.replay("call-1") == ["replayed"]
+    assert unnamed.resend("call-1") == ["replayed"]
     assert (unnamed.state(), unnamed.snapshot().unconfirmed) == ("ready", 0)
     assert unnamed.snapshot().balanced
     unnamed.inventory().check()
@@ -103,7 +103,7 @@ def test_sent_again_it_is_ready_and_named_then_it_is_confirmed(unnamed: Workbenc
 
 
 def test_sent_again_and_not_named_it_is_unconfirmed_again(unnamed: Workbench) -> None:
-    unnamed.replay("call-1")
+    unnamed.resend("call-1")
     unnamed.deliver(unnamed.take(), "", detail=ANSWER)
     assert unnamed.snapshot().unconfirmed == 1
     assert packed(unnamed)
@@ -112,11 +112,11 @@ def test_sent_again_and_not_named_it_is_unconfirmed_again(unnamed: Workbench) ->
 
 def test_a_confirmed_delivery_is_not_sent_again(bench: Workbench) -> None:
     bench.bring("call-1", "delivered")
-    assert bench.replay("call-1") == ["delivered"]
+    assert bench.resend("call-1") == ["delivered"]
 
 
 def test_sent_again_and_refused_it_is_a_dead_letter_with_its_report(unnamed: Workbench) -> None:
-    unnamed.replay("call-1")
+    unnamed.resend("call-1")
     unnamed.bury(unnamed.take())
     assert (unnamed.state(), unnamed.snapshot().unconfirmed) == ("dead", 0)
     unnamed.inventory().check()
@@ -215,7 +215,7 @@ class TestAudit:
     def test_it_is_in_order(self, unnamed: Workbench) -> None:
         verdict = audit(unnamed.ledger, sleep=lambda _: None)
         assert verdict.holds
-        assert verdict.looked_at == 2
+        assert verdict.accounts.looked_at == 2
 
     @pytest.mark.parametrize(
         ("state", "fault"), [("ready", "also:unconfirmed"), ("dead", "also:unconfirmed"), ("unknown", "no-record")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clocks import Clock
+from replaying import replay_at_once
 
 from roark_ledger.ids import CallId
 from roark_ledger.ledger import Ledger
@@ -106,7 +107,10 @@ class Workbench:
         return self.run(upkeep.forget(window_ms=window_ms, most=most))
 
     def replay(self, *call_ids: str) -> list[str]:
-        return self.run(desk.replay(call_ids, detail=WHO))
+        return replay_at_once(self.ledger, call_ids, WHO)
+
+    def resend(self, *call_ids: str) -> list[str]:
+        return self.run(desk.resend(call_ids, detail=WHO))
 
     def edit(self, call_id: str = "call-1", text: str = "edited", *, expires_ms: int = 0) -> str:
         """Put `text` in the place of the report that is there."""

@@ -188,6 +188,9 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
         | of_webhook("roark_ingest_webhook_spool_bytes", "", still(6e8)),
         ("RoarkIngestSpoolInUse", "RoarkIngestSpoolFillingUp"),
     ),
+    "redis cannot save": (
+        of_webhook("roark_ingest_webhook_redis_refuses", 'reason="MISCONF"', still(1)), ("RoarkIngestRedisRefuses",),
+    ),
     "a spool's file that cannot be read": (
         of_ledger("roark_ingest_unreadable_spooled_reports", "", still(2)), ("RoarkIngestSpoolUnreadable",),
     ),

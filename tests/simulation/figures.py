@@ -10,6 +10,9 @@ from simulated_roark import Attempt
 
 from roark_ledger.lifecycle import State
 
+FIRST_LEVEL = 32
+"""`FIRST_LIMIT` of _level.lua."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -67,8 +70,9 @@ def figures(
     snapshot = world.at_end
     good = sum(1 for attempt in attempts if attempt.status == 200)
     last = max((attempt.ended for attempt in attempts), default=0.0)
-    watched = [one.snapshot.lane.limit for one in world.watched if watched_from <= one.seconds <= min(watched_to, last)]
-    levels = [level for level in watched if level]
+    watched = [one.snapshot for one in world.watched if watched_from <= one.seconds <= min(watched_to, last)]
+    # It is not written down before it is another than at first.
+    levels = [snapshot.lane.limit or world.settings.concurrency or FIRST_LEVEL for snapshot in watched]
     return Figures(
         scenario=scenario,
         reports=len(world.accepted),

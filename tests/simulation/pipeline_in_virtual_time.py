@@ -126,7 +126,7 @@ class Worker:
     @property
     def uploads(self) -> int:
         """How many are under way."""
-        return self._delivery._uploading
+        return self._delivery._journey.uploading
 
     async def stop(self) -> None:
         await self._end_own()
@@ -137,10 +137,12 @@ class Worker:
         self.is_alive = False
         self._ledger.dead = True
         await self._end_own()
-        tasks = [one.task for one in self._delivery._in_hand.values() if one.task]
-        for task in (*tasks, *self._delivery._background):
-            task.cancel()
-        await asyncio.gather(*tasks, *self._delivery._background, return_exceptions=True)
+        tasks = [*self._delivery._journey._tasks, self._delivery._renewing]
+        while left := [task for task in tasks if not task.done()]:
+            # One time is not enough: what is broken off would give its report back first.
+            for task in left:
+                task.cancel()
+            await asyncio.sleep(0)
 
     async def _end_own(self) -> None:
         for task in self._tasks:

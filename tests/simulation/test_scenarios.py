@@ -17,6 +17,7 @@ from fakeredis import FakeStrictRedis
 from fakes import ScriptingFakeServer
 from figures import Figures, began_between, delays, longest_hold, most_in_any
 from pipeline_in_virtual_time import World
+from replaying import replay_at_once
 from simulated_roark import (
     SimulatedRoark,
     between,
@@ -380,7 +381,7 @@ class TestPriorities:
             await world.until(lambda: world.snapshot().states[State.DEAD] > 100, 60)
             await asyncio.sleep(5)
             dead = [one.call_id for one in world.ledger.run(desk.page(most=1000)).letters]
-            world.ledger.run(desk.replay(dead, detail=b"{}"))
+            replay_at_once(world.ledger, dead)
             world.replayed = len(dead)
 
         world.run(world.backlog(len(bad)), replay(), world.arrive(per_second=30, seconds=30, after=20))

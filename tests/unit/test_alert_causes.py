@@ -6,7 +6,7 @@ import pytest
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.accounts import Accounts
-from roark_ledger.records.alerts import AlertKind, Facts, SpoolNote
+from roark_ledger.records.alerts import AlertKind, Facts, NotedSpool
 from roark_ledger.records.forecast import Speed
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.promises import Loss, Unread, UnreadFile
@@ -82,7 +82,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
     AlertKind.AUDIT_BROKEN: (snapshot(audited=Accounts(broken=2, at_ms=NOW)), NOTHING),
     AlertKind.SPOOL_IN_USE: (
         snapshot(),
-        replace(NOTHING, spools=(SpoolNote("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
+        replace(NOTHING, spools=(NotedSpool("host-1:/data/spool", 7000, NOW - MINUTE, NOW),)),
     ),
     AlertKind.UNCONFIRMED: (snapshot(queues={"unconfirmed": 7}, unnamed_share=0.05), NOTHING),
     AlertKind.REJECTED_FILLING: (snapshot(counters={"bin_entries": 9, "bin_most": 10}), NOTHING),
@@ -178,12 +178,12 @@ def test_audio_of_ready_reports_matters_only_while_nothing_is_uploaded(state: st
 
 def test_audio_that_has_ended_is_told_until_its_reports_are_delivered_or_given_up() -> None:
     told = causes(snapshot(queues={"silent": 3}), NOTHING, RULES)[AlertKind.AUDIO_ENDING]
-    assert told.headline.startswith("The links to the audio of 3 reports have ended;")
+    assert told.headline.startswith("The audio links of 3 reports have expired;")
     assert told.command == "roark-ingest list --audio ended"
 
     both = causes(snapshot(queues={"silent": 3}), replace(NOTHING, fading=2), RULES)[AlertKind.AUDIO_ENDING]
-    assert both.headline.startswith("The links to the audio of 2 reports end within")
-    assert "of 3 reports have ended" in both.explanation
+    assert both.headline.startswith("The audio links of 2 reports expire within")
+    assert "of 3 reports have expired" in both.explanation
     assert both.command == "roark-ingest list --audio-ends-within 60min"
 
 
@@ -194,3 +194,19 @@ def test_a_breaker_that_opened_just_now_is_no_cause() -> None:
 
 def test_fewer_deaths_than_the_setting_are_no_growth() -> None:
     assert causes(snapshot(), replace(NOTHING, deaths=24), RULES) == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [
+        (
+            {"host-1:/data/spool": "Redis does not take commands: MISCONF"},
+            "Redis does not take commands: MISCONF. They",
+        ),
+        ({}, "Redis could not take them. They"),
+    ],
+)
+def test_why_reports_are_in_a_spool_is_told_where_the_webhook_knows_it(known: dict[str, str], says: str) -> None:
+    noted = replace(NOTHING, spools=(NotedSpool("host-1:/data/spool", 7000, NOW - MINUTE, NOW),))
+    found = causes(snapshot(spooled_because=known), noted, RULES)[AlertKind.SPOOL_IN_USE]
+    assert found.explanation.startswith(says)

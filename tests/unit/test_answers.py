@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import attempts
 import pytest
 from answers import CASES, Case
 from schedules import USUAL
@@ -12,7 +13,7 @@ from roark_ledger.moves.delivery import Claimed
 from roark_ledger.packing import pack
 from roark_worker.answers.explain import explain
 from roark_worker.answers.verdict import Answer, Delivered, OurFault, Passing, Refused, judge
-from roark_worker.settlement import Attempt, settle
+from roark_worker.deciding import decide
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 PACKED = pack(
@@ -33,8 +34,8 @@ def kept(verdict: Delivered | Passing | Refused | OurFault) -> dict[str, object]
         verdict = Refused(
             verdict.reason, verdict.status, verdict.message, verdict.parameter, verdict.code, verdict.excerpt
         )
-    settlement = settle(Attempt(claimed, verdict, 5, 1.0), USUAL, max_conflicts=3, chance=0.5)
-    found: dict[str, object] = json.loads(settlement.detail)  # type: ignore[union-attr] # nothing is released here
+    outcome = decide(attempts.judged(claimed, verdict), USUAL, max_conflicts=3, chance=0.5)
+    found: dict[str, object] = json.loads(outcome.detail)  # type: ignore[union-attr] # nothing is released here
     return found
 
 
@@ -71,7 +72,7 @@ def test_an_answer_leads_to_its_state_its_side_its_words_and_its_next_command(ca
 
 
 def test_an_error_inside_a_success_says_that_it_came_inside_one() -> None:
-    assert "inside an answer of 200" in explain("http_401", status=200).what
+    assert "inside an answer with status 200" in explain("http_401", status=200).what
 
 
 @pytest.mark.parametrize("body", [{"strange": True, "hint": "ask us"}, {"data": {"note": "hm"}}])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from roark_producer.vapi.calls import report_of
 from roark_sandbox.routes.creation import read_creation
-from roark_sandbox.routes.upload import Upload
+from roark_sandbox.routes.upload import UploadRoute
 from roark_worker.upload.call_route import NotForThisRoute, creation_of, ended_status
 
 MESSAGES = [
@@ -113,7 +113,7 @@ def test_half_a_surrogate_pair_does_not_make_it_unreadable() -> None:
 
     body = creation_of(payload.encode()[:-1] + b',"artifact":' + json.dumps(artifact).encode() + b"}")
 
-    assert isinstance(read_creation("application/json", body), Upload)
+    assert isinstance(read_creation("application/json", body), UploadRoute)
 
 
 @given(call=CALLS, properties=st.dictionaries(st.text(), st.text() | st.integers(), max_size=3))
@@ -126,5 +126,5 @@ def test_any_call_gives_what_roark_accepts_or_a_code(call: dict[str, Any], prope
 
     found = read_creation("application/json", body)
 
-    assert isinstance(found, Upload), found
+    assert isinstance(found, UploadRoute), found
     assert found.call_id == call["id"]

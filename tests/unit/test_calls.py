@@ -12,7 +12,7 @@ from roark_ledger.errors import InvalidReport
 from roark_producer.vapi.calls import is_call_object, report_of
 from roark_producer.vapi.report import Report, read_message
 from roark_producer.vapi.unsecret import is_secret_name, without_secrets
-from roark_sandbox.routes.upload import Upload, read_upload
+from roark_sandbox.routes.upload import UploadRoute, read_upload
 
 
 def made(call: Any, **looked_up: bytes) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def test_any_call_of_the_schema_gives_a_report_that_the_parser_takes_and_roark_a
     assert isinstance(report, Report)
     assert (report.call_id, report.payload) == (call["id"], payload)
     upload = read_upload("application/json", b'{"vapiEndOfCallReportPayload":' + payload + b"}")
-    assert isinstance(upload, Upload)
+    assert isinstance(upload, UploadRoute)
     assert upload.call_id == call["id"]
     message = json.loads(payload)
     assert isinstance(message["endedReason"], str)
@@ -153,7 +153,7 @@ def test_these_names_are_none(name: str) -> None:
 
 
 def test_what_is_nested_beyond_reason_is_refused_with_words() -> None:
-    with pytest.raises(InvalidReport, match="nested too deep"):
+    with pytest.raises(InvalidReport, match="nested too deeply"):
         report_of(b'{"id":"c","squad":' + b'{"a":' * 500 + b'{"secret":1}' + b"}" * 501)
 
 

@@ -117,7 +117,7 @@ def test_a_disk_is_tried_and_not_only_asked_for_its_rights(tmp_path: Path, monke
 
     assert check.level is Level.FAIL
     assert "No space left on device" in check.found
-    assert "room" in check.mend
+    assert "Free some disk space" in check.mend
     assert list(tmp_path.iterdir()) == [], "what was tried leaves nothing behind"
 
 
@@ -128,7 +128,7 @@ def test_a_disk_with_little_room_is_warned_of(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("code", ["MISCONF", "NOPERM", "READONLY", "OOM", "BUSY", "NOREPLICAS", "ERR"])
 def test_a_redis_that_answers_and_takes_nothing_is_told_by_its_own_word(code: str) -> None:
-    check = server.judge_refusal(LedgerRefuses(f"Redis does not take commands: {code} why", code))
+    check = server.judge_refusal(LedgerRefuses(f"Redis refuses commands: {code} why", code))
 
     assert check.level is Level.FAIL
     assert f"{code} why" in check.found
@@ -194,7 +194,7 @@ def test_what_answers_as_roark_does_not_keeps_reports_from_it(
     settings = worker(roark_base_url=f"http://127.0.0.1:{roark.server_port}")
     check = here.check_reach(settings, of_workers=of_workers)
     assert check.level is level
-    assert f"answers {status} to a plain question, as Roark does not" in check.found
+    assert f"answers {status} to a simple request, which Roark never does" in check.found
 
 
 def test_an_address_of_the_workers_that_cannot_be_reached_keeps_reports_from_roark(
@@ -219,14 +219,14 @@ class TestThisShellBesideTheWorkers:
         crew = {"w-1": self.setup(ROARK_BASE_URL="https://other.example")}
         check = self.shell(crew, roark_api_bearer_token="token-of-shell", roark_base_url="http://127.0.0.1:4010")
         assert check.level is Level.WARN
-        assert "ROARK_BASE_URL: https://other.example in the workers, http://127.0.0.1:4010 here" in check.found
+        assert "ROARK_BASE_URL: https://other.example on the workers, http://127.0.0.1:4010 here" in check.found
         assert "token: mark " in check.found
         assert "token-of" not in check.found
-        assert "…kers in the workers" in check.found
+        assert "…kers on the workers" in check.found
         assert "token: mark" in check.found
         assert "none here" in self.shell(crew).found
 
     def test_says_where_the_workers_differ_among_themselves(self) -> None:
         crew = {"w-1": self.setup(), "w-2": self.setup(ROARK_BASE_URL="https://other.example")}
-        assert "ROARK_BASE_URL: the workers differ" in self.shell(crew).found
+        assert "ROARK_BASE_URL: workers differ from each other" in self.shell(crew).found
         assert base_urls(crew) == ["https://api.roark.ai", "https://other.example"]

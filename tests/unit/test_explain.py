@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from attempts import judged
 from typer.main import get_group
 
 import roark_ledger
@@ -38,8 +39,8 @@ from roark_worker.answers.explain import (
     status_of,
 )
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.deciding import EXHAUSTED, decide
 from roark_worker.schedule import Schedule
-from roark_worker.settlement import EXHAUSTED, Attempt, settle
 from roark_worker.upload.roark import Reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,8 +98,8 @@ def ways_of_dying() -> Iterator[DeadLetter]:
     passing += [Refused(code, message="zstd says no") for code in codes_in_the_workers_sources()]
     for verdict in passing:
         for attempts, age in [(0, 1.0), (19, 1.0), (3, 90_000.0)]:
-            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, 0, False, "f", PACKED)
-            end = settle(Attempt(claimed, verdict, 5, age), schedule, max_conflicts=3, chance=0.5)
+            claimed = Claimed(CallId("c-1"), LeaseToken(1), attempts, round(age * 1000), False, "f", PACKED)
+            end = decide(judged(claimed, verdict), schedule, max_conflicts=3, chance=0.5)
             if isinstance(end, Bury):
                 yield dead("buried", end.reason, json.loads(end.detail))
     for code in codes_in_the_scripts():
@@ -173,10 +174,10 @@ def test_every_hold_and_every_shut_lane_has_a_complete_explanation() -> None:
 
 REJECTIONS = ("InvalidReport", "UnknownMessage", "TooLarge")
 LOOKS = (
-    "a CloudEvents envelope; an end-of-call report stands at .a and .b[]",
-    "an end-of-call report stands at .payload.message",
+    "a CloudEvents envelope; an end-of-call report is at .a and .b[]",
+    "an end-of-call report is at .payload.message",
     "a Call object of Vapi's API, not an end-of-call report",
-    "a log record; a Call object of Vapi's API, not an end-of-call report, stands at .results[]",
+    "a log record; a Call object of Vapi's API, not an end-of-call report, is at .results[]",
     "a CloudEvents envelope",
 )
 
@@ -257,7 +258,7 @@ def test_what_holds_the_lane_is_on_our_side_and_needs_no_replay() -> None:
 
 def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
     found = explain_hold("maintenance until 4 pm", "ada")
-    assert found.what == "ada put the lane on hold: maintenance until 4 pm."
+    assert found.what == "ada paused uploads: maintenance until 4 pm."
     assert found.command == "roark-ingest resume"
 
 
@@ -291,7 +292,7 @@ def test_each_kind_of_failure_has_its_side(code: str, side: Side, replay: Replay
 
 def test_an_exhausted_report_is_explained_by_its_last_attempt() -> None:
     found = explain("exhausted", last="connect", call_id="c-1")
-    assert found.what == "Every planned attempt failed. The last one: No connection to Roark could be made."
+    assert found.what == "Every planned attempt failed. The last one: Roark is unreachable."
     assert (found.side, found.command) == (Side.NETWORK, "roark-ingest dlq replay c-1")
 
 

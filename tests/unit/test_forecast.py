@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roark_ledger.records.forecast import Forecast, Speed, forecast
+from roark_ledger.records.screen import uploads_are
 
 NOW = 1_760_000_000_000
 SPEED = Speed(accepted_per_second=100, delivered_per_second=150, measured_ms=NOW - 1_000)
@@ -24,7 +25,7 @@ def test_without_a_backlog_there_is_nothing_to_wait_for_whatever_the_lane() -> N
 
 @pytest.mark.parametrize("lane", ["held", "breaker-open", "half-open"])
 def test_while_the_lane_is_shut_nothing_is_told(lane: str) -> None:
-    assert told(lane=lane) == Forecast(None, f"the lane is {lane}")
+    assert told(lane=lane) == Forecast(None, uploads_are(lane).lower())
 
 
 def test_a_pause_that_roark_asked_for_is_added() -> None:
@@ -37,7 +38,7 @@ def test_a_growing_backlog_is_called_growing() -> None:
 
 @pytest.mark.parametrize("speed", [None, Speed(1, 2, NOW - 31_000)])
 def test_from_old_speeds_or_none_nothing_is_told(speed: Speed | None) -> None:
-    assert told(speed=speed) == Forecast(None, "nothing was delivered lately")
+    assert told(speed=speed) == Forecast(None, "nothing was delivered recently")
 
 
 @given(

@@ -89,10 +89,10 @@ def test_differences_of_two_setups_are_told_in_words() -> None:
     old = Setup(1, 5, 2, "0.1.0", "aa", {"ROARK_BASE_URL": "https://a", "ROARK_INGEST_MAX_ATTEMPTS": "3"})
     new = Setup(9, 9, 1, "0.2.0", "bb", {"ROARK_BASE_URL": "https://b"})
     assert [(change.at_ms, change.what) for change in changes([old, new])] == [
-        (5, "workers were started"),
-        (9, "the version: 0.1.0 → 0.2.0"),
-        (9, "Roark's token is another one"),
+        (5, "workers started"),
+        (9, "version: 0.1.0 → 0.2.0"),
+        (9, "Roark's token was changed"),
         (9, "ROARK_BASE_URL: https://a → https://b"),
-        (9, "ROARK_INGEST_MAX_ATTEMPTS: 3 → the default"),
-        (9, "workers were started"),
+        (9, "ROARK_INGEST_MAX_ATTEMPTS: 3 → default"),
+        (9, "workers started"),
     ]

@@ -20,16 +20,16 @@ def told(state: str, reason: str = "", by: str = "") -> ReportEvent:
             "held",
             "http_403 no",
             "roark",
-            "The lane is on hold: nothing is uploaded, 59 ready. Our token may not upload",
+            "Uploads are paused. Reports ready: 59. Our token has no permission to upload",
         ),
         (
             "held",
             "moving",
             "ada",
-            "The lane is on hold: nothing is uploaded, 59 ready. ada put the lane on hold: moving.",
+            "Uploads are paused. Reports ready: 59. ada paused uploads: moving.",
         ),
-        ("breaker-open", "http_503: 9", "", "The lane is shut (circuit breaker open): nothing is uploaded, 59 ready."),
-        ("half-open", "http_503: 9", "", "The lane is shut (circuit breaker half-open): nothing is uploaded"),
+        ("breaker-open", "http_503: 9", "", "Uploads are paused: circuit breaker open. Reports ready: 59."),
+        ("half-open", "http_503: 9", "", "Uploads are paused: circuit breaker half-open. "),
     ],
 )
 def test_a_shut_lane_is_shut_in_words_with_the_command_on_top_of_the_list(

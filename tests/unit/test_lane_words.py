@@ -32,14 +32,14 @@ def test_a_hold_names_how_many_were_refused_with_what_since_when_where_and_with_
     why = told(lane("held", evidence, "http_403 No permission"))
 
     assert why.what.startswith(
-        "Uploads are paused: 3 different reports were refused (http_403: 3), none was delivered since 08:00:00 UTC, "
-        "for example call-1, call-2. Token …ab12 at https://api.roark.ai/v1/vapi/call. Our token may not upload"
+        "3 different reports were refused (http_403: 3), none delivered since 08:00:00 UTC, "
+        "for example call-1, call-2. Token …ab12 at https://api.roark.ai/v1/vapi/call. Our token has no permission"
     )
     assert why.side is Side.SETTINGS
 
 
 def test_without_a_set_up_or_evidence_only_the_reason_is_told() -> None:
-    assert told(lane("held", Evidence(), "http_401"), None).what.startswith("Roark does not know our token")
+    assert told(lane("held", Evidence(), "http_401"), None).what.startswith("Roark rejected our token")
 
 
 def test_without_examples_no_call_is_named() -> None:
@@ -52,7 +52,7 @@ def test_without_examples_no_call_is_named() -> None:
 def test_a_hold_by_a_person_tells_of_no_refusals() -> None:
     why = told(lane("held", Evidence({"http_403": 1}, ("call-1",), 1), "moving", by="ada"))
 
-    assert why.what == "ada put the lane on hold: moving."
+    assert why.what == "ada paused uploads: moving."
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_hold_by_a_person_tells_of_no_refusals() -> None:
         ("connect_tls", Side.SETTINGS, "certificate"),
         ("connect_dns", Side.SETTINGS, "cannot be resolved"),
         ("connect_proxy", Side.SETTINGS, "proxy"),
-        ("connect_refused", Side.NETWORK, "Nothing takes connections"),
+        ("connect_refused", Side.NETWORK, "Connection refused"),
         ("network", Side.NETWORK, "broke"),
         ("timeout", Side.NETWORK, "in time"),
     ],

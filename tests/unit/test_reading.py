@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import zstandard
@@ -245,7 +246,7 @@ def test_a_file_is_packed_and_unpacked_by_its_name(name: str) -> None:
     "content", [gzip.compress(b'{"a":1}\n', mtime=0), '{"a":1}'.encode("utf-16"), b"ID3\x04\x00\x00 a recording"]
 )
 def test_a_file_that_is_no_text_is_not_taken_for_lines(content: bytes) -> None:
-    with pytest.raises(DamagedInput, match="no UTF-8 text"):
+    with pytest.raises(DamagedInput, match="not UTF-8 text"):
         list(read_documents(io.BytesIO(content)))
 
 
@@ -265,6 +266,10 @@ def test_a_packed_file_that_was_cut_short_is_not_taken_for_a_whole_one(name: str
 PACKERS = {"gzip": gzip.compress, "zstd": zstandard.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 
 
+def test_lines_may_end_as_on_old_macs() -> None:
+    assert bodies(b'{"a":1}\r{"b":"}{"}\r{"c":3}\r') == [b'{"a":1}', b'{"b":"}{"}', b'{"c":3}']
+
+
 @pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
 def test_a_packed_file_is_known_by_its_first_bytes(pack: Callable[[bytes], bytes]) -> None:
     content = b'{"a":1}\n' * 100_000
@@ -272,6 +277,17 @@ def test_a_packed_file_is_known_by_its_first_bytes(pack: Callable[[bytes], bytes
         for file in (io.BytesIO(packed), Dribble(packed)):
             with decompressed(file) as unpacked:
                 assert unpacked.read() == content
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_of_a_packed_file_that_was_cut_short_everything_that_is_there_comes_out(pack: Callable[[bytes], bytes]) -> None:
+    dice = random.Random(1)
+    content = b"".join(b'{"n":"%s"}\n' % dice.randbytes(600).hex().encode() for _ in range(2_000))
+    packed = pack(content)
+    found: list[Document] = []
+    with decompressed(io.BytesIO(packed[: len(packed) * 2 // 3])) as plain, pytest.raises(DamagedInput):
+        found.extend(read_documents(plain))
+    assert len(found) > 400
 
 
 @pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
@@ -287,6 +303,14 @@ def test_a_file_that_is_not_packed_at_all_is_read_as_it_is() -> None:
     for content in (b'{"a":1}\n' * 100, b"", b"{", b"BZ"):
         with decompressed(io.BytesIO(content)) as plain:
             assert plain.read() == content
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("first", ["{", "["])
+def test_json_in_another_encoding_is_known_without_its_mark(encoding: str, first: str) -> None:
+    text = {"{": '{"a":"\U0001f600"}', "[": '["\u2028"]'}[first]
+    with decompressed(io.BytesIO(text.encode(encoding))) as plain:
+        assert plain.read() == text.encode()
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
@@ -333,6 +357,36 @@ def test_a_table_with_json_in_a_column_is_read_by_row(table: bytes) -> None:
         (4, {"id": "2", "payload": '{"b":2}'}),
     ]
     assert all(one.is_row for one in found)
+
+
+NAMELESS = {
+    "commas": b'1,"{""a"":""x\n, y""}"\n2,"{""b"":2}"\n',
+    "bars, as sqlite3 prints": b'1|{"a":"x"}\n2|{"b":2}\n',
+    "tabs, as COPY writes": b'1\t{"a":"x"}\n2\t{"b":2}\n',
+}
+
+
+@pytest.mark.parametrize("table", NAMELESS.values(), ids=NAMELESS)
+def test_columns_without_names_are_numbered(table: bytes) -> None:
+    found = found_in(table)
+    assert [json.loads(one.body) for one in found][1:] == [{"1": "2", "2": '{"b":2}'}]
+    assert found[0].line == 1
+    assert json.loads(json.loads(found[0].body)["2"].replace("\n", " "))["a"].startswith("x")
+
+
+def test_excels_first_line_names_the_separator() -> None:
+    (row,) = found_in(b'\xef\xbb\xbfsep=;\r\nid;payload\r\n1;"{""a"":1}"\r\n')
+    assert (row.line, json.loads(row.body)) == (3, {"id": "1", "payload": '{"a":1}'})
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.integers(), min_size=1, max_size=4))
+def test_what_copy_writes_is_read_as_it_was(value: dict[str, Any]) -> None:
+    text = json.dumps({"text": "AI: Hi\nUser: hello"} | value)
+    copied = text.replace("\\", "\\\\")
+    for names in ("", "id\tpayload\n"):
+        for written in (copied, text):
+            (row,) = found_in(f"{names}1\t{written}\n")
+            assert text in json.loads(row.body).values()
 
 
 def test_a_table_of_one_column_is_one() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from attempts import judged
 from prometheus_client.parser import text_string_to_metric_families
 from schedules import USUAL
 from test_alert_causes import RULES, dead
@@ -18,9 +19,9 @@ from roark_worker.answers import reasons
 from roark_worker.answers.explain import catalogue, explain, explain_hold, explain_shut
 from roark_worker.answers.reasons import FAULT_OF, OTHER, REASONS, Judged, Reason, Side, label_of, reason_of, status_of
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
+from roark_worker.deciding import decide
 from roark_worker.flower.report_events import events_of
 from roark_worker.metrics.counting import FAULTS, Counts
-from roark_worker.settlement import Attempt, settle
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ROWS = [pytest.param(row, code, id=code) for row in REASONS for code in row.codes]
@@ -75,9 +76,9 @@ def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> Non
     verdict = verdict_of(row, code)
     assert isinstance(verdict, CLASSES[row.judged])
     assert verdict.reason == code
-    # settlement: what it means for breaker and level
-    settlement = settle(Attempt(CLAIMED, verdict, 5, 1.0), USUAL, max_conflicts=3, chance=0.5)
-    match settlement:
+    # outcome: what it means for breaker and level
+    outcome = decide(judged(CLAIMED, verdict), USUAL, max_conflicts=3, chance=0.5)
+    match outcome:
         case Defer(reason=reason, signal=signal):
             assert (reason, signal) == (code, row.signal)
         case Bury(reason=reason, signal=signal):
@@ -91,7 +92,7 @@ def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> Non
         assert explain_hold(f"{code} no", "roark").side is row.side
         return
     # Flower
-    told = [event.fields.get("exception") or "" for event in events_of(settlement, 1.0)]
+    told = [event.fields.get("exception") or "" for event in events_of(outcome, 1.0)]
     assert any(row.what.partition("{")[0] in said for said in told)
 
 

@@ -15,9 +15,9 @@ from roark_worker.calls.rules import (
     KNOWN,
     OVERLAP_MS,
     Bucket,
-    Part,
     ReconcileRules,
     Stretch,
+    StretchKind,
     bucket,
     last_night_ms,
     plan,
@@ -104,15 +104,15 @@ def test_only_calls_of_the_assistants_that_are_named_are_expected() -> None:
 
 
 def test_the_first_pass_reads_all_that_vapi_keeps() -> None:
-    assert plan(Stand(), RULES, NOON) == [Stretch(Part.NEW, NOON - 14 * DAY, NOON - 15 * MINUTE)]
+    assert plan(Stand(), RULES, NOON) == [Stretch(StretchKind.NEW, NOON - 14 * DAY, NOON - 15 * MINUTE)]
 
 
 def test_a_pass_reads_what_is_new_and_again_what_may_have_ended_since() -> None:
     stand = Stand(NOON - 30 * MINUTE, NOON - 15 * MINUTE, NOON - HOUR_MS)
 
     assert plan(stand, RULES, NOON) == [
-        Stretch(Part.NEW, NOON - 30 * MINUTE, NOON - 15 * MINUTE),
-        Stretch(Part.AGAIN, NOON - 30 * MINUTE - OVERLAP_MS, NOON - 30 * MINUTE, NOON - 75 * MINUTE),
+        Stretch(StretchKind.NEW, NOON - 30 * MINUTE, NOON - 15 * MINUTE),
+        Stretch(StretchKind.AGAIN, NOON - 30 * MINUTE - OVERLAP_MS, NOON - 30 * MINUTE, NOON - 75 * MINUTE),
     ]
 
 
@@ -120,12 +120,12 @@ def test_once_a_night_all_that_vapi_keeps_is_read_again_and_goes_on_where_it_was
     stand = Stand(NOON - 30 * MINUTE, NOON - 15 * MINUTE, NOON - 23 * HOUR_MS)
     broken_off = Stand(NOON - 30 * MINUTE, NOON - 15 * MINUTE, NOON - 23 * HOUR_MS, NOON - 5 * DAY)
 
-    assert plan(stand, RULES, NOON)[1] == Stretch(Part.FULL, NOON - 14 * DAY, NOON - 30 * MINUTE)
-    assert plan(broken_off, RULES, NOON)[1] == Stretch(Part.FULL, NOON - 5 * DAY, NOON - 30 * MINUTE)
+    assert plan(stand, RULES, NOON)[1] == Stretch(StretchKind.FULL, NOON - 14 * DAY, NOON - 30 * MINUTE)
+    assert plan(broken_off, RULES, NOON)[1] == Stretch(StretchKind.FULL, NOON - 5 * DAY, NOON - 30 * MINUTE)
 
 
 def test_workers_that_were_away_for_longer_than_vapi_keeps_calls_read_what_there_is() -> None:
-    assert plan(Stand(NOON - 20 * DAY), RULES, NOON) == [Stretch(Part.NEW, NOON - 14 * DAY, NOON - 15 * MINUTE)]
+    assert plan(Stand(NOON - 20 * DAY), RULES, NOON) == [Stretch(StretchKind.NEW, NOON - 14 * DAY, NOON - 15 * MINUTE)]
 
 
 @given(
@@ -139,7 +139,7 @@ def test_whatever_stands_no_moment_between_the_watermark_and_now_is_left_out(
 ) -> None:
     stand = Stand(now - back, now - swept, now - full)
 
-    new = [stretch for stretch in plan(stand, RULES, now) if stretch.part is Part.NEW]
+    new = [stretch for stretch in plan(stand, RULES, now) if stretch.part is StretchKind.NEW]
 
     watermark = min(stand.watermark_ms, now - RULES.settle_ms)
     covered = [(stretch.from_ms, stretch.to_ms) for stretch in new]

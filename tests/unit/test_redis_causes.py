@@ -22,11 +22,14 @@ def raised_from(outer: BaseException, inner: BaseException) -> BaseException:
     [
         (raised_from(exceptions.ConnectionError("x"), ConnectionRefusedError(111, "Connection refused")), "refused"),
         (raised_from(exceptions.ConnectionError("x"), socket.gaierror(-2, "Name or service not known")), "DNS"),
-        (raised_from(exceptions.ConnectionError("x"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]")), "no TLS there"),
+        (
+            raised_from(exceptions.ConnectionError("x"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]")),
+            "does not use TLS there",
+        ),
         (exceptions.TimeoutError("Timeout connecting to server"), "no answer in time"),
         (exceptions.AuthenticationError("invalid username-password pair or user is disabled."), "wrong user name"),
-        (exceptions.AuthenticationError("Authentication required."), "demands a password"),
-        (exceptions.ResponseError("AUTH <password> called without any password configured"), "has no password"),
+        (exceptions.AuthenticationError("Authentication required."), "requires a password"),
+        (exceptions.ResponseError("AUTH <password> called without any password configured"), "the server has none"),
         (exceptions.MaxConnectionsError("max number of clients reached"), "maxclients"),
         (exceptions.ConnectionError("Connection closed by server."), "use rediss://"),
         (exceptions.ReadOnlyError("READONLY You can't write against a read only replica."), "it is a replica"),

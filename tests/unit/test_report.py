@@ -1,7 +1,10 @@
 """Parsing a report at the border: its bytes stay, its fingerprint tells repeats, its errors name the field."""
 
+import base64
+import gzip
 import json
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from json_texts import objects, spaces
 from roark_ledger.errors import InvalidReport
 from roark_producer.vapi.report import OtherMessage, Report, read_message
 
+PAYLOAD = b'{"type":"end-of-call-report","call":{"id":"call-1","n":12345678901234567890},"a":"x\\"y"}'
 ESSENTIALS = {"type": '"end-of-call-report"', "call": '{"id":"call-1"}'}
 
 
@@ -246,3 +250,61 @@ class TestErrors:
 
         assert "secret" not in str(caught.value)
         assert "1555" not in str(caught.value)
+
+
+@pytest.mark.parametrize("around", [b"\x1a", b"\r\n\x1a", b"\0", b"\0\0\n", b"\x1e"])
+def test_what_marks_an_end_is_no_part_of_a_report(around: bytes) -> None:
+    for body in (PAYLOAD, b'{"message":' + PAYLOAD + b"}", b"\xef\xbb\xbf" + PAYLOAD):
+        message = read_message(body + around)
+        assert isinstance(message, Report)
+        assert message.payload == PAYLOAD
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(PAYLOAD.decode()).encode(),
+        json.dumps(json.dumps(PAYLOAD.decode())).encode(),
+        json.dumps(json.dumps({"message": json.loads(PAYLOAD)}, ensure_ascii=False).replace(": ", ":")).encode(),
+        base64.b64encode(PAYLOAD),
+        json.dumps(base64.b64encode(gzip.compress(PAYLOAD)).decode()).encode(),
+        b"payload=" + quote_plus(PAYLOAD.decode()).encode(),
+        b"token=x&payload=" + quote_plus(PAYLOAD.decode()).encode() + b"&n=1",
+    ],
+)
+def test_a_text_that_is_made_of_one_report_is_taken_for_it(body: bytes) -> None:
+    message = read_message(body)
+    assert isinstance(message, Report)
+    assert json.loads(message.payload) == json.loads(PAYLOAD)
+
+
+@pytest.mark.parametrize("body", [b"a={&b={", b"payload=%7B%FF", b"payload=x", b'"x"', b"eyJh", b"H4sI", b'"' * 9])
+def test_what_only_begins_so_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidReport):
+        read_message(body)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"type":"end-of-call-report","type":"transcript"',
+        b'"type":"transcript","inner":{"type" : "end-of-call-report"}',
+    ],
+)
+def test_a_message_that_may_be_ignored_and_has_a_report_in_it_is_not(members: bytes) -> None:
+    for body in (b'{%s,"call":{"id":"c"}}' % members, b'{"message":{%s,"call":{"id":"c"}}}' % members):
+        with pytest.raises(InvalidReport, match="stands in it as well"):
+            read_message(body)
+
+
+def test_that_a_report_is_asked_for_is_no_report() -> None:
+    body = b'{"message":{"type":"status-update","call":{},"assistant":{"serverMessages":["end-of-call-report"]}}}'
+    assert read_message(body) == OtherMessage("status-update")
+
+
+def test_a_call_object_does_not_look_like_a_report() -> None:
+    call = b'{"id":"c","orgId":"o","type":"webCall","artifact":{},"endedReason":"x"}'
+    with pytest.raises(InvalidReport) as refused:
+        read_message(call)
+    assert "looks like" not in refused.value.problem
+    assert "a Call object of Vapi's API" in refused.value.problem

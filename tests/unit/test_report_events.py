@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from roark_ledger.ids import CallId, LeaseToken
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Refuse
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome, Refuse, Release
 from roark_worker.flower.report_events import ReportEvent, events_of, poisoned, started, task_uuid
-from roark_worker.settlement import Release, Settlement
 
 CALL = CallId("01a19b7c-f28d-782e-a014-00426f00450b")
 HELD = Held(CALL, LeaseToken(7))
@@ -19,8 +18,8 @@ def detail(**facts: object) -> bytes:
     return msgspec.json.encode({"attempt": 2, "ms": 130, **facts})
 
 
-def told(settlement: Settlement) -> ReportEvent:
-    received, event = events_of(settlement, AT)
+def told(outcome: Outcome) -> ReportEvent:
+    received, event = events_of(outcome, AT)
     assert received.type == "task-received"
     assert received.fields["uuid"] == event.fields["uuid"]
     return event
@@ -62,18 +61,18 @@ class TestTheWords:
             "timestamp": AT,
             "runtime": 0.13,
             "retries": 1,
-            "result": "delivered on attempt 2: 200 in 130 ms; Roark's id rk_9",
+            "result": "delivered on attempt 2: 200 in 130 ms; Roark's ID rk_9",
             "exception": None,
         }
 
     def test_a_report_that_was_there_already_is_a_success(self) -> None:
         event = told(Deliver(HELD, "", detail(status=409, already_there=True)))
-        assert event.fields["result"] == "Roark had it already on attempt 2: 409 in 130 ms"
+        assert event.fields["result"] == "already at Roark on attempt 2: 409 in 130 ms"
 
     def test_a_failed_attempt_is_a_retry_that_says_when(self) -> None:
         event = told(Defer(HELD, 4200, "http_503", detail(status=503, reason="http_503")))
         assert event.type == "task-retried"
-        assert event.fields["exception"] == "Roark failed (503). Attempt 3 follows in 4.2 s."
+        assert event.fields["exception"] == "Roark failed (503). Attempt 3 in 4.2 s."
 
     def test_a_dead_letter_is_a_failure_that_says_what_to_do(self) -> None:
         event = told(Bury(HELD, "http_422", detail(status=422, reason="http_422", parameter="call.endedReason")))
@@ -89,11 +88,11 @@ class TestTheWords:
     def test_a_report_that_was_refused_as_all_might_be_says_why(self) -> None:
         event = told(Refuse(HELD, "http_401", "Unauthorized", detail(status=401, reason="http_401"), b"{}"))
         assert event.type == "task-retried"
-        assert event.fields["exception"].startswith("Roark does not know our token (401).")
+        assert event.fields["exception"].startswith("Roark rejected our token (401).")
 
     def test_one_that_is_refused_alone_is_its_own_matter(self) -> None:
         event = told(Bury(HELD, "http_403", detail(status=403, reason="http_403", over="alone")))
-        assert "Others pass with the same token" in event.fields["exception"]
+        assert "Other reports succeed with the same token" in event.fields["exception"]
 
     def test_a_report_that_a_stopping_worker_gave_back_is_no_news(self) -> None:
         assert events_of(Release(HELD), AT) == ()
@@ -118,7 +117,7 @@ class TestWhatIsNotSaid:
 
     def test_roarks_own_words_are_left_out(self) -> None:
         facts = detail(status=400, reason="http_400", message="bad: my card number is four two")
-        for settlement in (Bury(HELD, "http_400", facts), Defer(HELD, 1, "http_400", facts)):
-            assert "my card" not in str(told(settlement).fields)
+        for outcome in (Bury(HELD, "http_400", facts), Defer(HELD, 1, "http_400", facts)):
+            assert "my card" not in str(told(outcome).fields)
         refused = Refuse(HELD, "http_400", "my card", facts, facts)
         assert "my card" not in str(told(refused).fields)

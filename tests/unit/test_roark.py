@@ -215,14 +215,14 @@ class TestToken:
 
     @pytest.mark.parametrize("unusable", ["two words", "line\nbreak", "umläut", "tab\there"])
     def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(self, unusable: str) -> None:
-        with pytest.raises(ConfigurationError, match="cannot be sent in a header") as refused:
+        with pytest.raises(ConfigurationError, match="is not a valid header value") as refused:
             settings(roark_api_bearer_token=unusable).require_token()
 
         assert unusable not in str(refused.value)
 
     @pytest.mark.parametrize("missing", [None, "", " "])
     def test_without_a_token_the_message_says_what_to_do(self, missing: str | None) -> None:
-        with pytest.raises(ConfigurationError, match=r"ROARK_API_BEARER_TOKEN is not set .* roark-ingest up --sandbox"):
+        with pytest.raises(ConfigurationError, match=r"neither ROARK_API_BEARER_TOKEN .* roark-ingest up --sandbox"):
             settings(roark_api_bearer_token=missing).require_token()
 
     async def test_a_new_token_goes_out_with_the_next_request(self, file: Path) -> None:

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roark_worker.deciding import schedule_of
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 
-DEFAULT = schedule_of(WorkerSettings(_env_file=None))
+DEFAULT = WorkerSettings(_env_file=None).schedule()
 
 # after this many failed attempts: the longest wait, and the sum of all longest waits so far
 TABLE = [

@@ -2,13 +2,18 @@
 
 import hashlib
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from script_texts import FILE as TEXTS
+from script_texts import texts
 
 import roark_ledger
 from roark_ledger.keys import Keys
-from roark_ledger.lifecycle import LEGAL_MOVES
+from roark_ledger.lane_states import LaneState
+from roark_ledger.lifecycle import LEGAL_MOVES, State
+from roark_ledger.places import LETTERS, PLACES, UNCONFIRMED
 from roark_ledger.scripts import script, script_names
 
 NAMES = script_names()
@@ -26,6 +31,13 @@ def code(text: str) -> str:
 def test_a_file_is_a_script_unless_it_is_shared() -> None:
     assert {f"{name}.lua" for name in NAMES} == {file for file in FILES if not file.startswith("_")}
     assert "accept" in NAMES
+
+
+def test_no_script_is_changed_by_the_way() -> None:
+    listed, now = set(TEXTS.read_text("utf-8").splitlines()), set(texts().splitlines())
+
+    changed = sorted({line.split()[0] for line in listed ^ now})
+    assert not changed, "if that is on purpose: make script-texts"
 
 
 @every_script
@@ -71,6 +83,35 @@ def test_the_legal_moves_are_those_of_the_lifecycle(name: str) -> None:
     moves = re.findall(r"(\w+) = \{(.*?)\}", table[1])
     rendered = {move: dict(re.findall(r"(\w+) = '(\w+)'", states)) for move, states in moves}
     assert rendered == {move: dict(states) for move, states in LEGAL_MOVES.items()}
+
+
+def test_a_script_gets_the_tables_that_it_names_and_no_others() -> None:
+    tables = {"LETTER", "QUEUE", "QUEUES", "PLACES", "BY_SINCE", "LANE"}
+    rows = re.compile(rf"^local ({'|'.join(tables)}) = \{{ .* \}}$", re.MULTILINE)
+
+    given = {name: set(rows.findall(script(name).text)) for name in NAMES}
+
+    assert [name for name in NAMES if given[name] != {one for one in tables if is_named(one, script(name).text)}] == []
+    assert given["verify"] == {"LETTER", "QUEUE", "PLACES"}
+    assert set.union(*given.values()) == tables
+
+
+def test_no_script_writes_a_state_of_the_lane_itself() -> None:
+    words = re.compile(rf"'({'|'.join(LaneState)})'")
+
+    assert [name for name, text in FILES.items() if words.search(code(text))] == []
+
+
+def is_named(table: str, text: str) -> bool:
+    return bool(re.search(rf"\b{table}\b(?! = )", text))
+
+
+def test_every_state_that_a_record_can_have_is_in_the_tables() -> None:
+    lasting = set(State) - {State.ERASED}
+
+    assert set(LETTERS) == lasting
+    assert set(PLACES) - {UNCONFIRMED} == lasting - {State.EXPIRED}
+    assert {place for places in PLACES.values() for place in places} <= {field.name for field in fields(Keys)}
 
 
 @every_file

@@ -8,7 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from roark_ledger.errors import ConfigurationError
+from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings
+from roark_worker.settings import WorkerSettings
 
 SECRET = "redis://:hunter2@redis.internal/0"
 
@@ -143,8 +145,8 @@ class TestErrors:
         [
             (IngestSettings, "ROARK_INGEST_PREFIX", "hunter2 {}"),
             (IngestSettings, "ROARK_INGEST_REVISIONS", "hunter2"),
-            (IngestSettings, "ROARK_INGEST_REPORTS_PER_WAKEUP", "hunter2"),
-            (IngestSettings, "ROARK_INGEST_REPORTS_PER_WAKEUP", "0"),
+            (IngestSettings, "ROARK_INGEST_REJECTED_MAX", "hunter2"),
+            (IngestSettings, "ROARK_INGEST_REJECTED_MAX", "0"),
             (IngestSettings, "ROARK_INGEST_MAX_REPORT_BYTES", "hunter2"),
             (IngestSettings, "ROARK_INGEST_PROPERTIES", "hunter2"),
             (IngestSettings, "ROARK_INGEST_PROPERTIES", '["hunter2"]'),
@@ -189,3 +191,40 @@ class TestErrors:
     def test_a_property_name_that_roark_does_not_take_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="Tenant"):
             IngestSettings(properties={"Tenant": 1}).property_rules()
+
+
+class TestGoneSettings:
+    @pytest.fixture(autouse=True)
+    def told_anew(self) -> None:
+        tell_gone_settings.cache_clear()
+
+    def test_a_constant_is_what_a_test_passes_in_and_never_what_the_environment_says(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("ROARK_INGEST_QUICK_TRIES", "4")
+        (tmp_path / ".env").write_text("ROARK_INGEST_BURST=9\nROARK_INGEST_MAX_ATTEMPTS=7\n")
+
+        assert WorkerSettings().quick_tries == 2
+        assert (WorkerSettings().burst, WorkerSettings().max_attempts) == (0, 7)
+        assert WorkerSettings(quick_tries=4, burst=9).quick_tries == 4
+
+    def test_one_line_names_each_that_is_still_set_and_the_value_that_holds(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("ROARK_INGEST_QUICK_TRIES", "not even a number")
+        (tmp_path / ".env").write_text("ROARK_INGEST_BREAKER_SHARE=0.9\nROARK_INGEST_PROBE_SECONDS=2\n")
+
+        tell_gone_settings()
+        tell_gone_settings()
+
+        told = sorted(str(record.__dict__["fields"]["why"]) for record in caplog.records)
+        assert told == [
+            "no longer a setting since 0.2: ROARK_INGEST_BREAKER_SHARE; the value is 0.5",
+            "no longer a setting since 0.2: ROARK_INGEST_PROBE_SECONDS; the value is decided by the pipeline itself",
+            "no longer a setting since 0.2: ROARK_INGEST_QUICK_TRIES; the value is 2",
+        ]
+
+    def test_where_none_is_set_nothing_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        tell_gone_settings()
+
+        assert caplog.records == []

@@ -1,8 +1,10 @@
 """What a document looks like that is no report by itself, and where in it reports stand."""
 
 import base64
+import gzip
 import json
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,11 @@ WRAPPERS: dict[str, tuple[Any, str]] = {
     "BigQuery": ({"insertId": "1", "json": {"payload": TEXT}}, ".json.payload"),
     "Elasticsearch": ({"hits": {"hits": [{"_source": {"message": REPORT}}]}}, ".hits.hits[]._source.message"),
     "Loki": ({"streams": [{"values": [["170", TEXT]]}]}, ".streams[].values[][]"),
+    "CloudWatch to Lambda": (
+        {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps({"e": [{"m": TEXT}]}).encode())).decode()}},
+        ".awslogs.data.e[].m",
+    ),
+    "an array": ([[{"message": REPORT}]], "[][].message"),
     "names with dots": ({"log.message": {"x y": TEXT}}, '."log.message"."x y"'),
     "Debezium": ({"payload": {"op": "c", "after": {"doc": TEXT}}}, ".payload.after.doc"),
 }
@@ -46,7 +53,7 @@ WRAPPERS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("document", "place"), WRAPPERS.values(), ids=WRAPPERS)
 def test_the_place_of_a_report_is_named_and_leads_to_it(document: Any, place: str) -> None:
     body = json.dumps(document).encode()
-    assert f"an end-of-call report stands at {place}" in look_into(body).words()
+    assert f"an end-of-call report is at {place}" in look_into(body).words()
     (found,) = found_at(body, parse_place(place))
     message = read_message(found)
     assert isinstance(message, Report)
@@ -66,6 +73,7 @@ def test_what_is_no_place_is_refused(place: str) -> None:
 
 def test_what_stands_there_is_taken_byte_for_byte() -> None:
     text = json.dumps(SENT.decode()).encode()
+    assert found_at(b"payload=" + quote_plus(b"[" + SENT + b"]").encode(), ("[]",)) == [SENT]
     for document in (b'{"p": ' + SENT + b" }", b'{"p":[' + text + b"]}", b'{"p":' + text + b"}"):
         assert found_at(document, ("p",)) == [SENT]
 
@@ -78,7 +86,7 @@ def test_where_nothing_stands_nothing_is_found(document: bytes) -> None:
 def test_a_name_that_may_be_a_persons_is_not_repeated() -> None:
     for name in ("+15550101234", "ann@example.com", "x" * 100, "\x1b[31m"):
         words = look_into(json.dumps({name: REPORT}).encode()).words()
-        assert words.endswith('stands at ."…"')
+        assert words.endswith('is at ."…"')
     assert named(("a", "[]", "b c")) == '.a[]."b c"'
 
 
@@ -87,13 +95,14 @@ def test_a_name_that_may_be_a_persons_is_not_repeated() -> None:
     [
         (CALL, "a Call object of Vapi's API, not an end-of-call report"),
         (CALL | {"type": "webCall"}, "a Call object of Vapi's API, not an end-of-call report"),
-        ({"results": [CALL, CALL]}, "a Call object of Vapi's API, not an end-of-call report, stands at .results[]"),
+        ({"results": [CALL, CALL]}, "a Call object of Vapi's API, not an end-of-call report, is at .results[]"),
         ({"specversion": "1.0", "data": 1}, "a CloudEvents envelope"),
-        ({"a": REPORT, "b": [REPORT]}, "an end-of-call report stands at .a and .b[]"),
+        ({"a": REPORT, "b": [REPORT]}, "an end-of-call report is at .a and .b[]"),
         ({"type": "status-update", "call": CALL}, ""),
         ({"id": "x", "type": "inboundPhoneCallish"}, ""),
         ({"id": "x", "type": ["webCall"], "status": {}}, ""),
-        ([1, "e", "W", None], ""),
+        ([1, "e", "W", "H4sIAAAA", None], ""),
+        ([CALL], "a Call object of Vapi's API, not an end-of-call report, stands at []"),
     ],
 )
 def test_it_is_called_by_its_name(document: Any, words: str) -> None:
@@ -110,7 +119,7 @@ def test_it_is_called_by_its_name(document: Any, words: str) -> None:
     ],
 )
 def test_where_something_else_may_be_meant_nothing_is_opened(document: Any) -> None:
-    with pytest.raises(InvalidReport, match="an end-of-call report stands at"):
+    with pytest.raises(InvalidReport, match="an end-of-call report is at"):
         read_message(json.dumps(document).encode())
 
 
@@ -131,3 +140,28 @@ def test_anything_can_be_looked_into(document: Any) -> None:
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000, b"\xff", b"", b"{}{}"])
 def test_what_cannot_be_read_looks_like_nothing(body: bytes) -> None:
     assert look_into(body).words() == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("data: " + TEXT, "text with an end-of-call report in the JSON from byte 7 on"),
+        (
+            "2026-11-01T10:00:01Z stdout F " + TEXT + " (ok)",
+            "text with an end-of-call report in the JSON from byte 31 on",
+        ),
+        ("curl -d '" + TEXT + "'", "text with an end-of-call report in the JSON from byte 10 on"),
+        ("INFO end-of-call-report", ""),
+        ('{"message":{"type":"end-of-call-report","call":{},"cost":NaN}}', ""),
+        ('[{"type":"end-of-call-report","call":{}},{"a":', ""),
+        ('INFO {"a":"end-of-call-report"}', ""),
+        ('INFO {"type":"end-of-call-report"', ""),
+    ],
+)
+def test_a_report_behind_other_text_is_told(line: str, words: str) -> None:
+    assert look_into(line.encode()).words() == words
+
+
+def test_a_string_that_unpacks_without_an_end_is_no_document() -> None:
+    bomb = base64.b64encode(gzip.compress(b'{"a":"' + b" " * 40_000_000 + b'"}')).decode()
+    assert found_at(json.dumps({"p": bomb}).encode(), ("p",)) == [json.dumps(bomb).encode()]

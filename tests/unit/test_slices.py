@@ -99,14 +99,14 @@ def test_names_that_differ_only_in_their_escapes_are_the_same_name() -> None:
         (b'{\n"a":\nnope}', "is not valid JSON: Expecting value (line 3, column 1)"),
         (b'{"a":NaN}', "is not valid JSON: NaN is not JSON"),
         (b'{"a":-Infinity}', "is not valid JSON: -Infinity is not JSON"),
-        (b'{"a":1}{"b":2}', "has something behind its end (character 7)"),
-        (b'{"a":1},', "has something behind its end (character 7)"),
+        (b'{"a":1}{"b":2}', "has data after its end (character 7)"),
+        (b'{"a":1},', "has data after its end (character 7)"),
         (b'\xef\xbb\xbf{"a":1}', "is not valid JSON: Expecting value (line 1, column 1)"),
         (b'{"a":"\xff', "is not UTF-8 (byte 6)"),
         (b"[1]", "is not a JSON object"),
         (b'"text"', "is not a JSON object"),
         (b"17", "is not a JSON object"),
-        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is nested too deep"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(document: bytes, problem: str) -> None:

@@ -16,14 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roark_producer.disk import spool as spool_module
-from roark_producer.disk.spool import Pending, Purged, Spool, Spooled, SpoolFull, pending, purge
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.purging import Purged, purge
+from roark_producer.disk.segments import Pending, pending
+from roark_producer.disk.spool import Spool, SpoolFull
 
 PLENTY = 10**9
 # Two processes of this file's own: one writes until it is killed, one holds a segment.
 WRITE_FOREVER = """
 import itertools, sys
 from pathlib import Path
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 
 spool = Spool(Path(sys.argv[1]), most_bytes=10**9)
 for number in itertools.count():
@@ -33,7 +37,8 @@ for number in itertools.count():
 HOLD = """
 import sys
 from pathlib import Path
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 
 Spool(Path(sys.argv[1]), most_bytes=10**9).append([Spooled(b"of the other process")])
 print("written", flush=True)
@@ -321,7 +326,7 @@ class TestWritersThatDie:
                 seen.append(bodies(other))
             lock(file, how)
 
-        monkeypatch.setattr("roark_producer.disk.spool.fcntl.flock", looking)
+        monkeypatch.setattr("roark_producer.disk.segments.fcntl.flock", looking)
         spool.append(requests(b"1"))
         monkeypatch.undo()
         spool.seal()
@@ -374,7 +379,7 @@ class TestWhereNothingCanBeKept:
     ) -> None:
         spool.append(requests(b"before"))
         failing()
-        with pytest.raises(SpoolFull, match=r"cannot be written: (No space|Input/output)"):
+        with pytest.raises(SpoolFull, match=r"cannot write to the spool.*: (No space|Input/output)"):
             spool.append(requests(b"never promised"))
         monkeypatch.undo()
 
@@ -387,7 +392,7 @@ class TestWhereNothingCanBeKept:
         (tmp_path / "file").write_text("in the way")
         spool = Spool(tmp_path / "file" / "spool", most_bytes=PLENTY)
 
-        with pytest.raises(SpoolFull, match="cannot be written"):
+        with pytest.raises(SpoolFull, match="cannot write to the spool"):
             spool.append(requests(b"1"))
         assert bodies(spool) == []
 

@@ -40,7 +40,7 @@ def test_an_attempt_is_told_with_status_duration_and_roarks_reason() -> None:
 
 def test_a_waiting_report_says_which_attempt_follows_and_when() -> None:
     told = story(State.WAITING, failed(), note="http_503", score_ms=NOW + 5000)
-    assert (told.next.what, told.next.at_ms) == ("Attempt 2 follows.", NOW + 5000)
+    assert (told.next.what, told.next.at_ms) == ("Attempt 2.", NOW + 5000)
     assert "is due" in story(State.WAITING, failed(), note="http_503", score_ms=NOW - 1).next.what
 
 
@@ -53,8 +53,8 @@ def test_an_upload_under_way_says_when_its_lease_ends() -> None:
     ("lane", "said"),
     [
         (Lane("held", "http_402 No credits", "roark", 1, NOW + 500, 0), "no credits left"),
-        (Lane("held", "maintenance", "ada", 1, 0, 0), "ada put the lane on hold: maintenance."),
-        (Lane("breaker-open", "30 of 40 attempts failed", "", 1, NOW + 500, 0), "a probe finds Roark working again"),
+        (Lane("held", "maintenance", "ada", 1, 0, 0), "ada paused uploads: maintenance."),
+        (Lane("breaker-open", "30 of 40 attempts failed", "", 1, NOW + 500, 0), "a probe succeeds"),
         (Lane("throttled", "", "", 0, NOW + 500, 0), "asked us to slow down"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_delivered_report_has_roarks_id_and_no_explanation() -> None:
 def test_an_erased_call_has_no_story_but_that() -> None:
     told = tell(Entry("c-1", NOW, None, True, 0, (), b"", False, False), OPEN)
     assert (told.state, told.steps, told.since_ms) == (State.ERASED, (), 0)
-    assert "will be refused" in told.next.what
+    assert "are refused" in told.next.what
 
 
 def test_an_event_that_this_version_does_not_know_is_told_by_its_name() -> None:

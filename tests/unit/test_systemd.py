@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from roark_ops.up.parts import _SPARE_SECONDS as SPARE_SECONDS
-from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
+from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
@@ -103,7 +103,7 @@ def test_secrets_are_credentials_and_no_unit_names_one_itself() -> None:
 
 def test_every_setting_is_one_that_there_is() -> None:
     models = (IngestSettings, WebhookSettings, WorkerSettings)
-    known = {variable_of(model, name) for model in models for name in model.model_fields}
+    known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
 
     assert {each.partition("=")[0] for name in OURS for each in values(name, "Environment")} <= known

@@ -9,7 +9,7 @@ import pytest
 
 from roark_ledger.errors import ConfigurationError
 from roark_ops.up import parts
-from roark_ops.up.plan import Options, Plan, Settings, make_plan
+from roark_ops.up.plan import Options, Settings, UpPlan, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
@@ -22,7 +22,7 @@ def _a_place_without_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         monkeypatch.delenv(name, raising=False)
 
 
-def plan(monkeypatch: pytest.MonkeyPatch, options: Options, **environment: str) -> Plan:
+def plan(monkeypatch: pytest.MonkeyPatch, options: Options, **environment: str) -> UpPlan:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return make_plan(options, Settings(IngestSettings(), WebhookSettings(), WorkerSettings()))
@@ -136,7 +136,7 @@ def test_a_webhook_port_from_the_environment_counts_as_asked_for(monkeypatch: py
 
 
 def test_an_address_that_is_not_this_machines_is_an_error_of_its_own() -> None:
-    with pytest.raises(ConfigurationError, match=r"nothing can listen on 192\.0\.2\.1"):
+    with pytest.raises(ConfigurationError, match=r"can't listen on 192\.0\.2\.1"):
         choose_port("webhook", "192.0.2.1", 8787, asked_for=False, option="--webhook-port")
 
 

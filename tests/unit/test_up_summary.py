@@ -4,8 +4,8 @@ import pytest
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.record import Entry, Record
-from roark_ops.up.told.summary import Received, Summary, compare, percentile, summarise, taken_in
-from roark_ops.up.vapi import Answered
+from roark_ops.up.told.summary import Received, UpSummary, compare, percentile, summarise, taken_in
+from roark_ops.up.vapi import Posted
 
 START_MS = 1_760_000_000_000
 
@@ -36,11 +36,11 @@ def entry(call_id: str, *, accepted_ms: int = 0, took_ms: int = 50, state: State
     )
 
 
-def accepted(*call_ids: str) -> list[Answered]:
-    return [Answered(call_id, "accepted") for call_id in call_ids]
+def accepted(*call_ids: str) -> list[Posted]:
+    return [Posted(call_id, "accepted") for call_id in call_ids]
 
 
-def summary(*entries: Entry, answers: list[Answered] | None = None, received: Received | None = None) -> Summary:
+def summary(*entries: Entry, answers: list[Posted] | None = None, received: Received | None = None) -> UpSummary:
     return summarise(answers or accepted(*(each.call_id for each in entries)), entries, received)
 
 
@@ -82,11 +82,11 @@ def test_a_demo_is_not_complete_when_a_call_is_a_dead_letter() -> None:
 
 
 def test_a_demo_is_not_complete_when_a_report_was_not_taken_in() -> None:
-    assert not summary(entry("a"), answers=[*accepted("a"), Answered("b", "failed", "HTTP 503")]).is_complete
+    assert not summary(entry("a"), answers=[*accepted("a"), Posted("b", "failed", "HTTP 503")]).is_complete
 
 
 def test_a_call_that_went_to_the_spool_was_taken_in_and_counts_once() -> None:
-    answers = [*accepted("a"), Answered("a", "spooled"), Answered("b", "spooled"), Answered("c", "duplicate")]
+    answers = [*accepted("a"), Posted("a", "spooled"), Posted("b", "spooled"), Posted("c", "duplicate")]
 
     assert taken_in(answers) == ["a", "b"]
 

@@ -29,14 +29,13 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from kombu.connection import Connection
 
 from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
-from roark_ledger.keeping import Keeper
-from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event, set_up_logging
-from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import inspect, keep
 from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, celery_settings
-from roark_producer.producer import secret_text
+from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
 from roark_worker.alerts.alerting import Alerter
@@ -83,21 +82,16 @@ def vapi_settings() -> VapiSettings:
     return VapiSettings()
 
 
-def ledger_url() -> str:
-    """Return the URL of the ledger's Redis."""
-    settings = ingest_settings()
-    return redis_url(secret_text(settings.redis_url), settings.data_dir)
-
-
-def broker_url() -> str:
-    """Return the URL of Celery's broker."""
-    return secret_text(ingest_settings().broker_url) or ledger_url()
+@cache
+def servers() -> Servers:
+    """Return where the ledger and the broker are."""
+    return Servers(ingest_settings())
 
 
 @cache
 def wake_ups() -> WakeUps:
     """Return this process's publisher of wake-ups."""
-    return WakeUps(broker_url(), ingest_settings().broker_setting)
+    return servers().wake_ups()
 
 
 @cache
@@ -148,10 +142,9 @@ def traces() -> Traces | None:
 
 def _make_delivery() -> Delivery:
     settings = worker_settings()
-    ledger = AsyncLedger(connect_async(ledger_url()), prefix=ingest_settings().prefix)
     roark = Roark(settings, Token.of(settings))
     return Delivery(
-        ledger,
+        servers().async_ledger(),
         roark,
         settings,
         events=event_sender(),
@@ -183,7 +176,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
     def start(self, worker: Any) -> None:
         """Refuse to start on a setting that cannot work; else begin to tick."""
         try:
-            ledger = Ledger(connect(ledger_url()), prefix=ingest_settings().prefix)
+            ledger = servers().ledger()
             _check(ledger)
         except (ConfigurationError, LedgerFault) as error:
             _refuse(error)
@@ -203,13 +196,11 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
         )
         self.tick.start()
-        settings = ingest_settings()
-        keeper = Keeper.of(settings.data_dir, ledger_url(), settings.prefix, make_folder=True)
-        self.remembering = Remembering(ledger, keeper, settings)
+        self.remembering = Remembering(ledger, servers().keeper(make_folder=True), ingest_settings())
         self.remembering.start()
         self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
         self.auditor.start()
-        self.alerter = Alerter(ledger, worker_settings())
+        self.alerter = Alerter(ledger, worker_settings(), ingest_settings().data_dir)
         self.alerter.start()
         self.reconciler = Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings())
         self.reconciler.start()
@@ -286,7 +277,7 @@ class _Amqp(AMQP):  # type: ignore[misc] # Celery has no types
 def _make_app() -> Celery:
     made = celery_app("roark", amqp=_Amqp)
     try:
-        made.conf.update(celery_settings(broker_url(), ingest_settings().broker_setting))
+        made.conf.update(celery_settings(servers().broker_url, servers().broker_setting))
     except ConfigurationError:
         # Importing this module must not fail; the worker's first step meets the same error, says it and ends.
         made.conf.update(task_ignore_result=True)
@@ -312,7 +303,7 @@ def deliver() -> str:
     engine.asked += 1
     summary = engine.drain()
     if summary is None:
-        return "a drain is under way in this process"
+        return "a drain is already running in this process"
     event(logger, "drained", level=logging.INFO if summary.claimed else logging.DEBUG, summary=summary.in_words())
     if summary.more:
         wake_ups().publish()
@@ -325,6 +316,7 @@ def _log_our_way(**_: Any) -> None:
         set_up_logging(ingest_settings().log_format, ingest_settings().log_level)
     except ConfigurationError:
         set_up_logging("console", "info")
+    tell_gone_settings()
     # Celery's two lines for each message say less than the drain's own one.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -343,7 +335,7 @@ def _prove_broker(sender: Any, **_: Any) -> None:
     """Refuse a broker that cannot do Celery's work. Here, because without channels the worker is built differently."""
     _log_our_way()
     try:
-        proven = prove_broker(broker_url(), ingest_settings().broker_setting)
+        proven = prove_broker(servers().broker_url, servers().broker_setting)
     except ConfigurationError as error:
         _refuse(error)
     except LedgerError as error:

@@ -1,94 +1,129 @@
-"""From uploads that have ended to what is recorded of them: judge, settle, count, log, end the span.
+"""From a verdict to the outcome that is recorded: delivered, deferred, buried or refused. Pure."""
 
-That is done by the batch that is recorded together, and not when each upload ends: there, between two uploads of 74 kB
-that drive all else out of the processor's caches, the same steps took twice as long, and a line in the log four times.
-"""
-
-import logging
-import random
-from collections.abc import Callable
-from datetime import UTC, datetime
+import contextlib
+from typing import Any
 
 import msgspec
 
-from roark_ledger.logs import event
-from roark_ledger.moves.delivery import Claimed, Defer
-from roark_producer.tracing import Uploading
-from roark_worker.answers.verdict import Answer, Delivered, Verdict, judge
-from roark_worker.metrics.counting import Counts
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Outcome, Refuse, Signal
+from roark_ledger.packing import DamagedPayload, unpack
+from roark_producer.vapi.assistant import assistant_of
+from roark_worker.answers.answer_words import unquoted
+from roark_worker.answers.reasons import Judged, reason_of
+from roark_worker.answers.verdict import Delivered, OurFault, Passing, Refused, Verdict
+from roark_worker.attempt import Attempt
 from roark_worker.schedule import Schedule
-from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Attempt, Settlement, settle
 
-logger = logging.getLogger(__name__)
-
-
-class Ended(msgspec.Struct, gc=False):
-    """An upload that is over: what came of it, how long it took, and when it ended (Unix time).
-
-    `came` is Roark's answer, or the verdict where there was none.
-    """
-
-    claimed: Claimed
-    came: Answer | Verdict
-    seconds: float
-    at: float
-    span: Uploading | None = None
+EXHAUSTED = "exhausted"
+NEWER_VERSION = "newer_version"
+_NEWER_VERSION_SECONDS = 120
 
 
-class Deciding:
-    """Says what is recorded of each upload."""
+def decide(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Outcome:  # noqa: PLR0911 one for each verdict
+    """Return what is recorded of an attempt that was judged. `chance` is evenly drawn from 0 to 1."""
+    held, tried = attempt.held, attempt.number
+    match attempt.verdict:
+        case Delivered() as delivered:
+            pause_ms = _pause_ms(delivered.lane_pause, schedule)
+            took_ms, age_ms = attempt.duration_ms, attempt.age_ms
+            return Deliver(held, delivered.roark_call_id, _detail(attempt), took_ms, pause_ms, age_ms)
+        case OurFault() as fault:
+            last_words = _last_words(attempt, "alone")
+            return Refuse(held, fault.reason, fault.message, _detail(attempt), last_words, attempt.duration_ms)
+        case Refused() as refused:
+            return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
+        case Passing(reason=reason) if reason == NEWER_VERSION:
+            # After a roll-back: it waits for the version that can read it, and neither attempts nor age end that.
+            detail = _detail(attempt, _NEWER_VERSION_SECONDS)
+            return Defer(held, _NEWER_VERSION_SECONDS * 1000, reason, detail, Signal.UNSENT)
+        case Passing() as passing if reason_of(passing.reason).judged is Judged.BUSY and tried >= max_conflicts:
+            return Bury(held, passing.reason, _last_words(attempt))
+        case Passing() as passing if schedule.is_over(tried, attempt.age_ms / 1000):
+            over = "attempts" if tried >= schedule.max_attempts else "age"
+            return Bury(held, EXHAUSTED, _last_words(attempt, over), signal_of(passing), passing.reason)
+        case Passing() as passing:
+            delay = schedule.delay(tried, chance, passing.retry_after)
+            return Defer(
+                held,
+                round(delay * 1000),
+                passing.reason,
+                _detail(attempt, delay),
+                signal_of(passing),
+                _pause_ms(passing.lane_pause, schedule),
+            )
+        case None:
+            raise ValueError("an attempt is judged before it is decided")
 
-    def __init__(
-        self, settings: WorkerSettings, counts: Counts | None = None, chance: Callable[[], float] = random.random
-    ) -> None:
-        self._schedule = schedule_of(settings)
-        self._max_conflicts = settings.max_conflicts
-        self._counts = counts or Counts.unshared()
-        self._chance = chance
 
-    def decide(self, ended: Ended) -> Settlement:
-        """Return what is recorded of an upload; count it and tell of it."""
-        came, claimed = ended.came, ended.claimed
-        verdict = judge(came, datetime.fromtimestamp(ended.at, UTC)) if isinstance(came, Answer) else came
-        duration_ms = max(1, round(ended.seconds * 1000))
-        attempt = Attempt(claimed, verdict, duration_ms, claimed.age_ms / 1000 + ended.seconds)
-        settlement = settle(attempt, self._schedule, max_conflicts=self._max_conflicts, chance=self._chance())
-        self._counts.attempted(verdict, ended.seconds)
-        if ended.span:
-            outcome = type(settlement).__name__.lower()
-            ended.span.end(outcome, status=verdict.status, reason=getattr(verdict, "reason", ""), at=ended.at)
-        _tell(attempt, settlement)
-        return settlement
+def _signal_of_refusal(refused: Refused) -> Signal:
+    # Whatever the reason says of Roark: it has judged this one report, so the way to it is in order.
+    return Signal.NONE if refused.status else reason_of(refused.reason).signal
 
 
-def schedule_of(settings: WorkerSettings) -> Schedule:
-    """Return the schedule that the settings describe."""
-    return Schedule(
-        first_delay=settings.first_delay_seconds,
-        max_delay=settings.max_delay_seconds,
-        max_attempts=settings.max_attempts,
-        max_age=settings.max_age_hours * 3600,
-        retry_after_max=settings.retry_after_max_seconds,
-    )
+def _pause_ms(seconds: float, schedule: Schedule) -> int:
+    # One answer with a mistaken Retry-After must not stop everything for years.
+    return round(min(seconds, schedule.retry_after_max) * 1000)
 
 
-def _tell(attempt: Attempt, settlement: Settlement) -> None:
-    verdict = attempt.verdict
-    good = isinstance(verdict, Delivered)
-    level = logging.INFO if good else logging.WARNING
-    if not logger.isEnabledFor(level):
+def signal_of(passing: Passing) -> Signal:
+    """Return what a failed attempt says about Roark: see the table of reasons."""
+    return reason_of(passing.reason).signal
+
+
+def _last_words(attempt: Attempt, over: str = "") -> bytes:
+    """Return what is kept of the attempt that ended a report: with the assistant, by which people look for it."""
+    detail = _facts(attempt)
+    if over:
+        detail["over"] = over
+    if _must_stay_packed(attempt.verdict):
+        return msgspec.json.encode(detail)
+    with contextlib.suppress(DamagedPayload):
+        if assistant := assistant_of(unpack(attempt.claimed.packed).payload):
+            detail["assistant"] = assistant
+    return msgspec.json.encode(detail)
+
+
+def _must_stay_packed(verdict: Verdict | None) -> bool:
+    return getattr(verdict, "reason", "") == "too_large_here"
+
+
+def _detail(attempt: Attempt, delay: float | None = None) -> bytes:
+    detail = _facts(attempt)
+    if delay is not None:
+        detail["next_seconds"] = round(delay, 3)
+    return msgspec.json.encode(detail)
+
+
+_QUOTING = ("message", "excerpt")
+_TOLD = ("status", "reason", "message", "code", "parameter", "excerpt", "retry_after", "already_there")
+
+
+def _take_out_quotes(detail: dict[str, Any], packed: bytes) -> None:
+    """Take what an answer quotes of the report out of its words: they are shown to people, and outlive the report."""
+    names = [name for name in _QUOTING if name in detail]
+    if not names:
         return
-    event(
-        logger,
-        type(settlement).__name__.lower(),
-        level=level,
-        call_id=attempt.claimed.call_id,
-        attempt=attempt.claimed.attempts + 1,
-        status=verdict.status or None,
-        reason=getattr(verdict, "reason", None),
-        duration_ms=attempt.duration_ms,
-        age_seconds=round(attempt.age_seconds, 3),
-        **({"confirmed": False} if isinstance(verdict, Delivered) and not verdict.confirmed else {}),
-        **({"next_try_seconds": settlement.delay_ms / 1000} if isinstance(settlement, Defer) else {}),
-    )
+    with contextlib.suppress(DamagedPayload):
+        report = unpack(packed).payload.decode("utf-8", "replace")
+        for name in names:
+            detail[name] = unquoted(detail[name], report)
+
+
+def _facts(attempt: Attempt) -> dict[str, Any]:
+    """Return all that is kept of an attempt in the call's history."""
+    verdict = attempt.verdict
+    detail: dict[str, Any] = {"attempt": attempt.number, "ms": attempt.duration_ms}
+    if isinstance(verdict, Delivered) and verdict.roark_call_id:
+        # Nearly every attempt, and there is nothing else to tell of it.
+        detail["status"] = verdict.status
+        if verdict.already_there:
+            detail["already_there"] = True
+    else:
+        detail |= {name: value for name in _TOLD if (value := getattr(verdict, name, None))}
+        if not _must_stay_packed(verdict):
+            _take_out_quotes(detail, attempt.claimed.packed)
+        if isinstance(verdict, Delivered):
+            detail["unconfirmed"] = True
+    if attempt.claimed.revision:
+        detail["revision"] = True
+    return detail

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
-from roark_producer.settings import FromEnvironment, IngestSettings
+from roark_producer.settings import FromEnvironment, IngestSettings, constant
+from roark_worker.schedule import Schedule
 from roark_worker.upload.room import processes_with_room
 
 _LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
@@ -27,86 +28,109 @@ class WorkerSettings(FromEnvironment):
         None, validation_alias="ROARK_API_BEARER_TOKEN", description="Roark's API token"
     )
     roark_base_url: str = Field(
-        "https://api.roark.ai", validation_alias="ROARK_BASE_URL", description="where Roark's API is"
+        "https://api.roark.ai", validation_alias="ROARK_BASE_URL", description="base URL of Roark's API"
     )
     roark_project_id: str | None = Field(
-        None, validation_alias="ROARK_PROJECT_ID", description="sent as X-Roark-Project-Id"
+        None, validation_alias="ROARK_PROJECT_ID", description="project, sent as X-Roark-Project-Id"
     )
-    upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path that reports are posted to")
+    upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path for uploads")
     transport: Literal["pyreqwest", "httpx"] = Field(
-        "pyreqwest", description="what carries httpx: pyreqwest (Rust), or httpx's own pool for few in flight"
+        "pyreqwest", description="HTTP client: pyreqwest (Rust), or plain httpx, for few concurrent uploads"
     )
-    connect_seconds: float = Field(5, gt=0, description="longest wait for a connection")
-    upload_seconds: float = Field(60, gt=0, description="longest attempt, from connecting to the answer's end")
-    quick_tries: int = Field(2, ge=0, le=5, description="tries at once after a dropped or refused connection")
+    # Longest wait for a connection.
+    connect_seconds: float = constant(5, gt=0)
+    upload_seconds: float = Field(
+        60, gt=0, description="timeout of a whole attempt, from connecting to the end of the answer"
+    )
+    # Tries at once after a dropped or refused connection.
+    quick_tries: int = constant(2, ge=0, le=5)
 
-    processes: int = Field(0, ge=0, description="worker processes; 0: one per core, fewer where memory is short")
-    max_in_flight: int = Field(256, ge=1, le=4096, description="uploads in flight per process")
-    claim_batch: int = Field(64, ge=1, le=512, description="most reports claimed at once")
-    claim_bytes: int = Field(8_000_000, ge=1000, description="most compressed bytes claimed at once")
-    drain_seconds: float = Field(10, gt=0, description="time budget of one drain")
-    shutdown_seconds: float = Field(25, ge=0, description="how long uploads may still end after SIGTERM")
-    tick_seconds: float = Field(1, gt=0, description="how often due and abandoned reports are looked for")
-    stall_seconds: float = Field(60, gt=0, description="a worker idle so long beside ready reports restarts")
+    processes: int = Field(0, ge=0, description="worker processes; 0: one per core, fewer if memory is short")
+    max_in_flight: int = Field(256, ge=1, le=4096, description="concurrent uploads per process, at most")
+    # Most reports claimed at once.
+    claim_batch: int = constant(64, ge=1, le=512)
+    # Most compressed bytes claimed at once.
+    claim_bytes: int = constant(8_000_000, ge=1000)
+    # Time budget of one drain.
+    drain_seconds: float = constant(10, gt=0)
+    shutdown_seconds: float = Field(25, ge=0, description="time for uploads to finish after SIGTERM")
+    tick_seconds: float = Field(1, gt=0, description="how often workers check for due and abandoned reports")
+    # A worker idle so long beside ready reports restarts.
+    stall_seconds: float = constant(60, gt=0)
 
-    lease_seconds: float = Field(15, ge=1, description="a dead worker's reports come back after this")
-    max_deaths: int = Field(3, ge=1, description="leases in a row that run out before a report is poison")
+    lease_seconds: float = Field(15, ge=1, description="a dead worker's reports are queued again after this time")
+    # Leases in a row that run out before a report is poison.
+    max_deaths: int = constant(3, ge=1)
 
     first_delay_seconds: float = Field(5, gt=0, description="longest wait before the second attempt")
     max_delay_seconds: float = Field(900, gt=0, description="longest wait before any attempt")
-    max_attempts: int = Field(20, ge=1, description="attempts before a report is a dead letter")
-    max_age_hours: float = Field(24, gt=0, description="age at which no further attempt is planned")
-    retry_after_max_seconds: float = Field(3600, gt=0, description="Retry-After is obeyed up to this")
-    max_conflicts: int = Field(3, ge=1, description="attempts answered 409 before a report is a dead letter")
+    max_attempts: int = Field(20, ge=1, description="attempts before a report becomes a dead letter")
+    max_age_hours: float = Field(24, gt=0, description="age after which a report is not retried any more")
+    # Retry-After is obeyed up to this.
+    retry_after_max_seconds: float = constant(3600, gt=0)
+    # Attempts answered 409 before a report is a dead letter.
+    max_conflicts: int = constant(3, ge=1)
 
-    rate: str = Field("", description="most uploads over all workers, like 50/s or 600/min; empty: no limit")
-    burst: int = Field(0, ge=0, description="uploads that may start at once after a pause; 0: a quarter second's")
+    rate: str = Field(
+        "", description="upload rate limit for all workers together, such as 50/s or 600/min; empty: no limit"
+    )
+    # Uploads that may start at once after a pause; 0: a quarter second's.
+    burst: int = constant(0, ge=0)
     concurrency: Annotated[int, BeforeValidator(lambda value: 0 if value == "adaptive" else value)] = Field(
-        0, ge=0, description="uploads in flight over all workers; adaptive (0): found by itself"
+        0, ge=0, description="concurrent uploads of all workers together; adaptive (0): adjusts itself"
     )
-    max_concurrency: int = Field(2048, ge=1, description="the most that adaptive concurrency goes up to")
-    breaker_window_seconds: float = Field(30, gt=0, description="failures are counted over this time")
-    breaker_attempts: int = Field(20, ge=0, description="fewest attempts in it that open the breaker; 0: never")
-    breaker_share: float = Field(0.5, gt=0, le=1, description="share of them that must fail")
-    breaker_seconds: float = Field(5, gt=0, description="first gap before the breaker lets a probe through")
-    breaker_max_seconds: float = Field(60, gt=0, description="longest such gap")
+    # The most that adaptive concurrency goes up to.
+    max_concurrency: int = constant(2048, ge=1)
+    # Failures are counted over this time.
+    breaker_window_seconds: float = constant(30, gt=0)
+    # Fewest attempts in it that open the breaker; 0: never.
+    breaker_attempts: int = constant(20, ge=0)
+    # Share of them that must fail.
+    breaker_share: float = constant(0.5, gt=0, le=1)
+    breaker_seconds: float = Field(5, gt=0, description="circuit breaker: wait before the first probe")
+    breaker_max_seconds: float = Field(60, gt=0, description="circuit breaker: longest wait between probes")
 
-    probe_max_seconds: float = Field(60, gt=0, description="longest gap between probes of a held lane")
-    replay_patience_seconds: float = Field(
-        60,
-        gt=0,
-        description="a replay job waits so long for reports that are put off; then they count as failed",
+    probe_max_seconds: float = Field(
+        60, gt=0, description="longest wait between probes while Roark's answers have paused uploads"
     )
-    replay_keep_days: float = Field(0, ge=0, description="how long an ended replay job is shown; 0: for good")
-    keep_payloads: bool = Field(False, description="keep the payload of a delivered report")
-    audit_minutes: float = Field(10, ge=0, description="how often one worker accounts for all reports; 0: never")
-    traceparent_to_roark: bool = Field(False, description="send the trace's id to Roark with each upload: on, off")
-    flower_events: bool = Field(True, description="tell Flower what becomes of each report: on, off")
+    # A replay job waits so long for reports that are put off; then they count as failed.
+    replay_patience_seconds: float = constant(60, gt=0)
+    replay_keep_days: float = Field(0, ge=0, description="how long finished replay jobs are kept; 0: forever")
+    keep_payloads: bool = Field(False, description="keep the payload of delivered reports: on, off")
+    audit_minutes: float = Field(
+        10, ge=0, description="how often a worker audits that all reports are accounted for; 0: never"
+    )
+    traceparent_to_roark: bool = Field(False, description="send the trace ID to Roark with each upload: on, off")
+    flower_events: bool = Field(True, description="show every report in Flower: on, off")
     flower_successes_per_second: float = Field(
-        100, ge=0, description="successes told to Flower by each worker process; of more, so many. Problems: all"
+        100,
+        ge=0,
+        description="successes per second that each worker process shows in Flower, at most; problems are always shown",
     )
-    alert_url: SecretStr | None = Field(None, description="where alerts are posted, as JSON that Slack takes")
-    alert_look_seconds: float = Field(5, ge=0, description="how often alerts are looked for; 0: never")
-    alert_calm_seconds: float = Field(60, ge=0, description="an alert is over when its cause is away for so long")
-    alert_repeat_hours: float = Field(24, ge=0, description="an alert that lasts is sent again; 0: never")
-    alert_deaths: int = Field(25, ge=1, description="so many dead letters within ten minutes are an alert")
-    alert_breaker_seconds: float = Field(300, ge=0, description="a breaker that is open for so long is an alert")
-    alert_audio_minutes: float = Field(60, ge=0, description="audio links that end within this are an alert")
+    alert_url: SecretStr | None = Field(None, description="URL that alerts are posted to, as JSON (Slack-compatible)")
+    alert_look_seconds: float = Field(5, ge=0, description="how often workers check for alerts; 0: never")
+    alert_calm_seconds: float = Field(60, ge=0, description="clear an alert after its cause has been gone this long")
+    alert_repeat_hours: float = Field(24, ge=0, description="send a lasting alert again after this time; 0: never")
+    alert_deaths: int = Field(25, ge=1, description="alert when this many dead letters arrive within ten minutes")
+    # A breaker that is open for so long is an alert.
+    alert_breaker_seconds: float = constant(300, ge=0)
+    alert_audio_minutes: float = Field(60, ge=0, description="alert when audio links expire within this time")
     alert_unconfirmed_share: float = Field(
-        0.05, gt=0, le=1, description="share of deliveries in which Roark names no call that is an alert"
+        0.05, gt=0, le=1, description="alert when this share of deliveries is unconfirmed"
     )
-    dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: for ever")
-    discarded_days: float = Field(0, ge=0, description="how long discarded reports can be restored; 0: for ever")
+    dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: forever")
+    discarded_days: float = Field(0, ge=0, description="how long discarded letters can be restored; 0: forever")
     unconfirmed_days: float = Field(
-        0, ge=0, description="how long reports are kept that Roark took without naming the call; 0: for ever"
+        0, ge=0, description="how long the reports of unconfirmed deliveries are kept; 0: forever"
     )
-    notice_hours: float = Field(24, gt=0, description="removal by age is announced so long before it happens")
-    remember_days: float = Field(30, gt=0, description="how long a delivered call is recognised again")
+    notice_hours: float = Field(24, gt=0, description="warn this long before retention removes something")
+    remember_days: float = Field(30, gt=0, description="how long delivered calls are remembered, to detect duplicates")
 
-    metrics_host: str = Field("127.0.0.1", description="address of the worker's /metrics")
-    metrics_port: int = Field(8788, ge=0, le=65535, description="port of the worker's /metrics; 0: none")
+    metrics_host: str = Field("127.0.0.1", description="address of the workers' /metrics")
+    metrics_port: int = Field(8788, ge=0, le=65535, description="port of the workers' /metrics; 0: none")
     metrics_folder: Path | None = Field(
-        None, description="where plain Celery workers of one machine count together; none: each by itself"
+        None,
+        description="folder in which plain Celery workers on one machine share their metrics; none: each has its own",
     )
 
     @field_validator("roark_base_url")
@@ -116,7 +140,7 @@ class WorkerSettings(FromEnvironment):
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL")
         if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1", "sandbox"}:
-            raise ValueError("must be https:// for any host but this one: the token would travel in the clear")
+            raise ValueError("must be https:// for any other host: otherwise the token would be sent unencrypted")
         return value.rstrip("/")
 
     @field_validator("roark_api_bearer_token")
@@ -132,12 +156,12 @@ class WorkerSettings(FromEnvironment):
         """
         if self.roark_api_bearer_token is None or not self.roark_api_bearer_token.get_secret_value():
             raise ConfigurationError(
-                "ROARK_API_BEARER_TOKEN is not set (nor ROARK_API_BEARER_TOKEN_FILE). Set it to Roark's token, or "
-                "try everything without one: roark-ingest up --sandbox"
+                "neither ROARK_API_BEARER_TOKEN nor ROARK_API_BEARER_TOKEN_FILE is set. Set one of them, or try "
+                "everything without a token: roark-ingest up --sandbox"
             )
         if not is_usable_token(self.roark_api_bearer_token.get_secret_value()):
             raise ConfigurationError(
-                "ROARK_API_BEARER_TOKEN cannot be sent in a header: it must be printable ASCII without blanks. "
+                "ROARK_API_BEARER_TOKEN is not a valid header value: it must be printable ASCII without spaces. "
                 "Copy the token again"
             )
         return self.roark_api_bearer_token
@@ -164,6 +188,16 @@ class WorkerSettings(FromEnvironment):
             share=self.breaker_share,
             cooldown_ms=round(self.breaker_seconds * 1000),
             longest_cooldown_ms=round(self.breaker_max_seconds * 1000),
+        )
+
+    def schedule(self) -> Schedule:
+        """Return when a report is tried again."""
+        return Schedule(
+            first_delay=self.first_delay_seconds,
+            max_delay=self.max_delay_seconds,
+            max_attempts=self.max_attempts,
+            max_age=self.max_age_hours * 3600,
+            retry_after_max=self.retry_after_max_seconds,
         )
 
     @property

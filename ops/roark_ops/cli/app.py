@@ -28,7 +28,7 @@ from roark_samples.command import sample
 from roark_sandbox.command import sandbox
 
 _RUN, _LOOK, _ACT = "Run", "Look", "Act"
-_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage, 3 something to act on."
+_EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needs your attention."
 
 app = typer.Typer(
     cls=Commands,
@@ -48,7 +48,9 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help="Delivers every Vapi end-of-call report to Roark: durable, retried, never twice, never lost.")
+@app.callback(
+    help="Deliver every Vapi end-of-call report to Roark: stored durably, retried, never lost, never doubled."
+)
 def roark_ingest(
     *,
     version: Annotated[
@@ -157,7 +159,10 @@ _add(
 
 letters = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(
-    letters, name="dlq", rich_help_panel=_ACT, help="Look at the dead letters, send them again, put them aside."
+    letters,
+    name="dlq",
+    rich_help_panel=_ACT,
+    help="Work with dead letters: list, replay, edit, discard, restore, export.",
 )
 _add(
     letters,
@@ -215,12 +220,14 @@ _add(
 )
 
 alarms = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(alarms, name="alerts", rich_help_panel=_LOOK, help="What there is an alert about, and where it goes.")
+app.add_typer(alarms, name="alerts", rich_help_panel=_LOOK, help="Show alerts, and test where they are sent.")
 _add(alarms, alerts.list_, "roark-ingest alerts list --json | jq 'select(.active)'", name="list")
 _add(alarms, alerts.try_, "ROARK_INGEST_ALERT_URL=https://hooks.slack.com/… roark-ingest alerts test", name="test")
 
 jobs = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(jobs, name="replay", rich_help_panel=_ACT, help="Look after replay jobs, which `dlq replay` makes.")
+app.add_typer(
+    jobs, name="replay", rich_help_panel=_ACT, help="Watch and control replay jobs (`dlq replay` creates them)."
+)
 _add(jobs, replay.list_, "roark-ingest replay list --json | jq 'select(.state == \"paused\")'", name="list")
 _add(jobs, replay.show, "roark-ingest replay show 12 --follow", "roark-ingest replay show 12 --markdown")
 _add(jobs, replay.pause, "roark-ingest replay pause 12 --reason 'Roark is slow'")
@@ -228,14 +235,14 @@ _add(jobs, replay.resume, "roark-ingest replay resume 12")
 _add(jobs, replay.cancel, "roark-ingest replay cancel 12 --reason 'the wrong group'")
 
 deeds = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="Who did what: every operator's action.")
+app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="The audit trail: who did what, and when.")
 _add(deeds, log.list_, "roark-ingest log list --since 7d --by ada", "roark-ingest log list --csv", name="list")
 _add(deeds, log.export, "roark-ingest log export log.ndjson.zst", "roark-ingest log export --csv > log.csv")
 _add(deeds, log.trim, "roark-ingest log trim --before 2026-01-01 --yes")
 
 unusable = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(
-    unusable, name="rejected", rich_help_panel=_ACT, help="Look at what could not be used, hand it in again, remove it."
+    unusable, name="rejected", rich_help_panel=_ACT, help="Work with rejected input: list, show, retry, discard."
 )
 _add(unusable, rejected.list_, "roark-ingest rejected list --json | jq -r .problem | sort | uniq -c", name="list")
 _add(unusable, rejected.show, "roark-ingest rejected show 5f3a | jq .")
@@ -243,7 +250,9 @@ _add(unusable, rejected.retry, "roark-ingest rejected retry --all")
 _add(unusable, rejected.discard, "roark-ingest rejected discard 5f3a --yes")
 
 mending = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(mending, name="repair", rich_help_panel=_ACT, help="Settle what was promised and is missing; mend files.")
+app.add_typer(
+    mending, name="repair", rich_help_panel=_ACT, help="Repair the ledger, the spool, or the embedded server's files."
+)
 _add(mending, repair.ledger, "roark-ingest repair ledger --accept-loss --reason 'a new Redis, ticket 4711'")
 _add(mending, repair.spool, "roark-ingest repair spool")
 _add(mending, repair.aof, "roark-ingest repair aof")

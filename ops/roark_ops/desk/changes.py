@@ -22,7 +22,7 @@ def changes(setups: Sequence[Setup]) -> list[SetupChange]:
     found = [
         SetupChange(after.first_ms, what) for before, after in pairwise(setups) for what in _differences(before, after)
     ]
-    found += [SetupChange(setup.latest_ms, "workers were started") for setup in setups if setup.starts]
+    found += [SetupChange(setup.latest_ms, "workers started") for setup in setups if setup.starts]
     return sorted(found, key=lambda change: change.at_ms)
 
 
@@ -33,10 +33,10 @@ def before(all_changes: Sequence[SetupChange], first_ms: int) -> tuple[SetupChan
 
 def _differences(before: Setup, after: Setup) -> Iterator[str]:
     if before.version != after.version:
-        yield f"the version: {before.version} → {after.version}"
+        yield f"version: {before.version} → {after.version}"
     if before.token != after.token:
-        yield "Roark's token is another one"
+        yield "Roark's token was changed"
     for name in sorted(before.settings.keys() | after.settings.keys()):
-        old, new = before.settings.get(name, "the default"), after.settings.get(name, "the default")
+        old, new = before.settings.get(name, "default"), after.settings.get(name, "default")
         if old != new:
             yield f"{name}: {old} → {new}"

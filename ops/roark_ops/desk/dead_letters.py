@@ -1,4 +1,4 @@
-"""The dead letters' desk: find them, mend them, send them again, put them aside, bring them back, carry them elsewhere.
+"""The dead letters: find, explain, edit, discard, restore, export and import them.
 
     with DeadLetters.from_env(by="night shift") as dead_letters:
         for group in dead_letters.groups():
@@ -6,12 +6,12 @@
         refused = dead_letters.freeze(Filter(reasons=("http_422",), assistants=("A7",)))
         for one in dead_letters.edit(refused, read_settings(["endedAt=2026-01-31T10:00:00Z"])):
             print(one.call_id, one.result)
-        moved = dead_letters.replay(refused)
 
-The commands of `roark-ingest dlq` are a thin skin over it.
-"All" is always a frozen selection: the ids that were there when it was made. What dies later, or again, is
-another matter and stays untouched. Every change is one atomic script per batch and names who asked for it in the
-report's history; doing it twice does no harm, the second time says in which state the call is instead.
+`Replays` sends them again. The commands of `roark-ingest dlq` are a thin layer on top of this.
+
+A selection is always frozen: the ids that match when it is made. What dies later, or again, is not part of it. Every
+change is atomic per batch and records who made it in the report's history. Repeating one does no harm: the second time
+tells you which state the call is in instead.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,16 +56,16 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many letters were written, and how many were left out because they were gone or could not be read."""
+    """How many dead letters were written, and how many were left out because they were gone or unreadable."""
 
     letters: int
     left_out: int
 
 
 class DeadLetters:
-    """The dead letters of a ledger. `by` is who acts; `wake` is told how many reports became ready by a replay.
+    """The dead letters of a ledger. `by` is your name for the log; `wake` gets the number of reports made ready.
 
-    Every method may raise LedgerUnavailable; what it was doing may then be done in part, and be done again.
+    Every method may raise LedgerUnavailable. The action may then be partly done; repeat it, that does no harm.
     """
 
     def __init__(self, ledger: Ledger, *, by: str, wake: Callable[[int], object] = lambda _: None) -> None:
@@ -76,7 +76,7 @@ class DeadLetters:
 
     @classmethod
     def from_env(cls, *, by: str) -> Self:
-        """Return the desk of the ledger that the environment names.
+        """Connect to the ledger that the environment variables name.
 
         Raises ConfigurationError when a setting is wrong.
         """
@@ -86,12 +86,12 @@ class DeadLetters:
         return cls(access.ledger, by=by, wake=access.wake)
 
     def groups(self, chosen: Filter = EVERYTHING) -> Sequence[Group]:
-        """Return what the dead letters died of, the most frequent first, with what those of a group have in common."""
+        """Group dead letters by cause, most frequent first, with what the members of each group have in common."""
         setups = self._ledger.run(watch.setups())
         return group(self._walk(chosen, State.DEAD, in_full=True), changes(setups))
 
     def explain(self, group: Group) -> Explanation:
-        """Return what the letters of a group died of in plain words, with what stands in the field of the example."""
+        """Explain a group's cause in plain words, with the offending field's value in its example."""
         entry = self.show(group.example) if group.parameter else None
         last = entry and next((event for event in reversed(entry.history) if "parameter" in event.detail), None)
         parameter = str(last.detail["parameter"]) if last else group.parameter
@@ -114,10 +114,10 @@ class DeadLetters:
         manifest: bool = True,
         complain: Callable[[str, str], object] = lambda call_id, why: None,
     ) -> Exported:
-        """Write the dead letters that are meant into `file`, one a line (see `portable.py`), the manifest behind them.
+        """Write matching dead letters to `file`, one per line (see `portable.py`), followed by a manifest.
 
-        Takes constant memory. `name` is what the logbook calls the file; `complain` is told the id of each call that is
-        left out because what is stored of it cannot be read, and why. What is taken out meanwhile is left out, too.
+        Takes constant memory. `name` is the file's name in the log. `complain` gets the id of each call that is left
+        out because its report is unreadable, and why. Reports that leave the dead letters meanwhile are left out, too.
         """
         seal, left_out = Seal(), 0
         for line in self._lines(chosen, complain):
@@ -146,16 +146,16 @@ class DeadLetters:
                     yield None
 
     def import_(self, lines: Iterable[bytes], producer: Producer) -> Iterator[Receipt]:
-        """Hand in the reports of exported lines through `producer`, as new ones; yield a receipt for each.
+        """Submit the reports of exported lines through `producer`; yield a receipt for each.
 
-        May be repeated: what the ledger has is a duplicate. The manifest's line is passed over; `portable.Seal` can
+        Safe to repeat: what the ledger has already is a duplicate. The manifest's line is skipped; `portable.Seal` can
         check it.
         """
         for batch in batches((line for line in lines if not is_manifest(line)), LOOKED_AT_ONCE):
             yield from take_in(producer, batch)
 
     def show(self, call_id: str) -> Entry | None:
-        """Return everything that is known of a call, payload included; None for one that was never seen."""
+        """Return everything known about a call, including its payload; None if it was never seen."""
         return self._ledger.run(watch.look(call_id))
 
     def show_all(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
@@ -163,14 +163,14 @@ class DeadLetters:
         yield from self._pages.look_at(call_ids)
 
     def freeze(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Sequence[str]:
-        """Return the ids of the dead letters (or the discarded) that are meant and there now, oldest first."""
+        """Return the ids of the dead letters (or discarded reports) that match right now, oldest first."""
         return [letter.call_id for letter in self.find(chosen, state=state)]
 
     def find(self, chosen: Filter = EVERYTHING, *, state: State = State.DEAD) -> Iterator[DeadLetter]:
-        """Yield the dead letters (or the discarded) that are meant and there at this moment, oldest first.
+        """Yield the dead letters (or discarded reports) that match right now, oldest first.
 
-        Takes constant memory. What dies meanwhile is not among them; what others take out meanwhile may be or not, and
-        none is left out or told twice because of that.
+        Takes constant memory. What dies meanwhile is not included; what leaves meanwhile may or may not be, and that
+        makes no other report appear twice or go missing.
         """
         return self._walk(chosen, state)
 
@@ -182,32 +182,29 @@ class DeadLetters:
         behind: Cursor | None = None,
         state: State = State.DEAD,
     ) -> Page:
-        """Return the first `limit` letters that are meant, behind those of the page whose `following` is given.
+        """Return up to `limit` matching reports; pass a page's `following` as `behind` to get the next page.
 
-        Pages are as stable as `find`: they show what was there when the first of them was read.
+        Pages are as stable as `find`: they show what was there when the first one was read.
         """
         return self._pages.page(chosen, [state], limit=limit, behind=behind)
 
     def retention_notice(self, state: State) -> str:
-        """Return what retention is about to remove of a state, in words; "" where that is nothing."""
+        """Return in words what retention is about to remove from a state; "" if nothing."""
         snapshot = self._ledger.run(watch.snapshot())
         found = (expiring(kept, snapshot.now_ms) for kept in snapshot.retention if kept.state is state)
         return next(filter(None, found), "")
 
     def counted(self, state: State = State.DEAD) -> tuple[int, int]:
-        """Return the time (Unix ms, by Redis's clock) and how many letters of that state there are."""
+        """Return Redis's time (Unix ms) and the number of reports in that state."""
         snapshot = self._ledger.run(watch.snapshot())
         return snapshot.now_ms, snapshot.states[state]
 
     def _walk(self, chosen: Filter, state: State, *, in_full: bool = False) -> Iterator[DeadLetter]:
         return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
 
-    def replay(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
-        """Send dead letters, or unconfirmed deliveries, again at once, with their tries counted anew.
-
-        `Replays` sends many dead letters bit by bit.
-        """
-        moved = self._move(desk.replay, call_ids, reason)
+    def resend(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
+        """Send unconfirmed deliveries again at once, with all their attempts back. `Replays` sends dead letters."""
+        moved = self._move(desk.resend, call_ids, reason)
         if ready := sum(one.result == "replayed" for one in moved):
             self._wake(ready)
         return moved
@@ -215,11 +212,11 @@ class DeadLetters:
     def edit(
         self, call_ids: Iterable[str], patch: Sequence[Step], *, reason: str = "", dry_run: bool = False
     ) -> Iterator[Edited]:
-        """Change reports in the dead letters, each wholly or not at all, and yield what became of each.
+        """Edit dead letters, each completely or not at all, and yield the result for each.
 
-        What was sent is kept beside, until the edited report is delivered; `undo` brings it back. A report that was
-        changed meanwhile by somebody else, or is not dead any more, is left alone. With `dry_run` nothing is changed,
-        and `edited` means that it would be. Nothing is sent again by it: that is `replay`.
+        The original is kept until the edited report is delivered; `undo` brings it back. A report that somebody else
+        changed meanwhile, or that is no dead letter any more, stays as it is. With `dry_run` nothing changes,
+        and `edited` means that it would be. Nothing is sent again by it: that is what `Replays` does.
         """
         for batch in batches(dict.fromkeys(call_ids), LOOKED_AT_ONCE):
             entries = self._ledger.run_all([watch.look(call_id) for call_id in batch])
@@ -238,7 +235,7 @@ class DeadLetters:
                         yield Edited(one.call_id, "edited" if dry_run else next(stored), one.changes)
 
     def store(self, edit: Edit, seen: bytes, *, reason: str = "") -> Edited:
-        """Put an edit that was made elsewhere, of the packed report `seen`, in the dead letter's place."""
+        """Store an edit made elsewhere, of the packed report `seen`."""
         result = self._ledger.run(self._stores(edit, seen, reason)) if edit.changes else "unchanged"
         return Edited(edit.call_id, result, edit.changes)
 
@@ -247,9 +244,9 @@ class DeadLetters:
         return desk.edit(edit.call_id, packed=edit.packed, expires_ms=edit.expires_ms, edited_from=seen, detail=detail)
 
     def undo(self, call_ids: Iterable[str]) -> Sequence[Edited]:
-        """Put reports as they were sent back in the place of those that were edited.
+        """Bring back the originals of edited reports.
 
-        The result is `unedited`, `unchanged` where nobody edited the report, or what `Edited` says.
+        The result is `unedited`, `unchanged` if nobody edited the report, or what `Edited` says.
         """
         ids = list(dict.fromkeys(call_ids))
         entries = list(self.show_all(ids))
@@ -267,30 +264,30 @@ class DeadLetters:
         return [Edited(call_id, result) for call_id, result in zip(ids, undone, strict=True)]
 
     def set_aside(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Make dead letters of reports that are ready or waiting; `replay` brings them back."""
+        """Turn ready or waiting reports into dead letters; replay brings them back."""
         return self._move(desk.set_aside, call_ids, reason)
 
     def discard(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Put dead letters aside; `restore` brings them back while retention keeps them (default: for ever).
 
-        Of unconfirmed deliveries the report is dropped, and nothing brings that back.
+        For unconfirmed deliveries this drops the report for good.
         """
         return self._move(desk.discard, call_ids, reason)
 
     def confirm(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Take unconfirmed deliveries for good: the calls are at Roark, and their reports are dropped."""
+        """Confirm that unconfirmed calls are at Roark; their reports are dropped."""
         return self._move(desk.confirm, call_ids, reason)
 
     def unconfirmed(self) -> Sequence[str]:
-        """Return the calls that Roark took without naming them and nobody has confirmed, the oldest first."""
+        """Return the unconfirmed calls, oldest first."""
         return self._ledger.run(desk.unconfirmed(most=_MOST_UNCONFIRMED))
 
     def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        """Bring discarded reports back to the dead letters."""
+        """Turn discarded reports back into dead letters."""
         return self._move(desk.restore, call_ids, reason)
 
     def restorable_ms(self) -> int:
-        """Return how long discarded reports can be restored (ms), 0 for ever."""
+        """Return how long discarded reports can be restored (ms); 0: for ever."""
         snapshot = self._ledger.run(watch.snapshot())
         return next((kept.window_ms for kept in snapshot.retention if kept.state is State.DISCARDED), 0)
 

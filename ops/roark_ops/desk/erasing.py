@@ -22,7 +22,8 @@ from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.logbook import doer
 from roark_ops.access import Access
 from roark_ops.desk.rejected import RejectedBin
-from roark_producer.disk.spool import Purged, Spooled, purge
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.purging import Purged, purge
 from roark_producer.vapi.phone import places_of
 from roark_producer.vapi.report import Report, read_message
 
@@ -32,10 +33,10 @@ _KEPT = ("payloads", "besides", "revisions", "originals")
 _PREFIXED = frozenset({"besides", "revisions"})
 
 BEYOND = (
-    "What Roark and Vapi have: ask them.",
-    "Redis's own files until it rewrites them (BGREWRITEAOF, or BGSAVE without an append-only file), and backups.",
-    "Files that were exported, logs of other systems, and Flower's memory of call ids until it is restarted.",
-    "Spools of webhooks on other machines. An erased call is refused when it comes from one; --spool clears the files.",
+    "Data at Roark and Vapi: ask them to erase it.",
+    "Redis's files until they are rewritten (BGREWRITEAOF, or BGSAVE without an append-only file), and backups.",
+    "Exported files, logs of other systems, and the call IDs that Flower remembers until it restarts.",
+    "Spools of webhooks on other machines. Their reports of erased calls are refused; --spool clears the files there.",
 )
 
 

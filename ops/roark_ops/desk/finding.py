@@ -1,10 +1,10 @@
-"""Which dead letters are meant: one value that list, replay, discard, export and edit share. Pure.
+"""A filter: which dead letters to list, replay, discard, export or edit. Pure.
 
     chosen = Filter(reasons=("http_422",), assistants=("A7",), younger_than_ms=2 * 3_600_000)
     chosen.matches(letter, now_ms)
 
-What is given narrows the choice. Of several values for the same thing any will do, of several properties each must
-be there. A filter that gives nothing means all.
+Each criterion narrows the selection. Of several values of one criterion any will do, but a report must have all the
+properties given. An empty filter matches everything.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,20 +32,20 @@ class Audio(StrEnum):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which dead letters are meant.
+    """Which dead letters to select. Every criterion is optional.
 
-    groups            beginnings of groups' names, as `dlq groups` shows them
-    reasons           codes, with * and ? for any characters: `http_4*`
-    statuses          HTTP statuses: `422`, `4xx`, or `none` where no answer came
-    since_ms, until_ms                   died in this time, both ends included; Unix ms, 0: no such end
-    younger_than_ms, older_than_ms       died so long ago; ms, 0: of any age
-    assistants        Vapi's assistant ids, or names where the report has no id
+    groups            groups' names, or their beginnings, as `dlq groups` shows them
+    reasons           reason codes; * and ? are wildcards: `http_4*`
+    statuses          HTTP statuses: `422`, `4xx`, or `none` if no answer came
+    since_ms, until_ms                   died between these times, inclusive; Unix ms, 0: open
+    younger_than_ms, older_than_ms       died at most, or at least, this long ago; ms, 0: any age
+    assistants        Vapi's assistant ids, or names if the report has no id
     properties        (name, value), or (name, None) for any value
-    attempts_least, attempts_most        counted tries since it was accepted or replayed; -1: any number
-    audio             what has become of the audio links
-    audio_within_ms   the audio links are good, and end within so many ms; 0: whenever they end
-    edited            True: a person edited the report; False: nobody did
-    text              stands in the call's id, the reason, what Roark said, or the properties, in any case
+    attempts_least, attempts_most        attempts since the report was accepted or replayed; -1: any number
+    audio             whether the audio links still work
+    audio_within_ms   the audio links still work, and expire within this many ms; 0: whenever
+    edited            True: edited by a person; False: not edited
+    text              occurs in the call id, the reason, Roark's words or the properties; case does not matter
     """
 
     groups: tuple[str, ...] = ()
@@ -65,9 +65,9 @@ class Filter:
     text: str = ""
 
     def matches(self, letter: DeadLetter, now_ms: int) -> bool:
-        """Say whether `letter` is meant, at that time by Redis's clock.
+        """Return whether `letter` matches, at that time by Redis's clock.
 
-        The letter comes with what `needs_properties` and `needs_assistant` ask for.
+        The letter must come with what `needs_properties` and `needs_assistant` ask for.
         """
         return all(test(letter, now_ms) for test in self._tests)
 

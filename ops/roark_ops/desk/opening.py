@@ -21,7 +21,7 @@ from roark_producer.vapi.shapes import look_into
 Place = tuple[str, ...]
 
 _REPORT_BYTES = END_OF_CALL_REPORT.encode()
-_KNOWN = "is known already: a Call object never takes the place of a report"
+_KNOWN = "is already known; a Call object never replaces a report"
 
 
 class Opener:

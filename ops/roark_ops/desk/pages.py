@@ -5,38 +5,23 @@
 What is shown is what was there at the beginning. A report that moves meanwhile may be left out, and none comes twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from types import MappingProxyType
 from typing import Self, TypeVar
 
 from roark_ledger.ledger import Ledger
-from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
 from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.places import PLACES
 from roark_ledger.records.letters import DeadLetter
-from roark_ledger.records.record import UNCONFIRMED, Entry
+from roark_ledger.records.record import Entry
 from roark_ops.desk.finding import Filter
 from roark_producer.vapi.assistant import assistant_of
 
 _PAGE = 100
 LOOKED_AT_ONCE = 32
 T = TypeVar("T")
-
-PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        State.READY: ("fresh", "retry", "replay"),
-        State.UPLOADING: ("uploading",),
-        State.WAITING: ("waiting",),
-        UNCONFIRMED: ("unconfirmed",),
-        State.DEAD: ("dead",),
-        State.DISCARDED: ("discarded",),
-        State.DELIVERED: ("delivered",),
-    }
-)
-"""The places in which reports of a state stand, in the order in which they are shown. Unconfirmed are none of the
-delivered ones here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,10 @@ class Seal:
         except (msgspec.DecodeError, LookupError, TypeError):
             return "its manifest cannot be read"
         if form != FORMAT:
-            return f"its format is {form}, and this version reads {FORMAT}"
+            return f"its format is {form}, but this version reads {FORMAT}"
         if letters != self.letters:
-            return f"the manifest says {letters} letters, and {self.letters} came"
-        return "" if digest == self._hash.hexdigest() else "what came is not what was exported: the checksums differ"
+            return f"the manifest lists {letters} letters, but the file has {self.letters}"
+        return "" if digest == self._hash.hexdigest() else "the file was changed after the export: checksums differ"
 
 
 def is_manifest(line: bytes) -> bool:
@@ -109,11 +109,11 @@ def read_line(line: bytes) -> Acceptable:
     found = members(line, "line")
     payload = _payload(found)
     if "sha256" in found and found["sha256"] != b'"%b"' % hashlib.sha256(payload).hexdigest().encode():
-        raise InvalidReport("payload", "is not what was exported, its checksum differs")
+        raise InvalidReport("payload", "was changed after the export: checksums differ")
     # Wrapped, as Vapi sends it, it is taken for nothing but a message whatever its members are called.
     message = read_message(b'{"message":' + payload + b"}")
     if not isinstance(message, Report):
-        raise InvalidReport("payload", "is no end-of-call report")
+        raise InvalidReport("payload", "is not an end-of-call report")
     properties = found.get("properties", b"")
     if properties:
         members(properties, "properties")

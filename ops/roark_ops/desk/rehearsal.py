@@ -23,8 +23,9 @@ from roark_ledger.errors import ConfigurationError
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
-from roark_ledger.records.record import UNCONFIRMED, Entry
+from roark_ledger.records.record import Entry
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Death, fold
 from roark_worker.answers.verdict import Delivered, judge
@@ -76,10 +77,10 @@ class Rehearsal:
     def __init__(self, ledger: Ledger, *, url: str, token: SecretStr | None, settings: WorkerSettings) -> None:
         if _host(url) == _host(settings.roark_base_url):
             raise ConfigurationError(
-                f"{url} is where the workers upload to: that would be no rehearsal. Leave --to out"
+                f"--to {url}: the workers upload there, so this would not be a rehearsal. Leave out --to"
             )
         if token and not is_usable_token(token.get_secret_value()):
-            raise ConfigurationError("the token for --to cannot be sent in a header: printable ASCII without blanks")
+            raise ConfigurationError("the token for --to must be printable ASCII without spaces")
         self._desk = DeadLetters(ledger, by="")
         self._token = token or SecretStr(NO_TOKEN)
         self._settings = WorkerSettings(

@@ -88,4 +88,4 @@ def _documents(body: bytes) -> list[bytes]:
             found = [document.body for document in read_documents(file, most_bytes=len(body))]
     except DamagedInput:
         return []
-    return found if all(each.startswith(b"{") for each in found) else []
+    return found if all(each.startswith((b"{", b'"')) for each in found) else []

@@ -1,14 +1,14 @@
-"""Replay jobs: choose dead letters, see what a replay would do, have the workers send them, look after the job.
+"""Replay jobs: select dead letters, preview what a replay would do, let the workers send them, control the job.
 
     with Replays.from_env(by="ada") as replays:
         preview = replays.preview(Filter(reasons=("exhausted",)))
         made = replays.create(preview, reason="Roark is back, ticket 4711", plan=Plan(per_second=20))
         replays.pause(made.job.number)
 
-1. `preview` freezes the selection and says what will become of it. Nothing is changed.
-2. `create` reserves the letters, some hundred at a time, and lets the job begin. A letter that another job has, or that
-   is not dead any more, is left out and counted, so doing it twice sends nothing twice.
-3. The workers' tick does the rest. The job needs nobody who watches it, and an unsent letter stays a dead letter.
+1. `preview` freezes the selection and says what will happen to it. It changes nothing.
+2. `create` reserves the reports and starts the job. What another job has, or is no dead letter any more, is skipped and
+   counted, so doing it twice sends nothing twice.
+3. The workers do the rest; nobody has to watch. What is not sent stays a dead letter.
 """
 
 from collections import Counter
@@ -43,10 +43,10 @@ _SELECTED = "selected"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A job that was made, None where there was nothing to send.
+    """The new job, or None if there was nothing to send.
 
-    `left_out` are letters of the preview that were gone when they were to be reserved: by state, `newer` where one
-    died again, `job N` where another job was faster.
+    `left_out` counts what was skipped since the preview: by state, `newer` if a report died again in the meantime,
+    `job N` if another job took it first.
     """
 
     job: Job | None
@@ -54,7 +54,7 @@ class Made:
 
 
 class Replays:
-    """The replay jobs of a ledger. `by` is who acts. Every method may raise LedgerUnavailable."""
+    """The replay jobs of a ledger. `by` is your name for the log. Every method may raise LedgerUnavailable."""
 
     def __init__(self, ledger: Ledger, *, by: str) -> None:
         self._ledger = ledger
@@ -63,7 +63,7 @@ class Replays:
 
     @classmethod
     def from_env(cls, *, by: str) -> Self:
-        """Return the replay jobs of the ledger that the environment names.
+        """Connect to the ledger that the environment variables name.
 
         Raises ConfigurationError when a setting is wrong.
         """
@@ -72,11 +72,11 @@ class Replays:
         return cls(Access.from_env().ledger, by=by)
 
     def preview(self, chosen: Filter) -> Preview:
-        """Freeze the dead letters that are meant and there at this moment, and say what a replay would do."""
+        """Freeze the dead letters that match right now, and return what a replay would do."""
         return self._forecast(chosen.in_words(), self._desk.find(chosen), ())
 
     def preview_calls(self, call_ids: Iterable[str]) -> Preview:
-        """Freeze the dead letters among these calls, and say what a replay would do."""
+        """Freeze the dead letters among these calls, and return what a replay would do."""
         wanted = list(dict.fromkeys(call_ids))
         letters, elsewhere = [], []
         for call_id, entry in zip(wanted, self._desk.show_all(wanted), strict=True):
@@ -85,7 +85,7 @@ class Replays:
                 letters.append(letter)
             else:
                 elsewhere.append(_state(entry))
-        named = "1 call by its id" if len(wanted) == 1 else f"{len(wanted)} calls by their ids"
+        named = "1 call ID" if len(wanted) == 1 else f"{len(wanted)} call IDs"
         return self._forecast(named, iter(letters), elsewhere)
 
     def _forecast(self, chosen: str, letters: Iterator[DeadLetter], elsewhere: Sequence[str]) -> Preview:
@@ -98,18 +98,18 @@ class Replays:
         return found.preview()
 
     def create(self, preview: Preview, *, reason: str = "", plan: Plan | None = None, delay_seconds: float = 0) -> Made:
-        """Make a job of what was previewed. It begins after the delay, in which a cancel takes all of it back.
+        """Create a job from a preview. It starts after the delay; until then, cancelling it undoes everything.
 
-        When this ends half-way, the workers give the letters back within some minutes. Raises ReplayRefused without a
-        reason for more than 100 letters, and when too many jobs are open.
+        If this fails half-way, the workers release the reserved reports within a few minutes. Raises ReplayRefused for
+        more than 100 reports without a reason, and when too many jobs are open.
         """
         if len(preview.letters) > MOST_WITHOUT_REASON and not reason:
-            raise ReplayRefused(f"a reason is needed to replay more than {MOST_WITHOUT_REASON} reports")
+            raise ReplayRefused(f"replaying more than {MOST_WITHOUT_REASON} reports needs a reason")
         if not preview.letters:
             return Made(None, {})
         number = self._ledger.run(replay_jobs.open_job(most_open=_MOST_OPEN))
         if number is None:
-            raise ReplayRefused(f"{_MOST_OPEN} replay jobs are open already; cancel some, or let them end")
+            raise ReplayRefused(f"{_MOST_OPEN} replay jobs are already open. Wait until they finish, or cancel some")
         try:
             left_out = self._reserve(number, preview)
             self._start(number, preview, reason, plan or Plan(), round(delay_seconds * 1000))
@@ -124,7 +124,7 @@ class Replays:
         while batch := list(islice(letters, _AT_ONCE)):
             words = self._ledger.run(replay_jobs.select(number, batch))
             if not words:
-                raise ReplayRefused(f"replay job {number} was cancelled while it was being made")
+                raise ReplayRefused(f"replay job {number} was cancelled while it was being created")
             results.update(words)
         del results[_SELECTED]
         return dict(results)
@@ -145,31 +145,31 @@ class Replays:
 
     def _give_up(self, number: JobNumber) -> None:
         try:
-            self._change(number, "cancel", "it could not be made")
+            self._change(number, "cancel", "it could not be created")
         except LedgerError:
             # The tick gives the letters back when it has not heard of the job for a while.
             return
 
     def list(self, *, first: int = 0, most: int = 50) -> Jobs:
-        """Return the open jobs and `most` of the ended ones, the youngest first, after passing over `first`."""
+        """Return the open jobs and up to `most` finished ones, newest first, skipping the first `first`."""
         return self._ledger.run(replay_jobs.jobs(first=first, most=most))
 
     def show(self, number: int) -> Job | None:
-        """Return one job, None where there is none of that number."""
+        """Return one job, or None if there is no such number."""
         return self._ledger.run(replay_jobs.job(JobNumber(number)))
 
     def pause(self, number: int, *, reason: str = "") -> str:
-        """Send nothing more until it is resumed; return the state that the job was in, `ended` or `unknown`."""
+        """Send nothing more until the job is resumed; return its state before, `ended` or `unknown`."""
         return self._change(number, "pause", reason)
 
     def resume(self, number: int, *, reason: str = "") -> str:
-        """Go on; a job that stopped by itself begins its ramp anew. Return the state that it was in."""
+        """Continue; a job that paused itself starts its ramp over. Return its state before."""
         return self._change(number, "resume", reason)
 
     def cancel(self, number: int, *, reason: str = "") -> str:
-        """Send nothing more, and give every unsent letter back to the dead ones; return the state that it was in.
+        """Send nothing more and release every unsent report: they stay dead letters. Return its state before.
 
-        They are free at once; if this ends half-way, the workers do the rest.
+        If this fails half-way, the workers do the rest.
         """
         return self._change(number, "cancel", reason)
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.lane import Lane
-from roark_ledger.records.record import UNCONFIRMED, Entry, Event, Record
+from roark_ledger.records.record import Entry, Event, Record
+from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
 from roark_ops.mending.editing import CannotEdit, changes_between
 from roark_ops.mending.json_text import pointer
@@ -20,30 +22,30 @@ from roark_worker.answers.lane_words import explain_way
 
 _ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
 _EVENTS = {
-    "deferred": "the attempt failed, and was to be repeated",
-    "refused": "refused, as all reports might be, or this one alone: it was to be sent again",
-    "buried": "the report became a dead letter",
-    "delivered": "Roark took the report",
+    "deferred": "the attempt failed; a retry was scheduled",
+    "refused": "refused; a retry was scheduled to see whether others are refused, too",
+    "buried": "became a dead letter",
+    "delivered": "Roark accepted the report",
     "confirmed": "the delivery was confirmed",
-    "dropped": "the report of the unconfirmed delivery was dropped",
-    "poisoned": "one worker too many died with it: a dead letter",
-    "reclaimed": "its worker died or lost Redis: it came back",
-    "lost": "what was stored of it was gone: a dead letter",
-    "replaced": "a newer report of the call took its place",
-    "revised": "another report of the delivered call followed",
-    "revision": "another report of the delivered call came",
-    "replayed": "sent again",
+    "dropped": "the unconfirmed report was dropped",
+    "poisoned": "too many workers died while uploading it: became a dead letter",
+    "reclaimed": "its worker died or lost Redis: queued again",
+    "lost": "its stored report was gone: became a dead letter",
+    "replaced": "replaced by a newer report of the call",
+    "revised": "a newer report of the delivered call was uploaded",
+    "revision": "a newer report of the delivered call came in",
+    "replayed": "replayed",
     "edited": "a person changed the report",
-    "unedited": "what was sent was brought back",
-    "set_aside": "a person set it aside: a dead letter",
-    "discarded": "put aside",
-    "restored": "brought back to the dead letters",
-    "backfilled": "its report never came: made from Vapi's list of calls",
+    "unedited": "the edits were undone",
+    "set_aside": "a person set it aside: became a dead letter",
+    "discarded": "discarded",
+    "restored": "restored: a dead letter again",
+    "backfilled": "no report came: rebuilt from Vapi's list of calls",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One thing that happened to a report. `at_ms` is Unix time; what does not apply is 0 or empty."""
 
     at_ms: int
@@ -93,7 +95,7 @@ class Story:
     newer_waits: bool = False
     revision_kept: bool = False
     edited: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[StoryStep, ...] = field(default=())
     explanation: Explanation | None = None
 
 
@@ -125,17 +127,17 @@ def tell(entry: Entry, lane: Lane, setup: Setup | None = None) -> Story:
     )
 
 
-def _explained(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation | None:
+def _explained(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Explanation | None:
     if record.state is State.DELIVERED:
         return explain(UNCONFIRMED, call_id=entry.call_id) if entry.unconfirmed_ms else None
     return _explanation(entry, record, steps) if record.note else None
 
 
-def _is_confirmed(record: Record, steps: tuple[Step, ...]) -> bool:
+def _is_confirmed(record: Record, steps: tuple[StoryStep, ...]) -> bool:
     return bool(record.note) or _settled_by(steps) == "confirmed"
 
 
-def _settled_by(steps: tuple[Step, ...]) -> str:
+def _settled_by(steps: tuple[StoryStep, ...]) -> str:
     # What ended it that the last delivery was unconfirmed.
     return next((step.event for step in reversed(steps) if step.event in {"delivered", "confirmed", "dropped"}), "")
 
@@ -146,14 +148,14 @@ def _edited(entry: Entry) -> tuple[str, ...]:
     try:
         changes = changes_between(entry.call_id, entry.original, entry.packed)
     except CannotEdit:
-        return ("(what was stored cannot be read)",)
+        return ("(the stored report cannot be read)",)
     return tuple(pointer(change.place) for change in changes)
 
 
-def _step(event: Event) -> Step:
+def _step(event: Event) -> StoryStep:
     detail = event.detail
     duration = detail.get("ms")
-    return Step(
+    return StoryStep(
         at_ms=event.at_ms,
         event=event.name,
         what=_EVENTS.get(event.name, event.name),
@@ -175,7 +177,7 @@ def _number(detail: dict[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _explanation(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Explanation:
+def _explanation(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Explanation:
     last = next((step for step in reversed(steps) if step.event in _ATTEMPTS), None)
     if last is None or record.note == "set_aside":
         return explain(record.note, call_id=entry.call_id)
@@ -201,51 +203,53 @@ def value_of(entry: Entry, parameter: str) -> str:
 
 
 def _next(  # noqa: PLR0911 one for each state
-    entry: Entry, record: Record, steps: tuple[Step, ...], why: Explanation | None, lane: Lane
+    entry: Entry, record: Record, steps: tuple[StoryStep, ...], why: Explanation | None, lane: Lane
 ) -> Next:
     match record.state:
         case State.READY:
             return _when_ready(why, lane)
         case State.UPLOADING:
-            newer = " A newer report of the call follows it." if entry.has_newer else ""
-            what = f"Its upload is under way.{newer} If its worker dies, it comes back when the lease ends."
+            newer = " A newer report of the call follows." if entry.has_newer else ""
+            what = f"It is being uploaded.{newer} If its worker dies, it is queued again when the lease ends."
             return Next(what, entry.score_ms)
         case State.WAITING:
             if entry.score_ms <= entry.asked_ms:
-                return Next(f"Attempt {record.attempts + 1} is due; a worker makes it ready within a second or so.")
+                return Next(f"Attempt {record.attempts + 1} is due; it starts within a second or so.")
             if steps and steps[-1].event == "refused":
-                what = "It is sent again, without an attempt being counted. Refused three times while others pass, it "
-                return Next(f"{what}becomes a dead letter.", entry.score_ms)
-            return Next(f"Attempt {record.attempts + 1} follows.", entry.score_ms)
+                what = "It is sent again; this does not count as an attempt. If Roark refuses it three times while "
+                return Next(f"{what}accepting others, it becomes a dead letter.", entry.score_ms)
+            return Next(f"Attempt {record.attempts + 1}.", entry.score_ms)
         case State.DELIVERED:
             return _after_delivery(entry, record, steps)
         case State.DEAD:
             found = _explanation(entry, record, steps)
-            return Next(f"Nothing by itself. {found.todo}", command=_to_type(found, entry.call_id))
+            return Next(f"Nothing happens until someone acts. {found.todo}", command=_to_type(found, entry.call_id))
         case State.DISCARDED:
-            return Next("Nothing: it is put aside.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+            return Next("Nothing: it is discarded.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
         case State.EXPIRED:
-            return Next("Nothing: it was removed because of its age.")
+            return Next("Nothing: retention removed it because of its age.")
         case State.ERASED:
             return _after_erasing()
 
 
-def _after_delivery(entry: Entry, record: Record, steps: tuple[Step, ...]) -> Next:
-    kept = " Another report of the call is kept and not uploaded." if entry.has_revision else ""
+def _after_delivery(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Next:
+    kept = " A newer report of the call is kept, not uploaded." if entry.has_revision else ""
     if entry.unconfirmed_ms:
         found = explain(UNCONFIRMED, call_id=entry.call_id)
         return Next(
-            f"Nothing by itself: it is unconfirmed, and the report is kept. {found.todo}{kept}", 0, found.command
+            f"Nothing happens until someone acts: it is unconfirmed, and its report is kept. {found.todo}{kept}",
+            0,
+            found.command,
         )
     if record.note:
         return Next(f"Nothing: Roark has it.{kept}")
     match _settled_by(steps):
         case "confirmed":
-            return Next(f"Nothing: Roark did not name the call, and a person confirmed that it is there.{kept}")
+            return Next(f"Nothing: Roark's answer did not name the call, but a person confirmed it.{kept}")
         case "dropped":
-            return Next(f"Nothing: Roark did not name the call, and its report was dropped unconfirmed.{kept}")
+            return Next(f"Nothing: Roark's answer did not name the call, and its report was dropped unconfirmed.{kept}")
         case _:
-            return Next(f"Nothing: Roark took it, and did not name the call.{kept}")
+            return Next(f"Nothing: Roark accepted it without naming the call.{kept}")
 
 
 def _to_type(found: Explanation, call_id: str) -> str:
@@ -258,10 +262,9 @@ def _to_type(found: Explanation, call_id: str) -> str:
 
 def _when_ready(why: Explanation | None, lane: Lane) -> Next:
     if why is None:
-        return Next("A worker uploads it as soon as it is its turn.")
-    shut = "the lane is on hold" if lane.state == "held" else f"the lane is {lane.state}"
-    return Next(f"It waits, for {shut}: {why.what} {why.todo}", lane.next_ms, why.command)
+        return Next("A worker uploads it when its turn comes.")
+    return Next(f"It waits. {uploads_are(lane.state)}. {why.what} {why.todo}", lane.next_ms, why.command)
 
 
 def _after_erasing() -> Next:
-    return Next("A report of this call will be refused, for its data was erased.")
+    return Next("Nothing: its data was erased, and later reports of this call are refused.")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import starmap
 
 from roark_ledger.errors import ConfigurationError, LedgerError, LedgerRefuses, LedgerUnavailable, UnfitServer
 from roark_ledger.moves import intake, watch
@@ -17,12 +18,13 @@ from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer.celery_wiring import answering_workers, ignored_variables
+from roark_producer.gone_settings import gone_settings, in_words
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0
-_MEND = "See that Redis runs at {} and takes our commands."
+_MEND = "Make sure that Redis runs at {} and accepts commands."
 
 
 def examine(public_url: str | None = None) -> Iterator[Check]:
@@ -39,7 +41,7 @@ def _examine_redis(crew: dict[str, Setup]) -> Iterator[Check]:
     try:
         access = Access.from_env()
     except ConfigurationError as error:
-        yield fail("redis", str(error), "Start `roark-ingest up`, or set ROARK_INGEST_REDIS_URL.")
+        yield fail("redis", str(error), "Run `roark-ingest up`, or set ROARK_INGEST_REDIS_URL.")
         return
     with access:
         checks = list(_guarded("redis", lambda: _examine_server(access)))
@@ -81,12 +83,15 @@ def _examine_accepting(access: Access) -> Check:
         access.ledger.run(intake.accept((), revisions="record", per_wakeup=1))
     except LedgerRefuses as error:
         return server.judge_refusal(error)
-    return ok("accepting", "Redis takes reports")
+    return ok("accepting", "Redis accepts reports")
 
 
 def _examine_broker(access: Access) -> Iterator[Check]:
     if names := ignored_variables():
-        yield ok("celery", f"{', '.join(names)}: not looked at, they are another application's")
+        yield ok("celery", f"{', '.join(names)}: ignored, they belong to another application")
+    if gone := gone_settings():
+        told = "; ".join(starmap(in_words, gone.items()))
+        yield warn("settings", told, "Remove them from the environment and from .env.")
     yield server.judge_broker(prove_broker(access.broker_url, access.settings.broker_setting))
 
 
@@ -99,6 +104,7 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
 
 
@@ -106,7 +112,7 @@ def _examine_workers(access: Access, snapshot: Snapshot) -> Check:
     try:
         names = answering_workers(access.broker_url, _PING_SECONDS, access.settings.broker_setting)
     except LedgerUnavailable as error:
-        return warn("workers", str(error), "See the check of the broker.")
+        return warn("workers", str(error), "See the broker check above.")
     return pipeline.judge_workers(names, snapshot)
 
 
@@ -117,7 +123,7 @@ def _examine_set_up(crew: dict[str, Setup], shell: WorkerSettings) -> Iterator[C
         yield here.check_reach(shell)
         return
     yield judge_shell(crew, shell, IngestSettings())
-    yield ok("token", "the workers have one; it is not known here, so that Roark is asked without it")
+    yield ok("token", "the workers have one; this shell does not, so Roark is checked without it")
     for url in base_urls(crew):
         yield here.check_reach(shell.model_copy(update={"roark_base_url": url}), of_workers=True)
 
@@ -129,8 +135,8 @@ def _guarded(name: str, checks: Callable[[], Iterator[Check]], setting: str = RE
         hint = f"; what to grant: {SERVERS_PAGE}"
         yield fail(name, str(error).replace(hint, ""), f"See {SERVERS_PAGE}")
     except ConfigurationError as error:
-        yield fail(name, str(error), "Correct the setting.")
+        yield fail(name, str(error), "Fix the setting.")
     except LedgerError as error:
         yield fail(name, str(error), _MEND.format(setting))
     except Exception as error:  # noqa: BLE001 a doctor that falls ill himself helps nobody; the message may quote
-        yield fail(name, f"this check itself failed ({type(error).__name__})", _MEND.format(setting))
+        yield fail(name, f"the check itself failed ({type(error).__name__})", _MEND.format(setting))

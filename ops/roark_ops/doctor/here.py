@@ -7,7 +7,7 @@ from pathlib import Path
 from roark_ledger.errors import ConfigurationError
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.doctor.reach import status_of
-from roark_producer.disk.spool import prove_disk
+from roark_producer.disk.files import prove_disk
 from roark_producer.settings import WebhookSettings
 from roark_producer.webhook.door.authentication import OpenGate
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets
@@ -30,17 +30,17 @@ def check_token(settings: WorkerSettings) -> Check:
 
 def check_reach(settings: WorkerSettings, *, of_workers: bool = False) -> Check:
     """Ask Roark whether it is there, without the token. Only what the workers use keeps reports from Roark."""
-    mend = "Check ROARK_BASE_URL, name resolution, firewall and proxy."
+    mend = "Check ROARK_BASE_URL, DNS, the firewall and the proxy."
     wrong = fail if of_workers else warn
     try:
         status = status_of(settings.roark_base_url + _HEALTH_PATH, settings)
     except OSError as error:
-        return wrong("roark", f"{settings.roark_base_url} cannot be reached: {error}", mend)
+        return wrong("roark", f"{settings.roark_base_url} is unreachable: {error}", mend)
     if status >= 500:
-        return warn("roark", f"{settings.roark_base_url} answers {status}", "Wait: reports do, too.")
+        return warn("roark", f"{settings.roark_base_url} answers {status}", "Wait: reports are kept and retried.")
     if status in _NOT_ROARKS or 300 <= status < 400:
-        found = f"{settings.roark_base_url} answers {status} to a plain question, as Roark does not"
-        return wrong("roark", found, f"{mend} http where https is meant, a redirect and a proxy answer like this.")
+        found = f"{settings.roark_base_url} answers {status} to a simple request, which Roark never does"
+        return wrong("roark", found, f"{mend} Typical causes: http instead of https, a redirect, a proxy.")
     at = "" if status == 200 else f" at {_HEALTH_PATH}"
     return ok("roark", f"{settings.roark_base_url} answers ({status}{at})")
 
@@ -50,14 +50,16 @@ def check_webhook(settings: WebhookSettings) -> Check:
     try:
         gate = gate_for(settings)
     except ConfigurationError as error:
-        return fail("webhook", str(error), "Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends.")
+        return fail("webhook", str(error), "Set ROARK_INGEST_VAPI_SECRET to the secret Vapi sends.")
     if isinstance(gate, OpenGate):
-        return ok("webhook", f"no secret is set; it listens on {settings.webhook_host} only")
+        return ok("webhook", f"no secret set, so it listens on {settings.webhook_host} only")
     if told := told_of_secrets(settings):
         return warn(
-            "webhook", told, "If they are several, put longer ones, one a line, into ROARK_INGEST_VAPI_SECRET_FILE."
+            "webhook",
+            told,
+            "If these are several secrets, put longer ones, one per line, into ROARK_INGEST_VAPI_SECRET_FILE.",
         )
-    return ok("webhook", f"a secret is demanded ({len(settings.secrets())} valid)")
+    return ok("webhook", f"a secret is required ({len(settings.secrets())} valid)")
 
 
 def check_data_dir(data_dir: Path) -> Check:
@@ -65,16 +67,20 @@ def check_data_dir(data_dir: Path) -> Check:
     place = data_dir.resolve()
     nearest = next(parent for parent in (place, *place.parents) if parent.exists())
     if not nearest.is_dir():
-        return fail("data dir", f"{nearest} is no directory", "Set ROARK_INGEST_DATA_DIR to another place.")
+        return fail("data dir", f"{nearest} is not a directory", "Set ROARK_INGEST_DATA_DIR to another path.")
     try:
         prove_disk(nearest)
     except OSError as error:
-        mend = "Make room there." if error.errno in _NO_ROOM else "Give this user the right to, or another directory."
-        return fail("data dir", f"{nearest} cannot be written: {error.strerror}", f"{mend} (ROARK_INGEST_DATA_DIR)")
+        mend = (
+            "Free some disk space."
+            if error.errno in _NO_ROOM
+            else "Give this user write access, or use another directory."
+        )
+        return fail("data dir", f"cannot write to {nearest}: {error.strerror}", f"{mend} (ROARK_INGEST_DATA_DIR)")
     free = shutil.disk_usage(nearest).free
     found = (
-        f"{place} {'is there' if nearest == place else 'can be made'} and can be written, {free // 1_000_000:,} MB free"
+        f"{place} {'exists' if nearest == place else 'can be created'} and is writable, {free // 1_000_000:,} MB free"
     )
     if free < _LEAST_FREE:
-        return warn("data dir", found, "Make room there: in an outage reports wait on this disk.")
+        return warn("data dir", found, "Free some disk space: during an outage, reports wait on this disk.")
     return ok("data dir", found)

@@ -25,18 +25,18 @@ _PAGE = "ops/docs/proxies.md"
 _NAME = "public url"
 # What a refusal means, by its status or its hundreds, and what mends it.
 _BY_WEBHOOK = {
-    401: ("the webhook refuses our secret", "Give both the same ROARK_INGEST_VAPI_SECRET."),
-    413: ("the webhook takes no report of that size", "Raise ROARK_INGEST_MAX_REPORT_BYTES."),
-    408: ("it came too slowly", "Raise ROARK_INGEST_WEBHOOK_BODY_SECONDS, or see why the way is slow."),
-    503: ("the webhook cannot keep reports now", "See the checks above, and its log."),
+    401: ("the webhook rejects our secret", "Set the same ROARK_INGEST_VAPI_SECRET here and for the webhook."),
+    413: ("the webhook does not accept reports of that size", "Raise ROARK_INGEST_MAX_REPORT_BYTES."),
+    408: ("the body arrived too slowly", "Raise ROARK_INGEST_WEBHOOK_BODY_SECONDS, or find out why it is slow."),
+    503: ("the webhook can't store reports right now", "See the checks above, and the webhook's log."),
 }
-_PASS_ON = f"Pass Vapi's POST on to the webhook, which checks the secret itself: {_PAGE}"
+_PASS_ON = f"Let the proxy forward Vapi's POST to the webhook, which checks the secret itself: {_PAGE}"
 _BY_PROXY = {
-    413: ("a proxy refuses it, and Vapi does not send again", f"nginx: client_max_body_size 30m. See {_PAGE}"),
-    408: ("a proxy gave up waiting for it", f"Raise its time for a body: {_PAGE}"),
-    3: ("it redirects, and Vapi does not follow", "Give Vapi the URL behind it."),
-    4: ("a proxy refuses it", _PASS_ON),
-    5: ("the proxy does not get it to the webhook", f"See that the webhook runs where the proxy looks: {_PAGE}"),
+    413: ("a proxy rejects it, and Vapi does not retry", f"nginx: client_max_body_size 30m. See {_PAGE}"),
+    408: ("a proxy timed out waiting for the body", f"Raise its body timeout: {_PAGE}"),
+    3: ("it redirects, but Vapi does not follow redirects", "Give Vapi the final URL."),
+    4: ("a proxy rejects it", _PASS_ON),
+    5: ("the proxy can't reach the webhook", f"Make sure that the webhook runs where the proxy expects it: {_PAGE}"),
 }
 _INNER = ("/metrics", "/readyz", "/healthz")
 
@@ -57,12 +57,12 @@ def check_public(settings: WebhookSettings, public_url: str) -> Iterator[Check]:
     """
     parts = urlsplit(public_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        yield fail(_NAME, "it is no http(s):// URL", "Give the server URL that Vapi has.")
+        yield fail(_NAME, "not an http:// or https:// URL", "Use the server URL that is set at Vapi.")
         return
     origin = f"{parts.scheme}://{parts.netloc}"
     url = public_url if parts.path.strip("/") else f"{origin}{settings.webhook_path}"
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        yield warn(_NAME, "plain http: everybody on the way can read the secret and the reports", "Use https.")
+        yield warn(_NAME, "plain http: anyone on the way can read the secret and the reports", "Use https.")
     body = harmless_message(LARGE_BYTES)
     heard = ask("POST", url, body, _credentials(settings, url, body))
     yield judge_large(heard, LARGE_BYTES)
@@ -90,22 +90,26 @@ def judge_large(heard: Heard, size: int) -> Check:
     """Say whether a large report would come through."""
     sent = f"a message of {size / 1e6:.0f} MB"
     if not heard.status:
-        return fail(_NAME, f"no answer: {heard.why}", f"Check name, certificate, firewall and proxy: {_PAGE}")
+        return fail(_NAME, f"no answer: {heard.why}", f"Check DNS, certificate, firewall and proxy: {_PAGE}")
     if heard.status == 200:
         if heard.body.strip() == b"{}":
-            return ok(_NAME, f"the webhook takes {sent} there")
-        return fail(_NAME, "something answers 200 that is not our webhook", f"Pass the path on to it: {_PAGE}")
+            return ok(_NAME, f"the webhook accepts {sent} there")
+        return fail(
+            _NAME,
+            "something other than the webhook answers 200",
+            f"Let the proxy forward the path to the webhook: {_PAGE}",
+        )
     refusals = _BY_WEBHOOK if heard.body.startswith(b'{"error":') else _BY_PROXY
-    found, mend = refusals.get(heard.status, refusals.get(heard.status // 100, ("it is not taken", f"See {_PAGE}")))
+    found, mend = refusals.get(heard.status, refusals.get(heard.status // 100, ("it is not accepted", f"See {_PAGE}")))
     return fail(_NAME, f"{found} ({heard.status} to {sent})", mend)
 
 
 def judge_exposed(paths: list[str]) -> Check:
     """Say whether pages that are for us only can be read from outside."""
     if not paths:
-        return ok("exposed", "only the webhook's path can be reached from there")
-    mend = f"Let the proxy pass on the webhook's path only: {_PAGE}"
-    return warn("exposed", f"everybody can read {', '.join(paths)} there", mend)
+        return ok("exposed", "only the webhook's path is reachable from there")
+    mend = f"Let the proxy forward only the webhook's path: {_PAGE}"
+    return warn("exposed", f"anyone can read {', '.join(paths)} there", mend)
 
 
 def _is_ours(heard: Heard) -> bool:

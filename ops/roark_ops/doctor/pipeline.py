@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.records.screen import uploads
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
@@ -18,8 +20,8 @@ def judge_workers(names: Sequence[str], snapshot: Snapshot) -> Check:
     waited = (snapshot.now_ms - snapshot.oldest_ready_ms) / 1000 if snapshot.oldest_ready_ms else 0
     if waited > _WAITED_SECONDS:
         ready = snapshot.states[State.READY]
-        return fail("workers", f"none answers, and {ready} reports wait", "Start one: roark-ingest worker")
-    return warn("workers", "none answers", "Start one: roark-ingest worker")
+        return fail("workers", f"no worker answers, reports ready: {ready}", "Start one: roark-ingest worker")
+    return warn("workers", "no worker answers", "Start one: roark-ingest worker")
 
 
 def judge_lane(snapshot: Snapshot) -> Check:
@@ -27,16 +29,15 @@ def judge_lane(snapshot: Snapshot) -> Check:
     lane = snapshot.lane
     why = explain_way(lane, snapshot.setup)
     match lane.state:
-        case "open":
-            return ok("lane", "open")
-        case "held" | "breaker-open" | "half-open" as state if why:
+        case LaneState.OPEN:
+            return ok("lane", uploads(LaneState.OPEN))
+        case LaneState.HELD | LaneState.BREAKER_OPEN | LaneState.HALF_OPEN as state if why:
             # Who reads this has asked the doctor already.
             command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
-            what = "on hold" if state == "held" else f"circuit breaker {state.removeprefix('breaker-')}"
-            return fail("lane", f"{what}. {shown(why.what)}", f"{why.todo} {command}")
+            return fail("lane", f"{uploads(state)}. {shown(why.what)}", f"{why.todo} {command}")
         case state:
             reason = f" ({shown(lane.reason)})" if lane.reason else ""
-            return warn("lane", f"{state}{reason}", "Wait: it opens by itself. roark-ingest status --watch")
+            return warn("lane", f"{uploads(state)}{reason}", "Wait: this ends by itself. roark-ingest status --watch")
 
 
 def judge_accounts(snapshot: Snapshot) -> Check:
@@ -44,7 +45,7 @@ def judge_accounts(snapshot: Snapshot) -> Check:
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
     if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
-    return fail("accounts", snapshot.accounts.in_words, f"Find which: {snapshot.accounts.command}")
+    return fail("accounts", snapshot.accounts.in_words, f"To see which: {snapshot.accounts.command}")
 
 
 def judge_bin(snapshot: Snapshot) -> Check:
@@ -52,7 +53,7 @@ def judge_bin(snapshot: Snapshot) -> Check:
     found = snapshot.bin
     lost = snapshot.total("rejected_overflow")
     told = f"{snapshot.rejected_kept} entries, {found.bytes / 1e6:.1f} MB, {found.fill:.0%} full"
-    told += f"; {lost} were given up when it was full" if lost else ""
+    told += f"; {lost} were dropped when it was full" if lost else ""
     if found.filling:
         return warn(
             "rejected bin",
@@ -61,3 +62,12 @@ def judge_bin(snapshot: Snapshot) -> Check:
             "and ROARK_INGEST_REJECTED_MAX_BYTES.",
         )
     return ok("rejected bin", told)
+
+
+def judge_doubt(doubt: str) -> Check:
+    """Say what is odd about what this machine remembers of ledgers."""
+    mend = (
+        "If the URL or ROARK_INGEST_PREFIX was changed, a worker with the old ones delivers those reports; "
+        "what is settled can be removed."
+    )
+    return warn("remembered", shown(doubt), mend)

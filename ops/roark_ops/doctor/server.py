@@ -20,17 +20,17 @@ def judge_version(server: Server) -> Check:
         found, _, mend = str(error).partition(". ")
         return fail("server", found, mend or f"Use Redis 7, Valkey, or newer. See {SERVERS_PAGE}")
     if server.hidden:
-        hint = f"Not needed. With ACL SETUSER OUR-USER {' '.join(server.hidden)} the doctor sees more: {SERVERS_PAGE}"
-        return warn("server", f"{server.name} answers, and its ACL hides {', '.join(server.hidden)} from us", hint)
+        hint = f"Optional. ACL SETUSER OUR-USER {' '.join(server.hidden)} lets the doctor see more: {SERVERS_PAGE}"
+        return warn("server", f"{server.name} answers, but its ACL denies {', '.join(server.hidden)}", hint)
     return ok("server", f"{server.name} answers")
 
 
 def judge_broker(proven: ProvenBroker) -> Check:
     """Say whether workers can be talked to, where the broker carries wake-ups."""
     if not proven.silent:
-        return ok("broker", "declares, publishes and hands out wake-ups")
-    without = "workers run without remote control and events: Flower and the doctor do not see them"
-    return warn("broker", f"carries wake-ups, but {proven.silent}", f"Grant it; {without}.")
+        return ok("broker", "can declare, publish and consume wake-ups")
+    without = "without it, workers run without remote control and events, so Flower and the doctor can't see them"
+    return warn("broker", f"carries wake-ups, but {proven.silent}", f"Grant it: {without}.")
 
 
 def judge_durability(promise: str, server: Server) -> Check:
@@ -38,23 +38,23 @@ def judge_durability(promise: str, server: Server) -> Check:
     try:
         return ok("durability", keep(promise, server).sentence)
     except BrokenPromise as error:
-        found, _, mend = str(error).partition(" Mend it with: ")
-        return fail("durability", found, mend or "Or choose another ROARK_INGEST_DURABILITY: fsync, memory.")
+        found, _, mend = str(error).partition(" Fix it with: ")
+        return fail("durability", found, mend or "Or set ROARK_INGEST_DURABILITY to fsync or memory.")
 
 
 def judge_eviction(server: Server) -> Check:
     """Say whether the server may throw reports away when its memory is short."""
     match server.eviction:
         case "noeviction":
-            return ok("eviction", "noeviction: when memory is full, reports are refused, and none is thrown away")
+            return ok("eviction", "noeviction: when memory is full, new reports are refused and none is evicted")
         case None:
             return warn(
-                "eviction", "the server does not tell its maxmemory-policy", "See that your provider sets noeviction."
+                "eviction", "the server hides its maxmemory-policy", "Make sure that your provider sets noeviction."
             )
         case policy:
             return fail(
                 "eviction",
-                f"{policy}: when memory is short, reports vanish",
+                f"{policy}: when memory is full, Redis deletes reports",
                 "CONFIG SET maxmemory-policy noeviction, and the same in the server's configuration file.",
             )
 
@@ -62,46 +62,46 @@ def judge_eviction(server: Server) -> Check:
 def judge_memory(used: int, limit: int, machine: int) -> Check:
     """Say how much room there is. Sizes in bytes; a `limit` or `machine` of 0 is not known."""
     room = limit or machine
-    named = "maxmemory" if limit else "this machine's memory, no maxmemory is set"
+    named = "maxmemory" if limit else "this machine's memory; no maxmemory is set"
     if not room:
-        return ok("memory", f"{_mb(used)} used, no limit is known")
+        return ok("memory", f"{_mb(used)} used, limit unknown")
     share = used / room
     found = f"{_mb(used)} of {_mb(room)} used ({share:.0%} of {named})"
-    mend = "Give it more memory, or see why reports pile up: roark-ingest status"
+    mend = "Give Redis more memory, or find out why reports pile up: roark-ingest status"
     if limit and share >= SHORT_SHARE:
-        return fail("memory", f"{found}: reports are refused from {SHORT_SHARE:.0%} on", mend)
+        return fail("memory", f"{found}: new reports are refused above {SHORT_SHARE:.0%}", mend)
     if share >= _MOST_USED:
         return warn("memory", found, mend)
     return ok("memory", found)
 
 
 _REFUSALS = {
-    "MISCONF": "Redis cannot save to its disk: make room there or give it the right to, and see its log.",
-    "NOPERM": "Give this ACL user what it is missing: ACL SETUSER, and ACL DRYRUN tries it.",
-    "READONLY": "It is a replica: let ROARK_INGEST_REDIS_URL name the primary, or Sentinel.",
-    "OOM": "Give Redis more memory, or let the workers deliver: roark-ingest status",
-    "BUSY": "A script that is not ours blocks Redis: SCRIPT KILL ends it.",
-    "LOADING": "Wait: it is still reading its data.",
+    "MISCONF": "Redis can't write to its disk: free some space or fix the permissions, and check its log.",
+    "NOPERM": "Grant this ACL user what is missing: ACL SETUSER (test it with ACL DRYRUN).",
+    "READONLY": "This is a replica: set ROARK_INGEST_REDIS_URL to the primary, or to Sentinel.",
+    "OOM": "Give Redis more memory, or wait for the workers: roark-ingest status",
+    "BUSY": "Another application's script blocks Redis: SCRIPT KILL ends it.",
+    "LOADING": "Wait: Redis is still loading its data.",
     "NOREPLICAS": "Too few replicas are connected for its min-replicas-to-write.",
-    "CLUSTERDOWN": "Bring the cluster's missing nodes back.",
+    "CLUSTERDOWN": "Restore the cluster's missing nodes.",
 }
 
 
 def judge_refusal(error: LedgerRefuses) -> Check:
     """Say why Redis takes no report, though it answers, and what mends that. Webhooks spool meanwhile."""
-    mend = _REFUSALS.get(error.code, "Look in Redis's own log.")
-    return fail("accepting", f"{error}. Webhooks keep what comes in their spools", mend)
+    mend = _REFUSALS.get(error.code, "Check Redis's log.")
+    return fail("accepting", f"{error}. Webhooks spool new reports to disk", mend)
 
 
 def judge_clock(skew_seconds: float) -> Check:
     """Say whether Redis's clock, which counts, and this machine's agree. Positive: Redis's is ahead."""
     if abs(skew_seconds) < _SKEW_SECONDS:
-        return ok("clock", "Redis's clock and this machine's agree")
+        return ok("clock", "Redis's clock matches this machine's")
     direction = "ahead of" if skew_seconds > 0 else "behind"
     return warn(
         "clock",
         f"Redis's clock is {abs(skew_seconds):.0f} s {direction} this machine's",
-        "Let both keep time by NTP. Reports are timed by Redis's clock, a webhook's signatures by this machine's.",
+        "Use NTP on both. Reports use Redis's clock; webhook signatures use this machine's.",
     )
 
 

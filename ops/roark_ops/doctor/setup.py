@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from roark_ledger.records.setup import Setup
 from roark_ops.doctor.check import Check, ok, warn
-from roark_producer.producer import secret_text
+from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings
 from roark_worker.settings import WorkerSettings
 from roark_worker.upkeep.setup_notes import mark_of, said_otherwise, token_ends
@@ -20,7 +20,7 @@ _COMPARED = (
     "ROARK_INGEST_DURABILITY",
     "ROARK_INGEST_REVISIONS",
 )
-_MEND = "What counts is what the workers have: set it here as there, or ask the doctor on a worker's machine."
+_MEND = "The workers' settings count. Use the same here, or run the doctor on a worker's machine."
 
 
 def base_urls(crew: Mapping[str, Setup]) -> list[str]:
@@ -37,12 +37,12 @@ def judge_shell(crew: Mapping[str, Setup], worker: WorkerSettings, ingest: Inges
     for name in ours:
         found = sorted({facts[name] for facts in theirs})
         if len(found) > 1:
-            differences.append(f"{name}: the workers differ ({' and '.join(found)}), {ours[name]} here")
+            differences.append(f"{name}: workers differ from each other ({' and '.join(found)}), {ours[name]} here")
         elif found != [ours[name]]:
-            differences.append(f"{name}: {found[0]} in the workers, {ours[name]} here")
+            differences.append(f"{name}: {found[0]} on the workers, {ours[name]} here")
     if not differences:
-        return ok("set-up", f"this shell's is that of the workers: {ours['version']}, {', '.join(base_urls(crew))}")
-    return warn("set-up", f"this shell is not set up as the workers are. {'; '.join(differences)}", _MEND)
+        return ok("set-up", f"same as the workers: {ours['version']}, {', '.join(base_urls(crew))}")
+    return warn("set-up", f"this shell's settings differ from the workers'. {'; '.join(differences)}", _MEND)
 
 
 def _of_shell(worker: WorkerSettings, ingest: IngestSettings) -> Setup:

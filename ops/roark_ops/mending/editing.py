@@ -54,7 +54,7 @@ def read_settings(settings: Sequence[str]) -> list[Step]:
 def _read_setting(setting: str) -> Step:
     path, found, value = setting.partition("=")
     if not found:
-        raise CannotEdit(f"{path}: there is no = in it; write path=value")
+        raise CannotEdit(f"{path}: the = is missing; write path=value")
     try:
         return Step("set", json_text.path_steps(path), _as_json(value))
     except ValueError as error:
@@ -121,7 +121,7 @@ def for_editor(call_id: str, packed: bytes) -> bytes:
     try:
         return json_text.pretty(_stored(call_id, packed).payload)
     except RecursionError:
-        raise CannotEdit(f"call {call_id}: its report is nested too deep to be shown") from None
+        raise CannotEdit(f"call {call_id}: its report is nested too deeply to show") from None
 
 
 def inside(payload: bytes, place: Steps) -> Steps:
@@ -162,10 +162,10 @@ def _checked(call_id: str, stored: Unpacked, after: bytes, trace: bytes) -> Edit
         # Wrapped, as Vapi sends it, it is taken for nothing but a message whatever its members are called.
         message = read_message(b'{"message":' + after + b"}")
     except InvalidReport as error:
-        raise CannotEdit(f"call {call_id}: what comes out is no report: {error}") from None
+        raise CannotEdit(f"call {call_id}: the result is not a report: {error}") from None
     if not isinstance(message, Report):
-        raise CannotEdit(f"call {call_id}: what comes out is no end-of-call report, its type was changed")
+        raise CannotEdit(f"call {call_id}: the result is not an end-of-call report: its type was changed")
     if message.call_id != call_id:
-        raise CannotEdit(f"call {call_id}: call.id cannot be edited, it is what the call is known by")
+        raise CannotEdit(f"call {call_id}: call.id cannot be edited: it identifies the call")
     changes = tuple(difference(stored.payload, message.payload))
     return Edit(call_id, changes, pack(message.payload, stored.properties, trace), message.expires_ms)

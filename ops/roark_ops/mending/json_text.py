@@ -72,7 +72,7 @@ def pointer_steps(pointer: str) -> Steps:
     if not pointer:
         return ()
     if pointer[0] != "/" or re.search(r"~(?![01])", pointer):
-        raise ValueError(f"{pointer} is no JSON pointer")
+        raise ValueError(f"{pointer} is not a JSON pointer")
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/"))
 
 
@@ -87,7 +87,7 @@ def path_steps(path: str) -> Steps:
     while at < len(path):
         match = _PATH_STEP.match(path, at)
         if match is None or (at == 0 and path[0] == "."):
-            raise ValueError(f"{path} is no path; write artifact.messages[0].time, or /artifact/messages/0/time")
+            raise ValueError(f"{path} is not a path; try artifact.messages[0].time or /artifact/messages/0/time")
         steps.append(match[1] or match[2])
         at = match.end()
     if not steps:

@@ -111,7 +111,7 @@ def apply(text: bytes, patch: Sequence[Step]) -> bytes:
         try:
             text = _apply(text, step)
         except NoSuchPlace as error:
-            raise PatchFailed(f"step {number} ({step.op}): there is nothing at {error}") from None
+            raise PatchFailed(f"step {number} ({step.op}): nothing at {error}") from None
     return text
 
 
@@ -152,7 +152,9 @@ def _value(text: bytes, place: Steps) -> bytes:
 
 def _test(text: bytes, step: Step) -> bytes:
     if not same(_value(text, step.place), step.value):
-        raise PatchFailed(f"{json_text.pointer(step.place) or 'the report'} is not what the patch expects")
+        raise PatchFailed(
+            f"{json_text.pointer(step.place) or 'the report'} does not have the value that the patch expects"
+        )
     return text
 
 

@@ -10,20 +10,20 @@ _PORT = {"min": 1, "max": 65535}
 def up(
     *,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Deliver to a local stand-in for Roark instead of to Roark.")
+        bool, typer.Option("--sandbox", help="Deliver to a local Roark stand-in instead of the real Roark.")
     ] = False,
     demo: Annotated[
         bool | None,
         typer.Option(
             "--demo/--no-demo",
-            help="Send made-up reports through the webhook and show them being delivered. On with --sandbox. "
-            "Without it they would go to the real Roark.",
+            help="Send sample reports through the webhook and show them being delivered. On by default with --sandbox; "
+            "without --sandbox they go to the real Roark.",
         ),
     ] = None,
-    reports: Annotated[int, typer.Option(min=1, help="How many reports the demo sends.")] = 300,
-    rate: Annotated[float, typer.Option(min=0, help="How many a second; 0: as fast as they are taken.")] = 60,
+    reports: Annotated[int, typer.Option(min=1, help="Number of reports in the demo.")] = 300,
+    rate: Annotated[float, typer.Option(min=0, help="Demo reports per second (0: as fast as possible).")] = 60,
     once: Annotated[
-        bool, typer.Option("--once", help="Drain and end after the demo; exit code 1: not all arrived.")
+        bool, typer.Option("--once", help="Drain and exit after the demo (exit code 1: not all arrived).")
     ] = False,
     webhook_port: Annotated[
         int | None, typer.Option(**_PORT, help="The webhook's port.", show_default="8787, or a free one")
@@ -33,20 +33,24 @@ def up(
     ] = None,
     flower: Annotated[
         bool | None,
-        typer.Option("--flower/--no-flower", help="Run Flower. On where the webhook serves this machine only."),
+        typer.Option(
+            "--flower/--no-flower", help="Run Flower. On by default if the webhook listens on this machine only."
+        ),
     ] = None,
     flower_port: Annotated[
         int | None, typer.Option(**_PORT, help="Flower's port.", show_default="5555, or a free one")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the demo's figures as JSON, the rest to stderr.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the demo's results as JSON, and everything else to stderr.")
+    ] = False,
 ) -> None:
-    """Run the whole pipeline on this machine: server, webhook, worker, and a sandbox where there is no token.
+    """Run the whole pipeline on this machine: server, webhook, workers, and, without a token, a sandbox.
 
-    Its data lies in ROARK_INGEST_DATA_DIR (./.roark-ingest); the next run goes on with it.
+    Data is stored in ROARK_INGEST_DATA_DIR (./.roark-ingest); the next run continues with it.
 
-    With ROARK_INGEST_REDIS_URL that server is used instead of one of our own.
+    Set ROARK_INGEST_REDIS_URL to use your own Redis instead of the embedded server.
 
-    Ctrl-C drains: nothing more is taken in, uploads end, the rest waits for the next run.
+    Ctrl-C accepts no new reports, finishes uploads, and stops. Anything left waits for the next run.
     """
     import asyncio
 

@@ -68,9 +68,7 @@ class Crew:
         member.pause = min(member.pause * 2, _LONGEST_PAUSE_SECONDS) if is_again else _FIRST_PAUSE_SECONDS
         member.start_at = time.monotonic() + member.pause
         member.process = None
-        self._say(
-            f"{member.part.name}: {_manner(code)}, is started again in {member.pause:g} s; its log is {member.part.log}"
-        )
+        self._say(f"{member.part.name}: {_manner(code)}, restarting in {member.pause:g} s. Log: {member.part.log}")
 
     async def end(self, insisted: asyncio.Event, order: tuple[str, ...]) -> None:
         """End the parts one after the other in that order; `insisted` ends the patience with each."""
@@ -87,8 +85,8 @@ class Crew:
         if part.ending:
             self._say(f"{part.name}: {part.ending} (at most {part.end_seconds:.0f} s)")
         if not await process.end(insisted) and not part.is_expendable:
-            self._say(f"{part.name}: did not end by itself and was killed; nothing is lost by that")
+            self._say(f"{part.name}: did not stop in time and was killed; no report is lost")
 
 
 def _manner(code: int) -> str:
-    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"

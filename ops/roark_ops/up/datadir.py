@@ -32,8 +32,8 @@ def taken(data_dir: Path) -> Iterator[Path]:
         lock = (data_dir / _LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise ConfigurationError(
-            f"the data directory {data_dir} cannot be written: {error.strerror}. "
-            "Mend it, or set ROARK_INGEST_DATA_DIR to a directory that can."
+            f"cannot write to the data directory {data_dir}: {error.strerror}. "
+            "Fix its permissions, or set ROARK_INGEST_DATA_DIR to another directory."
         ) from None
     with lock:
         try:
@@ -41,8 +41,8 @@ def taken(data_dir: Path) -> Iterator[Path]:
         except BlockingIOError:
             lock.seek(0)
             raise DataDirTaken(
-                f"`roark-ingest up` runs in {data_dir} already (process {lock.read().strip() or 'unknown'}). "
-                "Stop that one, or set ROARK_INGEST_DATA_DIR to another directory."
+                f"`roark-ingest up` is already running in {data_dir} (process {lock.read().strip() or 'unknown'}). "
+                "Stop it, or set ROARK_INGEST_DATA_DIR to another directory."
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

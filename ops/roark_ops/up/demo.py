@@ -19,9 +19,9 @@ from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
 from roark_ledger.records.record import Entry
 from roark_ledger.records.snapshot import Snapshot
-from roark_ops.up.plan import Plan
-from roark_ops.up.told.summary import Received, Summary, compare, summarise, taken_in
-from roark_ops.up.vapi import Answered, post_all
+from roark_ops.up.plan import UpPlan
+from roark_ops.up.told.summary import Received, UpSummary, compare, summarise, taken_in
+from roark_ops.up.vapi import Posted, post_all
 from roark_samples import sample_reports
 
 _SECOND_MESSAGES = 0.05
@@ -49,16 +49,16 @@ class Demo:
     """One demo over a running pipeline. `show` is called several times a second."""
 
     def __init__(
-        self, plan: Plan, ledger: AsyncLedger, headers: Mapping[str, str], show: Callable[[Progress], object]
+        self, plan: UpPlan, ledger: AsyncLedger, headers: Mapping[str, str], show: Callable[[Progress], object]
     ) -> None:
         self._plan = plan
         self._ledger = ledger
         self._headers = headers
         self._show = show
-        self._answers: list[Answered] = []
+        self._answers: list[Posted] = []
         self._fed = False
 
-    async def run(self) -> Summary:
+    async def run(self) -> UpSummary:
         """Feed, follow, and return the figures; those that do not move for half a minute are not waited for."""
         before = await self._ledger.run(watch.snapshot())
         await asyncio.gather(self._feed(seed_after(before)), self._follow(before))

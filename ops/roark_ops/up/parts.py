@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from roark_ops.up.plan import LOOPBACK, Plan, log_of
+from roark_ops.up.plan import LOOPBACK, UpPlan, log_of
 from roark_ops.up.processes import Part
 from roark_ops.up.server.embedded import EmbeddedServer, home_of
 from roark_worker.process.supervisor import GRACE_SECONDS
@@ -23,7 +23,7 @@ _SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
 _SPARE_SECONDS = 10.0
 
 
-def environment(plan: Plan, data_dir: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment(plan: UpPlan, data_dir: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of the parts."""
     found = dict(base)
     home = home_of(data_dir, for_sandbox=plan.sandbox is not None)
@@ -54,7 +54,7 @@ def server_part(server: EmbeddedServer, data_dir: Path, env: Mapping[str, str]) 
     )
 
 
-def sandbox_part(plan: Plan, port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
+def sandbox_part(plan: UpPlan, port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
     """Return the stand-in for Roark."""
     arguments = ["--port", str(port), "--path", plan.upload_path]
     arguments += ["--latency-ms", str(SANDBOX_LATENCY_MS), "--jitter-ms", str(SANDBOX_JITTER_MS)]
@@ -63,7 +63,7 @@ def sandbox_part(plan: Plan, port: int, data_dir: Path, env: Mapping[str, str]) 
     )
 
 
-def worker_part(plan: Plan, data_dir: Path, env: Mapping[str, str], *, log_level: str) -> Part:
+def worker_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str], *, log_level: str) -> Part:
     """Return the worker: the supervisor, with a process for each core."""
     # What a quieter log leaves out cannot be waited for.
     says = "worker_started" if log_level in {"debug", "info"} else ""
@@ -74,11 +74,11 @@ def worker_part(plan: Plan, data_dir: Path, env: Mapping[str, str], *, log_level
         env,
         says=says,
         end_seconds=plan.drain_seconds + GRACE_SECONDS + _SPARE_SECONDS,
-        ending="uploads under way are finished",
+        ending="finishing uploads",
     )
 
 
-def webhook_part(plan: Plan, data_dir: Path, env: Mapping[str, str]) -> Part:
+def webhook_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str]) -> Part:
     """Return the webhook."""
     arguments = ["--host", plan.webhook_host, "--port", str(plan.webhook.number)]
     return _python_part(
@@ -88,7 +88,7 @@ def webhook_part(plan: Plan, data_dir: Path, env: Mapping[str, str]) -> Part:
         env,
         says="webhook listening on ",
         end_seconds=20,
-        ending="takes nothing in any more, answers what it has begun",
+        ending="accepting no new requests, finishing open ones",
     )
 
 

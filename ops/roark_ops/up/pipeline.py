@@ -23,12 +23,12 @@ from roark_ops.up import parts
 from roark_ops.up.crew import Crew
 from roark_ops.up.datadir import taken
 from roark_ops.up.demo import Demo
-from roark_ops.up.plan import Options, Plan, Settings, make_plan, server_in_words
+from roark_ops.up.plan import Options, Settings, UpPlan, make_plan, server_in_words
 from roark_ops.up.server.embedded import EmbeddedServer
 from roark_ops.up.stopping import Stop, first_of
 from roark_ops.up.told import telling
 from roark_ops.up.told.screen import Screen
-from roark_ops.up.told.summary import Summary
+from roark_ops.up.told.summary import UpSummary
 
 DONE, FAILED, TO_ACT_ON = 0, 1, 3
 
@@ -58,7 +58,7 @@ async def _asked(stop: Stop) -> int:
 class Pipeline:
     """The parts of one run and what they share."""
 
-    def __init__(self, plan: Plan, settings: Settings, data_dir: Path, screen: Screen) -> None:
+    def __init__(self, plan: UpPlan, settings: Settings, data_dir: Path, screen: Screen) -> None:
         self._plan = plan
         self._settings = settings
         self._data_dir = data_dir
@@ -86,9 +86,9 @@ class Pipeline:
     async def _start_server(self, env: Mapping[str, str]) -> None:
         if self._server:
             await self._crew.start(parts.server_part(self._server, self._data_dir, env))
-            self._screen.say(f"server: Valkey of our own, its data in {telling.short(self._server.files)}")
+            self._screen.say(f"server: embedded Valkey, data in {telling.short(self._server.files)}")
         elif self._plan.redis_url:
-            apart = f", apart from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
+            apart = f", separate from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
             self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")
 
     def _check_promise(self) -> None:
@@ -117,11 +117,11 @@ class Pipeline:
         self._screen.say()
         for line in telling.next_steps(self._plan, summary, self._data_dir):
             self._screen.say(line)
-        self._screen.say("\nRunning. Ctrl-C drains and ends it.", "bold")
+        self._screen.say("\nRunning. Press Ctrl-C to finish uploads and stop.", "bold")
         await asyncio.Event().wait()
         return code
 
-    async def _show_demo(self) -> Summary:
+    async def _show_demo(self) -> UpSummary:
         self._screen.say()
         async with aclosing(self._ledger()) as ledger:
             with self._screen.following(self._plan.reports) as following:

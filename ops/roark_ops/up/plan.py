@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from roark_ledger.errors import ConfigurationError
 from roark_ops.up.ports import Port, choose_port
-from roark_producer.producer import secret_text
+from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.webhook.door.gate import is_loopback
 from roark_worker.settings import WorkerSettings
@@ -54,7 +54,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class UpPlan:
     """What will be run. A port is None where its part is not run; `redis_url` is None for the embedded server."""
 
     redis_url: str | None
@@ -100,7 +100,7 @@ class Plan:
         return {} if data_dir == DEFAULT_DATA_DIR.absolute() else {"ROARK_INGEST_DATA_DIR": str(data_dir)}
 
 
-def make_plan(options: Options, settings: Settings) -> Plan:
+def make_plan(options: Options, settings: Settings) -> UpPlan:
     """Decide.
 
     Raises ConfigurationError when what was asked for cannot be, PortTaken among it.
@@ -110,13 +110,13 @@ def make_plan(options: Options, settings: Settings) -> Plan:
     redis_url = secret_text(settings.ingest.redis_url)
     demo = options.demo if options.demo is not None else options.sandbox
     if options.once and not demo:
-        raise ConfigurationError("--once ends after the demo, and there is none here; add --demo, or leave it out")
+        raise ConfigurationError("--once exits after the demo, but there is no demo: add --demo, or leave out --once")
     if demo and settings.webhook.webhook_hmac != "off":
         raise ConfigurationError(
-            "the demo's made-up reports are not signed, and ROARK_INGEST_WEBHOOK_HMAC demands it; set it to off for "
-            "the demo, or say --no-demo"
+            "the demo's sample reports are not signed, but ROARK_INGEST_WEBHOOK_HMAC requires signatures. Set it to "
+            "off for the demo, or add --no-demo"
         )
-    return Plan(
+    return UpPlan(
         redis_url=redis_url,
         prefix=_prefix(settings.ingest.prefix, apart=sandboxed and redis_url is not None),
         webhook=_webhook_port(options, settings.webhook),

@@ -30,7 +30,7 @@ def choose_port(part: str, host: str, wanted: int, *, asked_for: bool, option: s
     if _is_free(host, wanted):
         return Port(wanted)
     if asked_for:
-        raise PortTaken(f"port {wanted} of {host}, where the {part} should listen, is in use; choose another {option}")
+        raise PortTaken(f"port {wanted} on {host} is in use, so the {part} can't listen there. Choose another {option}")
     return Port(_any_free(host), instead_of=wanted)
 
 
@@ -41,7 +41,7 @@ def _is_free(host: str, port: int) -> bool:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return False
-        raise ConfigurationError(f"nothing can listen on {host}:{port}: {error.strerror}") from None
+        raise ConfigurationError(f"can't listen on {host}:{port}: {error.strerror}") from None
 
 
 def _any_free(host: str) -> int:

@@ -83,7 +83,7 @@ class Process:
     def last_words(self) -> str:
         """The end of what it has logged, for a message."""
         lines = [line for line in self.said().splitlines() if line.strip()]
-        return "\n".join(f"    {line}" for line in lines[-_TOLD_LINES:]) or "    (it said nothing)"
+        return "\n".join(f"    {line}" for line in lines[-_TOLD_LINES:]) or "    (no output)"
 
     async def until_ready(self) -> None:
         """Wait until it is ready.
@@ -94,8 +94,8 @@ class Process:
         if not self.is_ready:
             what = f"was not ready after {self.part.start_seconds:.0f} s"
             if self.exit_code is not None:
-                what = f"ended with code {self.exit_code}"
-            raise PartFailed(f"the {self.part.name} {what}. Its last words, from {self.part.log}:\n{self.last_words()}")
+                what = f"exited with code {self.exit_code}"
+            raise PartFailed(f"the {self.part.name} {what}. Last lines of {self.part.log}:\n{self.last_words()}")
 
     def ask_to_end(self) -> float:
         """Tell it to end, once; return until when it may take."""

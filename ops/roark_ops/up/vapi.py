@@ -14,7 +14,7 @@ _PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Posted:
     """What the webhook said to one message.
 
     `result` is its own word, "ignored" where it took no notice of a message that is no report, and "failed" where
@@ -32,7 +32,7 @@ async def post_all(
     *,
     headers: Mapping[str, str],
     per_second: float,
-    told: Callable[[Answered], object],
+    told: Callable[[Posted], object],
 ) -> None:
     """Post the messages in order, up to 16 at once and `per_second` (0: as they are taken), telling each answer."""
     room = asyncio.Semaphore(_AT_ONCE)
@@ -57,21 +57,21 @@ async def post_all(
             posts.create_task(post(sample))
 
 
-async def _post(client: httpx.AsyncClient, url: str, sample: Sample) -> Answered:
+async def _post(client: httpx.AsyncClient, url: str, sample: Sample) -> Posted:
     try:
         answer = await client.post(url, content=sample.body(wrap=True), headers={"content-type": "application/json"})
     except httpx.HTTPError as error:
-        return Answered(sample.call_id, "failed", type(error).__name__)
+        return Posted(sample.call_id, "failed", type(error).__name__)
     return _read(sample.call_id, answer)
 
 
-def _read(call_id: str | None, answer: httpx.Response) -> Answered:
+def _read(call_id: str | None, answer: httpx.Response) -> Posted:
     try:
         said = msgspec.json.decode(answer.content, type=dict[str, object])
     except msgspec.DecodeError:
-        return Answered(call_id, "failed", f"HTTP {answer.status_code}")
+        return Posted(call_id, "failed", f"HTTP {answer.status_code}")
     if answer.status_code == 200:
-        return Answered(call_id, str(said.get("result", "ignored")))
+        return Posted(call_id, str(said.get("result", "ignored")))
     if answer.status_code == 422:
-        return Answered(call_id, "rejected", f"{said.get('field')} {said.get('reason')}")
-    return Answered(call_id, "failed", f"HTTP {answer.status_code} {said.get('reason', '')}".strip())
+        return Posted(call_id, "rejected", f"{said.get('field')} {said.get('reason')}")
+    return Posted(call_id, "failed", f"HTTP {answer.status_code} {said.get('reason', '')}".strip())

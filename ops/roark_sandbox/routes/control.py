@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from roark_sandbox import answers
 from roark_sandbox.behaviour import Behaviour
-from roark_sandbox.memory import Memory
+from roark_sandbox.memory import SandboxMemory
 from roark_sandbox.traffic import Traffic
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -44,7 +44,7 @@ class _Change(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """Reads and changes the parts that the upload route works with."""
 
-    def __init__(self, behaviour: Behaviour, memory: Memory, traffic: Traffic) -> None:
+    def __init__(self, behaviour: Behaviour, memory: SandboxMemory, traffic: Traffic) -> None:
         self._behaviour = behaviour
         self._memory = memory
         self._traffic = traffic

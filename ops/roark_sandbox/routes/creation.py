@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from roark_sandbox.routes.upload import Refusal, Upload
+from roark_sandbox.routes.upload import Refusal, UploadRoute
 
 _ROLES = frozenset({"AGENT", "CUSTOMER"})
 _MOST_EXTERNAL_ID = 255
@@ -21,7 +21,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
 
-def read_creation(content_type: str, body: bytes) -> Upload | Refusal:
+def read_creation(content_type: str, body: bytes) -> UploadRoute | Refusal:
     """The call that this body describes, or why it is refused (400)."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
         return Refusal(400, "Content-Type must be application/json", "content-type")
@@ -38,7 +38,7 @@ def read_creation(content_type: str, body: bytes) -> Upload | Refusal:
     if call_id is None:
         # Roark takes it; here a call needs a name to be counted by.
         return Refusal(400, "the sandbox wants an externalId or a vapiCallId", "externalId")
-    return Upload(call_id, msgspec.Raw(body), skip_already_imported=False)
+    return UploadRoute(call_id, msgspec.Raw(body), skip_already_imported=False)
 
 
 def _wrong_field(asked: dict[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from roark_sandbox import answers
 from roark_sandbox.behaviour import Behaviour
-from roark_sandbox.memory import Memory
+from roark_sandbox.memory import SandboxMemory
 
 
 def is_authorised(headers: Headers, token: str | None) -> bool:
@@ -26,7 +26,7 @@ def is_authorised(headers: Headers, token: str | None) -> bool:
 class Service:
     """`GET /health`, `/v1/me` and `/v1/call/ID`. All need the token, as at Roark, and are down during an outage."""
 
-    def __init__(self, token: str | None, behaviour: Behaviour, memory: Memory) -> None:
+    def __init__(self, token: str | None, behaviour: Behaviour, memory: SandboxMemory) -> None:
         self._token = token
         self._behaviour = behaviour
         self._memory = memory

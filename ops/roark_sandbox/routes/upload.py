@@ -18,7 +18,7 @@ REPORT = "vapiEndOfCallReportPayload"
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadRoute:
     """A request that Roark can import; `payload` is a view of the body's own bytes."""
 
     call_id: str
@@ -56,7 +56,7 @@ _REPORT = msgspec.json.Decoder(_Report)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_upload(content_type: str, body: bytes) -> Upload | Refusal:
+def read_upload(content_type: str, body: bytes) -> UploadRoute | Refusal:
     """The upload in this body, or why it is refused (400)."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
         return _bad("Content-Type must be application/json", "content-type")
@@ -73,13 +73,13 @@ def read_upload(content_type: str, body: bytes) -> Upload | Refusal:
             return refusal
 
 
-def _upload(call_id: str, envelope: _Envelope) -> Upload | Refusal:
+def _upload(call_id: str, envelope: _Envelope) -> UploadRoute | Refusal:
     if not _is_object(envelope.properties):
         return _bad("properties must be an object", "properties", call_id)
     skip = bytes(envelope.skip_already_imported)
     if skip not in {b"true", b"false"}:
         return _bad("skipAlreadyImported must be a boolean", "skipAlreadyImported", call_id)
-    return Upload(call_id, envelope.vapi_end_of_call_report_payload, skip == b"true")
+    return UploadRoute(call_id, envelope.vapi_end_of_call_report_payload, skip == b"true")
 
 
 def _read_call_id(payload: msgspec.Raw) -> str | Refusal:

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.routes.control import local_only
 from roark_sandbox.routes.service import is_authorised
-from roark_sandbox.trouble.faults import Fault, Refuse, decide, parse_faults
+from roark_sandbox.trouble.faults import Fault, RefuseFault, decide, parse_faults
 
 _USUAL_LIMIT, _MOST_LIMIT = 100, 1000
 _LINKS_LAST = timedelta(minutes=30)
@@ -57,7 +57,7 @@ class _Wrong(Exception):
     """The request cannot be answered; the text says why, in Vapi's words."""
 
 
-class Vapi:
+class SandboxVapi:
     """The calls and what else Vapi knows, and how its API behaves."""
 
     def __init__(self, options: SandboxOptions, clock: Callable[[], float]) -> None:
@@ -123,7 +123,7 @@ class Vapi:
             self._note_request()
             if not is_authorised(request.headers, self._key):
                 return _error(401, "Invalid Key. Hot tip, you may be using the private key instead of the public key")
-            if (fault := decide(self._faults, None, None, self._chance, 0.0)) and isinstance(fault.action, Refuse):
+            if (fault := decide(self._faults, None, None, self._chance, 0.0)) and isinstance(fault.action, RefuseFault):
                 return _refused(fault.action)
             try:
                 return answer(request)
@@ -177,7 +177,7 @@ class Vapi:
 
     def _set_faults(self, fail: tuple[str, ...]) -> None:
         faults = parse_faults(fail)
-        if not all(isinstance(fault.action, Refuse) for fault in faults):
+        if not all(isinstance(fault.action, RefuseFault) for fault in faults):
             raise ValueError("Vapi's side can only refuse: 429:0.1:retry-after=1, 503:0.05")
         self._fail, self._faults = fail, faults
 
@@ -232,7 +232,7 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return _json({"message": message, "statusCode": status}, status, headers)
 
 
-def _refused(refuse: Refuse) -> Response:
+def _refused(refuse: RefuseFault) -> Response:
     headers = {}
     if refuse.retry_after_seconds is not None:
         headers["retry-after"] = f"{refuse.retry_after_seconds:g}"

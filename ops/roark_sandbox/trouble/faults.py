@@ -35,7 +35,7 @@ from roark_sandbox.trouble.scenario import Scenario, is_down
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class RefuseFault:
     """An answer with an error status in Roark's error shape; times are in the units the headers carry."""
 
     status: int
@@ -88,7 +88,7 @@ class CutShort:
     """The request is served, and its answer breaks off before the promised length."""
 
 
-Action = Refuse | NeverAnswer | ResetConnection | ProxyPage | CutShort | ErrorInside | NamesNothing | Say
+FaultAction = RefuseFault | NeverAnswer | ResetConnection | ProxyPage | CutShort | ErrorInside | NamesNothing | Say
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Fault:
     """One way to fail: `calls` empty means every call; `imported` means the call is taken in all the same."""
 
     name: str
-    action: Action
+    action: FaultAction
     rate: float = 1.0
     calls: frozenset[str] = frozenset()
     imported: bool = False
@@ -112,7 +112,7 @@ class Fault:
         return not self.is_chosen or call_id in self.calls or assistant in self.assistants
 
 
-DOWN = Refuse(503, message="Service is down for a while")
+DOWN = RefuseFault(503, message="Service is down for a while")
 _OUTAGE = Fault("503", DOWN)
 
 
@@ -164,7 +164,7 @@ def parse_fault(spec: str) -> Fault:
         if rate is None and not (calls or assistants):
             raise ValueError("give a rate from 0 to 1, or the calls it is for")
         if imported and isinstance(action, CutShort):
-            raise ValueError("'imported' says nothing new, a cut answer always means that the call is taken in")
+            raise ValueError("'imported' is redundant: with a cut answer the call is always imported")
     except ValueError as error:
         raise ValueError(f"fault {spec!r}: {error}") from None
     return Fault(
@@ -194,7 +194,7 @@ def _parts(spec: str) -> tuple[str, float | None, dict[str, str]]:
     return what, rate, options
 
 
-def _action(what: str, options: dict[str, str]) -> Action:
+def _action(what: str, options: dict[str, str]) -> FaultAction:
     if re.fullmatch("[45][0-9][0-9]", what):
         return _refusal(int(what), options)
     action = _odd(what, options)
@@ -203,7 +203,7 @@ def _action(what: str, options: dict[str, str]) -> Action:
     return action
 
 
-def _odd(what: str, options: dict[str, str]) -> Action:
+def _odd(what: str, options: dict[str, str]) -> FaultAction:
     if page := re.fullmatch("html-([45][0-9][0-9])", what):
         return ProxyPage(int(page[1]))
     if said := re.fullmatch("say-([2345][0-9][0-9])", what):
@@ -217,7 +217,7 @@ def _odd(what: str, options: dict[str, str]) -> Action:
     raise ValueError(f"{what!r} is neither a status from 400 to 599 nor {kinds}")
 
 
-_ODD: dict[str, Action] = {
+_ODD: dict[str, FaultAction] = {
     "timeout": NeverAnswer(),
     "reset": ResetConnection(),
     "html": ProxyPage(),
@@ -226,8 +226,8 @@ _ODD: dict[str, Action] = {
 }
 
 
-def _refusal(status: int, options: dict[str, str]) -> Refuse:
-    refusal = Refuse(
+def _refusal(status: int, options: dict[str, str]) -> RefuseFault:
+    refusal = RefuseFault(
         status,
         message=options.pop("message", None),
         retry_after_seconds=_amount("retry-after", options.pop("retry-after", None)),

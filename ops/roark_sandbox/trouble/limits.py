@@ -13,7 +13,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from roark_sandbox.trouble.faults import Fault, Refuse
+from roark_sandbox.trouble.faults import Fault, RefuseFault
 
 _WINDOW_SECONDS = 1.0
 
@@ -26,7 +26,7 @@ class AtOnce:
 
     def refuses(self, in_flight: int, _seconds: float) -> Fault | None:
         """The refusal of an upload that comes now; `in_flight` counts it, too."""
-        return Fault("busy", Refuse(503, message="Too many requests at once")) if in_flight > self.most else None
+        return Fault("busy", RefuseFault(503, message="Too many requests at once")) if in_flight > self.most else None
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class PerSecond:
             self._let_in.append(seconds)
             return None
         wait = self._let_in[0] + _WINDOW_SECONDS - seconds
-        return Fault("limited", Refuse(429, message="Too many requests", retry_after_seconds=math.ceil(wait)))
+        return Fault("limited", RefuseFault(429, message="Too many requests", retry_after_seconds=math.ceil(wait)))
 
 
 Limit = AtOnce | PerSecond

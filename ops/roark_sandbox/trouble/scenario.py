@@ -77,7 +77,7 @@ def parse_scenario(spec: str) -> Scenario:
             raise ValueError(f"{kind!r} is none of {', '.join(_KINDS)}")
         lasts_seconds = _seconds(duration)
         if lasts_seconds == 0:
-            raise ValueError(f"duration {duration!r} is no time at all")
+            raise ValueError(f"duration {duration!r} is not longer than 0 s")
         return _KINDS[kind](lasts_seconds, _seconds(start) if has_start else 0.0)
     except ValueError as error:
         raise ValueError(f"scenario {spec!r}: {error}") from None

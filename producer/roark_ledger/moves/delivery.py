@@ -5,26 +5,16 @@ The scripts' headers say what each one guarantees. All durations are in ms, as t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any
 
 import msgspec
 
 from roark_ledger.flow import NO_LIMITS, FlowRules
 from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.lane_states import LaneState as LaneState  # noqa: PLC0414 a claim's answer has it
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.logbook import doer
-
-
-class LaneState(StrEnum):
-    """What stands between ready reports and Roark."""
-
-    OPEN = "open"
-    HELD = "held"
-    PROBING = "probing"
-    BREAKER_OPEN = "breaker-open"
-    HALF_OPEN = "half-open"
-    THROTTLED = "throttled"
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
@@ -145,6 +135,16 @@ class Refuse:
     detail: bytes
     last_words: bytes
     took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The report goes back to its queue, unjudged."""
+
+    held: Held
+
+
+Outcome = Deliver | Defer | Bury | Refuse | Release
 
 
 class Recorded(list[bool]):

@@ -11,11 +11,6 @@ from roark_ledger.records.rejected import Rejected, parse_rejected
 from roark_ledger.tombstones import pads
 
 
-def replay(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
-    """Send dead letters and unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
-    return Operation("replay", (detail, *call_ids), parse_words)
-
-
 def edit(call_id: str, *, packed: bytes, expires_ms: int, edited_from: bytes, detail: bytes) -> Operation[str]:
     """Put an edited report in a dead letter's place.
 
@@ -52,6 +47,11 @@ def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
 def unconfirmed(*, most: int) -> Operation[list[str]]:
     """The ids of unconfirmed deliveries, the oldest first."""
     return Operation("unconfirmed", (most,), parse_words)
+
+
+def resend(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Send unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
+    return Operation("resend", (detail, *call_ids), parse_words)
 
 
 def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:

@@ -76,9 +76,9 @@ def tally(amounts: dict[str, int]) -> Operation[int]:
     return Operation("tally", tuple(part for item in amounts.items() for part in item), int)
 
 
-def note_spool(who: str, *, waiting_bytes: int) -> Operation[int]:
-    """Take note of what waits in a webhook's spool; 0 bytes: nothing does."""
-    return Operation("note_spool", (who, waiting_bytes), int)
+def note_spool(who: str, *, waiting_bytes: int, why: str = "") -> Operation[int]:
+    """Take note of what waits in a webhook's spool, and why; 0 bytes: nothing does."""
+    return Operation("note_spool", (who, waiting_bytes, why), int)
 
 
 def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:

@@ -6,7 +6,7 @@
     ledger.run(step(...))                                  # what each worker's tick does
     ledger.run(change(job, "pause", by="ada", reason="", most=500))
 
-The fields are listed in `lua/_replays.lua`; the headers of the scripts say what each one guarantees.
+The fields are listed in `_replays.lua`; the headers of the scripts say what each one guarantees.
 """
 
 from collections import Counter

@@ -40,10 +40,10 @@ class Accounts:
         found = list(self.promises)
         if self.broken:
             calls = "1 call is" if self.broken == 1 else f"{self.broken} calls are"
-            found.append(Finding(f"{calls} not in exactly one place.", _REPAIR))
+            found.append(Finding(f"{calls} in no queue, or in more than one.", _REPAIR))
         if self.miscounted:
             named = "; ".join(self.miscounted)
-            found.append(Finding(f"The records do not add up ({named}).", _REPAIR if self.broken else _SERVER))
+            found.append(Finding(f"The counts do not match ({named}).", _REPAIR if self.broken else _SERVER))
         if self.difference > 0:
             reports = "1 accepted report is" if self.difference == 1 else f"{self.difference} accepted reports are"
             found.append(Finding(f"{reports} in no state.", _REPAIR if self.broken else _VAPI))

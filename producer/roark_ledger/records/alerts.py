@@ -83,7 +83,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class SpoolNote:
+class NotedSpool:
     """What a webhook said of its spool: whose, how many bytes wait there, since when, and when it said so."""
 
     who: str
@@ -104,7 +104,7 @@ class Facts:
     newest_reason: str
     fading: int
     held_up: int
-    spools: tuple[SpoolNote, ...]
+    spools: tuple[NotedSpool, ...]
 
 
 def gauges(alerts: Iterable[Alert]) -> dict[AlertKind, int]:
@@ -136,7 +136,7 @@ def parse_facts(reply: list[Any]) -> Facts:
     notes = []
     for who, text in zip(spools[::2], spools[1::2], strict=True):
         size, since, heard = map(int, text.split())
-        notes.append(SpoolNote(who.decode(), size, since, heard))
+        notes.append(NotedSpool(who.decode(), size, since, heard))
     return Facts(int(deaths), newest.decode(), int(fading), int(held_up), tuple(notes))
 
 

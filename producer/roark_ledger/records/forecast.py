@@ -1,10 +1,13 @@
 """When the backlog will be gone if all goes on as it does now. Pure.
 
-The speeds are means over some 15 s that the deliveries keep in the lane (see `lua/_rate.lua`). Nothing is told where
+The speeds are means over some 15 s that the deliveries keep in the lane (see `_rate.lua`). Nothing is told where
 nothing can be known: while the lane is shut, when the speeds are old, and when more comes in than goes out.
 """
 
 from dataclasses import dataclass
+
+from roark_ledger.lane_states import FLOWING
+from roark_ledger.records.screen import uploads_are
 
 _STALE_MS = 30_000
 
@@ -33,11 +36,11 @@ def forecast(backlog: int, speed: Speed | None, *, lane: str, opens_ms: int, now
     """
     if backlog == 0:
         return Forecast(0.0)
-    if lane not in {"open", "throttled"}:
-        return Forecast(None, f"the lane is {lane}")
+    if lane not in FLOWING:
+        return Forecast(None, uploads_are(lane).lower())
     pause_ms = max(0, opens_ms - now_ms)
     if speed is None or now_ms - speed.measured_ms > _STALE_MS + pause_ms:
-        return Forecast(None, "nothing was delivered lately")
+        return Forecast(None, "nothing was delivered recently")
     shrinks = speed.delivered_per_second - speed.accepted_per_second
     if shrinks <= 0:
         return Forecast(None, f"it grows by {-shrinks:.3g} reports/s")

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from roark_ledger.lane_states import BROKEN, LaneState
 from roark_ledger.records.forecast import Speed
 from roark_ledger.records.reply import pairs
 
@@ -28,7 +29,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The way to Roark. `state` is open, held, breaker-open, half-open or throttled.
+    """The way to Roark.
 
     `reason` says why it is not open, `evidence` by what that is known, `by` who held it ("roark" for its answers),
     `since_ms` since when, and
@@ -37,7 +38,7 @@ class Lane:
     said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
     """
 
-    state: str
+    state: LaneState
     reason: str
     by: str
     since_ms: int
@@ -70,18 +71,15 @@ def parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
     def number(name: str) -> int:
         return int(float(fields.get(name, 0)))
 
-    state, reason, since, following = "open", "", 0, 0
-    if fields.get("state") == "held":
-        state, reason = "held", fields.get("reason", "")
-        probe_at = number("probe_at")
+    state, reason, since, following = LaneState(fields.get("way", LaneState.OPEN)), "", 0, 0
+    if state is LaneState.HELD:
+        reason, probe_at = fields.get("reason", ""), number("probe_at")
         since, following = number("since"), max(probe_at, number("paused_until")) if probe_at else 0
-    elif "breaker_until" in fields:
-        until = max(number("breaker_until"), number("paused_until"))
-        state = "breaker-open" if until > now_ms else "half-open"
-        reason, since, following = _breaker_reason(fields), number("breaker_since"), until
-    elif (until := number("paused_until")) > now_ms:
-        state, reason = "throttled", "Roark asked us to wait"
-        since, following = number("paused_since"), until
+    elif state in BROKEN:
+        reason, since = _breaker_reason(fields), number("breaker_since")
+        following = max(number("breaker_until"), number("paused_until"))
+    elif state is LaneState.THROTTLED:
+        reason, since, following = "Roark asked us to wait", number("paused_since"), number("paused_until")
     return Lane(
         state=state,
         reason=reason,
@@ -101,11 +99,11 @@ def _breaker_reason(fields: dict[str, str]) -> str:
     return ": ".join(filter(None, (fields.get("evidence", ""), causes)))
 
 
-def _parse_evidence(fields: dict[str, str], state: str, passed_ms: int) -> Evidence:
-    if state == "held":
+def _parse_evidence(fields: dict[str, str], state: LaneState, passed_ms: int) -> Evidence:
+    if state is LaneState.HELD:
         found = _evidence(fields, "refusals")
         return Evidence(found.reasons, found.calls, int(float(fields.get("refused", 0))), passed_ms)
-    return _evidence(fields, "failures") if state in {"breaker-open", "half-open"} else Evidence()
+    return _evidence(fields, "failures") if state in BROKEN else Evidence()
 
 
 def _evidence(fields: dict[str, str], name: str) -> Evidence:

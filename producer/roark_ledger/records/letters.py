@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from roark_ledger.lifecycle import State
-from roark_ledger.records.record import UNCONFIRMED, Event, Record, parse_history
+from roark_ledger.places import UNCONFIRMED
+from roark_ledger.records.record import Event, Record, parse_history
 
 _ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
 _STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})

@@ -2,7 +2,7 @@
 
 A ledger that was emptied balances: nothing accepted, nothing missing. So those that were answered with yes keep its
 identity and how much it had accepted, outside of it (`keeping.py`), and lay it beside the ledger every few seconds
-(`lua/remember.lua`). What is missing is then noted in the ledger that is there now, for everybody to see, until a
+(`remember.lua`). What is missing is then noted in the ledger that is there now, for everybody to see, until a
 person settles it (`roark-ingest repair ledger`, `repair spool`).
 """
 
@@ -38,20 +38,20 @@ class Loss:
         seen = _iso(self.seen_ms)
         if self.went_back:
             number = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
-            return f"Redis has lost its latest data: {number} reports that were accepted until {seen} are missing."
+            return f"Redis lost its latest data: {number} reports accepted before {seen} are missing."
         return (
-            f"Redis holds another ledger than before: {self.most} reports that were accepted until {seen} are missing, "
-            f"{self.open} of them had not been delivered."
+            f"Redis now holds a different ledger: {self.most} reports accepted before {seen} are missing, {self.open} "
+            "of them not delivered."
         )
 
 
 LOSS_TODO = (
-    "Bring Redis's data back if there is a backup, fetch what is missing from Vapi (roark-ingest reconcile), and then "
-    "settle it: `roark-ingest repair ledger --accept-loss` ends this alert."
+    "Restore Redis from a backup if you have one, and get missing reports from Vapi (`roark-ingest reconcile`). Then "
+    "clear this alert: `roark-ingest repair ledger --accept-loss`."
 )
 UNREAD_TODO = (
-    "`roark-ingest repair spool` on that machine names each file and why. What becomes readable is handed in by "
-    "itself; `roark-ingest repair spool --accept-loss` gives up what cannot be saved."
+    "Run `roark-ingest repair spool` on that machine to see each file and why. Readable files are queued "
+    "automatically. To give up the rest: `roark-ingest repair spool --accept-loss`."
 )
 
 
@@ -81,7 +81,7 @@ class Unread:
         named = ", ".join(f"{each.name} ({each.why})" for each in self.files[:_NAMED])
         more = f" and {len(self.files) - _NAMED} more" if len(self.files) > _NAMED else ""
         count = f"{self.reports} report" + ("" if self.reports == 1 else "s")
-        return f"At least {count} in the spool {folder} on {host} cannot be handed in: {named}{more}."
+        return f"At least {count} in the spool {folder} on {host} cannot be read: {named}{more}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ def parse_losses(losses: Iterable[tuple[str, str]], ledger: str) -> tuple[Loss, 
     return tuple(found)
 
 
-def parse_promises(reply: Sequence[bytes]) -> tuple[str, tuple[Loss, ...], tuple[Unread, ...]]:
-    """Read the fields that `snapshot.lua` hands out: the ledger's id, what is missing, what cannot be handed in."""
+def parse_promises(reply: Sequence[bytes]) -> tuple[tuple[Loss, ...], tuple[Unread, ...], dict[str, str]]:
+    """Read the fields that `snapshot.lua` hands out: what is missing, what cannot be handed in, why spools are used."""
     fields = list(_texts(reply))
     ledger = dict(fields).get("id", "")
     lost = [(name.removeprefix("lost "), text) for name, text in fields if name.startswith("lost ")]
@@ -125,7 +125,8 @@ def parse_promises(reply: Sequence[bytes]) -> tuple[str, tuple[Loss, ...], tuple
         for name, text in fields
         if name.startswith("unread ")
     ]
-    return ledger, parse_losses(lost, ledger), tuple(unread)
+    why = {name.removeprefix("why "): text for name, text in fields if name.startswith("why ")}
+    return parse_losses(lost, ledger), tuple(unread), why
 
 
 def unread_files(found: Iterable[tuple[Path, str, int]]) -> tuple[UnreadFile, ...]:

@@ -1,25 +1,16 @@
-"""One call as the ledger tells it. Formats: `lua/shared/_ledger.lua` and `lua/watch/look.lua`."""
+"""One call as the ledger tells it. Formats: `_ledger.lua` and `look.lua`."""
 
 from dataclasses import dataclass
 from dataclasses import field as field_
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 
 from roark_ledger.lifecycle import State
+from roark_ledger.places import LETTERS, QUEUES
 
-_STATES = {
-    b"r": State.READY,
-    b"u": State.UPLOADING,
-    b"w": State.WAITING,
-    b"v": State.DELIVERED,
-    b"d": State.DEAD,
-    b"x": State.DISCARDED,
-}
-
-UNCONFIRMED: Literal["unconfirmed"] = "unconfirmed"
-"""Delivered, and Roark did not name the call: no state of its own, but kept and listed like one."""
-_PRIORITIES = {b"f": "fresh", b"r": "retry", b"p": "replay"}
+_STATES = {letter.encode(): state for state, letter in LETTERS.items()}
+_PRIORITIES = {letter.encode(): queue for letter, queue in QUEUES.items()}
 _PLAIN_DELIVERY_PARTS = 6
 
 

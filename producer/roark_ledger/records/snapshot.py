@@ -1,17 +1,18 @@
-"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `lua/watch/snapshot.lua`."""
+"""The whole ledger at one moment: states, counters, lane, memory, the last audit. Format: `snapshot.lua`."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
 
 from roark_ledger.lifecycle import State
+from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
 from roark_ledger.records.forecast import Forecast, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
-from roark_ledger.records.record import UNCONFIRMED
 from roark_ledger.records.reply import pairs
 from roark_ledger.records.setup import Setup, parse_setup
 
@@ -45,7 +46,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Replays:
+class ReplayCounts:
     """How many replay jobs there are by state, how many letters they are to send, and how many are on their way."""
 
     collecting: int = 0
@@ -73,7 +74,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """How full the rejected bin is. What is spare makes room for the rest (see `lua/_bin.lua`), so it fills nothing.
+    """How full the rejected bin is. What is spare makes room for the rest (see `_bin.lua`), so it fills nothing.
 
     `most` and `most_bytes` are the bounds of whoever put something in last; 0: nobody has yet.
     """
@@ -151,13 +152,15 @@ class Snapshot:
     """Ready reports whose audio links end within five minutes."""
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
-    replays: Replays = Replays()
+    replays: ReplayCounts = ReplayCounts()
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
     losses: tuple[Loss, ...] = ()
     """What was promised and is not in this ledger, as those that remember it have noted."""
     unread: tuple[Unread, ...] = ()
     """What webhooks' spools cannot give back."""
+    spooled_because: Mapping[str, str] = field(default_factory=dict)
+    """Why reports wait in webhooks' spools, in words, by `HOST:FOLDER`; a webhook that started since does not know."""
 
     setup: "Setup | None" = None
     """How the worker was set up that started last, or noticed another token last."""
@@ -227,7 +230,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     """Read the answer of `snapshot.lua`."""
     now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
     promises, setup = (*rest, (), b"")[:2]
-    _, losses, unread = parse_promises(promises)
+    losses, unread, spooled_because = parse_promises(promises)
     queues = {name.decode(): int(size) for name, size in pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in pairs(lane)}
@@ -237,7 +240,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         now_ms=int(now),
         queues=queues,
         states={
-            State.READY: queues["fresh"] + queues["retry"] + queues["replay"],
+            State.READY: sum(queues[queue] for queue in QUEUES.values()),
             State.UPLOADING: queues["uploading"],
             State.WAITING: queues["waiting"],
             State.DELIVERED: counted.get("delivered", 0),
@@ -264,10 +267,11 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         last_tick_ms=int(lane_fields.get("promoted_at", 0)),
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         setup=parse_setup(setup) if setup else None,
-        replays=Replays(**{name.decode(): int(number) for name, number in pairs(replays)}),
+        replays=ReplayCounts(**{name.decode(): int(number) for name, number in pairs(replays)}),
         reconciled=_parse_reconciled(lane_fields),
         losses=losses,
         unread=unread,
+        spooled_because=spooled_because,
     )
 
 

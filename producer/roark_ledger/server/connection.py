@@ -65,8 +65,8 @@ def redis_url(configured: str | None, data_dir: Path) -> str:
     socket = (data_dir / EMBEDDED_SOCKET).resolve()
     if not socket.exists():
         raise ConfigurationError(
-            f"no Redis: ROARK_INGEST_REDIS_URL is not set and no embedded server runs in {data_dir}. "
-            "Start `roark-ingest up` there, or set the URL."
+            f"no Redis: ROARK_INGEST_REDIS_URL is not set, and no embedded server is running in {data_dir}. "
+            "Run `roark-ingest up` there, or set the URL."
         )
     return f"unix://{quote(str(socket))}"
 
@@ -187,11 +187,11 @@ def translated_errors(client: Any = None) -> Iterator[None]:
     try:
         yield
     except OutOfMemoryError as error:
-        raise LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM") from error
+        raise LedgerFull("Redis is out of memory (maxmemory): nothing was stored", "OOM") from error
     except (BusyLoadingError, ReadOnlyError, ResponseError) as error:
         raise _refusal(error) from error
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise LedgerUnavailable(f"Redis cannot be reached: {cause_of(error, place_of(client))}") from error
+        raise LedgerUnavailable(f"Redis is unreachable: {cause_of(error, place_of(client))}") from error
     except RedisError as error:
         raise LedgerFault(f"Redis refused: {str(error)[:200]}") from error
 
@@ -200,12 +200,12 @@ def _refusal(error: RedisError) -> LedgerError:
     # What follows quotes the command's arguments, which may be a report.
     text = str(error).partition(", with args")[0][:160]
     if "OOM" in text[:40] or "maxmemory" in text:
-        return LedgerFull("Redis is full (maxmemory): nothing was stored", "OOM")
+        return LedgerFull("Redis is out of memory (maxmemory): nothing was stored", "OOM")
     if _SCRIPT_FAILED.match(text):
         return LedgerFault(f"Redis refused: {text}")
     said = _CODE.match(text)
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
     if lacking := missing_permission(error):
-        return LedgerRefuses(f"Redis does not take commands: NOPERM {lacking}", "NOPERM")
+        return LedgerRefuses(f"Redis refuses commands: NOPERM {lacking}", "NOPERM")
     told = text if said else f"{code} {text}"
-    return LedgerRefuses(f"Redis does not take commands: {_SCRIPT.sub('', told)}", code)
+    return LedgerRefuses(f"Redis refuses commands: {_SCRIPT.sub('', told)}", code)

@@ -80,23 +80,23 @@ def wanted_replicas(promise: str) -> int | None:
     if match := _REPLICATED.fullmatch(promise):
         return int(match[1])
     raise ConfigurationError(
-        f"ROARK_INGEST_DURABILITY is {promise!r}; it can be fsync, replicated:N (N from 1) or memory"
+        f"ROARK_INGEST_DURABILITY is {promise!r}; it must be fsync, replicated:N (N from 1) or memory"
     )
 
 
 def inspect(client: "redis.Redis") -> Server:
     """Ask the server what it is and how it keeps its data; what our user may not ask is found out by trying.
 
-    Raises LedgerUnavailable when it does not answer, UnfitServer when it lets our user ask nothing at all.
+    Raises LedgerUnavailable when it is away or a replica, UnfitServer when it lets our user ask nothing at all.
     """
     with _asking(client):
         info = _info(client)
         config = _config(client)
         told = info or _told_without_info(client)
-    if told.get("role") == "slave":
+    if told.get("role") in {"slave", "replica"}:
         # Reads succeed there for ever: after a failover by name the connection would never lead to the new primary.
         client.connection_pool.disconnect(inuse_connections=False)
-        raise LedgerUnavailable(f"the server is a replica and takes no writes{where(place_of(client))}")
+        raise LedgerUnavailable(f"the server is a replica and accepts no writes{where(place_of(client))}")
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
     kind = "Valkey" if "valkey_version" in told else "Redis"
     return Server(
@@ -158,7 +158,7 @@ def _hello(client: "redis.Redis") -> dict[str, Any]:
     pairs = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
     facts = {_text(name): _text(value) for name, value in pairs.items() if isinstance(value, bytes | str)}
     version = "valkey_version" if facts.get("server") == "valkey" else "redis_version"
-    return {version: facts.get("version"), "redis_mode": facts.get("mode")}
+    return {version: facts.get("version"), "redis_mode": facts.get("mode"), "role": facts.get("role")}
 
 
 def _asked(client: "redis.Redis", *command: str | int) -> Any:
@@ -189,8 +189,8 @@ def keep(promise: str, server: Server) -> Kept:
     replicas = wanted_replicas(promise)
     if server.eviction not in {None, "noeviction"}:
         raise BrokenPromise(
-            f"{server.name} evicts data when memory is short (maxmemory-policy {server.eviction}), so reports "
-            "would vanish. Mend it with: CONFIG SET maxmemory-policy noeviction"
+            f"{server.name} evicts data when memory is full (maxmemory-policy {server.eviction}), so reports "
+            "would be lost. Fix it with: CONFIG SET maxmemory-policy noeviction"
         )
     if replicas is not None:
         return _keep_replicated(replicas, server)
@@ -225,7 +225,7 @@ def _keep_replicated(replicas: int, server: Server) -> Kept:
 def _keep_fsync(server: Server) -> Kept:
     if server.aof is False:
         raise BrokenPromise(
-            f"{server.name} keeps no append-only file, so a crash loses reports. Mend it with: "
+            f"{server.name} keeps no append-only file, so a crash loses reports. Fix it with: "
             "CONFIG SET appendonly yes, and CONFIG SET appendfsync always"
         )
     on_disk = f"fsync: a report is on the disk of {server.name} before the sender gets its answer"
@@ -236,10 +236,10 @@ def _keep_fsync(server: Server) -> Kept:
     if server.aof is None or server.appendfsync is None:
         lacking = " ".join(server.hidden) or "+config|get"
         raise BrokenPromise(
-            f"{server.name} does not let our user see how it syncs its file. Mend it with: ACL SETUSER OUR-USER "
-            f"{lacking}, or, where a provider does not give that, another ROARK_INGEST_DURABILITY"
+            f"{server.name} does not let our user read its fsync settings. Fix it with: ACL SETUSER OUR-USER "
+            f"{lacking}, or, if your provider does not allow that, use another ROARK_INGEST_DURABILITY"
         )
     raise BrokenPromise(
         f"{server.name} syncs its file {server.appendfsync} and does not know WAITAOF, so a power cut loses up to a "
-        "second. Mend it with: CONFIG SET appendfsync always"
+        "second. Fix it with: CONFIG SET appendfsync always"
     )

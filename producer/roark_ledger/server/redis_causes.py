@@ -18,36 +18,39 @@ _UNKNOWN_COMMAND = re.compile(r"unknown (?:sub)?command[,:]? [`'\"]?([\w|]+)", r
 _TEXTS: tuple[tuple[str, str], ...] = (
     (
         r"handshake operation timed out",
-        "the TLS handshake got no answer; if the server speaks no TLS there, use redis://",
+        "the TLS handshake got no answer; if the server does not use TLS there, use redis://",
     ),
     (
         r"CERTIFICATE_REQUIRED|alert certificate required",
-        "it demands a certificate of ours: ssl_certfile and ssl_keyfile",
+        "it requires a client certificate: set ssl_certfile and ssl_keyfile",
     ),
     (
         r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|wrong version number|record layer failure",
-        "the TLS handshake failed: the server speaks no TLS there; use redis://, or its TLS port",
+        "the TLS handshake failed: the server does not use TLS there; use redis://, or its TLS port",
     ),
-    (r"Client sent AUTH, but no password is set|without any password configured", "it has no password, and one is set"),
+    (
+        r"Client sent AUTH, but no password is set|without any password configured",
+        "a password is set here, but the server has none",
+    ),
     (r"WRONGPASS|invalid username-password|invalid password", "wrong user name or password"),
     (
         r"NOAUTH|Authentication required|HELLO must be called with the client already authenticated",
-        "it demands a password",
+        "it requires a password",
     ),
-    (r"max number of clients", "it has as many clients as it takes (maxclients)"),
+    (r"max number of clients", "it has too many clients (maxclients)"),
     (r"protected mode", "it is in protected mode: give it a password"),
-    (r"DB index is out of range", "it has no database of that number"),
-    (r"READONLY|previous master is now a slave", "it is a replica, which takes no writes"),
+    (r"DB index is out of range", "it has no database with that number"),
+    (r"READONLY|previous master is now a slave", "it is a replica and accepts no writes"),
     (r"Connection refused|refused", "connection refused"),
     (
         r"Name or service not known|No address associated|name resolution|nodename nor servname",
-        "its name has no address (DNS)",
+        "its host name cannot be resolved (DNS)",
     ),
-    (r"No route to host|Network is unreachable", "no way there (network, firewall)"),
-    (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted; name the CA's file: ssl_ca_certs"),
+    (r"No route to host|Network is unreachable", "no route to it (network, firewall)"),
+    (r"CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted; set ssl_ca_certs to the CA's file"),
     (r"\[SSL|\bSSL\b|EOF occurred in violation", "the TLS handshake failed"),
-    (r"No such file or directory", "there is no such socket"),
-    (r"Permission denied", "this user may not open it"),
+    (r"No such file or directory", "no such socket"),
+    (r"Permission denied", "permission denied"),
     (r"[Tt]imed? ?out|Timeout", "no answer in time"),
     (r"Connection reset|Connection closed|closed by server|Broken pipe", "it closed the connection"),
 )
@@ -76,10 +79,10 @@ def _cause(error: BaseException, place: RedisPlace | None) -> str:
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted: {each.verify_message}{_ca_hint(each, place)}"
             case socket.gaierror():
-                return "its name has no address (DNS)"
+                return "its host name cannot be resolved (DNS)"
     cause = _by_text(texts) or next((type(each).__name__ for each in chain), "")
     if cause == "it closed the connection" and place and place.hosts and place.tls is None:
-        return f"{cause}; if it speaks TLS only, use {'rediss+sentinel' if place.master else 'rediss'}://"
+        return f"{cause}; if it requires TLS, use {'rediss+sentinel' if place.master else 'rediss'}://"
     return cause
 
 
@@ -90,12 +93,12 @@ def _of_sentinels(texts: str, place: RedisPlace) -> str | None:
         return None
     kinds = set(re.findall(r"- (?:\w+:)?(\w+Error)\b", told))
     if not kinds:
-        return f"the Sentinels know no primary that works by the name {place.master}"
+        return f"the Sentinels know no working primary named {place.master}"
     if any("Authentication" in kind for kind in kinds):
-        return "a Sentinel demands another password: sentinel_password"
+        return "a Sentinel requires another password: set sentinel_password"
     if kinds == {"TimeoutError"}:
-        return "no Sentinel answers in time"
-    return "no Sentinel can be connected to: nothing listens there, or its TLS is another (sentinel_tls)"
+        return "no Sentinel answered in time"
+    return "no Sentinel is reachable: nothing listens there, or its TLS setting differs (sentinel_tls)"
 
 
 def _by_text(text: str) -> str | None:
@@ -105,7 +108,7 @@ def _by_text(text: str) -> str | None:
 def _ca_hint(error: ssl.SSLCertVerificationError, place: RedisPlace | None) -> str:
     if "ostname" in error.verify_message or "IP address" in error.verify_message:
         return ""
-    return "" if place and (place.tls or {}).get("ssl_ca_certs") else "; name the CA's file: ssl_ca_certs"
+    return "" if place and (place.tls or {}).get("ssl_ca_certs") else "; set ssl_ca_certs to the CA's file"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -122,7 +125,7 @@ def missing_permission(error: BaseException) -> str | None:
     for each in reversed(tuple(_chain(error))):
         text = str(each)
         if found := _UNKNOWN_COMMAND.search(text):
-            return f"it does not know the command {found[1].upper()}; what is needed: {SERVERS_PAGE}"
+            return f"it does not know the command {found[1].upper()}; required commands: {SERVERS_PAGE}"
         if "without MULTI" in text:
             return f"its ACL does not grant our user +multi; what to grant: {SERVERS_PAGE}"
         if "does not grant our user" in text:

@@ -81,7 +81,7 @@ def _parsed(url: str, setting: str) -> RedisPlace:
     scheme, there, rest = url.partition("://")
     scheme = scheme.lower()
     if there and scheme in {"redis+cluster", "rediss+cluster"}:
-        raise ValueError(f"names a cluster, on which the ledger cannot be yet: use one server, by {_SCHEMES}")
+        raise ValueError(f"names a cluster, which is not supported yet: use one server, with {_SCHEMES}")
     if there and scheme == "unix":
         return _socket(rest, setting)
     if there and scheme in {"redis", "rediss"}:
@@ -99,7 +99,7 @@ def _one_tail(rest: str) -> str:
 def _socket(rest: str, setting: str) -> RedisPlace:
     found = _SOCKET.fullmatch(rest)
     if not found:
-        raise ValueError("must name a socket by its whole path: unix:///path/to/socket")
+        raise ValueError("must contain the socket's full path: unix:///path/to/socket")
     given = _Query(found["query"])
     username, password = _credentials(found["user"])
     return RedisPlace(
@@ -116,12 +116,12 @@ def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False) -> R
     found = _SERVERS.fullmatch(rest)
     if not found:
         raise ValueError(
-            "cannot be read: it must be SCHEME://USER:PASSWORD@HOST:PORT/DB?NAME=VALUE, an IPv6 address in brackets, "
-            "signs in the password that mean something in a URL percent-encoded"
+            "is not a valid URL: it must be SCHEME://USER:PASSWORD@HOST:PORT/DB?NAME=VALUE, IPv6 addresses in brackets "
+            "and special characters in the password percent-encoded"
         )
     hosts = tuple(_host(each, 26379 if sentinel else 6379) for each in _split(found["hosts"]))
     if len(hosts) > 1 and not sentinel:
-        raise ValueError("names several hosts; only sentinel:// can do that")
+        raise ValueError("names several hosts; only sentinel:// supports that")
     given = _Query(found["query"])
     username, password = _credentials(found["user"])
     name, db = _path(found["path"] or "", sentinel=sentinel)
@@ -154,7 +154,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
     assert found is not None  # noqa: S101 the pattern of the whole URL has the same parts
     port = int(found[3] or default_port)
     if not 0 < port < 65536:
-        raise ValueError("names a port that is none: 1 to 65535")
+        raise ValueError("has an invalid port (1 to 65535)")
     return unquote(found[1] or found[2] or "localhost"), port
 
 
@@ -169,13 +169,13 @@ def _path(path: str, *, sentinel: bool) -> tuple[str, int]:
     # Some libraries write the primary's name there: /NAME/0.
     name, _, number = path.partition("/") if "/" in path or not path.isdigit() else ("", "", path)
     if name and not sentinel:
-        raise ValueError("has a database that is no number")
+        raise ValueError("has a database that is not a number")
     return unquote(name), _database(number) if number else 0
 
 
 def _database(text: str) -> int:
     if not re.fullmatch(r"\d{1,6}", text):
-        raise ValueError("has a database that is no number")
+        raise ValueError("has a database that is not a number")
     return int(text)
 
 
@@ -190,13 +190,13 @@ def _demand(text: str) -> str:
     # redis-py says required, Celery CERT_REQUIRED.
     wanted = text.lower().removeprefix("cert_")
     if wanted not in {"none", "optional", "required"}:
-        raise ValueError("has an ssl_cert_reqs that is none of required, optional, none")
+        raise ValueError("has an ssl_cert_reqs other than required, optional, none")
     return wanted
 
 
 def _protocol(text: str) -> int:
     if text not in {"2", "3"}:
-        raise ValueError("has a protocol that is neither 2 nor 3")
+        raise ValueError("has a protocol other than 2 or 3")
     return int(text)
 
 
@@ -241,7 +241,7 @@ class _Query:
             return read(self._left.pop(name))
         except ValueError as error:
             own = str(error).startswith("has ")
-            raise ValueError(str(error) if own else f"has a value of {name} that is no number") from None
+            raise ValueError(str(error) if own else f"has a value of {name} that is not a number") from None
 
     def tls(self) -> dict[str, Any]:
         return {name: self.take(name, read) for name, read in _TLS.items() if name in self._left}

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from roark_producer.disk.spool import gaps, is_later, pending_in
+from roark_producer.disk.frames import gaps, is_later
+from roark_producer.disk.segments import pending_in, salt_of
 
 NEWER = "a newer version wrote it"
 _DAMAGED = "it is damaged"
@@ -86,5 +87,5 @@ def _told(path: Path, why: str) -> Aside:
 def _reports(path: Path, why: str, _size: int, _changed: int) -> int:
     # Looked at once: a damaged file does not change any more.
     if why == _DAMAGED:
-        return max(1, gaps(path))
+        return max(1, gaps(path.read_bytes(), salt_of(path)))
     return pending_in(path) if why == _REFUSED else 1

@@ -1,7 +1,7 @@
 """Packs files by their names, unpacks them by their first bytes, and takes none that was cut short for a whole one.
 
-What is unpacked: gzip, zstd, bzip2, xz, one in the other too; UTF-16, which PowerShell writes, is made UTF-8. Archives
-of several files are not, but named.
+What is unpacked: gzip, zstd, bzip2, xz, one in the other too; UTF-16, which PowerShell writes, and UTF-32 are made
+UTF-8. Archives of several files are not, but named. Of a file that was cut short comes out what is still there.
 
 python-zstandard's stream reader ends without a word where a file was cut short, and the reports behind the cut
 would be lost silently; here a frame that does not end is an error.
@@ -14,6 +14,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import IO, BinaryIO, cast
 
@@ -25,6 +26,14 @@ _GZIP, _ZSTD = (".gz", ".gzip"), (".zst", ".zstd")
 _CHUNK_BYTES = 128 * 1024
 # So few at a time unpack to 33 MB at worst, whatever a hostile file holds.
 _ZSTD_BYTES = 1024
+
+
+ENCODINGS = (
+    *((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")),
+    *((b"{\0\0\0", "utf-32-le"), (b"[\0\0\0", "utf-32-le"), (b"\0\0\0{", "utf-32-be"), (b"\0\0\0[", "utf-32-be")),
+    *((b"{\0", "utf-16-le"), (b"[\0", "utf-16-le"), (b"\0{", "utf-16-be"), (b"\0[", "utf-16-be")),
+)
+"""How JSON in another encoding than UTF-8 begins, with its mark and without; what is longer comes first."""
 
 
 class DamagedInput(IngestError):
@@ -45,19 +54,19 @@ def decompressed(file: BinaryIO) -> BinaryIO:
 def what_is(first: bytes) -> str:
     """Say what a file is that begins like this and is no text, and what to do with it."""
     if first[257:262] == b"ustar":
-        return "it is a tar archive. Hand in what is in it: tar -xOf FILE | roark-ingest enqueue"
+        return "it is a tar archive. Queue its contents: tar -xOf FILE | roark-ingest enqueue"
     for magic, words in _ARCHIVES:
         if first.startswith(magic):
             return words
-    return "it is no UTF-8 text (a recording? packed in a way that is not known?)"
+    return "it is not UTF-8 text (a recording? an unknown compression?)"
 
 
 _ARCHIVES = (
-    (b"PK\x03\x04", "it is a zip archive. Hand in what is in it: unzip -p FILE | roark-ingest enqueue"),
-    (b"7z\xbc\xaf", "it is a 7z archive. Hand in what is in it: 7z x -so FILE | roark-ingest enqueue"),
-    (b"\x04\x22\x4d\x18", "it is packed with lz4. Hand in what is in it: lz4cat FILE | roark-ingest enqueue"),
-    (b"PAR1", "it is a Parquet file. Export it as NDJSON or CSV, and hand that in"),
-    (b"Obj\x01", "it is an Avro file. Export it as NDJSON, and hand that in"),
+    (b"PK\x03\x04", "it is a zip archive. Queue its contents: unzip -p FILE | roark-ingest enqueue"),
+    (b"7z\xbc\xaf", "it is a 7z archive. Queue its contents: 7z x -so FILE | roark-ingest enqueue"),
+    (b"\x04\x22\x4d\x18", "it is compressed with lz4. Queue its contents: lz4cat FILE | roark-ingest enqueue"),
+    (b"PAR1", "it is a Parquet file. Convert it to NDJSON or CSV first"),
+    (b"Obj\x01", "it is an Avro file. Convert it to NDJSON first"),
 )
 
 
@@ -90,10 +99,10 @@ def compressing(file: BinaryIO, name: str) -> BinaryIO:
 def _gunzip(file: BinaryIO) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            while piece := unpacked.read(_CHUNK_BYTES):
+            while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DamagedInput(f"the gzip file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the gzip file is damaged or truncated ({type(error).__name__})") from error
 
 
 def _unzstd(file: BinaryIO) -> Iterator[bytes]:
@@ -108,35 +117,35 @@ def _unzstd(file: BinaryIO) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         raise DamagedInput(f"the zstd file is damaged: {error}") from error
     if frame:
-        raise DamagedInput("the zstd file was cut short")
+        raise DamagedInput("the zstd file is truncated")
 
 
 def _unbzip2(file: BinaryIO) -> Iterator[bytes]:
     try:
         with bz2.BZ2File(file) as unpacked:
-            while piece := unpacked.read(_CHUNK_BYTES):
+            while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, OSError, ValueError) as error:
-        raise DamagedInput(f"the bzip2 file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the bzip2 file is damaged or truncated ({type(error).__name__})") from error
 
 
 def _unxz(file: BinaryIO) -> Iterator[bytes]:
     try:
         with lzma.LZMAFile(file) as unpacked:
-            while piece := unpacked.read(_CHUNK_BYTES):
+            while piece := unpacked.read1(_CHUNK_BYTES):
                 yield piece
     except (EOFError, lzma.LZMAError) as error:
-        raise DamagedInput(f"the xz file is damaged or was cut short ({type(error).__name__})") from error
+        raise DamagedInput(f"the xz file is damaged or truncated ({type(error).__name__})") from error
 
 
-def _from_utf_16(file: BinaryIO) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder("utf-16")()
+def _in_utf_8(encoding: str, file: BinaryIO) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
         while piece := file.read(_CHUNK_BYTES):
             yield decoder.decode(piece).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise DamagedInput("it begins like UTF-16 and is none") from error
+        raise DamagedInput(f"it starts like {encoding.upper()} but is not") from error
 
 
 _UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[bytes]]], ...] = (
@@ -144,8 +153,7 @@ _UNPACK: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[bytes]]], ...] = (
     (b"\x28\xb5\x2f\xfd", _unzstd),
     (b"BZh", _unbzip2),
     (b"\xfd7zXZ\0", _unxz),
-    (b"\xff\xfe", _from_utf_16),
-    (b"\xfe\xff", _from_utf_16),
+    *((begin, partial(_in_utf_8, encoding)) for begin, encoding in ENCODINGS),
 )
 _LOOKED_AT = 6
 _MOST_LAYERS = 4

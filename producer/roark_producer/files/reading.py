@@ -21,14 +21,14 @@ from typing import Protocol
 
 from roark_producer.files.compression import DamagedInput, what_is
 from roark_producer.files.json_elements import Document, ElementScanner
-from roark_producer.files.tables import delimiter_of, rows
+from roark_producer.files.tables import rows, table_in
 
 __all__ = ["BinaryFile", "Document", "read_documents"]
 
 # RS begins each document of a JSON text sequence; DOS's editors and COPY end a file with Ctrl-Z.
 _BLANK = b" \t\r\n\x1e\x1a"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SEAM = re.compile(rb"\}[ \t,\x1e\x1a\xef\xbb\xbf]*\{")
+_SEAM = re.compile(rb"\}[ \t\r,\x1e\x1a\xef\xbb\xbf]*\{")
 _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
 _LOOKED_AT_BYTES = 512
@@ -57,8 +57,8 @@ def read_documents(file: BinaryFile, *, most_bytes: int = _DEFAULT_MOST_BYTES) -
     """
     source = _Source(file)
     source.require_text()
-    if delimiter := delimiter_of(source.look()):
-        yield from rows(source.lines(), delimiter, most_bytes=most_bytes)
+    if table := table_in(source.look()):
+        yield from rows(source.lines(), table, most_bytes=most_bytes)
     while first := source.first_byte():
         if first == b"[":
             source.skip_bracket()

@@ -1,9 +1,12 @@
-"""A packed body, unpacked within a bound: what `Content-Encoding` names, and gzip or zstd by its first bytes.
+"""A packed body, unpacked within a bound: what `Content-Encoding` names, and gzip or zstd by its first bytes; in UTF-8.
 
 Senders are believed less than their bytes: a proxy may have unpacked a body and left the header, and a shipper may
-pack without saying so. A body that is text already stays as it is; a coding that nobody knows counts as none.
+pack without saying so. A body that is text already stays as it is; a coding that nobody knows counts as none. JSON is
+in UTF-8 (RFC 8259, 8.1); UTF-16 and UTF-32 are known by their first bytes, and a `charset` of one byte a letter is
+believed where the text is no UTF-8.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +14,7 @@ import brotli
 import zstandard
 
 from roark_ledger.errors import InvalidReport, TooLarge
+from roark_producer.files.compression import ENCODINGS
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _MOST_LAYERS = 3
@@ -31,6 +35,36 @@ class _Damaged(Exception):
 def is_packed(body: bytes) -> bool:
     """Say whether a body begins as gzip or zstd does."""
     return body.startswith((_GZIP, _ZSTD))
+
+
+def charset_of(content_type: bytes) -> str:
+    """Return the charset of one byte a letter that a Content-Type names, "" where it names none or another."""
+    found = _CHARSET.search(content_type)
+    return found[1].decode().lower() if found else ""
+
+
+def encoding_of(body: bytes, charset: str = "") -> str:
+    """Return what a text is written in where that is not UTF-8, else ""."""
+    if found := next((encoding for begin, encoding in ENCODINGS if body.startswith(begin)), ""):
+        return found
+    if not charset or body.isascii():
+        return ""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return charset
+    return ""
+
+
+def in_utf_8(body: bytes, charset: str = "") -> bytes:
+    """Return a text in UTF-8, or as it is where it cannot be read."""
+    try:
+        return body.decode(encoding).encode() if (encoding := encoding_of(body, charset)) else body
+    except (UnicodeError, LookupError):
+        return body
+
+
+_CHARSET = re.compile(rb"charset=\"?(iso-8859-\d{1,2}|latin-?1|(?:windows-|cp)125\d)\b", re.IGNORECASE)
 
 
 def unpacked(body: bytes, codings: Sequence[str] = (), *, most_bytes: int) -> bytes:
@@ -56,14 +90,14 @@ def _tried(body: bytes, coding: str, most_bytes: int) -> bytes:
             continue
     if is_packed(body) or body.lstrip().startswith(_TEXT_BEGINS):
         return body
-    raise InvalidReport("body", f"is no {coding}, though its Content-Encoding says so, or was cut short")
+    raise InvalidReport("body", f"is not {coding}, although its Content-Encoding says so, or was truncated")
 
 
 def _bounded(unpack: Unpack, body: bytes, most_bytes: int) -> bytes:
     try:
         return _joined(unpack(body), most_bytes)
     except _Damaged:
-        raise InvalidReport("body", "is packed, and damaged or cut short") from None
+        raise InvalidReport("body", "is compressed, but damaged or truncated") from None
 
 
 def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
@@ -74,7 +108,7 @@ def _joined(pieces: Iterator[bytes], most_bytes: int) -> bytes:
         size += len(piece)
         if size > most_bytes:
             raise TooLarge(
-                "body", f"has more than {most_bytes} bytes unpacked; ROARK_INGEST_MAX_REPORT_BYTES is {most_bytes}"
+                "body", f"has more than {most_bytes} bytes decompressed; ROARK_INGEST_MAX_REPORT_BYTES is {most_bytes}"
             )
     return b"".join(found)
 

@@ -3,13 +3,16 @@
     .name    a member; `"na.me"` where the name itself has a dot or a bracket
     []       each element of an array
 
-A string on the way, or at the end, is read as JSON, and as base64 of JSON where it is none: that is how logs, queues
-and tables keep a document in a document. What is found are the bytes that stand there, never printed anew.
+A string on the way, or at the end, is read as JSON, and as base64 of JSON where it is none, packed with gzip or not:
+that is how logs, queues and tables keep a document in a document. What is found are the bytes that stand there, never
+printed anew.
 """
 
 import base64
 import binascii
 import re
+import zlib
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -20,6 +23,10 @@ EACH = "[]"
 _STEP = re.compile(r'\.?(?:"([^"]+)"|([^.\[\]"]+))|(\[\])')
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
+_FORM = re.compile(rb"[A-Za-z_][\w.-]*=(?:[^&{\s]*&[\w.-]+=)*\s*(?:%7B|%5B|\{|\[)", re.IGNORECASE)
+_GZIP = b"\x1f\x8b"
+# JSON of calls is packed to a tenth; so much and no more comes of a bomb.
+_MOST_TIMES, _MOST_BYTES = 40, 32_000_000
 
 
 def parse_place(text: str) -> tuple[str, ...]:
@@ -32,7 +39,7 @@ def parse_place(text: str) -> tuple[str, ...]:
     while at < len(text):
         found = _STEP.match(text, at)
         if not found:
-            raise ValueError(f"it cannot be read from character {at + 1} on")
+            raise ValueError(f"it is not a valid path from character {at + 1} on")
         steps.append(found[1] or found[2] or EACH)
         at = found.end()
     if not steps:
@@ -45,7 +52,7 @@ def found_at(document: bytes, place: tuple[str, ...]) -> list[bytes]:
 
     An array at the end counts as its elements. Where nothing stands there, the list is empty.
     """
-    found = [document]
+    found = [opened_text(document.strip())]
     for number, step in enumerate(place):
         following: list[bytes] = []
         for value in map(opened_string, found):
@@ -62,6 +69,29 @@ def found_at(document: bytes, place: tuple[str, ...]) -> list[bytes]:
 
 def _spread(value: bytes) -> list[bytes]:
     return list(map(opened_string, _each(value))) if value[:1] == b"[" else [value]
+
+
+def opened_text(text: bytes) -> bytes:
+    """Return the document that a text is made of: JSON in a string, base64 of JSON, the one field of a form with JSON.
+
+    Where it is none of these, the text itself.
+    """
+    if text[:1] in {b"{", b"["}:
+        return text
+    if text[:1] == b'"':
+        return opened_string(text)
+    return _from_base64(text) or _from_form(text) or text
+
+
+def _from_form(text: bytes) -> bytes:
+    if not _FORM.match(text):
+        return b""
+    try:
+        values = [value.strip() for _, value in parse_qsl(text.decode(), errors="strict")]
+    except UnicodeDecodeError:
+        return b""
+    found = [value for value in values if value.startswith(("{", "["))]
+    return found[0].encode() if len(found) == 1 else b""
 
 
 def opened_string(value: bytes) -> bytes:
@@ -81,8 +111,8 @@ def opened_string(value: bytes) -> bytes:
 
 
 def _from_base64(text: bytes) -> bytes:
-    # The first letters of base64 of `{"`, `{` and a blank or line end, `[`.
-    if not text.startswith((b"ey", b"ew", b"eyA", b"Ww", b"W3")) or not _BASE64.fullmatch(text):
+    # The first letters of base64 of `{"`, `{` and a blank or line end, `[`, and of gzip.
+    if not text.startswith((b"ey", b"ew", b"Ww", b"W3", b"H4sI")) or not _BASE64.fullmatch(text):
         return b""
     try:
         found = base64.b64decode(
@@ -90,7 +120,17 @@ def _from_base64(text: bytes) -> bytes:
         )
     except binascii.Error:
         return b""
-    return found.strip() if found.strip()[:1] in {b"{", b"["} else b""
+    found = (_gunzipped(found) if found.startswith(_GZIP) else found).strip()
+    return found if found[:1] in {b"{", b"["} else b""
+
+
+def _gunzipped(packed: bytes) -> bytes:
+    member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = member.decompress(packed, min(_MOST_TIMES * len(packed), _MOST_BYTES))
+    except zlib.error:
+        return b""
+    return found if member.eof else b""
 
 
 def _members(value: bytes) -> dict[str, bytes]:

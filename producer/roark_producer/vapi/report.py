@@ -1,7 +1,7 @@
 """A Vapi end-of-call report, parsed at the border from the bytes that came in.
 
 1. `read_message` unwraps `{"message": …}` if it is there and tells a report from Vapi's other messages, of which it
-   knows the list (`vapi_messages.py`). An envelope that can only be meant to carry one report is opened (`shapes.py`).
+   knows the list (`messages.py`). An envelope that can only be meant to carry one report is opened (`shapes.py`).
 2. A report needs `type == "end-of-call-report"` and a usable `call.id`; nothing else is asked of it.
 3. Its payload is kept as the sender's own bytes: numbers beyond 2^53, escapes and key order arrive at Roark
    as they were.
@@ -23,8 +23,8 @@ import msgspec
 from roark_ledger.errors import InvalidReport, UnknownMessage
 from roark_ledger.ids import CallId
 from roark_producer.vapi.fingerprint import fingerprint
-from roark_producer.vapi.messages import END_OF_CALL_REPORT, OTHER_MESSAGES
-from roark_producer.vapi.places import found_at
+from roark_producer.vapi.messages import CALL_TYPES, END_OF_CALL_REPORT, OTHER_MESSAGES
+from roark_producer.vapi.places import found_at, opened_text
 from roark_producer.vapi.shapes import look_into
 from roark_producer.vapi.slices import members
 
@@ -32,6 +32,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _USABLE_CALL_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _ENVELOPE = b'{"message":'
 _SPACE = b" \t\n\r"
+# What editors, C programs and JSON text sequences put behind or in front of a document.
+_AROUND = _SPACE + b"\x1a\x1e\0"
+_REPORTS_TYPE = re.compile(rb'"type"\s*:\s*"' + END_OF_CALL_REPORT.encode() + rb'"')
 _LETTERS = re.compile(r"[^a-z]+")
 _TYPE_WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,60}")
 
@@ -81,7 +84,7 @@ def read_message(body: bytes) -> Report | OtherMessage:
 
     Raises InvalidReport, which names the field, when it is neither a report nor another typed message.
     """
-    body = body.strip(_SPACE)
+    body = body.strip(_AROUND)
     if body.startswith(BYTE_ORDER_MARK):
         body = body.removeprefix(BYTE_ORDER_MARK).lstrip(_SPACE)
     # Vapi's envelope holds the message and nothing else. If what stands between its braces is one whole object,
@@ -106,20 +109,22 @@ def _read_usual(payload: bytes) -> _Message | None:
 
 def _report(payload: bytes, message: _Message) -> Report | OtherMessage | None:
     if message.type != END_OF_CALL_REPORT:
-        return OtherMessage(message.type) if message.type in OTHER_MESSAGES else None
+        return _other(payload, message.type) if message.type in OTHER_MESSAGES else None
     _require_utf8(payload)
     return _made(payload, _usable(message.call.id), bytes(message.timestamp), message.artifact or {})
 
 
 def _read_thoroughly(body: bytes) -> Report | OtherMessage:
     """Read any message, more slowly, and find the words for what is wrong with it."""
-    payload, message = _unwrap(body)
+    if (inner := opened_text(body)) != body:
+        return read_message(inner)
     try:
+        payload, message = _unwrap(body)
         message_type = _string(message, "type", "type")
     except InvalidReport as error:
         return _opened(body, error)
     if message_type in OTHER_MESSAGES:
-        return OtherMessage(message_type)
+        return _other(payload, message_type)
     if message_type != END_OF_CALL_REPORT:
         return _opened(body, _unknown(message_type, message, is_wrapped=payload != body))
     _require_utf8(payload)
@@ -138,21 +143,28 @@ def _opened(body: bytes, error: InvalidReport) -> Report | OtherMessage:
     raise error
 
 
+def _other(payload: bytes, message_type: str) -> OtherMessage:
+    """Return the message that may be ignored, unless there is a report in it: a second `type` hides one."""
+    if _REPORTS_TYPE.search(payload):
+        raise InvalidReport("type", f'is "{message_type}"; but the type of an end-of-call report stands in it as well')
+    return OtherMessage(message_type)
+
+
 def _unknown(message_type: str, message: Mapping[str, bytes], *, is_wrapped: bool) -> InvalidReport:
     """Return what is wrong with a type that is none of Vapi's known ones."""
     if _LETTERS.sub("", message_type.lower()) == _LETTERS.sub("", END_OF_CALL_REPORT):
-        return InvalidReport("type", f'is not written as Vapi does: "{END_OF_CALL_REPORT}"')
+        return InvalidReport("type", f'is misspelled; it must be "{END_OF_CALL_REPORT}"')
     # The type comes from outside; only what can be a word is repeated.
     quoted = f' (it is "{message_type}")' if _TYPE_WORD.fullmatch(message_type) else ""
-    if "artifact" in message and "endedReason" in message:
+    if "artifact" in message and "endedReason" in message and message_type not in CALL_TYPES:
         return InvalidReport(
-            "type", f"is none that is known of Vapi's{quoted}; but it looks like an end-of-call report"
+            "type", f"is not a known Vapi message type{quoted}, but it looks like an end-of-call report"
         )
     # Vapi's envelope with a word like its own in it, or what all its messages of calls have.
     is_of_vapi = (is_wrapped and quoted) or _is_object(message.get("call", b""))
     if is_of_vapi and message_type:
-        return UnknownMessage("type", f"is none that is known of Vapi's{quoted}; it is no report by its shape")
-    return InvalidReport("type", f"is none that is known of Vapi's{quoted}")
+        return UnknownMessage("type", f"is not a known Vapi message type{quoted}; it does not look like a report")
+    return InvalidReport("type", f"is not a known Vapi message type{quoted}")
 
 
 def _made(payload: bytes, call_id: CallId, timestamp: bytes, artifact: Mapping[str, bytes | msgspec.Raw]) -> Report:
@@ -188,7 +200,7 @@ def _call_id(message: dict[str, bytes]) -> CallId:
 
 def _usable(call_id: str) -> CallId:
     if not _USABLE_CALL_ID.fullmatch(call_id):
-        raise InvalidReport("call.id", "must be 1 to 200 printable ASCII characters without blanks")
+        raise InvalidReport("call.id", "must be 1 to 200 printable ASCII characters without spaces")
     return CallId(call_id)
 
 

@@ -12,7 +12,7 @@ The words name places and wrappers only. Nothing that stands in the document is 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -43,11 +43,11 @@ class Look:
         """Return what to tell a person; "" where nothing was recognised."""
         said = [self.wrapper] if self.wrapper else []
         if self.reports:
-            said.append(f"an end-of-call report stands at {_listed(self.reports)}")
+            said.append(f"an end-of-call report is at {_listed(self.reports)}")
         elif self.calls == ((),):
             said = [f"a Call object of Vapi's API, not an end-of-call report{'' if self.has_ended else _NOT_ENDED}"]
         elif self.calls:
-            said.append(f"a Call object of Vapi's API, not an end-of-call report, stands at {_listed(self.calls)}")
+            said.append(f"a Call object of Vapi's API, not an end-of-call report, is at {_listed(self.calls)}")
         return "; ".join(said)
 
 
@@ -56,7 +56,7 @@ def look_into(document: bytes) -> Look:
     try:
         value = _parsed(document)
     except (ValueError, RecursionError):
-        return Look()
+        return Look(_behind_text(document))
     walk = _Walk()
     walk.look(value, (), in_string=False)
     wrapper, is_envelope = _wrapper(value)
@@ -64,6 +64,28 @@ def look_into(document: bytes) -> Look:
     only = messages[0] if is_envelope and walk.found == len(messages) == 1 else None
     has_ended = not isinstance(value, Mapping) or value.get("status", "ended") == "ended"
     return Look(wrapper, tuple(walk.reports), tuple(walk.calls), only, has_ended)
+
+
+def _behind_text(document: bytes) -> str:
+    """Return the words for a line of a log, or the like, that has JSON with a report in it behind its own text."""
+    at = document.find(b'{"')
+    if document[:1] in {b"{", b"[", b'"'} or at < 1 or END_OF_CALL_REPORT.encode() not in document:
+        return ""
+    walk = _Walk()
+    try:
+        value, _ = _plain.raw_decode(document[at:].decode())
+        walk.look(value, (), in_string=False)
+    except (ValueError, RecursionError):
+        return ""
+    return f"text with an end-of-call report in the JSON from byte {at + 1} on" if walk.reports else ""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# Numbers are not looked at, so they stay text of any length.
+_plain = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
 def is_call(value: Any) -> bool:
@@ -83,8 +105,8 @@ def _parsed(document: bytes) -> Any:
     try:
         return msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Half a surrogate pair as an escape, for one. Numbers are not looked at, so they stay text of any length.
-        return json.loads(document, parse_int=str, parse_float=str)
+        # Half a surrogate pair as an escape, for one.
+        return _plain.decode(document.decode())
 
 
 class _Walk:
@@ -123,7 +145,7 @@ class _Walk:
                 self._look_into_string(value, place)
 
     def _look_into_string(self, text: str, place: Place) -> None:
-        if text.lstrip()[:1] not in {"{", "[", '"', "e", "W"}:
+        if text.lstrip()[:1] not in {"{", "[", '"', "e", "W", "H"}:
             return
         try:
             document = opened_string(msgspec.json.encode(text))
@@ -149,6 +171,7 @@ def _has(*names: str) -> Callable[[Mapping[str, Any]], bool]:
 _WRAPPERS: tuple[tuple[str, bool, Callable[[Mapping[str, Any]], bool]], ...] = (
     ("a CloudEvents envelope", True, _has("specversion")),
     ("a notification of Amazon SNS", True, _has("Type", "Message", "TopicArn")),
+    ("an event of Azure Event Grid", True, _has("eventType", "subject", "data")),
     ("an event of Amazon EventBridge", True, _has("detail-type", "detail")),
     ("a message of Google Pub/Sub", True, lambda value: "subscription" in value and "message" in value),
     ("a Standard Webhooks envelope", True, lambda value: isinstance(value.get("type"), str) and "data" in value),

@@ -54,9 +54,9 @@ def _slow_members(text: str, field: str) -> dict[str, bytes]:
     try:
         found, end = _read_object(text, _skip_space(text, 0))
         if _skip_space(text, end) != len(text):
-            raise InvalidReport(field, f"has something behind its end (character {end})")
+            raise InvalidReport(field, f"has data after its end (character {end})")
     except RecursionError:
-        raise InvalidReport(field, "is nested too deep") from None
+        raise InvalidReport(field, "is nested too deeply") from None
     except (ValueError, IndexError) as error:
         raise InvalidReport(field, f"is not valid JSON: {_place(error)}") from None
     if found is None:

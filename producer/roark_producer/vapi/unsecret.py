@@ -52,7 +52,7 @@ def without_secrets(value: bytes) -> bytes:
     try:
         return _cleaned(value)
     except RecursionError:
-        raise InvalidReport("call", "is nested too deep") from None
+        raise InvalidReport("call", "is nested too deeply") from None
 
 
 def quoted(text: str) -> bytes:

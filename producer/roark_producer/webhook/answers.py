@@ -11,7 +11,7 @@ from roark_ledger.errors import IngestError, InvalidReport, LedgerFull, TooLarge
 from roark_ledger.ids import CallId
 from roark_ledger.moves.intake import Result
 from roark_producer.disk.spool import SpoolFull
-from roark_producer.webhook.door.authentication import Reason
+from roark_producer.webhook.door.authentication import DoorReason
 from roark_producer.webhook.door.body import Trouble
 
 _JSON = (b"content-type", b"application/json")
@@ -43,7 +43,7 @@ class Label(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookAnswer:
     """One answer. A status of 0 means that nobody is there to hear it."""
 
     label: Label
@@ -60,28 +60,28 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def stored(result: Result, call_id: CallId) -> Answer:
+def stored(result: Result, call_id: CallId) -> WebhookAnswer:
     """200: the report is durable, or known already."""
-    return Answer(Label(result.value), 200, _json(result=result.value, call_id=call_id))
+    return WebhookAnswer(Label(result.value), 200, _json(result=result.value, call_id=call_id))
 
 
-def spooled(call_id: CallId) -> Answer:
+def spooled(call_id: CallId) -> WebhookAnswer:
     """200: the report is on this machine's disk, and goes to the ledger when that takes it again."""
-    return Answer(Label.SPOOLED, 200, _json(result="spooled", call_id=call_id))
+    return WebhookAnswer(Label.SPOOLED, 200, _json(result="spooled", call_id=call_id))
 
 
-def rejected(error: InvalidReport) -> Answer:
+def rejected(error: InvalidReport) -> WebhookAnswer:
     """What came cannot be used as a report; it is kept in the rejected bin.
 
     422, or 413 where it is too large. 200 for a message of Vapi's that is not known: to send it again is of no use.
     """
     if isinstance(error, UnknownMessage):
-        return Answer(Label.KEPT, 200, _json(result="kept", field=error.field, reason=error.problem))
+        return WebhookAnswer(Label.KEPT, 200, _json(result="kept", field=error.field, reason=error.problem))
     status, label = (413, Label.TOO_LARGE) if isinstance(error, TooLarge) else (422, Label.REJECTED)
-    return Answer(label, status, _json(result="rejected", field=error.field, reason=error.problem))
+    return WebhookAnswer(label, status, _json(result="rejected", field=error.field, reason=error.problem))
 
 
-def of_each(kept: Sequence[Answer]) -> Answer:
+def of_each(kept: Sequence[WebhookAnswer]) -> WebhookAnswer:
     """Several messages that came together: what became of each, in order.
 
     503 as soon as one is not known to be stored: sent again, the others are duplicates. 200 where some were of use, for
@@ -92,16 +92,16 @@ def of_each(kept: Sequence[Answer]) -> Answer:
     labels = {answer.label for answer in kept}
     label = labels.pop() if len(labels) == 1 else Label.SEVERAL
     if failed := next((answer for answer in kept if answer.status >= 500), None):
-        return Answer(failed.label, failed.status, body, failed.headers)
-    return Answer(label, 200, body)
+        return WebhookAnswer(failed.label, failed.status, body, failed.headers)
+    return WebhookAnswer(label, 200, body)
 
 
-def unauthorized(reason: Reason) -> Answer:
+def unauthorized(reason: DoorReason) -> WebhookAnswer:
     """401: the request may not pass."""
-    return Answer(Label.UNAUTHORIZED, 401, _json(error="unauthorized", reason=reason.value))
+    return WebhookAnswer(Label.UNAUTHORIZED, 401, _json(error="unauthorized", reason=reason.value))
 
 
-def unavailable(error: IngestError) -> Answer:
+def unavailable(error: IngestError) -> WebhookAnswer:
     """503: the report is not known to be stored; send it again."""
     if isinstance(error, SpoolFull):
         return _unavailable(Label.FULL, "spool-full")
@@ -110,28 +110,28 @@ def unavailable(error: IngestError) -> Answer:
     return _unavailable(Label.UNAVAILABLE, "ledger-unavailable")
 
 
-def trouble(kind: Trouble, *, most_bytes: int, wanted: int) -> Answer:
+def trouble(kind: Trouble, *, most_bytes: int, wanted: int) -> WebhookAnswer:
     """Return the answer to a body that could not be read."""
     match kind:
         case Trouble.TOO_LARGE:
-            why = {"reason": "the webhook has no memory for more"} if most_bytes < wanted else {}
-            return Answer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes, **why))
+            why = {"reason": "the webhook is out of memory for more bodies"} if most_bytes < wanted else {}
+            return WebhookAnswer(Label.TOO_LARGE, 413, _json(error="too-large", most_bytes=most_bytes, **why))
         case Trouble.TOO_SLOW:
-            return Answer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))
+            return WebhookAnswer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))
         case Trouble.NO_ROOM:
             return _unavailable(Label.NO_ROOM, "no-room")
         case Trouble.HUNG_UP:
-            return Answer(Label.HUNG_UP, 0, b"")
+            return WebhookAnswer(Label.HUNG_UP, 0, b"")
 
 
 def _json(**fields: object) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _unavailable(label: Label, reason: str) -> Answer:
-    return Answer(label, 503, _json(error="unavailable", reason=reason), (_RETRY_AFTER,))
+def _unavailable(label: Label, reason: str) -> WebhookAnswer:
+    return WebhookAnswer(label, 503, _json(error="unavailable", reason=reason), (_RETRY_AFTER,))
 
 
-IGNORED = Answer(Label.IGNORED, 200, b"{}")
+IGNORED = WebhookAnswer(Label.IGNORED, 200, b"{}")
 FAILED = _unavailable(Label.FAILED, "failed")
 SHUTTING_DOWN = _unavailable(Label.UNAVAILABLE, "shutting-down")

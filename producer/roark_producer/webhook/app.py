@@ -25,28 +25,29 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from roark_ledger.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.spool import SpoolFull
-from roark_producer.files.unpacking import is_packed
+from roark_producer.files.unpacking import charset_of, encoding_of, is_packed
 from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.vapi.report import OtherMessage
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
-from roark_producer.webhook.answers import Answer
-from roark_producer.webhook.door.authentication import Gate, Inbound, Refused, header, values
+from roark_producer.webhook.answers import WebhookAnswer
+from roark_producer.webhook.door.authentication import DoorRefused, Gate, Inbound, header, values
 from roark_producer.webhook.door.body import Bodies, Trouble
+from roark_producer.webhook.elsewhere import Elsewhere
+from roark_producer.webhook.last_resort import LastResort, no_such_route
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
+from roark_producer.webhook.service import Service
 from roark_producer.webhook.several import messages_in
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
@@ -81,16 +82,18 @@ def create_app(
         spooling=spooling,
         traces=traces,
     )
-    service = _Service(ledger, metrics, spooling, note)
+    paths = sorted({path, path.rstrip("/") + "/"})
+    service = Service(ledger, metrics, spooling, note)
     return Starlette(
         routes=[
-            *(Route(each, vapi, methods=["POST"]) for each in sorted({path, path.rstrip("/") + "/"})),
+            *(Route(each, vapi, methods=["POST"]) for each in paths),
             Route("/healthz", service.health),
             Route("/readyz", service.ready),
             Route("/metrics", service.metrics),
+            Route("/{rest:path}", Elsewhere(vapi, gate, paths)),
         ],
-        middleware=[Middleware(_LastResort, metrics=metrics)],
-        exception_handlers={HTTPException: _no_such_route},
+        middleware=[Middleware(LastResort, metrics=metrics)],
+        exception_handlers={HTTPException: no_such_route},
     )
 
 
@@ -133,19 +136,19 @@ class VapiRoute:
         self._metrics.ended(answer.label)
         await answer.send(send)
 
-    def _refusal_by_headers(self, scope: Scope) -> Answer | None:
+    def _refusal_by_headers(self, scope: Scope) -> WebhookAnswer | None:
         return None if self._gate.reads_body else self._refusal(scope, b"")
 
-    def _refusal(self, scope: Scope, body: bytes) -> Answer | None:
+    def _refusal(self, scope: Scope, body: bytes) -> WebhookAnswer | None:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         match self._gate.judge(Inbound(scope["method"], target, scope["headers"], body), time.time()):
-            case Refused(reason):
+            case DoorRefused(reason):
                 self._tally.refuse(reason)
                 return answers.unauthorized(reason)
             case _:
                 return None
 
-    async def _read_and_take(self, scope: Scope, receive: Receive) -> Answer:
+    async def _read_and_take(self, scope: Scope, receive: Receive) -> WebhookAnswer:
         body = await self._bodies.read(scope["headers"], receive)
         if isinstance(body, Trouble):
             return answers.trouble(body, most_bytes=self._bodies.most_bytes, wanted=self._settings.max_report_bytes)
@@ -156,12 +159,13 @@ class VapiRoute:
         finally:
             self._bodies.done(body)
 
-    async def _unpack(self, scope: Scope, body: bytes) -> Answer:
+    async def _unpack(self, scope: Scope, body: bytes) -> WebhookAnswer:
         codings = [each.strip().lower() for each in values(scope["headers"], b"content-encoding").split(",")]
-        if not any(codings) and not is_packed(body):
+        charset = charset_of(header(scope["headers"], b"content-type"))
+        if not any(codings) and not is_packed(body) and not encoding_of(body, charset):
             return await self._take(scope, body)
         try:
-            text = self._bodies.unpacked(body, codings)
+            text = self._bodies.unpacked(body, codings, charset)
         except InvalidReport as error:
             return await self._reject(scope, body, error)
         if isinstance(text, Trouble):
@@ -171,7 +175,7 @@ class VapiRoute:
         finally:
             self._bodies.done(text)
 
-    async def _take(self, scope: Scope, body: bytes) -> Answer:
+    async def _take(self, scope: Scope, body: bytes) -> WebhookAnswer:
         one = self._prepare(scope, body)
         if isinstance(one.found, InvalidReport):
             try:
@@ -191,14 +195,14 @@ class VapiRoute:
             return _Prepared(body, error)
         return _Prepared(body, found, span)
 
-    async def _keep_all(self, scope: Scope, several: Sequence[_Prepared]) -> Answer:
-        kept: list[Answer] = []
+    async def _keep_all(self, scope: Scope, several: Sequence[_Prepared]) -> WebhookAnswer:
+        kept: list[WebhookAnswer] = []
         for start in range(0, len(several), _AT_ONCE):
             # Started in order, they are taken in order: of two reports of one call the later one is the newer.
             kept += await asyncio.gather(*(self._keep(scope, each) for each in several[start : start + _AT_ONCE]))
         return answers.of_each(kept)
 
-    async def _keep(self, scope: Scope, one: _Prepared) -> Answer:
+    async def _keep(self, scope: Scope, one: _Prepared) -> WebhookAnswer:
         match one.found:
             case Acceptable() as report:
                 return await self._accept(report, scope, one.body, one.span)
@@ -208,7 +212,7 @@ class VapiRoute:
             case InvalidReport() as error:
                 return await self._reject(scope, one.body, error)
 
-    async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> Answer:
+    async def _accept(self, report: Acceptable, scope: Scope, body: bytes, span: Accepting | None) -> WebhookAnswer:
         started = time.perf_counter()
         trace = span.context if span else b""
         try:
@@ -228,7 +232,7 @@ class VapiRoute:
         event(logger, "accept", level=logging.DEBUG, call_id=report.call_id, result=result.value)
         return answers.stored(result, report.call_id)
 
-    async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> Answer:
+    async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> WebhookAnswer:
         try:
             if self._spooling and await self._spooling.takes_over():
                 return await self._spool(scope, body, answers.rejected(error))
@@ -239,17 +243,19 @@ class VapiRoute:
         return answers.rejected(error)
 
     async def _last_defence(
-        self, scope: Scope, body: bytes, error: IngestError, answer: Answer, trace: bytes = b""
-    ) -> Answer:
+        self, scope: Scope, body: bytes, error: IngestError, answer: WebhookAnswer, trace: bytes = b""
+    ) -> WebhookAnswer:
         # The ledger did not take it. Vapi sends once: what can still be kept on this machine's disk is not lost.
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
         try:
-            return await self._spool(scope, body, answer, trace)
+            answer = await self._spool(scope, body, answer, trace)
+            self._spooling.why = str(error)
+            return answer
         except SpoolFull as full:
             return answers.unavailable(full)
 
-    async def _spool(self, scope: Scope, body: bytes, answer: Answer, trace: bytes = b"") -> Answer:
+    async def _spool(self, scope: Scope, body: bytes, answer: WebhookAnswer, trace: bytes = b"") -> WebhookAnswer:
         assert self._spooling is not None  # noqa: S101 both callers have looked
         await self._spooling.keep(body, self._query(scope), trace)
         return answer
@@ -262,74 +268,3 @@ class VapiRoute:
 
 def _is_a_message(one: _Prepared) -> bool:
     return not isinstance(one.found, InvalidReport) or isinstance(one.found, UnknownMessage)
-
-
-class _Service:
-    """What an orchestrator and Prometheus ask."""
-
-    def __init__(
-        self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None, note: PromiseNote | None
-    ) -> None:
-        self._ledger = ledger
-        self._metrics = metrics
-        self._spooling = spooling
-        self._note = note
-
-    async def health(self, _request: Request) -> Response:
-        """200 while the process answers, whatever Redis does: restarting it would not help."""
-        return JSONResponse({"status": "alive"})
-
-    async def ready(self, _request: Request) -> Response:
-        """200 while a report would be taken, be it on this machine's disk; what is wrong besides is told."""
-        problem = await self._ledger.problem()
-        disk = self._spooling.trouble if self._spooling else ""
-        known = self._note.words() if self._note else ()
-        reason = "; ".join(each for each in (problem, disk, *known) if each)
-        if problem and (disk or not self._spooling):
-            return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
-        status = "spooling" if problem else "degraded" if reason else "ready"
-        return JSONResponse({"status": status, **({"reason": reason} if reason else {})})
-
-    async def metrics(self, _request: Request) -> Response:
-        """All metrics in Prometheus' text format."""
-        text = self._metrics.text(await self._ledger.snapshot())
-        return Response(text, media_type=self._metrics.content_type)
-
-
-class _LastResort:
-    """Answers 503 in place of a 500, also when the time to shut down is over: the sender should send again."""
-
-    def __init__(self, app: ASGIApp, metrics: WebhookMetrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        answer = answers.FAILED
-        try:
-            await self._app(scope, receive, watched)
-            return
-        except asyncio.CancelledError:
-            # Only the server cancels a request, when shutting down took too long; it does not wait for the task.
-            answer = answers.SHUTTING_DOWN
-        except Exception as error:  # noqa: BLE001 the last resort: its message may quote the report, its class not
-            event(logger, "request_failed", level=logging.ERROR, error=type(error).__name__)
-        self._metrics.ended(answer.label)
-        if not started:
-            await answer.send(send)
-
-
-async def _no_such_route(_request: Request, raised: Exception) -> Response:
-    """404 for an unknown path, 405 for a wrong method."""
-    if not isinstance(raised, HTTPException):
-        raise raised
-    return JSONResponse({"error": raised.detail}, status_code=raised.status_code, headers=raised.headers)

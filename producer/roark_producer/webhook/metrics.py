@@ -5,12 +5,17 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from roark_ledger.records.snapshot import Snapshot
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_producer.ledger_metrics import ledger_families
 from roark_producer.metrics import CONTENT_TYPE, SECONDS, Families, build_info, text_of
 from roark_producer.webhook.answers import Label
 
 _BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000)
+
+# Redis's own words for why it takes nothing now: a closed set, for a label.
+_REFUSALS = frozenset(
+    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOPERM", "NOREPLICAS", "OOM", "READONLY", "promise"}
+)
 
 # A second series for each counter, which says when this process first counted: nobody reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client's own
@@ -54,9 +59,16 @@ class WebhookMetrics:
             "Bytes of the reports on this webhook's disk that are not in the ledger yet",
             registry=self._registry,
         )
+        refuses = Gauge(
+            "roark_ingest_webhook_redis_refuses",
+            "1 while Redis answers this webhook and takes no report, by its own word for why (promise: durability)",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._refuses = {reason: refuses.labels(reason) for reason in sorted(_REFUSALS | {"other"})}
         Gauge(
             "roark_ingest_webhook_spool_limit_bytes",
-            "From so many spooled bytes on this webhook refuses reports (503); 0: it spools nothing",
+            "Spooled bytes above which this webhook refuses reports (503); 0: it does not spool",
             registry=self._registry,
         ).set(spool_max_bytes)
 
@@ -72,8 +84,14 @@ class WebhookMetrics:
         """Count how long it took to store a report."""
         self._seconds.observe(seconds)
 
-    def text(self, snapshot: Snapshot | None) -> bytes:
-        """Return all metrics, and the ledger's, in Prometheus' text format. A snapshot of None is no answer."""
+    def text(self, snapshot: Snapshot | None, *, refusal: str = "") -> bytes:
+        """Return all metrics, and the ledger's, in Prometheus' text format. A snapshot of None is no answer.
+
+        `refusal` is Redis's own word for why it takes no report, "" while it does or does not answer.
+        """
+        named = refusal if refusal in _REFUSALS else "other" if refusal else ""
+        for reason, gauge in self._refuses.items():
+            gauge.set(reason == named)
         if self._spool:
             waiting = self._spool()
             self._spool_reports.set(waiting.reports)

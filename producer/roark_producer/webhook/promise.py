@@ -12,8 +12,9 @@ The check is blocking (it uses the sync client) and runs in a thread, one at a t
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerUnavailable
+from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerRefuses, LedgerUnavailable
 from roark_ledger.ledger import AfterWrite, AsyncLedger
 from roark_ledger.logs import event
 from roark_ledger.moves import intake
@@ -25,6 +26,14 @@ logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 2.0
 _PING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why no report can be taken now. `refusal` is Redis's own word where it answers: MISCONF, NOPERM …"""
+
+    words: str
+    refusal: str = ""
 
 
 class PromisedLedger:
@@ -68,16 +77,17 @@ class PromisedLedger:
             await asyncio.sleep(_WATCH_SECONDS)
             await self.check()
 
-    async def problem(self) -> str | None:
+    async def problem(self) -> Problem | None:
         """Return why no report can be taken now, or None; within a second or so."""
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 # None at all is accepted: Redis refuses it for whatever it would refuse a report for.
                 await (await self.get()).run(intake.accept((), revisions="record", per_wakeup=1))
         except TimeoutError:
-            return f"Redis does not answer within {_PING_SECONDS:.0f} s"
+            return Problem(f"Redis does not answer within {_PING_SECONDS:.0f} s")
         except LedgerError as error:
-            return str(error)
+            code = error.code if isinstance(error, LedgerRefuses) else "promise" if self.is_broken else ""
+            return Problem(str(error), code)
         return None
 
     async def snapshot(self) -> Snapshot | None:

@@ -1,7 +1,7 @@
 """Looks every few seconds whether what was promised is still there: in the ledger, and on this machine's disk.
 
 the ledger   is it the one that accepted our reports, with all that it had accepted (`keeping.py`)?
-the spool    what of it cannot be handed in (`spool_aside.py`)? The workers alert somebody, from the ledger.
+the spool    what of it cannot be handed in (`disk/aside.py`)? The workers alert somebody, from the ledger.
 """
 
 import asyncio

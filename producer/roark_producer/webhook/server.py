@@ -15,25 +15,25 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
 from roark_ledger.errors import LedgerUnavailable
-from roark_ledger.keeping import Keeper
 from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
 from roark_ledger.logs import event, set_up_logging
-from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.server.connection import connect_async
 from roark_ledger.server.durability import Kept, inspect, keep
-from roark_producer.celery_wiring import WakeUps
-from roark_producer.disk.spool import Spool, pending
-from roark_producer.producer import Intake, secret_text
+from roark_producer.disk.segments import pending
+from roark_producer.disk.spool import Spool
+from roark_producer.gone_settings import tell_gone_settings
+from roark_producer.producer import Intake
 from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
@@ -54,6 +54,7 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections (60 s), so that none meets a close
 _SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
 _SLOW_SENDER_MARGIN_SECONDS = 2.0
+_CANCEL_AGAIN_SECONDS = 0.5
 
 
 def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
@@ -64,17 +65,18 @@ def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
     the address cannot be bound.
     """
     set_up_logging(ingest.log_format, ingest.log_level)
+    tell_gone_settings()
     gate = gate_for(webhook)
-    url = redis_url(secret_text(ingest.redis_url), ingest.data_dir)
+    servers = Servers(ingest)
     with _bound(webhook) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(ingest, webhook, gate, url, listener))
+        runner.run(_serve(ingest, webhook, gate, servers, listener))
 
 
 async def _serve(
-    ingest: IngestSettings, webhook: WebhookSettings, gate: Gate, url: str, listener: socket.socket
+    ingest: IngestSettings, webhook: WebhookSettings, gate: Gate, servers: Servers, listener: socket.socket
 ) -> None:
     traces = Traces.wanted(ingest)
-    async with _parts(ingest, webhook, url) as parts:
+    async with _parts(ingest, webhook, servers) as parts:
         app = create_app(
             path=webhook.webhook_path,
             settings=ingest,
@@ -95,7 +97,7 @@ async def _serve(
 
         def say_so() -> None:
             if isinstance(gate, OpenGate):
-                event(logger, "no_secret", level=logging.WARNING, hint="everybody on this machine can post reports")
+                event(logger, "no_secret", level=logging.WARNING, hint="anyone on this machine can post reports")
             if told := told_of_secrets(webhook):
                 event(logger, "short_secrets", level=logging.WARNING, hint=told)
             print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
@@ -115,19 +117,18 @@ class _Parts:
 
 
 @contextlib.asynccontextmanager
-async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> AsyncIterator[_Parts]:
+async def _parts(ingest: IngestSettings, webhook: WebhookSettings, servers: Servers) -> AsyncIterator[_Parts]:
     """Build what outlives a request; at the end, flush and close it."""
-    checker, client = connect(url), connect_async(url)
+    checking, client = servers.ledger(), connect_async(servers.url)
 
     def check() -> Kept:
-        return keep(ingest.durability, inspect(checker))
+        return keep(ingest.durability, inspect(checking.client))
 
     def make(after_write: AfterWrite) -> AsyncLedger:
-        return AsyncLedger(client, prefix=ingest.prefix, after_write=after_write)
+        return servers.async_ledger(client, after_write)
 
     ledger = PromisedLedger(check, make)
-    broker = secret_text(ingest.broker_url) or url
-    waker = Waker(WakeUps(broker, ingest.broker_setting).publish)
+    waker = Waker(servers.wake_ups().publish)
     tally = Tally(ledger)
     commit = GroupCommit(
         ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
@@ -136,33 +137,45 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, url: str) -> 
     await ledger.check()
     if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
         raise ledger.error
-    await _prove(ingest, checker, ledger, broker)
-    note = PromiseNote(ledger, Keeper.of(ingest.data_dir, url, ingest.prefix, make_folder=True), ingest.spool_folder)
+    await _prove(servers, checking, ledger)
+    note = PromiseNote(ledger, servers.keeper(make_folder=True), ingest.spool_folder)
     background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
     if spooling:
         await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
         background.append(asyncio.create_task(spooling.keep_proving()))
-        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder).run()))
+        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await ended(background)
         if spooling:
             spooling.close()
         await tally.flush()
         await waker.aclose()
         await client.aclose()
-        checker.close()
+        checking.close()
 
 
-async def _prove(ingest: IngestSettings, checker: Any, ledger: PromisedLedger, broker: str) -> None:
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended.
+
+    Once is not enough: what is cancelled while redis-py hangs up, or while a check ends, may take that for a server
+    that is away, and go on.
+    """
+    going_on = set(tasks)
+    while going_on:
+        for task in going_on:
+            task.cancel()
+        _, going_on = await asyncio.wait(going_on, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _prove(servers: Servers, checking: Ledger, ledger: PromisedLedger) -> None:
     try:
         if ledger.error is None:
-            await asyncio.to_thread(prove_ledger, Ledger(checker, prefix=ingest.prefix))
-        await asyncio.to_thread(prove_broker, broker, ingest.broker_setting)
+            await asyncio.to_thread(prove_ledger, checking)
+        await asyncio.to_thread(prove_broker, servers.broker_url, servers.broker_setting)
     except LedgerUnavailable as error:
         # It may come later. Reports are taken meanwhile, and the workers' tick wakes.
         event(logger, "unproven", level=logging.ERROR, error=str(error))

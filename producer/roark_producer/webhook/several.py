@@ -24,8 +24,8 @@ def messages_in(body: bytes) -> list[bytes]:
     except DamagedInput:
         return []
     is_one = len(found) == 1 and body.strip().startswith(found[0][:1])
-    if is_one or not any(each.startswith(b"{") for each in found):
+    if is_one or not any(each.startswith((b"{", b'"')) for each in found):
         return []
     if len(found) > MOST_MESSAGES:
-        raise InvalidReport("body", f"holds more than {MOST_MESSAGES} documents")
+        raise InvalidReport("body", f"contains more than {MOST_MESSAGES} documents")
     return found

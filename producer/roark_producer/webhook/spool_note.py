@@ -1,16 +1,18 @@
 """Tells the ledger what waits in this machine's spool, so that the workers can alert somebody.
 
-While Redis is away nothing can be told. What is told is seen when Redis is full, or when handing in takes its time.
+While Redis is away nothing can be told. What is told, and why it came to that, is seen when Redis is full, or when
+handing in takes its time.
 """
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from roark_ledger.errors import LedgerError
 from roark_ledger.moves import intake
 from roark_producer.disk.aside import aside
-from roark_producer.disk.spool import waiting_bytes
+from roark_producer.disk.segments import waiting_bytes
 from roark_producer.webhook.promise import PromisedLedger
 
 _EVERY_SECONDS = 2.0
@@ -20,9 +22,10 @@ _WAIT_SECONDS = 3.0
 class SpoolNote:
     """Belongs to one event loop. Several webhooks in one folder tell the same."""
 
-    def __init__(self, ledger: PromisedLedger, folder: Path) -> None:
+    def __init__(self, ledger: PromisedLedger, folder: Path, why: Callable[[], str] = str) -> None:
         self._ledger = ledger
         self._folder = folder
+        self._why = why
         self._who = f"{socket.gethostname()}:{folder.resolve()}"
         # What an earlier process told is taken back by the first look at an empty spool.
         self._told = 1
@@ -40,7 +43,7 @@ class SpoolNote:
             return
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                await (await self._ledger.get()).run(intake.note_spool(self._who, waiting_bytes=size))
+                await (await self._ledger.get()).run(intake.note_spool(self._who, waiting_bytes=size, why=self._why()))
         except (LedgerError, TimeoutError):
             return
         self._told = size

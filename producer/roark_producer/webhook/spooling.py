@@ -26,7 +26,9 @@ from typing import TypeVar
 from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
-from roark_producer.disk.spool import Segment, Spool, Spooled, SpoolFull
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.segments import Segment
+from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.producer import Intake
 from roark_producer.webhook.accepting import GroupCommit
 
@@ -56,6 +58,8 @@ class Spooling:
         self._refused: list[Spooled] = []
         self._refused_again = 0.0
         self._proved = 0.0
+        self.why = ""
+        """Why reports came here rather than into the ledger; "" when nothing waits here any more."""
         self.trouble = ""
         """Why this machine's disk takes no report now; "" while it does."""
         # Until the first look, nobody knows what an earlier process left here.
@@ -94,7 +98,7 @@ class Spooling:
             else:
                 self._tell_trouble("")
                 if not self._is_told:
-                    event(logger, "spooling", level=logging.WARNING, hint="the ledger cannot take reports now")
+                    event(logger, "spooling", level=logging.WARNING, hint="the ledger can't store reports right now")
                 self._is_told = True
                 _answer(gathered, None)
 
@@ -117,7 +121,7 @@ class Spooling:
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
-            hint = "while Redis is away reports are refused (503)"
+            hint = "while Redis is unreachable, reports are refused (503)"
             event(logger, "spool_unusable", level=logging.ERROR, error=trouble, hint=hint)
         elif self.trouble and not trouble:
             event(logger, "spool_usable", level=logging.WARNING)
@@ -144,6 +148,7 @@ class Spooling:
                 await self._hand_in_one(segment)
             self.is_active = self._writing is not None and not self._writing.done()
             self._is_told = self._is_told and self.is_active
+            self.why = self.why if self.is_active else ""
         finally:
             if self._last_few:
                 self._last_few.set()

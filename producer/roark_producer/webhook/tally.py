@@ -16,7 +16,7 @@ from roark_ledger.errors import LedgerError
 from roark_ledger.logs import event
 from roark_ledger.moves import intake
 from roark_producer.vapi.messages import NEED_AN_ANSWER
-from roark_producer.webhook.door.authentication import Reason
+from roark_producer.webhook.door.authentication import DoorReason
 from roark_producer.webhook.promise import PromisedLedger
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ class Tally:
         self._ignored += 1
         if message_type in NEED_AN_ANSWER - self._warned_of:
             self._warned_of.add(message_type)
-            hint = "Vapi waits for an answer to this type, which only your application can give: send it there"
+            hint = "Vapi expects an answer to this type that only your application can give: send it there"
             event(logger, "unanswerable_message", level=logging.WARNING, type=message_type, hint=hint)
 
-    def refuse(self, reason: Reason) -> None:
+    def refuse(self, reason: DoorReason) -> None:
         """Count a request that may not pass."""
         self._refused[reason.value] += 1
 

@@ -8,10 +8,11 @@ from servers import Server
 
 from roark_ledger.ledger import AsyncLedger
 from roark_ledger.moves import watch
-from roark_ledger.records.alerts import SpoolNote as Noted
+from roark_ledger.records.alerts import NotedSpool
 from roark_ledger.server.connection import connect, connect_async
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.disk.spool import Spool, Spooled
+from roark_producer.disk.frames import Spooled
+from roark_producer.disk.spool import Spool
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.spool_note import SpoolNote
 
@@ -31,7 +32,7 @@ def promised(valkey: Server, ledger: AsyncLedger) -> PromisedLedger:
     return PromisedLedger(check, lambda _: ledger)  # type: ignore[arg-type]
 
 
-async def noted(ledger: AsyncLedger) -> tuple[Noted, ...]:
+async def noted(ledger: AsyncLedger) -> tuple[NotedSpool, ...]:
     return (await ledger.run(watch.alert_facts(lately_ms=1, soon_ms=1))).spools
 
 
@@ -39,7 +40,7 @@ async def test_what_waits_is_told_and_taken_back_when_it_is_gone(
     valkey: Server, ledger: AsyncLedger, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path, most_bytes=10**6)
-    note = SpoolNote(promised(valkey, ledger), tmp_path)
+    note = SpoolNote(promised(valkey, ledger), tmp_path, lambda: "MISCONF")
     await note.once()
     assert await noted(ledger) == ()
 
@@ -47,12 +48,14 @@ async def test_what_waits_is_told_and_taken_back_when_it_is_gone(
     await note.once()
     (told,) = await noted(ledger)
     assert (told.bytes, told.who.endswith(f":{tmp_path}")) == (spool.size(), True)
+    assert (await ledger.run(watch.snapshot())).spooled_because == {told.who: "MISCONF"}
 
     spool.seal()
     for segment in spool.waiting():
         spool.done(segment)
     await note.once()
     assert await noted(ledger) == ()
+    assert (await ledger.run(watch.snapshot())).spooled_because == {}
 
 
 async def test_what_a_killed_webhook_told_is_taken_back_by_the_next_one(

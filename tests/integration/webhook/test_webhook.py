@@ -11,6 +11,7 @@ from webhook_process import (
     SECRET,
     Valkey,
     Webhook,
+    answer_of,
     eventually,
     ids,
     launched,
@@ -249,6 +250,25 @@ class TestService:
 
     def test_an_unknown_path_is_not_found(self, webhook: Webhook) -> None:
         assert webhook.get("/nothing").status_code == 404
+        assert webhook.post(report("x"), path="/deeper", X_Vapi_Secret="wrong").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "/"), ("POST", "//vapi"), ("POST", "/vapi/webhook"), ("POST", "/metrics"), ("PUT", "/vapi")],
+    )
+    def test_a_wrong_address_with_the_right_secret_loses_no_report(
+        self, webhook: Webhook, ledger: Ledger, method: str, path: str
+    ) -> None:
+        call_id = f"{method}{path}".replace("/", "-")
+        body = report(call_id)
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+
+        stranger = answer_of(sent_by_hand(webhook.address, f"{head}\r\n".encode() + body))
+        answer = answer_of(sent_by_hand(webhook.address, f"{head}X-Vapi-Secret: {SECRET}\r\n\r\n".encode() + body))
+
+        assert stranger.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 405 "))
+        assert b'"accepted"' in answer
+        assert "Vapi's server URL should end with /vapi" in webhook.logged()
 
     def test_it_is_alive_and_ready(self, webhook: Webhook) -> None:
         assert webhook.get("/healthz").status_code == 200

@@ -1,17 +1,19 @@
 """What an authenticated sender may post: packed bodies, several messages at once, envelopes, unknown messages."""
 
+import base64
 import gzip
 import hmac
 import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import brotli
 import httpx
 import pytest
 import zstandard
-from webhook_process import MOST_BYTES, SECRET, Valkey, Webhook, ids, report, start, total
+from webhook_process import MOST_BYTES, SECRET, Valkey, Webhook, answer_of, ids, report, sent_by_hand, start, total
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import watch
@@ -152,6 +154,10 @@ BATCHES: dict[str, Callable[[list[bytes]], bytes]] = {
     "one behind the other": b"".join,
     "one behind the other with blanks": b" ".join,
     "arrays on lines": lambda bodies: b"\n".join(b"[" + body + b"]" for body in bodies),
+    "one a line, as on old Macs": b"\r".join,
+    "an array of strings": lambda bodies: json.dumps([body.decode() for body in bodies]).encode(),
+    "strings, one a line": lambda bodies: b"\n".join(json.dumps(body.decode()).encode() for body in bodies),
+    "UTF-16, an array": lambda bodies: (b"[" + b",".join(bodies) + b"]").decode().encode("utf-16"),
     "packed, one a line": lambda bodies: gzip.compress(b"\n".join(bodies)),
 }
 
@@ -200,7 +206,7 @@ def test_several_documents_without_a_message_are_kept_as_one(body: bytes, webhoo
 def test_more_messages_than_anybody_sends_are_kept_as_one(webhook: Webhook, ledger: Ledger) -> None:
     body = b"{}" * 10_001
     answer = webhook.post(body)
-    assert (answer.status_code, answer.json()["reason"]) == (422, "holds more than 10000 documents")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "contains more than 10000 documents")
     assert in_the_bin(ledger, body)
 
 
@@ -208,6 +214,7 @@ def enveloped(call_id: str) -> dict[str, bytes]:
     wrapped = report(call_id).decode()
     bare = report(call_id, wrap=False).decode()
     text = json.dumps(wrapped)
+    packed = base64.b64encode(wrapped.encode()).decode()
     return {
         "CloudEvents": f'{{"specversion":"1.0","type":"ai.vapi.report","id":"1","data":{wrapped}}}'.encode(),
         "CloudEvents, bare": f'{{"specversion":"1.0","type":"x","data":{bare}}}'.encode(),
@@ -215,8 +222,79 @@ def enveloped(call_id: str) -> dict[str, bytes]:
         "Standard Webhooks": f'{{"type":"message.created","data":{wrapped}}}'.encode(),
         "Standard Webhooks, deeper": f'{{"type":"a","timestamp":"2026","data":{{"event":{wrapped}}}}}'.encode(),
         "SNS": f'{{"Type":"Notification","TopicArn":"arn","Message":{text}}}'.encode(),
+        "Pub/Sub": f'{{"message":{{"data":"{packed}","messageId":"1"}},"subscription":"projects/p"}}'.encode(),
+        "Event Grid": f'{{"id":"1","eventType":"x","subject":"s","data":{wrapped},"dataVersion":"1"}}'.encode(),
+        "a string": text.encode(),
+        "base64": packed.encode(),
+        "a form": b"payload=" + quote_plus(wrapped).encode(),
         "EventBridge": f'{{"detail-type":"x","source":"y","detail":{wrapped}}}'.encode(),
     }
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a":1}', b'{"message":{"type":"transcript","call":{"id":"x"}}}'], ids=["something", "a transcript"]
+)
+def test_what_pubsub_brings_is_judged_by_what_is_in_it(data: bytes, webhook: Webhook, ledger: Ledger) -> None:
+    pushed = {"message": {"data": base64.b64encode(data).decode(), "messageId": "1"}, "subscription": "projects/p"}
+    body = json.dumps(pushed).encode()
+    if b"transcript" in data:
+        assert webhook.post(body).json() == {}
+        assert not in_the_bin(ledger, body)
+    else:
+        assert "a message of Google Pub/Sub" in rejected(webhook, ledger, body).json()["reason"]
+
+
+def test_what_event_grid_brings_is_taken_event_by_event(webhook: Webhook) -> None:
+    events = [json.loads(enveloped(f"grid-{number}")["Event Grid"]) for number in range(2)]
+    answer = webhook.post(json.dumps(events).encode())
+    assert [each["result"] for each in answer.json()["results"]] == ["accepted"] * 2
+
+
+@pytest.mark.parametrize("behind", [b"\x1a", b"\r\n\x1a", b"\0", b"\x1e\n"])
+def test_a_mark_of_the_end_behind_a_report_is_passed_over(
+    behind: bytes, webhook: Webhook, ledger: Ledger, call_id: str
+) -> None:
+    assert webhook.post(report(call_id) + behind).json() == {"result": "accepted", "call_id": call_id}
+    assert payload_of(ledger, call_id) == report(call_id, wrap=False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "charset"),
+    [
+        ("utf-16", "utf-16"),
+        ("utf-16-le", ""),
+        ("utf-32", ""),
+        ("utf-8", "utf-16"),
+        ("utf-8", "iso-8859-1"),
+        ("iso-8859-1", "ISO-8859-1"),
+        ("cp1252", '"windows-1252"'),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_text_in_another_encoding_is_taken(
+    encoding: str, charset: str, packed: bool, webhook: Webhook, ledger: Ledger, call_id: str
+) -> None:
+    wanted = report(call_id, wrap=False, summary="Grüße", artifact={})
+    body = report(call_id, summary="Grüße", artifact={}).decode().encode(encoding)
+    headers = {"Content_Type": "application/json" + (f"; charset={charset}" if charset else "")}
+    answer = webhook.post(gzip.compress(body) if packed else body, **headers)
+    assert answer.json() == {"result": "accepted", "call_id": call_id}
+    assert payload_of(ledger, call_id) == wanted
+
+
+@pytest.mark.parametrize("charset", ["zip", "idna", "hex", "x" * 1000, "utf-7", ""])
+def test_a_charset_that_helps_nobody_changes_nothing(charset: str, webhook: Webhook, ledger: Ledger) -> None:
+    body = b'{"type":"end-of-call-report","call":{"id":"x"},"a":"\xe4"}'
+    answer = webhook.post(body, Content_Type=f"application/json; charset={charset}")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "is not UTF-8 (byte 52)")
+    assert in_the_bin(ledger, body)
+
+
+def test_blanks_behind_the_secret_are_no_part_of_it(webhook: Webhook, call_id: str) -> None:
+    body = report(call_id)
+    head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret:  {SECRET} \t\r\nContent-Length: {len(body)}\r\n"
+    answer = answer_of(sent_by_hand(webhook.address, head.encode() + b"Connection: close\r\n\r\n" + body))
+    assert b'"accepted"' in answer
 
 
 @pytest.mark.parametrize("kind", enveloped(""))
@@ -240,18 +318,22 @@ def rejected(webhook: Webhook, ledger: Ledger, body: bytes, status: int = 422) -
     [
         (
             b'{"id":7,"payload":{"message":{"type":"end-of-call-report","call":{"id":"x7"}}}}',
-            "stands at .payload.message",
+            "is at .payload.message",
         ),
         (b'{"specversion":"1.0","data":{"a":1}}', "a CloudEvents envelope"),
         (b'{"id":"c9","orgId":"o","type":"webCall","artifact":{}}', "a Call object of Vapi's API"),
-        (b'{"results":[{"id":"c8","orgId":"o","type":"webCall"}]}', "stands at .results[]"),
+        (b'{"results":[{"id":"c8","orgId":"o","type":"webCall"}]}', "is at .results[]"),
         (b'{"message":{"type":"End-Of-Call-Report","call":{"id":"x1"}}}', "not written as Vapi does"),
         (b'{"message":{"type":" end-of-call-report","call":{"id":"x2"}}}', "not written as Vapi does"),
         (b'{"message":{"type":"end_of_call_report","call":{"id":"x2"}}}', "not written as Vapi does"),
-        (b'{"message":{"type":"","call":{"id":"x3"}}}', "none that is known"),
-        (b'{"type":"invoice.paid"}', "none that is known"),
+        (b'{"message":{"type":"","call":{"id":"x3"}}}', "not a known Vapi message type"),
+        (b'{"type":"invoice.paid"}', "not a known Vapi message type"),
         (b'{"message":{"type":"call-summary","call":{},"artifact":{},"endedReason":"x"}}', "looks like an end-of-call"),
         (b'{"type":["end-of-call-report"]}', "is not a string"),
+        (b'[[{"type":"end-of-call-report","call":{"id":"x"}}]]', "stands at [][]"),
+        (b'[{"id":"c8","orgId":"o","type":"webCall"}]', "a Call object of Vapi's API, not an end-of-call report"),
+        (b'data: {"type":"end-of-call-report","call":{"id":"x"}}', "in the JSON from byte 7 on"),
+        (b'{"type":"end-of-call-report","type":"transcript","call":{"id":"x"}}', "stands in it as well"),
     ],
 )
 def test_what_is_no_report_is_kept_with_words(body: bytes, said: str, webhook: Webhook, ledger: Ledger) -> None:

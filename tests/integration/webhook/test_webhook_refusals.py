@@ -14,7 +14,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import pending
+from roark_producer.disk.segments import pending
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -35,7 +35,7 @@ REFUSALS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("CONFIG", "SET", "min-replicas-to-write", "0"),
         "NOREPLICAS",
     ),
-    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "READONLY"),
+    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "is a replica"),
     "memory is full": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "maxmemory"),
 }
 
@@ -142,10 +142,10 @@ class TestTheDisk:
             assert "spool_unusable" in webhook.logged()
             status, state, reason = ready(webhook)
             assert (status, state) == (200, "degraded")
-            assert "cannot be written: " in reason
+            assert "cannot write to the spool" in reason
             started.stop()
             eventually(lambda: ready(webhook)[:2] == (503, "not-ready"), 20)
-            assert "cannot be written: " in ready(webhook)[2]
+            assert "cannot write to the spool" in ready(webhook)[2]
             mend()
             eventually(lambda: ready(webhook)[:2] == (200, "spooling"), 20)
             assert posted(webhook, "call-1") == ["spooled"]

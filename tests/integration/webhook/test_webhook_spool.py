@@ -20,7 +20,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
 from roark_ledger.packing import unpack
 from roark_ledger.server.connection import connect
-from roark_producer.disk.spool import pending, pending_in
+from roark_producer.disk.segments import pending, pending_in
 
 # httpcore leaves the socket of a server that hung up in the middle of an answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

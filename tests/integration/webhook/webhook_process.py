@@ -31,6 +31,13 @@ START = (
     "from roark_producer.webhook.server import run;"
     "run(IngestSettings(), WebhookSettings())"
 )
+# What is imported later is read before: this Python may be closed to others.
+AS_ANOTHER = (
+    "import encodings.ascii, encodings.idna, encodings.latin_1, os, redis.asyncio;"
+    "import kombu.transport.redis, uvicorn.lifespan.off, uvicorn.loops.auto, uvicorn.protocols.http.httptools_impl;"
+    "import roark_producer.webhook.server;"
+    "os.setgroups([]); os.setgid({user}); os.setuid({user});"
+)
 ids = (f"call-{number:06}" for number in itertools.count())
 
 
@@ -117,8 +124,8 @@ class Webhook:
         assert SECRET not in self.logged()
 
 
-def launched(folder: Path, redis_url: str, **values: object) -> subprocess.Popen[str]:
-    """Start a webhook process; `values` are settings without their prefix."""
+def launched(folder: Path, redis_url: str, *, user: int | None = None, **values: object) -> subprocess.Popen[str]:
+    """Start a webhook process, which becomes this user; `values` are settings without their prefix."""
     settled = {
         "redis_url": redis_url,
         "vapi_secret": SECRET,
@@ -131,12 +138,17 @@ def launched(folder: Path, redis_url: str, **values: object) -> subprocess.Popen
     environment |= {f"ROARK_INGEST_{name.upper()}": str(value) for name, value in settled.items() if value is not None}
     with (folder / "webhook.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", START], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-c", START if user is None else AS_ANOTHER.format(user=user) + START],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
 
 
-def start(folder: Path, redis_url: str, **values: object) -> Webhook:
-    process = launched(folder, redis_url, **values)
+def start(folder: Path, redis_url: str, *, user: int | None = None, **values: object) -> Webhook:
+    process = launched(folder, redis_url, user=user, **values)
     assert process.stdout is not None
     line = process.stdout.readline()
     log = folder / "webhook.log"

@@ -1,16 +1,19 @@
-"""Alerts: every worker looks every few seconds; the ledger decides who sends what (`lua/alerts.lua`).
+"""Alerts: every worker looks every few seconds; the ledger decides who sends what (`alerts.lua`).
 
-look       the snapshot and a few facts, judged by fixed rules (`alert_causes.py`)
+look       the snapshot and a few facts, judged by fixed rules (`causes.py`)
 decide     one script takes note of it, and hands this worker the messages that are its turn
 send       on this thread, which nothing waits for: deliveries and the tick go on whatever the webhook does
 done       the turn is given back; a worker that dies before that leaves the message to the next one, so it may come
            twice and is never lost
+
+While Redis takes nothing none of this can be; that alone is told past it (`past_redis.py`).
 """
 
 import logging
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -18,8 +21,9 @@ from roark_ledger.errors import LedgerError
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import watch
-from roark_ledger.records.alerts import Turn
+from roark_ledger.records.alerts import Message, Turn
 from roark_worker.alerts.causes import AlertRules, causes
+from roark_worker.alerts.past_redis import AWAY_SECONDS, KIND, PastRedis
 from roark_worker.alerts.post import AlertNotTaken, body, post
 from roark_worker.settings import WorkerSettings
 
@@ -41,10 +45,20 @@ def send(url: SecretStr, turn: Turn) -> None:
 
 
 class Alerter:
-    """Looks on a thread of its own until stopped. `lease_seconds` is longer than sending may take."""
+    """Looks on a thread of its own until stopped. `lease_seconds` is longer than sending may take.
+
+    `away_seconds` is for how long Redis must take nothing until that is told past it.
+    """
 
     def __init__(
-        self, ledger: Ledger, settings: WorkerSettings, *, send: Send = send, lease_seconds: float = _LEASE_SECONDS
+        self,
+        ledger: Ledger,
+        settings: WorkerSettings,
+        data_dir: Path,
+        *,
+        send: Send = send,
+        lease_seconds: float = _LEASE_SECONDS,
+        away_seconds: float = AWAY_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -57,6 +71,12 @@ class Alerter:
             breaker_ms=round(settings.alert_breaker_seconds * 1000),
             audio_ms=round(settings.alert_audio_minutes * 60_000),
             unnamed_share=settings.alert_unconfirmed_share,
+        )
+        self._past_redis = PastRedis(
+            data_dir,
+            self._tell_past_redis,
+            repeat_seconds=settings.alert_repeat_hours * 3600,
+            after_seconds=away_seconds,
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -76,9 +96,9 @@ class Alerter:
         while not self._stop.wait(self._settings.alert_look_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
             try:
                 self.once()
-            except LedgerError:
-                # The tick has told already that the ledger is away; the next look is soon.
-                continue
+                self._past_redis.worked()
+            except LedgerError as error:
+                self._past_redis.failed(error)
             except Exception as error:  # noqa: BLE001 if this thread ended, nobody would look any more
                 event(logger, "alerts_failed", level=logging.ERROR, error=type(error).__name__)
 
@@ -112,6 +132,20 @@ class Alerter:
             event(logger, "alert_not_sent", level=logging.ERROR, kind=turn.kind.value, error=str(error))
             return False
         return self._ledger.run(watch.alert_sent(turn))
+
+    def _tell_past_redis(self, what: str, message: Message, lasted_seconds: float) -> bool:
+        level = logging.WARNING if what == "raised" else logging.INFO
+        event(logger, f"alert_{what}", level=level, kind=KIND, headline=message.headline)
+        try:
+            if self._url:
+                post(
+                    self._url.get_secret_value(),
+                    body(KIND, what, message, lasted=_minutes(round(lasted_seconds * 1000))),
+                )
+        except AlertNotTaken as error:
+            event(logger, "alert_not_sent", level=logging.ERROR, kind=KIND, error=str(error))
+            return False
+        return True
 
 
 def _minutes(ms: int) -> str:

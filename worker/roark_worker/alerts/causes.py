@@ -6,10 +6,11 @@ what Roark or a person wrote is not repeated, but for a hold's reason, masked.
 
 from dataclasses import dataclass, replace
 
+from roark_ledger.lane_states import BROKEN, FLOWING, LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.alerts import AlertKind, Facts, Message
 from roark_ledger.records.promises import LOSS_TODO, UNREAD_TODO
-from roark_ledger.records.record import UNCONFIRMED
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_worker.answers.explain import explain
 from roark_worker.answers.lane_words import explain_way, main_cause
@@ -57,7 +58,7 @@ def _dead_letters(snapshot: Snapshot, facts: Facts) -> Message | None:
         return None
     why = explain(facts.newest_reason)
     headline = "1 report is a dead letter." if dead == 1 else f"{dead} reports are dead letters."
-    return Message(headline, f"The newest one: {why.what} {why.todo}", "roark-ingest dlq groups")
+    return Message(headline, f"Latest: {why.what} {why.todo}", "roark-ingest dlq groups")
 
 
 def _growing(facts: Facts, rules: AlertRules) -> Message | None:
@@ -66,31 +67,31 @@ def _growing(facts: Facts, rules: AlertRules) -> Message | None:
     why = explain(facts.newest_reason)
     return Message(
         f"{facts.deaths} reports became dead letters within {_span(rules.lately_ms)}.",
-        f"The newest one: {why.what} If all died of the same, hold the lane until it is mended.",
+        f"Latest: {why.what} If they all have the same cause, pause uploads (roark-ingest hold) until it is fixed.",
         "roark-ingest dlq groups",
     )
 
 
 def _lane_held(snapshot: Snapshot) -> Message | None:
-    if snapshot.lane.state != "held":
+    if snapshot.lane.state != LaneState.HELD:
         return None
     if (why := explain_way(snapshot.lane, snapshot.setup, examples=False)) is None:
         return None
     ready = snapshot.states[State.READY]
-    headline = f"The lane is on hold: nothing is uploaded, {ready} ready."
+    headline = f"Uploads are paused. Reports ready: {ready}."
     return Message(headline, f"{why.what} {why.todo}", why.command, main_cause(snapshot.lane))
 
 
 def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     lane = snapshot.lane
     open_ms = snapshot.now_ms - lane.since_ms
-    if lane.state not in {"breaker-open", "half-open"} or not lane.since_ms or open_ms < rules.breaker_ms:
+    if lane.state not in BROKEN or not lane.since_ms or open_ms < rules.breaker_ms:
         return None
     if (why := explain_way(lane, snapshot.setup, examples=False)) is None:
         return None
     return Message(
-        f"Uploads to Roark have been failing for {_span(open_ms)}: the breaker is open.",
-        f"{why.what} {why.todo} Reports are still taken in; {snapshot.states[State.READY]} are ready.",
+        f"Uploads have been failing for {_span(open_ms)}: circuit breaker open.",
+        f"{why.what} {why.todo} New reports are still accepted. Reports ready: {snapshot.states[State.READY]}.",
         why.command,
         main_cause(lane),
     )
@@ -98,20 +99,18 @@ def _breaker_open(snapshot: Snapshot, rules: AlertRules) -> Message | None:
 
 def _audio_ending(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> Message | None:
     # Ready reports are perishable all the time; only where nothing is uploaded is that anybody's business.
-    held_up = 0 if snapshot.lane.state in {"open", "throttled"} else facts.held_up
+    held_up = 0 if snapshot.lane.state in FLOWING else facts.held_up
     soon, ended = facts.fading + held_up, snapshot.audio_ended
     if not soon + ended:
         return None
     # What has ended is not over: it is told until the reports are delivered or given up.
-    lost = f"The links to the audio of {ended} reports have ended; delivered now, they arrive without sound." * bool(
-        ended
-    )
+    lost = f"The audio links of {ended} reports have expired; they will arrive without audio." * bool(ended)
     if not soon:
-        return Message(lost, "Vapi can make new links: fetch the calls there and hand them in again.", _ENDED)
+        return Message(lost, "Vapi can make new links: fetch the calls there and queue them again.", _ENDED)
     return Message(
-        f"The links to the audio of {soon} reports end within {_span(rules.audio_ms)}.",
-        f"{facts.fading} are dead letters, {held_up} wait for the lane to open. Delivered later, they may arrive "
-        f"without sound. {lost}".rstrip(),
+        f"The audio links of {soon} reports expire within {_span(rules.audio_ms)}.",
+        f"{facts.fading} are dead letters, {held_up} are waiting because uploads are paused. Delivered later, they may "
+        f"arrive without audio. {lost}".rstrip(),
         f"roark-ingest list --audio-ends-within {round(rules.audio_ms / 60_000) or 1}min",
     )
 
@@ -121,16 +120,16 @@ def _retention(snapshot: Snapshot) -> Message | None:
     if not expiring:
         return None
     told = "; ".join(_expiring(kept, snapshot.now_ms) for kept in expiring)
-    rescue = "Replay, restore or export what is needed: what is removed cannot be brought back."
+    rescue = "Replay, restore or export what you need. Removed reports cannot be restored."
     states = {kept.state for kept in expiring}
     command = "roark-ingest list --state unconfirmed" if states == {UNCONFIRMED} else "roark-ingest dlq list"
     if states == {State.DISCARDED}:
         command += " --discarded"
-    return Message(f"Reports will be removed because of their age: {told}.", rescue, command)
+    return Message(f"Retention will remove reports soon: {told}.", rescue, command)
 
 
 def _expiring(kept: Retention, now_ms: int) -> str:
-    return f"{kept.expiring} {kept.state}, the first in {_span(max(0, kept.next_ms - now_ms))}"
+    return f"{kept.expiring} {kept.state}, first in {_span(max(0, kept.next_ms - now_ms))}"
 
 
 def _audit_broken(snapshot: Snapshot) -> Message | None:
@@ -138,7 +137,7 @@ def _audit_broken(snapshot: Snapshot) -> Message | None:
     accounts = replace(snapshot.accounts, promises=())
     if accounts.holds:
         return None
-    return Message("Not every report is accounted for, in exactly one place.", accounts.in_words, accounts.command)
+    return Message("Not all reports are accounted for.", accounts.in_words, accounts.command)
 
 
 def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
@@ -147,10 +146,12 @@ def _spool_in_use(snapshot: Snapshot, facts: Facts) -> Message | None:
     size = sum(note.bytes for note in facts.spools)
     oldest = min(note.since_ms for note in facts.spools)
     hosts = ", ".join(sorted({note.who.partition(":")[0] for note in facts.spools}))
+    known = sorted({why for note in facts.spools if (why := snapshot.spooled_because.get(note.who))})
     return Message(
-        f"Reports wait in a webhook's spool on {hosts}: {max(1, size // 1000)} kB for "
+        f"Reports are waiting in a webhook's spool on {hosts}: {max(1, size // 1000)} kB for "
         f"{_span(max(0, snapshot.now_ms - oldest))}.",
-        "Redis could not take them. They are on that machine's disk, and are handed in by a webhook there.",
+        f"{'; '.join(known).rstrip('.') or 'Redis was unreachable or full'}. They are on that machine's disk until a "
+        "webhook there can queue them.",
         "roark-ingest doctor",
     )
 
@@ -171,11 +172,11 @@ def _calls_missing(snapshot: Snapshot) -> Message | None:
     found = snapshot.reconciled
     if found is None or not found.missing:
         return None
-    calls = "1 call has" if found.missing == 1 else f"{found.missing} calls have"
+    calls = "1 call" if found.missing == 1 else f"{found.missing} calls"
     return Message(
-        f"{calls} ended at Vapi, and no report came.",
-        "Vapi sends a report once unless the server has a backoffPlan. --backfill makes the reports from Vapi's list, "
-        "as long as Vapi keeps the calls.",
+        f"{calls} ended at Vapi, but no report came.",
+        "Without a backoffPlan Vapi sends each report once. Add --backfill to rebuild the reports from Vapi's list "
+        "while Vapi still has the calls.",
         "roark-ingest reconcile --since 14d",
     )
 
@@ -185,8 +186,8 @@ def _reconcile_stale(snapshot: Snapshot) -> Message | None:
     if found is None or not (late_ms := found.late_ms(snapshot.now_ms)):
         return None
     return Message(
-        f"Vapi's list of calls was not read for {_span(late_ms)}.",
-        f"{why_incomplete(found.error)} Until then nobody sees a report that never came.",
+        f"Vapi's list of calls has not been read for {_span(late_ms)}.",
+        f"{why_incomplete(found.error)} Until it is read, missing reports go unnoticed.",
         "roark-ingest reconcile",
     )
 
@@ -194,12 +195,12 @@ def _reconcile_stale(snapshot: Snapshot) -> Message | None:
 def why_incomplete(error: str) -> str:
     """Return why the last comparison with Vapi did not read all, by the code that the worker kept."""
     return {
-        "": "No worker has come to an end with it.",
-        "key": "Vapi refuses the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
-        "busy": "Vapi answers that there are too many requests.",
-        "unreachable": "Vapi cannot be reached from the workers.",
-        "too_many": "Vapi lists more calls of one second than it gives out at once.",
-        "odd_answer": "What answers at VAPI_BASE_URL is not Vapi's API.",
+        "": "No worker has finished it.",
+        "key": "Vapi rejected the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
+        "busy": "Vapi answers: too many requests.",
+        "unreachable": "The workers can't reach Vapi.",
+        "too_many": "Vapi has more calls in one second than it lists at once.",
+        "odd_answer": "The server at VAPI_BASE_URL is not Vapi's API.",
     }.get(error, "Vapi answers with errors.")
 
 
@@ -207,8 +208,8 @@ def _memory_short(snapshot: Snapshot) -> Message | None:
     if not snapshot.memory.short:
         return None
     return Message(
-        "Redis's memory is almost full: no reports are taken in.",
-        "Reports are spooled or refused (503). Give Redis more memory, or let the workers deliver.",
+        "Redis is almost out of memory, so no new reports are accepted.",
+        "Webhooks spool reports to disk, or refuse them (503). Give Redis more memory, or wait for the workers.",
         "roark-ingest doctor",
     )
 
@@ -218,8 +219,8 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
         return None
     return Message(
         f"The rejected bin is {snapshot.bin.fill:.0%} full: {snapshot.rejected_kept} entries.",
-        "Most of it came by the webhook and exists nowhere else. When it is full, the oldest is given up. Retry what "
-        "can be used, discard what cannot, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        "Most entries came through the webhook and exist nowhere else. When full, the bin drops the oldest. Retry or "
+        "discard entries, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
     )
 
@@ -227,19 +228,23 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
 def _falling_behind(snapshot: Snapshot, rules: AlertRules) -> Message | None:
     lane, late = snapshot.lane, snapshot.past_due_seconds
     coming = snapshot.forecast
-    if lane.state == "held" or late < _LATE_SECONDS or (coming.seconds is not None and coming.seconds < _LONG_SECONDS):
+    if (
+        lane.state == LaneState.HELD
+        or late < _LATE_SECONDS
+        or (coming.seconds is not None and coming.seconds < _LONG_SECONDS)
+    ):
         return None
     # A breaker that stays open has an alert of its own; one that opens again and again has none.
-    if lane.state in {"breaker-open", "half-open"} and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
+    if lane.state in BROKEN and late * 1000 < rules.breaker_ms + snapshot.now_ms - lane.since_ms:
         return None
     why = (
         f"the backlog will take {_span(round(coming.seconds * 1000))}" if coming.seconds is not None else coming.reason
     )
     return Message(
-        f"Fewer reports are delivered than come in: the oldest is {_span(round(late * 1000))} late, "
+        f"Reports come in faster than they are delivered: the oldest is {_span(round(late * 1000))} late, "
         f"{snapshot.states[State.READY]} are ready.",
-        f"As it is now, {why}. Look whether Roark is slow or fails often, whether the workers run, and whether "
-        "ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY hold uploads back.",
+        f"At the current rate, {why}. Check whether Roark is slow or failing, whether the workers are running, and "
+        "whether ROARK_INGEST_RATE or ROARK_INGEST_CONCURRENCY limits uploads.",
         "roark-ingest status",
     )
 
@@ -248,14 +253,14 @@ def _ledger_lost(snapshot: Snapshot) -> Message | None:
     if not snapshot.losses:
         return None
     told = " ".join(loss.words() for loss in snapshot.losses)
-    return Message("Reports that were accepted are missing in Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
+    return Message("Accepted reports are missing from Redis.", f"{told} {LOSS_TODO}", "roark-ingest audit")
 
 
 def _spool_unreadable(snapshot: Snapshot) -> Message | None:
     if not snapshot.unread:
         return None
     told = " ".join(each.words() for each in snapshot.unread)
-    headline = "Reports that were answered with yes cannot be read from a webhook's spool."
+    headline = "A webhook's spool contains accepted reports that cannot be read."
     return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
 
 

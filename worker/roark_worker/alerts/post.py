@@ -51,7 +51,7 @@ def post(url: str, document: dict[str, Any], *, tries: int = _TRIES, first_wait:
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else "no answer"
         raise AlertNotTaken(f"the alert webhook answered {status}") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise AlertNotTaken(f"the alert webhook cannot be reached ({type(error).__name__})") from None
+        raise AlertNotTaken(f"the alert webhook is unreachable ({type(error).__name__})") from None
 
 
 def _post_once(url: str, document: dict[str, Any]) -> None:

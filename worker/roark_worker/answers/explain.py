@@ -9,10 +9,11 @@ there is.
 import shlex
 from dataclasses import dataclass, replace
 
+from roark_ledger.lane_states import LaneState
 from roark_worker.answers.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
 
 __all__ = [
-    "Entry",
+    "CatalogueEntry",
     "Explanation",
     "Replay",
     "Side",
@@ -25,10 +26,10 @@ __all__ = [
 ]
 
 _REPLAYS = {
-    Replay.HELPS: "A replay helps, as soon as {}.",
-    Replay.AFTER_MENDING: "A replay helps after {}.",
-    Replay.USELESS: "A replay does not help until {}.",
-    Replay.NEEDLESS: "No replay is needed.",
+    Replay.HELPS: "Replay once {}.",
+    Replay.AFTER_MENDING: "Replay once {}.",
+    Replay.USELESS: "A replay won't help until {}.",
+    Replay.NEEDLESS: "No replay needed.",
 }
 
 
@@ -54,9 +55,15 @@ class Explanation:
         """Whether a replay helps, as a sentence."""
         return _REPLAYS[self.replay].format(self.condition)
 
+    @property
+    def cause_in_words(self) -> str:
+        """Whose side the cause is on, and whether a replay helps where `todo` does not say it."""
+        again = "" if self.replay_in_words in self.todo else f" {self.replay_in_words}"
+        return f"Cause: {self.side.value}.{again}"
+
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """A line of the catalogue: what is explained (`dead letter`, `hold`, `lane`), by which codes, and how."""
 
     kind: str
@@ -71,33 +78,33 @@ _STATUS, _DOCTOR = "roark-ingest status", "roark-ingest doctor"
 ALONE = "alone"
 """Why no try is left of a report that was refused again and again while others passed."""
 _OVER = {
-    "attempts": "All the attempts that are planned failed.",
-    "age": "It is older than attempts are made for, and every one failed.",
+    "attempts": "All planned attempts failed.",
+    "age": "It is too old for another attempt, and every attempt failed.",
 }
-_LANES = {
-    "breaker-open": Explanation(
-        "Too many uploads in a row failed, so that only a probe is sent now and then.",
+_LANES: dict[str, Explanation] = {
+    LaneState.BREAKER_OPEN: Explanation(
+        "Too many uploads in a row failed. Only a probe is sent from time to time.",
         Side.ROARK,
         Replay.NEEDLESS,
-        "Reports stay ready until a probe finds Roark working again.",
+        "Reports stay ready until a probe succeeds.",
         _STATUS,
     ),
-    "half-open": Explanation(
-        "Too many uploads in a row failed; a probe is due, or under way.",
+    LaneState.HALF_OPEN: Explanation(
+        "Too many uploads in a row failed. A probe is due or under way.",
         Side.ROARK,
         Replay.NEEDLESS,
-        "Reports stay ready until a probe finds Roark working again.",
+        "Reports stay ready until a probe succeeds.",
         _STATUS,
     ),
-    "throttled": Explanation(
+    LaneState.THROTTLED: Explanation(
         "Roark asked us to slow down.",
         Side.ROARK,
         Replay.NEEDLESS,
-        "Reports stay ready, and go on when the time that Roark named is over.",
+        "Reports stay ready. Uploads continue when Roark's wait time is over.",
         _STATUS,
     ),
 }
-_UNTIL_A_PROBE = "Reports stay ready, and the next good probe opens the lane."
+_UNTIL_A_PROBE = "Reports stay ready. Uploads continue after the next successful probe."
 
 
 def explain(
@@ -136,12 +143,12 @@ def explain(
 def _alone(found: Explanation, call_id: str) -> Explanation:
     return replace(
         found,
-        what=f"{found.what} Others pass with the same token, at the same address: it is about this report.",
+        what=f"{found.what} Other reports succeed with the same token and URL, so the cause is this report.",
         side=Side.REPORT,
         replay=Replay.AFTER_MENDING,
         condition="Roark lets our token upload this report",
-        todo="Read what Roark says about it: does its assistant, or its project, belong to another account? Have Roark "
-        "allow it, then replay it, or discard it.",
+        todo="Read Roark's answer: does the assistant or the project belong to another account? Have Roark allow it "
+        "and replay the report, or discard it.",
         command=_SHOW.format(call=shlex.quote(call_id)),
     )
 
@@ -152,10 +159,10 @@ def explain_hold(reason: str, by: str) -> Explanation:
         found = explain(reason.partition(" ")[0])
         return replace(found, replay=Replay.NEEDLESS, condition="", todo=f"{found.todo} {_UNTIL_A_PROBE}")
     return Explanation(
-        f"{by or 'Somebody'} put the lane on hold{f': {reason}' if reason else ''}.",
+        f"{by or 'Someone'} paused uploads{f': {reason}' if reason else ''}.",
         Side.PERSON,
         Replay.NEEDLESS,
-        "Reports stay ready until somebody opens the lane.",
+        "Reports stay ready until someone resumes uploads.",
         "roark-ingest resume",
     )
 
@@ -180,13 +187,13 @@ def explain_shut(state: str, cause: str = "") -> Explanation | None:
     )
 
 
-def catalogue() -> list[Entry]:
+def catalogue() -> list[CatalogueEntry]:
     """Return every explanation that there is of a dead letter, a hold, or a lane that is shut."""
-    letters = [Entry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
-    letters.append(Entry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
-    holds = [Entry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
-    by_hand = Entry("hold", "by a person", explain_hold("", ""))
-    return [*letters, *holds, by_hand, *(Entry("lane", state, found) for state, found in _LANES.items())]
+    letters = [CatalogueEntry("dead letter", row.named, _told(row, _example_status(row), "CALL_ID")) for row in REASONS]
+    letters.append(CatalogueEntry("dead letter", "(any other)", _told(OTHER, 0, "CALL_ID")))
+    holds = [CatalogueEntry("hold", row.named, explain_hold(_example(row), "roark")) for row in _holding()]
+    by_hand = CatalogueEntry("hold", "by a person", explain_hold("", ""))
+    return [*letters, *holds, by_hand, *(CatalogueEntry("lane", state, found) for state, found in _LANES.items())]
 
 
 def _holding() -> list[Reason]:
@@ -210,7 +217,7 @@ def _explain(code: str, status: int, call_id: str) -> Explanation:
     row, named = reason_of(code), status_of(code)
     told = _told(row, named or status, call_id)
     if named and 200 <= status < 300 and named != status:
-        return replace(told, what=f"{told.what} It said so inside an answer of {status}.")
+        return replace(told, what=f"{told.what} The error was inside an answer with status {status}.")
     return told
 
 

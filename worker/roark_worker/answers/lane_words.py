@@ -1,6 +1,6 @@
 """Why the lane is shut, in plain words, with the evidence: what was refused, or failed, and where, by which token.
 
-    Uploads are paused: 3 different reports were refused (http_403: 3), none was delivered since 12:03:11 UTC, for
+    3 different reports were refused (http_403: 3), none delivered since 12:03:11 UTC, for
     example call-1, call-2. Token ...ab12 at https://api.roark.ai/v1/vapi/call. …
 
 Pure: what the ledger knows goes in.
@@ -9,6 +9,7 @@ Pure: what the ledger knows goes in.
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.logs import masked_text
 from roark_ledger.records.lane import Evidence, Lane
 from roark_ledger.records.setup import Setup
@@ -22,7 +23,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
     """
     if not examples:
         lane = replace(lane, evidence=replace(lane.evidence, calls=()))
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         # What a proxy or a person wrote may name somebody.
         found = explain_hold(masked_text(lane.reason), masked_text(lane.by))
         told = paused_in_words(lane.evidence) if lane.by == "roark" else ""
@@ -36,7 +37,7 @@ def explain_way(lane: Lane, setup: Setup | None, *, examples: bool = True) -> Ex
 
 def main_cause(lane: Lane) -> str:
     """Return the code of what shuts the lane now, "" where nothing is known: another one is news."""
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         return lane.reason.partition(" ")[0] if lane.by == "roark" else "person"
     return next(iter(lane.evidence.reasons), "")
 
@@ -47,7 +48,7 @@ def paused_in_words(evidence: Evidence) -> str:
         return ""
     what = "1 report was" if evidence.reports == 1 else f"{evidence.reports} different reports were"
     since = f"since {_clock(evidence.passed_ms)}" if evidence.passed_ms else "so far"
-    return f"Uploads are paused: {what} refused ({_counts(evidence)}), none was delivered {since}{_examples(evidence)}."
+    return f"{what} refused ({_counts(evidence)}), none delivered {since}{_examples(evidence)}."
 
 
 def where_in_words(setup: Setup | None) -> str:

@@ -2,7 +2,7 @@
 
     read       one window of creation times after the other, halved as long as a page of it is full
     look       the ledger says in one script where the reports of its calls are
-    judge      each call belongs into one bucket (`reconcile_rules.py`)
+    judge      each call belongs into one bucket (`rules.py`)
     note       the missing ones are kept in the ledger, or
     backfill   their reports are made (`roark_producer.vapi.calls`) and stored, unless the ledger knows the call by then
 
@@ -120,7 +120,7 @@ class Comparer:
         listed = [read_listed(body) for body in window.calls]
         if any(call and not window.from_ms <= call.created_ms <= window.to_ms for call in listed):
             # Who does not heed the window may leave out as well as add.
-            raise VapiFailed("odd_answer", "Vapi listed calls of another time than it was asked for. Is it Vapi's API?")
+            raise VapiFailed("odd_answer", "Vapi listed calls outside the requested time. Is VAPI_BASE_URL Vapi's API?")
         found.buckets[Bucket.ODD] += listed.count(None)
         calls = [call for call in listed if call and self._rules.expects(call)]
         for first in range(0, len(calls), _LOOKED_AT_ONCE):
@@ -208,7 +208,9 @@ def windows(vapi: Vapi, stretch: Stretch) -> Iterator[Window]:
                 continue
             page = _page(vapi, stretch, at, end, WHOLE_PAGE)
             if len(page) >= WHOLE_PAGE:
-                raise VapiFailed("too_many", f"Vapi has {WHOLE_PAGE} calls or more of one second: not all can be read")
+                raise VapiFailed(
+                    "too_many", f"Vapi has {WHOLE_PAGE} or more calls in one second, so not all of them can be read"
+                )
         yield Window(at, end, tuple(page))
         if len(page) < PAGE // 4:
             span = min(span * 2, _LONGEST_SPAN_MS)

@@ -1,4 +1,4 @@
-"""Compares with Vapi's list of calls now and then, one worker at a time (`reconcile.py`, `reconcile_rules.py`).
+"""Compares with Vapi's list of calls now and then, one worker at a time (`reconcile.py`, `rules.py`).
 
 wait       until the ledger gives this worker the turn (`reconcile_turn.lua`); a holder that died loses it
 compare    on a thread of its own; after each window the ledger keeps how far it came, and the turn is kept by that
@@ -23,7 +23,7 @@ from roark_ledger.server.durability import inspect, keep
 from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
 from roark_worker.calls.reconcile import Comparer, Comparison, Window
-from roark_worker.calls.rules import Part, ReconcileRules, Stretch, plan
+from roark_worker.calls.rules import ReconcileRules, Stretch, StretchKind, plan
 from roark_worker.calls.vapi import Vapi, VapiFailed
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
@@ -130,7 +130,7 @@ class Reconciler:
             event(logger, "reconcile_incomplete", level=logging.ERROR, code=failed.code, error=str(failed))
             return found
         stands = {"swept": began_ms}
-        if not any(stretch.part is Part.AGAIN for stretch in stretches):
+        if not any(stretch.part is StretchKind.AGAIN for stretch in stretches):
             # All that Vapi keeps was read: because the night was over, or because none of it ever was before.
             stands |= {"full": began_ms, "full_next": 0}
         span = {"since_ms": found.since_ms, "until_ms": found.until_ms}
@@ -153,11 +153,11 @@ class Reconciler:
 
     def _came_to(self, stretch: Stretch, first: dict[str, int], window: Window) -> None:
         match stretch.part:
-            case Part.NEW:
+            case StretchKind.NEW:
                 self._note(stand={"watermark": window.to_ms} | first)
-            case Part.FULL:
+            case StretchKind.FULL:
                 self._note(stand={"full_next": window.to_ms})
-            case Part.AGAIN:
+            case StretchKind.AGAIN:
                 self._note()
 
     def _note(self, **noted: object) -> None:

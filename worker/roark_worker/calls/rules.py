@@ -144,7 +144,7 @@ def bucket(call: Listed, found: str, rules: ReconcileRules, now_ms: int) -> Buck
     return Bucket.UNRECOVERABLE if call.spoken and not call.kept else Bucket.MISSING
 
 
-class Part(StrEnum):
+class StretchKind(StrEnum):
     """Why a stretch of time is read."""
 
     NEW = "new"
@@ -156,7 +156,7 @@ class Part(StrEnum):
 class Stretch:
     """A span of creation times to read, [from, to) in Unix ms; with `updated_from_ms` only what changed since then."""
 
-    part: Part
+    part: StretchKind
     from_ms: int
     to_ms: int
     updated_from_ms: int = 0
@@ -167,15 +167,15 @@ def plan(stand: Stand, rules: ReconcileRules, now_ms: int) -> list[Stretch]:
     to = now_ms - rules.settle_ms
     oldest = now_ms - rules.back_ms
     watermark = min(stand.watermark_ms, to)
-    found = [Stretch(Part.NEW, max(watermark, oldest), to)]
+    found = [Stretch(StretchKind.NEW, max(watermark, oldest), to)]
     if watermark <= oldest:
         # All that Vapi keeps is new.
         return found
     if last_night_ms(now_ms) > stand.full_ms:
-        found.append(Stretch(Part.FULL, max(stand.full_next_ms, oldest), watermark))
+        found.append(Stretch(StretchKind.FULL, max(stand.full_next_ms, oldest), watermark))
     else:
         since = max(1, (stand.swept_ms or stand.full_ms) - _SLACK_MS)
-        found.append(Stretch(Part.AGAIN, max(watermark - OVERLAP_MS, oldest), watermark, since))
+        found.append(Stretch(StretchKind.AGAIN, max(watermark - OVERLAP_MS, oldest), watermark, since))
     return [stretch for stretch in found if stretch.from_ms < stretch.to_ms]
 
 

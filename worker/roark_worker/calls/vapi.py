@@ -88,7 +88,9 @@ class Vapi:
             query["updatedAtGe"] = _iso(updated_from_ms)
         body = self._get("/call", query) or b""
         if body.strip()[:1] != b"[":
-            raise VapiFailed("odd_answer", f"{self._base_url}/call did not answer with a list. Is it Vapi's API?")
+            raise VapiFailed(
+                "odd_answer", f"{self._base_url}/call did not answer with a list. Is VAPI_BASE_URL Vapi's API?"
+            )
         return elements(body.strip())
 
     def call(self, call_id: str) -> bytes | None:
@@ -186,14 +188,14 @@ def _headers(settings: VapiSettings) -> dict[str, str]:
 
 
 def _unreachable(base_url: str, error: httpx.RequestError) -> VapiFailed:
-    return VapiFailed("unreachable", f"{base_url} cannot be reached ({type(error).__name__})")
+    return VapiFailed("unreachable", f"{base_url} is unreachable ({type(error).__name__})")
 
 
 def _failure(base_url: str, answer: httpx.Response) -> Exception:
     status = answer.status_code
     if status in {401, 403}:
-        other = "" if base_url == _EU else f" For the EU VAPI_BASE_URL is {_EU}."
-        return VapiFailed("key", f"Vapi refused the key ({status}). VAPI_API_KEY must be the private key.{other}")
+        other = "" if base_url == _EU else f" In the EU, set VAPI_BASE_URL to {_EU}."
+        return VapiFailed("key", f"Vapi rejected the key ({status}). VAPI_API_KEY must be the private key.{other}")
     retry_after = retry_after_seconds(answer.headers, datetime.now(UTC)) or 0.0
     if status in {408, 425, 429}:
         return _Passing(VapiFailed("busy", f"Vapi kept answering {status}: too many requests"), retry_after)

@@ -20,24 +20,24 @@ class VapiSettings(FromEnvironment):
     """How `reconcile` reads Vapi's list of calls, by hand and in the workers."""
 
     vapi_api_key: SecretStr | None = Field(
-        None, validation_alias="VAPI_API_KEY", description="Vapi's private key; without it nothing is compared"
+        None, validation_alias="VAPI_API_KEY", description="Vapi's private key, for comparing calls; none: not compared"
     )
     vapi_base_url: str = Field(
         "https://api.vapi.ai",
         validation_alias="VAPI_BASE_URL",
-        description="where Vapi's API is; for the EU https://api.eu.vapi.ai",
+        description="base URL of Vapi's API; in the EU https://api.eu.vapi.ai",
     )
     reconcile_minutes: float = Field(
-        15, ge=0, description="how often one worker compares Vapi's calls with those here; 0: never"
+        15, ge=0, description="how often a worker compares Vapi's calls with the reports here; 0: never"
     )
     reconcile_settle_minutes: float = Field(
-        15, ge=0, description="a report may come so long after its call's end; before, it is not missing"
+        15, ge=0, description="how long after a call's end its report may come before it counts as missing"
     )
-    reconcile_days: float = Field(14, gt=0, description="how long Vapi keeps calls: how far back they are compared")
+    reconcile_days: float = Field(14, gt=0, description="how far back calls are compared (how long Vapi keeps them)")
     reconcile_assistants: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="only calls of these assistantIds are expected here, comma-separated; none: all calls"
+        (), description="compare only calls of these assistant IDs, comma-separated; none: all calls"
     )
-    backfill: bool = Field(False, description="make reports of missing calls and deliver them: on, off")
+    backfill: bool = Field(False, description="rebuild missing reports from Vapi's list and deliver them: on, off")
 
     @field_validator("reconcile_assistants", mode="before")
     @classmethod
@@ -51,7 +51,7 @@ class VapiSettings(FromEnvironment):
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL")
         if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
-            raise ValueError("must be https:// for any host but this one: the key would travel in the clear")
+            raise ValueError("must be https:// for any other host: otherwise the key would be sent unencrypted")
         return value.rstrip("/")
 
     @field_validator("vapi_api_key")
@@ -68,11 +68,11 @@ class VapiSettings(FromEnvironment):
         """
         if self.vapi_api_key is None:
             raise ConfigurationError(
-                "VAPI_API_KEY is not set (nor VAPI_API_KEY_FILE). Set it to the private key of your organisation: "
-                "Vapi's dashboard has it under API Keys"
+                "neither VAPI_API_KEY nor VAPI_API_KEY_FILE is set. Set one to your organisation's private key (in "
+                "Vapi's dashboard, under API Keys)"
             )
         if not is_usable_token(self.vapi_api_key.get_secret_value()):
             raise ConfigurationError(
-                "VAPI_API_KEY cannot be sent in a header: it must be printable ASCII without blanks. Copy it again"
+                "VAPI_API_KEY is not a valid header value: it must be printable ASCII without spaces. Copy it again"
             )
         return self.vapi_api_key

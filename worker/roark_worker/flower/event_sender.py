@@ -21,9 +21,8 @@ from typing import Protocol
 
 from roark_ledger.ids import CallId
 from roark_ledger.logs import event
-from roark_ledger.moves.delivery import Defer, Deliver
+from roark_ledger.moves.delivery import Defer, Deliver, Outcome
 from roark_worker.flower.report_events import ReportEvent, events_of, poisoned
-from roark_worker.settlement import Settlement
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ _Events = tuple[ReportEvent, ...]
 @dataclass(frozen=True, slots=True)
 class _Told:
     at: float
-    settlements: Sequence[Settlement]
+    outcomes: Sequence[Outcome]
 
 
 class Sampler:
@@ -63,7 +62,7 @@ class Sampler:
         self._allowance = per_second
         self._at = now()
 
-    def sample(self, successes: Sequence[Settlement]) -> Sequence[Settlement]:
+    def sample(self, successes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Return those that are told."""
         now = self._now()
         self._allowance = min(self._per_second, self._allowance + (now - self._at) * self._per_second)
@@ -114,7 +113,7 @@ class EventSender:
         if self._thread.is_alive():
             self._thread.join(timeout=_LAST_WORDS_SECONDS)
 
-    def tell(self, recorded: Sequence[Settlement]) -> None:
+    def tell(self, recorded: Sequence[Outcome]) -> None:
         """Take outcomes that the ledger has recorded. Returns at once."""
         successes = [one for one in recorded if isinstance(one, Deliver)]
         told = self._sampler.sample(successes)
@@ -178,14 +177,14 @@ class EventSender:
     def _worded(self) -> Iterator[_Events]:
         while self._waiting:
             one = self._waiting.popleft()
-            made = [self._word(each, one.at) for each in one.settlements] if isinstance(one, _Told) else [one]
+            made = [self._word(each, one.at) for each in one.outcomes] if isinstance(one, _Told) else [one]
             with self._counting:
                 self._number_waiting -= len(made)
             yield from (each for each in made if each)
 
-    def _word(self, settlement: Settlement, at: float) -> _Events:
+    def _word(self, outcome: Outcome, at: float) -> _Events:
         try:
-            return events_of(settlement, at)
+            return events_of(outcome, at)
         except Exception as error:  # noqa: BLE001 one outcome without words must not silence all others
             event(logger, "event_unworded", level=logging.ERROR, error=type(error).__name__)
             self._count("dropped", 1)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import masked_text
 from roark_ledger.moves import watch
 from roark_ledger.records.lane import LaneNews
+from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
 from roark_worker.answers.lane_words import explain_way
 from roark_worker.flower.report_events import ReportEvent, in_words
@@ -48,9 +50,8 @@ def lane_event(news: LaneNews, setup: Setup | None, at: float) -> ReportEvent:
     # Roark's own words may quote a report; of a hold by Roark only the code is ours.
     reason = lane.reason.partition(" ")[0] if lane.by == "roark" else masked_text(lane.reason)
     why = explain_way(replace(lane, reason=reason, by=masked_text(lane.by)), setup, examples=False)
-    if why is None or lane.state == "throttled":
-        said = "The lane is open: reports are uploaded."
+    if why is None or lane.state == LaneState.THROTTLED:
+        said = f"{uploads_are(LaneState.OPEN)}."
         return ReportEvent("task-open", row | {"result": said, "exception": None})
-    shut = "on hold" if lane.state == "held" else f"shut (circuit breaker {lane.state.removeprefix('breaker-')})"
-    said = f"The lane is {shut}: nothing is uploaded, {news.ready} ready. {in_words(why)}"
+    said = f"{uploads_are(lane.state)}. Reports ready: {news.ready}. {in_words(why)}"
     return ReportEvent("task-shut", row | {"received": at, "result": said, "exception": said})

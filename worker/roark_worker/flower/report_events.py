@@ -25,9 +25,8 @@ from typing import Any
 import msgspec
 
 from roark_ledger.ids import CallId
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Refuse
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome, Refuse, Release
 from roark_worker.answers.explain import Explanation, explain
-from roark_worker.settlement import Release, Settlement
 
 REPORT_TASK = "roark.report"
 _CALLS = uuid.UUID("0f6c0a3e-5d0b-5f0e-9a55-3f1c8d1f2f3b")
@@ -63,16 +62,16 @@ def task_uuid(call_id: str, *, revision: bool = False) -> str:
     return call_id if _IS_UUID.fullmatch(call_id) else str(uuid.uuid5(_CALLS, call_id))
 
 
-def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
+def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
     """Return what Flower is told of an outcome that was recorded `at` this Unix time; nothing for what is no news."""
-    match settlement:
+    match outcome:
         case Deliver(held, roark_call_id, packed):
             detail = _detail(packed)
             said = _delivered(detail, roark_call_id)
             return _attempt("task-succeeded", held, detail, at, result=said, exception=None)
         case Defer(held, delay_ms, reason, packed):
             detail = _detail(packed)
-            again = f"Attempt {detail.attempt + 1} follows in {delay_ms / 1000:.1f} s."
+            again = f"Attempt {detail.attempt + 1} in {delay_ms / 1000:.1f} s."
             said = f"{_cause(held, reason, detail).what} {again}"
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
@@ -81,7 +80,7 @@ def events_of(settlement: Settlement, at: float) -> tuple[ReportEvent, ...]:
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Refuse(held, reason, _, packed):
             detail = _detail(packed)
-            said = f"{in_words(_cause(held, reason, detail))} It is sent again: others may be refused as well."
+            said = f"{in_words(_cause(held, reason, detail))} It is sent again."
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Release():
             return ()
@@ -119,10 +118,10 @@ def _detail(packed: bytes) -> _Detail:
 
 
 def _delivered(detail: _Detail, roark_call_id: str) -> str:
-    what = "Roark had it already" if detail.already_there else "delivered"
+    what = "already at Roark" if detail.already_there else "delivered"
     if detail.unconfirmed:
-        what = f"{what}, unconfirmed (Roark did not name the call)"
-    named = f"; Roark's id {roark_call_id}" if roark_call_id else ""
+        what = f"{what}, unconfirmed (Roark's answer did not name the call)"
+    named = f"; Roark's ID {roark_call_id}" if roark_call_id else ""
     return f"{what} on attempt {detail.attempt}: {detail.status} in {detail.ms} ms{named}"
 
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from roark_ledger.lane_states import LASTING, LaneState
 from roark_ledger.moves.delivery import Claim, Deliver
 from roark_producer.metrics import SECONDS
 from roark_worker.answers.reasons import FAULT_OF, label_of
@@ -24,7 +25,7 @@ from roark_worker.metrics import cells
 RESULTS: dict[type, str] = {Delivered: "delivered", Passing: "passing", Refused: "refused", OurFault: "our-fault"}
 OUTCOMES = ("delivered", "deferred", "buried", "refused", "released", "lost")
 TOLD = ("sent", "sampled", "dropped")
-ENDS = ("idle", "budget", "stopping", "redis", "held", "breaker-open", "half-open", "throttled")
+ENDS = ("idle", "budget", "stopping", "redis", *(state.value for state in LASTING if state is not LaneState.OPEN))
 
 FAULTS = ("roark", "connection", "us", "report")
 
@@ -90,7 +91,7 @@ _SETTLED = _Family(
 )
 _DRAINS = _Family(
     "drains",
-    "Drains that ended, by why; the names of lane states mean that it was shut",
+    "Drains that ended, by reason; names of upload states mean that uploads were paused",
     CounterMetricFamily,
     ("ended",),
     _one_label(ENDS),

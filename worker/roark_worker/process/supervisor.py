@@ -24,6 +24,7 @@ from pathlib import Path
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
+from roark_producer.gone_settings import gone_settings, tell_gone_settings
 from roark_worker.metrics.page import MetricsPage, WorkerCollector
 from roark_worker.process.orphans import bound_to_this_process
 from roark_worker.settings import WorkerSettings
@@ -58,8 +59,10 @@ class Supervisor:
         self._stop = threading.Event()
         self._exit_code = 0
         self._restarts = 0
-        # Celery's own variables would be command-line options of its worker, and are another application's.
-        self._environment = {name: value for name, value in os.environ.items() if name not in ignored_variables()}
+        # Celery's own variables would be command-line options of its worker, and are another application's. What is no
+        # longer a setting is told here, and not by each child again.
+        unused = {*ignored_variables(), *gone_settings()}
+        self._environment = {name: value for name, value in os.environ.items() if name not in unused}
 
     def run(self) -> int:
         """Keep the children alive until SIGTERM, SIGINT or SIGHUP; return the exit code."""
@@ -68,6 +71,7 @@ class Supervisor:
             if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, lambda *_: self._stop.set())
         tell_ignored_variables()
+        tell_gone_settings()
         with self._metrics():
             while not self._stop.wait(_LOOK_SECONDS):
                 for child in self._children:
@@ -125,7 +129,8 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         name = f"roark-{child.number}-{os.getpid()}@{socket.gethostname()}"
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
+        # -P: a file that lies where the worker is started, http.py say, is none of its modules.
+        command = [sys.executable, "-P", "-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "-n", name]
         command += ["--without-gossip", "--without-mingle", *self._arguments]
         # A session of its own: Ctrl-C in the terminal must reach the children once, from here.
         command = bound_to_this_process(command)

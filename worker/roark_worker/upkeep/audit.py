@@ -26,7 +26,7 @@ _MEND_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditVerdict:
     """What an audit found: the calls that are broken, by name, and the whole as `accounts`, which says if it holds.
 
     `counted` is the number of records by state, where nothing moved during the count.
@@ -51,7 +51,7 @@ def audit(
     share: float = 0.2,
     sleep: Callable[[float], None] | None = None,
     progress: Callable[[int], None] = lambda _: None,
-) -> Verdict:
+) -> AuditVerdict:
     """Verify the whole ledger, taking no more than `share` of Redis's time; with `repair`, mend what can be.
 
     After a repair the verdict is that of a second look at what was mended. `progress` is told how many places have
@@ -90,7 +90,7 @@ def audit(
         took_ms=round((time.monotonic() - started) * 1000),
         promises=after.accounts.promises,
     )
-    return Verdict(after, found, dict(states) if stood_still else None, accounts, mended)
+    return AuditVerdict(after, found, dict(states) if stood_still else None, accounts, mended)
 
 
 class _Pause:

@@ -16,7 +16,7 @@ from roark_ledger.errors import LedgerError
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import upkeep
-from roark_worker.upkeep.audit import Verdict, audit
+from roark_worker.upkeep.audit import AuditVerdict, audit
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Auditor:
             except Exception as error:  # noqa: BLE001 if this thread ended, nobody would audit any more
                 event(logger, "audit_failed", level=logging.ERROR, error=type(error).__name__)
 
-    def once(self) -> Verdict | None:
+    def once(self) -> AuditVerdict | None:
         """Audit now if it is this worker's turn; return what was found.
 
         Raises LedgerUnavailable when Redis is away.
@@ -96,7 +96,7 @@ class Auditor:
             raise _Ended
 
 
-def _tell(verdict: Verdict) -> None:
+def _tell(verdict: AuditVerdict) -> None:
     found = verdict.accounts
     event(
         logger,

@@ -1,6 +1,6 @@
 """Keeps the ledger's identity and accepted total on this machine, and lays them beside the ledger every few seconds.
 
-Redis may be emptied, or come up on an empty disk, while nobody but workers runs: see `roark_producer/keeping.py`. On a
+Redis may be emptied, or come up on an empty disk, while nobody but workers runs: see `roark_ledger/keeping.py`. On a
 thread of its own, because it waits until what it remembers is as durable in Redis as a report: only then is a ledger
 that does not know of it one that was set back.
 """

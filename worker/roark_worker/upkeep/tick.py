@@ -174,7 +174,7 @@ class Tick:
             expire = upkeep.expire(state=state, window_ms=window_ms, notice_ms=notice_ms, most=_AT_ONCE)
             expired = self._ledger.run(expire)
             if expired.announced:
-                hint = "roark-ingest dlq export keeps them, dlq replay or restore takes them out"
+                hint = "to keep them: roark-ingest dlq export, dlq replay or dlq restore"
                 event(
                     logger,
                     "retention_announced",

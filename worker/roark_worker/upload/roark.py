@@ -1,4 +1,4 @@
-"""The one door to httpx: posts a report to Roark and returns its answer.
+"""Posts a report to Roark and returns its answer.
 
 1. The body is spliced around the sender's own bytes: nothing is parsed and printed again.
 2. Up to two quick tries (tenacity) follow a connection that was refused or dropped; every upload says
@@ -12,11 +12,7 @@
     timeout      no whole answer in time: Roark may have the report
     transport    anything else; the detail names it
 
-httpx's own pool looks at every connection on each request and collapses above some 60 in flight (70 kB bodies,
-100 ms upstream: 295/s at 32 in flight, 70/s at 128), so httpx rides on reqwest (`reqwest.py`). Its errors need care: a
-connection that is reset after the report was sent is a ConnectError there, an answer that never comes a
-ConnectTimeout, a broken answer a DecodingError. So the class alone does not say what had been sent. Nor does
-reqwest hear of it when a task is cancelled: it goes on with that upload until its own time is up.
+Which client carries it: `carrier.py`.
 """
 
 import asyncio
@@ -25,7 +21,7 @@ import os
 import re
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 import httpx
 from pydantic import SecretStr
@@ -36,11 +32,10 @@ from roark_ledger.packing import Unpacked
 from roark_worker.answers.no_connection import Cause, cause_in
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings, is_usable_token
-from roark_worker.upload.reqwest import Reqwest, Upload
+from roark_worker.upload.carrier import OverHttpx, carrier
 
 logger = logging.getLogger(__name__)
 
-_MOST_ANSWER_BYTES = 65_536
 _DROPPED = (httpx.NetworkError, httpx.RemoteProtocolError)
 _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
 # reqwest's words for an error on the way to a connection, as against "client error (SendRequest)".
@@ -48,14 +43,6 @@ _WHILE_CONNECTING = "client error (Connect)"
 _MOST_DETAIL = 200
 
 Reason = Literal[Cause, "timeout", "network", "transport"]
-
-
-class _Carrier(Protocol):
-    """Posts one body and returns the answer; keeps the time of each try; raises httpx's errors."""
-
-    async def post(self, headers: httpx.Headers, body: bytes) -> Answer: ...
-
-    async def aclose(self) -> None: ...
 
 
 class UploadFailed(Exception):
@@ -121,7 +108,7 @@ class Roark:
         self._headers = _headers(settings)
         self._upload_seconds = settings.upload_seconds
         self._connect_seconds = settings.connect_seconds
-        self._carrier = _OverHttpx(client, settings) if client else _carrier(settings)
+        self._carrier = OverHttpx(settings, client) if client else carrier(settings)
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_DROPPED),
             stop=stop_after_attempt(1 + settings.quick_tries),
@@ -172,12 +159,12 @@ class Roark:
 
         return await self._retrying(next_try)
 
-    def _current_headers(self, traceparent: str) -> httpx.Headers:
+    def _current_headers(self, traceparent: str) -> dict[str, str]:
         token = self._token.current()
         if token != self._sent_token:
-            self._headers = httpx.Headers({**self._headers, "authorization": f"Bearer {token}"})
+            self._headers = {**self._headers, "authorization": f"Bearer {token}"}
             self._sent_token = token
-        return httpx.Headers({**self._headers, "traceparent": traceparent}) if traceparent else self._headers
+        return {**self._headers, "traceparent": traceparent} if traceparent else self._headers
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -217,72 +204,8 @@ def _causes(error: httpx.RequestError) -> list[str]:
     return [str(cause["message"]) for cause in details.get("causes") or ()]
 
 
-def _headers(settings: WorkerSettings) -> httpx.Headers:
+def _headers(settings: WorkerSettings) -> dict[str, str]:
     headers = {"accept": "application/json", "user-agent": "roark-ingest", "content-type": "application/json"}
     if settings.roark_project_id:
         headers["x-roark-project-id"] = settings.roark_project_id
-    return httpx.Headers(headers)
-
-
-def _carrier(settings: WorkerSettings) -> _Carrier:
-    if settings.transport == "pyreqwest":
-        return _OverReqwest(settings)
-    # No limit to connections: the slots are one, and httpcore 1.0 never gets back the place of an upload that was
-    # given up before it was connected (encode/httpcore, issue 1093).
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_in_flight)
-    return _OverHttpx(httpx.AsyncClient(limits=limits), settings)
-
-
-class _OverReqwest:
-    def __init__(self, settings: WorkerSettings) -> None:
-        # Parsed once: httpx would do it again for each request, at a tenth of its time.
-        self._url = httpx.URL(settings.upload_url)
-        # Without a client around it, which would look for authentication, redirects, cookies and hooks.
-        self._transport = Reqwest.built(
-            connect_seconds=settings.connect_seconds,
-            upload_seconds=settings.upload_seconds,
-            in_flight=settings.max_in_flight,
-            most_bytes=_MOST_ANSWER_BYTES,
-        )
-
-    async def post(self, headers: httpx.Headers, body: bytes) -> Answer:
-        answered = await self._transport.handle_async_request(Upload(self._url, headers, body))
-        # It is whole and unpacked: httpx's own reading would take half of the whole exchange's time.
-        return _answer(answered.status_code, answered.fields, answered.body)
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
-
-
-class _OverHttpx:
-    def __init__(self, client: httpx.AsyncClient, settings: WorkerSettings) -> None:
-        self._client = client
-        self._url = httpx.URL(settings.upload_url)
-        self._upload_seconds = settings.upload_seconds
-        self._extensions = {
-            "timeout": httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None).as_dict()
-        }
-
-    async def post(self, headers: httpx.Headers, body: bytes) -> Answer:
-        request = httpx.Request("POST", self._url, headers=headers, content=body, extensions=self._extensions)
-        async with asyncio.timeout(self._upload_seconds):
-            response = await self._client.send(request, stream=True)
-            try:
-                received = bytearray()
-                async for chunk in response.aiter_bytes():
-                    received += chunk
-                    if len(received) > _MOST_ANSWER_BYTES:
-                        break
-                return _answer(response.status_code, response.headers.multi_items(), bytes(received))
-            finally:
-                await response.aclose()
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-
-def _answer(status: int, fields: list[tuple[str, str]], body: bytes) -> Answer:
-    headers = dict(fields)
-    if len(headers) < len(fields):
-        headers = dict(httpx.Headers(fields))
-    return Answer(status, headers, body[:_MOST_ANSWER_BYTES], cut=len(body) > _MOST_ANSWER_BYTES)
+    return headers

@@ -13,23 +13,25 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE", help="Files to read; - or none: standard input.", show_default=False),
+    typer.Argument(metavar="FILE", help="Files to read. Use - (or no file) for standard input.", show_default=False),
 ]
 Property = Annotated[
     list[str],
-    typer.Option("--property", metavar="NAME=VALUE", help="Sent to Roark beside each report. May be repeated."),
+    typer.Option("--property", metavar="NAME=VALUE", help="A property to send to Roark with every report. Repeatable."),
 ]
 At = Annotated[
     str | None,
     typer.Option(
-        metavar="PLACE", help="Where in each document the message stands: body, payload, data[].attributes.message."
+        metavar="PATH", help="Path to the message in each document, such as body, payload or data[].attributes.message."
     ),
 ]
 KeepRejected = Annotated[
-    bool, typer.Option("--keep-rejected", help="Put what cannot be used into the rejected bin as well.")
+    bool, typer.Option("--keep-rejected", help="Also keep unusable documents in the rejected bin.")
 ]
-Silent = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-Patience = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to try again while Redis is away.")]
+Silent = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+Patience = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="How long to keep retrying while Redis is unreachable.")
+]
 
 
 def enqueue(
@@ -42,18 +44,19 @@ def enqueue(
     quiet: Silent = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hand in reports: JSON, a JSON array or NDJSON; as Vapi sends them ({"message": …}) or bare.
+    """Queue reports from files: JSON, NDJSON or CSV, as Vapi sends them ({"message": …}) or unwrapped.
 
-    Also documents with nothing between them, and CSV with JSON in a column. Packed files (gzip, zstd, bzip2, xz) are
-    known by their first bytes. Files of any size are read in constant memory. A report that was handed in before is a
-    duplicate and does no harm, so the same command may be run again. Of a Call object, as Vapi's API returns it, the
-    report is made, unless the call is known. What cannot be used is told with its file and line, and the rest goes on.
+    Arrays and concatenated documents work too, and so does CSV with JSON in one column. Compressed files (gzip, zstd,
+    bzip2, xz) are detected automatically. Memory use stays constant, however large the files are. Running the same
+    command again is safe: reports that are already stored count as duplicates. A Call object from Vapi's API is turned
+    into a report, unless the call is already known. Unusable documents are reported with file and line; the rest
+    continues.
 
-    --at names where in each document the message stands: members with dots between them, [] for each element of an
-    array; a string there is read as JSON. Without it, what is told of a wrapper names the place.
+    --at is the path to the message inside each document: names separated by dots, and [] for every element of an
+    array. A string found there is parsed as JSON. Without --at, the error message for a wrapped report suggests it.
 
-    Ends with 0 when all is in, 3 when some could not be used or a file held no report, 1 when Redis could not be
-    reached.
+    Exit codes: 0 everything is queued, 3 some documents were unusable or a file held no report, 1 Redis is
+    unreachable or a file could not be read to its end.
     """
     from roark_ops.cli.act.enqueueing import Wishes, run
     from roark_ops.cli.terminal.sources import chosen
@@ -77,7 +80,7 @@ def place(at: str | None) -> tuple[str, ...] | None:
     try:
         return None if at is None else parse_place(at)
     except ValueError as error:
-        fail(f"--at {at}: {error}. Write it like body, payload.message or data[].attributes.message.", USAGE)
+        fail(f"--at {at}: {error}. Try body, payload.message or data[].attributes.message.", USAGE)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -86,7 +89,7 @@ def _pair(text: str) -> tuple[str, str]:
 
     name, found, value = text.partition("=")
     if not found:
-        fail(f"--property {text}: there is no = in it; write NAME=VALUE.", USAGE)
+        fail(f"--property {text}: the = is missing. Write NAME=VALUE.", USAGE)
     try:
         gather(PropertyRules(), b"{}", given={name: value})
     except InvalidReport as error:

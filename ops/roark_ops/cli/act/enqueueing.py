@@ -20,15 +20,15 @@ from roark_producer.vapi.properties import Scalar
 
 _MOST_COMPLAINTS = 20
 _OF_REPORTS = ("accepted", "duplicate", "replaced", "revision", "erased")
-_NOT_KEPT = ", told and not kept (--keep-rejected puts them in the rejected bin)"
+_NOT_KEPT = " (not kept; add --keep-rejected to keep them in the rejected bin)"
 _WORDS = {
     "accepted": "accepted",
     "good": "good",
-    "duplicate": "known already",
-    "replaced": "newer ones that replaced an older report",
-    "revision": "other reports of calls that are delivered",
-    "ignored": "messages of other types, ignored",
-    "erased": "reports of erased calls, refused",
+    "duplicate": "already known",
+    "replaced": "newer, replaced an older report",
+    "revision": "newer reports of delivered calls",
+    "ignored": "other message types, ignored",
+    "erased": "refused: the call was erased",
     "rejected": "unusable",
 }
 
@@ -65,7 +65,7 @@ def run(sources: Sequence[Source], wishes: Wishes) -> int:
         )
         code = feed(feeder, sources, fed, screen)
     if not wishes.quiet and not wishes.as_json:
-        kept = ", kept in the rejected bin: roark-ingest rejected list" if wishes.keep_rejected else _NOT_KEPT
+        kept = ", kept in the rejected bin (roark-ingest rejected list)" if wishes.keep_rejected else _NOT_KEPT
         sum_up(fed, rejected=kept)
     if code in {0, TO_ACT_ON}:
         code = _advise(fed, opener, wishes, sources) or code
@@ -78,15 +78,18 @@ def _advise(fed: Fed, opener: Opener, wishes: Wishes, sources: Sequence[Source])
     for name, results in fed.by_file.items():
         if not any(results[result] for result in _OF_REPORTS):
             code = TO_ACT_ON
-            others = f": {counted(results['ignored'], 'message')} of other types" if results["ignored"] else ""
-            say(f"roark-ingest: {name} holds no end-of-call report that can be used{others}.")
+            others = f", only {counted(results['ignored'], 'message')} of other types" if results["ignored"] else ""
+            say(f"roark-ingest: {name} contains no usable end-of-call report{others}.")
     if opener.missed:
         at = named(wishes.at or ())
-        say(f"roark-ingest: in {counted(opener.missed, 'document')} nothing stands at {at}.")
+        say(f"roark-ingest: {counted(opener.missed, 'document')} had nothing at {at}.")
+    files = " ".join(shlex.quote(source.path) for source in sources)
+    if fed.behind_text:
+        say("Some lines have other text in front of the report. Cut it off and queue the rest:")
+        say(f"  sed 's/^[^{{]*//' {files} | roark-ingest enqueue")
     if fed.places:
         (place, _), *_ = fed.places.most_common(1)
-        files = " ".join(shlex.quote(source.path) for source in sources)
-        say(f"Reports stand at {place}. To hand them in: roark-ingest enqueue --at {shlex.quote(place)} {files}")
+        say(f"The reports are at {place}. To queue them: roark-ingest enqueue --at {shlex.quote(place)} {files}")
     return code
 
 
@@ -97,8 +100,8 @@ def feed(feeder: Feeder, sources: Sequence[Source], fed: Fed, screen: Quiet) -> 
     except (LedgerUnavailable, KeyboardInterrupt, BrokenPipeError) as error:
         why = in_words(error) if isinstance(error, LedgerUnavailable) else "stopped"
         screen.complain(
-            f"roark-ingest: {why}. Of the documents read so far {fed.stored} are known to be stored. Run the same "
-            "command again for the rest: what is stored already is a duplicate then and does no harm."
+            f"roark-ingest: {why}. {counted(fed.stored, 'document')} stored so far. Run the same command again for "
+            "the rest; what is already stored counts as a duplicate."
         )
         if isinstance(error, BrokenPipeError):
             raise
@@ -133,7 +136,7 @@ def complainer(screen: Quiet) -> Callable[[Place, Receipt], None]:
             if told <= _MOST_COMPLAINTS:
                 screen.complain(f"{place}: rejected: {shown(receipt.reason)}")
             elif told == _MOST_COMPLAINTS + 1:
-                screen.complain("More are rejected; --json tells each of them.")
+                screen.complain("Further rejected documents are not shown; use --json to see them all.")
 
     return tell
 

@@ -7,6 +7,7 @@
 """
 
 import re
+import shlex
 import threading
 import time
 from collections import Counter
@@ -15,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from roark_ledger.errors import LedgerUnavailable
-from roark_ops.cli.terminal.sources import Source
+from roark_ops.cli.terminal.sources import STDIN, Source
 from roark_producer.files.compression import DamagedInput
 from roark_producer.files.reading import Document, read_documents
 from roark_producer.producer import BATCH_BYTES, BATCH_REPORTS, Receipt
 
 T = TypeVar("T")
-_PLACE = re.compile(r"an end-of-call report stands at (\S+)")
+_PLACE = re.compile(r"an end-of-call report,? (?:is|stands) at (\S+)")
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -47,6 +48,8 @@ class Fed:
     by_file: dict[str, Counter[str]] = field(default_factory=dict)
     places: Counter[str] = field(default_factory=Counter)
     """Where in documents that could not be used a report stands."""
+    behind_text: int = 0
+    """How many lines have a report in them behind other text."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -97,15 +100,18 @@ class Feeder:
     def _documents(self, sources: Iterable[Source], fed: Fed) -> Iterator[tuple[Place, bytes]]:
         for source in sources:
             fed.by_file.setdefault(source.name, Counter())
-            with source.opened() as file:
-                try:
+            read = 0
+            try:
+                with source.opened() as file:
                     for document in read_documents(file, most_bytes=self.most_bytes):
+                        read += 1
                         if self.passes(document.body):
                             place = Place(source.name, document.line, document.column)
                             yield from ((place, body) for body in self.opens(document))
-                except DamagedInput as error:
-                    self.complain(f"{source.name}: {error}; what stands before that was read")
-                    fed.broken_files.append(source.name)
+            except DamagedInput as error:
+                what = str(error).replace("FILE", shlex.quote(source.path)) if source.path != STDIN else str(error)
+                self.complain(f"{source.name}: {what}" + ("; everything before that point was read" if read else ""))
+                fed.broken_files.append(source.name)
 
     def _hand_over(self, places: list[Place], bodies: list[bytes], fed: Fed) -> None:
         if not bodies:
@@ -114,7 +120,9 @@ class Feeder:
         fed.results.update(receipt.result for receipt in receipts)
         for place, receipt in zip(places, receipts, strict=True):
             fed.by_file[place.file][receipt.result] += 1
-            fed.places.update(_PLACE.findall(receipt.reason) if receipt.result == "rejected" else ())
+            if receipt.result == "rejected":
+                fed.places.update(_PLACE.findall(receipt.reason))
+                fed.behind_text += "; text with an end-of-call report in" in receipt.reason
             self.tell(place, receipt)
         self.after_batch()
 
@@ -130,11 +138,11 @@ def patiently(action: Callable[[], T], seconds: float, complain: Callable[[str],
             if time.monotonic() + pause > deadline:
                 raise
             if not said:
-                complain(f"{error}; trying again for {seconds:g} s")
+                complain(f"{error}; retrying for {seconds:g} s")
             said = True
             clock.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             continue
         if said:
-            complain("Redis is back; going on")
+            complain("Redis is back; continuing")
         return result

@@ -6,14 +6,15 @@ import typer
 
 from roark_ops.cli.terminal.options import As, AsJson, actor
 from roark_ops.cli.terminal.output import print_json, print_line
+from roark_ops.cli.terminal.words import counted
 
-Reason = Annotated[str, typer.Option(help="Why, for those who look later.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why, for the log and for whoever looks later.", show_default=False)]
 
 
 def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Stop uploading: reports are still taken in and stay ready until `roark-ingest resume`.
+    """Pause uploads. Reports are still accepted and stay ready until `roark-ingest resume`.
 
-    Uploads that are under way end. No attempt is counted, and nothing is lost.
+    Uploads under way are finished. No attempts are counted, and nothing is lost.
     """
     from roark_ledger.moves import delivery
     from roark_ops.access import Access
@@ -24,13 +25,13 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
     if as_json:
         print_json({"lane": "held", "by": who, "reason": reason or None, "changed": was_open})
     elif was_open:
-        print_line(f"The lane is on hold, by {who}. Reports stay ready until: roark-ingest resume")
+        print_line(f"Uploads are paused by {who}. Reports stay ready. To continue: roark-ingest resume")
     else:
-        print_line(f"The lane was on hold already; it is now held by {who}, until: roark-ingest resume")
+        print_line(f"Uploads were already paused; now paused by {who}. To continue: roark-ingest resume")
 
 
 def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Upload again, whoever stopped it; what was held back goes out at once."""
+    """Continue uploading, whoever paused it. Reports that were held back go out at once."""
     from roark_ledger.lifecycle import State
     from roark_ledger.moves import delivery, watch
     from roark_ops.access import Access
@@ -43,6 +44,6 @@ def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> No
     if as_json:
         print_json({"lane": "open", "changed": was_held, "ready": ready})
     elif was_held:
-        print_line(f"The lane is open; {ready} ready.")
+        print_line(f"Uploads are running again. {counted(ready, 'report')} ready.")
     else:
-        print_line(f"The lane was not on hold; {ready} ready.")
+        print_line(f"Uploads were not paused. {counted(ready, 'report')} ready.")

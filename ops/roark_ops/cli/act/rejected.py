@@ -10,7 +10,7 @@ from roark_ops.cli.act.enqueue import At, place
 from roark_ops.cli.terminal.options import As, AsJson, Yes, actor
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
-from roark_ops.cli.terminal.words import ago, counted, iso, shown
+from roark_ops.cli.terminal.words import ago, iso, shown
 
 if TYPE_CHECKING:
     from roark_ledger.records.rejected import Rejected
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from roark_producer.producer import Producer
     from roark_worker.answers.explain import Explanation
 
-Entry = Annotated[str, typer.Argument(metavar="ENTRY", help="What `list` shows, or its beginning.", show_default=False)]
-Entries = Annotated[
-    list[str] | None, typer.Argument(metavar="ENTRY", help="What `list` shows, or its beginning.", show_default=False)
+Entry = Annotated[
+    str,
+    typer.Argument(metavar="ENTRY", help="An entry from `rejected list`, or its first characters.", show_default=False),
 ]
-All = Annotated[bool, typer.Option("--all", help="All that lie in the bin at this moment.")]
+Entries = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ENTRY", help="An entry from `rejected list`, or its first characters.", show_default=False),
+]
+All = Annotated[bool, typer.Option("--all", help="Everything in the bin right now.")]
 
 
 def list_(*, as_json: AsJson = False) -> None:
-    """List what was rejected, oldest first: when, why, by whom it was taken in, and what to do about it."""
+    """List rejected input, oldest first: when, why, where it came in, and what to do about it."""
     from roark_ledger.moves import watch
     from roark_ops.access import Access
     from roark_ops.cli.views.why import explanation_document
@@ -67,9 +71,9 @@ def list_(*, as_json: AsJson = False) -> None:
         print_table(("entry", "rejected", "bytes", "source", "why"), rows, right=frozenset({2}))
         print_line()
         _print_explanations(entries)
-    print_line(f"{counted(len(entries), 'entry') if len(entries) == 1 else f'{len(entries)} entries'} in the bin.")
+    print_line(f"{_entries(len(entries))} in the rejected bin.")
     if given_up := snapshot.total("rejected_overflow"):
-        print_line(f"{given_up} older ones were given up, because the bin was full (ROARK_INGEST_REJECTED_MAX).")
+        print_line(f"{given_up} older entries were dropped because the bin was full (ROARK_INGEST_REJECTED_MAX).")
 
 
 def _print_explanations(entries: "Sequence[Rejected]") -> None:
@@ -81,14 +85,14 @@ def _print_explanations(entries: "Sequence[Rejected]") -> None:
         number, first = found.get(why.what, (0, why))
         found[why.what] = (number + 1, first)
     for number, why in found.values():
-        print_line(f"{number} of them: {shown(why.what)}", style="bold")
-        print_line(f"  On the side of {why.side.value}. {why.replay_in_words} {why.todo}")
+        print_line(f"{_entries(number)}: {shown(why.what)}", style="bold")
+        print_line(f"  {why.cause_in_words} {why.todo}")
         print_line(f"  Next: {why.command}")
     print_line()
 
 
 def show(entry: Entry) -> None:
-    """Print what was handed in, byte for byte."""
+    """Print a rejected entry exactly as it came in."""
     from roark_ops.access import Access
     from roark_ops.desk.rejected import RejectedBin
 
@@ -96,16 +100,16 @@ def show(entry: Entry) -> None:
         rejected = RejectedBin(access.ledger)
         found = rejected.find(entry)
         if found is None:
-            fail(f"the bin has no entry {shown(entry)}, or more than one that begins so.")
+            fail(f"no entry {shown(entry)}, or more than one starts with that. See roark-ingest rejected list")
         sys.stdout.flush()
         sys.stdout.buffer.write(rejected.body(found))
         sys.stdout.buffer.flush()
 
 
 def retry(entries: Entries = None, *, at: At = None, all_: All = False, by: As = None, as_json: AsJson = False) -> None:
-    """Hand entries in again; what can be used now leaves the bin, the rest stays.
+    """Queue rejected entries again. What is usable now leaves the bin; the rest stays.
 
-    --at names where in each entry the message stands, as for `enqueue`.
+    --at is the path to the message inside each entry, as for `enqueue`.
     """
     from roark_ops.access import Access
     from roark_ops.desk.rejected import RejectedBin
@@ -128,7 +132,7 @@ def retry(entries: Entries = None, *, at: At = None, all_: All = False, by: As =
                 }
             )
         elif one.receipt is None:
-            say(f"roark-ingest: the bin has no entry {shown(one.digest)}, or more than one that begins so.")
+            say(f"roark-ingest: no entry {shown(one.digest)}, or more than one starts with that.")
         else:
             reason = f": {shown(one.receipt.reason)}" if one.receipt.reason else ""
             print_line(f"{one.digest}  {result}{reason}")
@@ -146,7 +150,7 @@ def _again(access: "Access") -> "Producer":
 def discard(
     entries: Entries = None, *, all_: All = False, yes: Yes = False, by: As = None, as_json: AsJson = False
 ) -> None:
-    """Remove entries for good. Cannot be undone."""
+    """Delete rejected entries permanently. Cannot be undone."""
     from roark_ops.access import Access
     from roark_ops.desk.rejected import RejectedBin
 
@@ -156,20 +160,24 @@ def discard(
         found = {name: rejected.find(name) for name in chosen}
         digests = [entry.digest for entry in found.values() if entry]
         if digests:
-            confirm(f"Remove {counted(len(digests), 'rejected report')} for good?", yes=yes)
+            confirm(f"Permanently delete {_entries(len(digests))}?", yes=yes)
         gone = rejected.discard(digests) if digests else 0
     unknown = [name for name, entry in found.items() if entry is None]
     if as_json:
         print_json({"discarded": gone, "unknown": unknown})
     else:
-        print_line(f"{counted(gone, 'rejected report')} removed.")
+        print_line(f"{_entries(gone)} deleted.")
         for name in unknown:
-            say(f"roark-ingest: the bin has no entry {shown(name)}, or more than one that begins so.")
+            say(f"roark-ingest: no entry {shown(name)}, or more than one starts with that.")
     if unknown:
         raise typer.Exit(FAILED)
 
 
 def _chosen(rejected: "RejectedBin", entries: list[str] | None, *, all_: bool) -> list[str]:
     if bool(entries) == all_:
-        fail("name the entries, or say --all.", USAGE)
+        fail("give either entries or --all.", USAGE)
     return [entry.digest for entry in rejected.entries()] if all_ else entries or []
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"

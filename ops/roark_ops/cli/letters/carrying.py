@@ -42,11 +42,11 @@ def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool
     else:
         print_line(f"{counted(done.letters, 'dead letter')} exported to {path}.")
     if done.left_out:
-        say(f"{counted(done.left_out, 'report')} left out.")
+        say(f"Skipped {counted(done.left_out, 'report')}.")
 
 
 def _complain(call_id: str, why: str) -> None:
-    say(f"roark-ingest: call {shown(call_id)} is left out: {why}")
+    say(f"roark-ingest: skipped call {shown(call_id)}: {why}")
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if Path(path).exists() and not force:
-        fail(f"{path} is there already. Choose another name, or say --force.", USAGE)
+        fail(f"{path} already exists. Choose another name, or add --force to overwrite it.", USAGE)
     partial = Path(f"{path}.partial")
     try:
         # Transcripts and phone numbers are nobody else's business.
@@ -67,15 +67,15 @@ def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
             packing.close()
         partial.replace(path)
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}.")
+        fail(f"cannot write {path}: {error.strerror}.")
     finally:
         partial.unlink(missing_ok=True)
 
 
 def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:
-    """Hand in what was exported, and return the exit code.
+    """Queue what was exported, and return the exit code.
 
-    `partial` says that lines may be missing, or changed, so that no manifest fits. With `check` nothing is handed in.
+    `partial` says that lines may be missing, or changed, so that no manifest matches. With `check` nothing is queued.
     """
     settings = IngestSettings()
     fed, customs = Fed(), _Customs()
@@ -108,12 +108,12 @@ def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, 
 def _complain_about(customs: "_Customs", sources: Sequence[Source]) -> int:
     if customs.breaches:
         for breach in customs.breaches:
-            say(f"roark-ingest: {breach}. What could be read is handed in; --partial takes it as it is.")
+            say(f"roark-ingest: {breach}. Everything readable was queued. Use --partial to accept the file as it is.")
         return FAILED
     if customs.is_open and any(source.name != "stdin" for source in sources):
         say(
-            "roark-ingest: the manifest is missing: the file was cut short, or made by something else. What could be "
-            "read is handed in; --partial takes it as it is."
+            "roark-ingest: the manifest is missing: the file was truncated, or another program wrote it. Everything "
+            "readable was queued. Use --partial to accept the file as it is."
         )
         return FAILED
     return 0

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 Limit = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Show so many; otherwise 50, or all with --json or --csv.", show_default=False
+        min=1, metavar="N", help="How many to show (default: 50; all with --json or --csv).", show_default=False
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Show all, however many there are.")]
+All = Annotated[bool, typer.Option("--all", help="Show all of them.")]
 From = Annotated[
-    str, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last list ended.", show_default=False)
+    str,
+    typer.Option("--cursor", metavar="CURSOR", help="Continue where the previous list stopped.", show_default=False),
 ]
-Discarded = Annotated[bool, typer.Option("--discarded", help="The discarded instead of the dead.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with a head.")]
+Discarded = Annotated[bool, typer.Option("--discarded", help="Show discarded letters instead of dead ones.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")]
 Payload = Annotated[
-    bool, typer.Option("--payload", help="Print the report itself, byte for byte: transcript, phone number and all.")
+    bool, typer.Option("--payload", help="Print the stored report itself, including transcript and phone numbers.")
 ]
 
 _SHOWN_TO_PEOPLE = 50
@@ -43,10 +44,10 @@ def list_(
     as_csv: AsCsv = False,
     as_json: AsJson = False,
 ) -> None:
-    """The dead letters, oldest first: call, since when, why.
+    """List dead letters, oldest first: call, since when, and why.
 
-    What is shown is what was there at the beginning: letters that come or go meanwhile shift nothing. Where the list is
-    cut it says so, and how to see the rest.
+    The list shows the state at the start: letters that come or go while you page through it shift nothing. If it is
+    cut, it says so and how to see the rest.
     """
     from roark_ledger.lifecycle import State
     from roark_ops.access import Access
@@ -76,22 +77,22 @@ def how_to_list(
     from roark_ops.desk.pages import Cursor
 
     if (as_csv and as_json) or (all_ and limit):
-        fail("say either --csv or --json, and either --all or --limit.", USAGE)
+        fail("choose either --csv or --json, and either --all or --limit.", USAGE)
     if limit is None and not (all_ or as_csv or as_json):
         limit = _SHOWN_TO_PEOPLE
     try:
         behind = Cursor.parse(cursor) if cursor else None
     except ValueError:
-        fail(f"--cursor {shown(cursor)}: that is no cursor; it is told where a list is cut.", USAGE)
+        fail(f"--cursor {shown(cursor)}: not a valid cursor. A cut list prints the right one.", USAGE)
     return limit, "csv" if as_csv else "json" if as_json else "", behind
 
 
 @filtered
 def groups(*, chosen: "Filter", as_json: AsJson = False) -> None:
-    """What the dead letters died of: letters with the same reason and message, ids and numbers aside, are one group.
+    """Group dead letters by cause: same reason and same message, ignoring IDs and numbers.
 
-    Each with what its letters have in common (an assistant, a property), what changed just before the first of them
-    died (the workers' version, settings or token), what it means, and what to do.
+    Each group shows what its letters have in common (an assistant, a property), what changed just before the first of
+    them failed (the workers' version, settings or token), what it means, and what to do.
     """
     from roark_ops.access import Access
     from roark_ops.cli.views.letters import show_groups
@@ -103,7 +104,7 @@ def groups(*, chosen: "Filter", as_json: AsJson = False) -> None:
 
 
 def show(call_id: CallIdArgument, *, payload: Payload = False, as_json: AsJson = False) -> None:
-    """One dead letter: every attempt with its time, status and Roark's reason, and what to do."""
+    """Show one dead letter: every attempt with time, status and Roark's answer, and what to do."""
     from roark_ledger.lifecycle import State
     from roark_ledger.moves import watch
     from roark_ops.access import Access
@@ -120,7 +121,7 @@ def show(call_id: CallIdArgument, *, payload: Payload = False, as_json: AsJson =
         raise typer.Exit(FAILED)
     story = tell(entry, snapshot.lane, snapshot.setup)
     if story.state not in {State.DEAD, State.DISCARDED}:
-        fail(f"call {shown(call_id)} is no dead letter, it is {story.state}. `roark-ingest why` tells its story.")
+        fail(f"call {shown(call_id)} is not a dead letter, it is {story.state}. See roark-ingest why {shown(call_id)}")
     if payload:
         show_payload(entry, story, as_json=as_json)
     else:

@@ -17,15 +17,18 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Put a value in a place: JSON as it is written, anything else as a string. May be repeated.",
+        help="Set a field. VALUE is parsed as JSON; anything else becomes a string. Repeatable.",
         show_default=False,
     ),
 ]
 Patch = Annotated[
-    str, typer.Option("--patch", metavar="FILE", help="A JSON patch (RFC 6902); -: standard input.", show_default=False)
+    str,
+    typer.Option(
+        "--patch", metavar="FILE", help="Apply a JSON patch (RFC 6902). Use - for standard input.", show_default=False
+    ),
 ]
-Undo = Annotated[bool, typer.Option("--undo", help="Bring back what was sent.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Undo the edits: restore the report as Vapi sent it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")]
 
 
 @filtered
@@ -43,11 +46,11 @@ def edit(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mend reports in the dead letters: one in $EDITOR, or any number by --set or --patch. Then replay them.
+    """Fix dead letters: one in $EDITOR, or any number with --set or --patch. Then replay them.
 
-    The difference is shown before anything changes. What was sent is kept beside the edited report until that is
-    delivered, and --undo brings it back. Outside the edited places every byte stays as it was. A path is written
-    artifact.messages[0].time, or as a JSON pointer. call.id cannot be edited.
+    You see the changes before they are made. The original is kept until the edited report is delivered; --undo
+    restores it. Everything you don't edit stays byte for byte the same. Write a path as artifact.messages[0].time, or
+    as a JSON pointer. call.id cannot be edited.
     """
     from roark_ops.access import Access
     from roark_ops.cli.letters import editing
@@ -55,7 +58,7 @@ def edit(
 
     require_one_choice(call_ids, chosen, all_=all_)
     if sum((bool(settings or patch), undo)) > 1 or (undo and dry_run):
-        fail("--undo goes alone.", USAGE)
+        fail("--undo cannot be combined with --set, --patch or --dry-run.", USAGE)
     steps = _steps(settings, patch)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
@@ -67,7 +70,7 @@ def edit(
         elif len(ids) == 1:
             editing.in_editor(desk, ids[0], reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
         else:
-            fail(f"{len(ids)} reports do not go into an editor: say what to change by --set or --patch.", USAGE)
+            fail(f"can't open {len(ids)} reports in an editor. Use --set or --patch instead.", USAGE)
 
 
 def _steps(settings: list[str], patch: str) -> "list[Step]":
@@ -91,4 +94,4 @@ def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        fail(f"--patch {path} cannot be read: {error.strerror}.", USAGE)
+        fail(f"--patch {path}: cannot read it: {error.strerror}.", USAGE)

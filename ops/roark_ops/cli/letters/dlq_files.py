@@ -10,19 +10,21 @@ from roark_ops.cli.terminal.options import As, AsJson, actor
 if TYPE_CHECKING:
     from roark_ops.desk.finding import Filter
 
-Target = Annotated[str, typer.Argument(metavar="FILE", help="Packed where it ends in .gz or .zst; -: standard output.")]
-Origin = Annotated[str, typer.Argument(metavar="FILE", help="What `dlq export` wrote; -: standard input.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
-Partial = Annotated[bool, typer.Option("--partial", help="Lines may be missing or changed: look at no manifest.")]
-Check = Annotated[bool, typer.Option("--check", help="Look whether the file is whole and good; hand nothing in.")]
+Target = Annotated[
+    str, typer.Argument(metavar="FILE", help="Compressed if the name ends in .gz or .zst. Use - for standard output.")
+]
+Origin = Annotated[str, typer.Argument(metavar="FILE", help="A file from `dlq export`. Use - for standard input.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Partial = Annotated[bool, typer.Option("--partial", help="Accept missing or changed lines: ignore the manifest.")]
+Check = Annotated[bool, typer.Option("--check", help="Only check that the file is complete and valid.")]
 
 
 @filtered
 def export(file: Target, *, chosen: "Filter", force: Force = False, by: As = None, as_json: AsJson = False) -> None:
-    """Write dead letters to a file, a line each: why it died, its properties, the report byte for byte.
+    """Write dead letters to a file, one per line: reason, properties, and the report byte for byte.
 
-    All of them, or those that are chosen. Behind them stands a manifest with their number and checksum. The file holds
-    transcripts and phone numbers. Nothing changes in the ledger. Any number is exported in constant memory.
+    Exports all of them, or those the filters select, and ends with a manifest (count and checksum). The file contains
+    transcripts and phone numbers. The ledger is not changed, and memory use stays constant.
     """
     from roark_ops.access import Access
     from roark_ops.cli.letters.carrying import carry_out
@@ -34,10 +36,10 @@ def export(file: Target, *, chosen: "Filter", force: Force = False, by: As = Non
 def import_(
     file: Origin, *, partial: Partial = False, check: Check = False, by: As = None, as_json: AsJson = False
 ) -> None:
-    """Hand in the reports of an exported file, with their properties, as `enqueue` would.
+    """Queue the reports of an exported file, with their properties, as `enqueue` would.
 
-    May be repeated: what the ledger has already is a duplicate. A dead letter is not replayed by it. Ends with 1 where
-    the file is not what was exported, with 3 where lines could not be used.
+    Running it again is safe: what the ledger already has counts as a duplicate. It does not replay a dead letter. Exit
+    codes: 1 the file differs from what was exported, 3 some lines were unusable.
     """
     from roark_ops.cli.letters.carrying import carry_in
     from roark_ops.cli.terminal.sources import chosen

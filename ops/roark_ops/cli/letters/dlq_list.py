@@ -46,7 +46,7 @@ def show_letters(
             show_table(Shown(ledger.run(watch.snapshot()), chosen, letters, behind is None, rest.at is not None))
     sys.stdout.flush()
     if rest.at:
-        say(f"More of them follow. The next ones: --cursor '{rest.at}'; all at once: --all")
+        say(f"There are more. Next page: --cursor '{rest.at}'. Everything: --all")
 
 
 def letter_document(letter: DeadLetter) -> dict[str, Any]:
@@ -71,6 +71,9 @@ def letter_document(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
+_NAMES = {"dead": "dead letter", "discarded": "discarded letter"}
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a table shows: these reports, of all that there are, from the `first` one on, and whether it is `cut`."""
@@ -83,15 +86,18 @@ class Shown:
 
     def print_how_many(self, total: int, kind: str) -> None:
         """Say how many were shown of `total` reports of a kind, "" for reports of several kinds."""
-        number, reports = len(self.letters), f"{kind} report".strip()
+        number, report = len(self.letters), _NAMES.get(kind, f"{kind} report".strip())
         if not self.first:
             print_line(f"{counted(number, 'more report')}.")
         elif self.cut:
             print_line(f"The first {number}{f' of {total}' if self.chosen.is_everything else ''}.")
         elif self.chosen.is_everything:
-            print_line(f"{counted(number, 'report')} {kind}".strip() + "." if number else f"No {reports}s.")
+            print_line(f"{counted(number, report)}." if number else f"No {report}s.")
         else:
-            print_line(f"{number or 'None'} of {counted(total, reports)} {'fit' if number != 1 else 'fits'}.")
+            matches = (
+                f"{counted(number, report)} match{'es' if number == 1 else ''}" if number else f"No {report}s match"
+            )
+            print_line(f"{matches} ({total} in total).")
 
 
 class _Rest:
@@ -142,7 +148,7 @@ def show_dead(shown: Shown, state: State) -> None:
         for letter in shown.letters
     ]
     if rows:
-        print_table(("call", state.value, "tries", "reason", "Roark said"), rows, right=frozenset({2}))
+        print_table(("call", state.value, "attempts", "reason", "Roark's answer"), rows, right=frozenset({2}))
         print_line()
     shown.print_how_many(shown.snapshot.states[state], state.value)
     if rows:

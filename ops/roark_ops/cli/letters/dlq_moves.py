@@ -13,7 +13,7 @@ from roark_ops.cli.terminal.words import counted, span
 if TYPE_CHECKING:
     from roark_ops.desk.finding import Filter
 
-AllDiscarded = Annotated[bool, typer.Option("--all", help="All that are discarded at this moment.")]
+AllDiscarded = Annotated[bool, typer.Option("--all", help="Every discarded letter right now.")]
 
 
 def set_aside(
@@ -23,10 +23,10 @@ def set_aside(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make dead letters of reports that are ready or waiting, so that they are not uploaded.
+    """Turn ready or waiting reports into dead letters, so that they are not uploaded.
 
-    Report and history are kept; who did it and why stands in them and in the log. `dlq replay` sends such a report
-    after all, `dlq edit` and `dlq discard` work as for any dead letter.
+    The report and its history are kept, along with who did this and why. `dlq replay` sends such a report after all;
+    `dlq edit` and `dlq discard` work as for any dead letter.
     """
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters
@@ -47,12 +47,12 @@ def discard(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put dead letters aside, payload and history kept; `restore` brings them back.
+    """Discard dead letters. Report and history are kept; `dlq restore` brings them back.
 
-    Of an unconfirmed delivery, named by its call id, the report that is kept is dropped for good.
+    For an unconfirmed delivery, given by its call ID, the stored report is dropped permanently.
 
-    What a filter chooses is frozen first, and its number told: what dies later stays. Discarded reports are kept for
-    ever, unless ROARK_INGEST_DISCARDED_DAYS says otherwise; before they go it is announced.
+    A filter selects the letters that match right now; later ones are not touched. Discarded letters are kept forever
+    unless ROARK_INGEST_DISCARDED_DAYS is set; an alert warns before they are removed.
     """
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters
@@ -66,7 +66,7 @@ def discard(
         window_ms = desk.restorable_ms()
     if not as_json and any(one.result == "discarded" for one in moved):
         how_long = f"for {span(window_ms / 1000)}" if window_ms else "at any time"
-        say(f"They can be brought back {how_long}: roark-ingest dlq restore")
+        say(f"You can restore them {how_long}: roark-ingest dlq restore")
     tell(moved, "discarded", as_json=as_json)
 
 
@@ -80,7 +80,7 @@ def restore(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring discarded reports back to the dead letters: the undo of `discard`."""
+    """Undo `dlq discard`: make discarded letters dead letters again."""
     from roark_ledger.lifecycle import State
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters

@@ -81,7 +81,7 @@ def print_changes(changes: Sequence[Change]) -> None:
         if change.after:
             print_line(f"+ {place}  {_value(change.after)}", style="green")
     if len(changes) > _MOST_CHANGES:
-        print_line(f"and {len(changes) - _MOST_CHANGES} more; --json shows all.")
+        print_line(f"… and {len(changes) - _MOST_CHANGES} more; use --json to see them all.")
 
 
 def _value(raw: bytes) -> str:
@@ -95,7 +95,7 @@ def _ask_about(desk: DeadLetters, call_ids: Sequence[str], patch: Sequence[Step]
     if example is None:
         return
     if len(call_ids) > 1:
-        print_line(f"For example call {shown(example.call_id)}:")
+        print_line(f"Example, call {shown(example.call_id)}:")
     print_changes(example.changes)
     confirm(f"Edit {counted(len(call_ids), 'dead letter')}?", yes=yes)
 
@@ -115,7 +115,7 @@ def _tell(results: Iterable[Edited], *, as_json: bool, dry_run: bool, show_chang
         last = one.call_id if one.result in _DONE else last
     done = sum(found[result] for result in _DONE)
     if not as_json:
-        verb = "unedited" if found["unedited"] else "would be edited" if dry_run else "edited"
+        verb = "restored to the original" if found["unedited"] else "would be edited" if dry_run else "edited"
         print_line(f"{counted(done, 'report')} {verb}.")
         if found["edited"] and not dry_run:
             next_ = f"replay {shlex.quote(last)}" if done == 1 else "list --edited"
@@ -130,13 +130,13 @@ def _why_not(one: Edited) -> str:
         case "unfit":
             return shown(one.why)
         case "unchanged":
-            return f"{call} is not edited: there is nothing to change"
+            return f"{call} was not edited: nothing to change"
         case "changed":
-            return f"{call} is not edited: somebody else changed it meanwhile. Look at it again, and repeat the edit"
+            return f"{call} was not edited: someone else changed it in the meantime. Check it and edit it again"
         case "unknown":
-            return f"{call} was never seen"
+            return f"{call} is unknown"
         case state:
-            return f"{call} is no dead letter, it is {state}"
+            return f"{call} is not a dead letter, it is {state}"
 
 
 def _document(one: Edited, *, dry_run: bool) -> bytes:
@@ -162,7 +162,7 @@ def _written(call_id: str, packed: bytes) -> Edit:
             try:
                 return rewritten(call_id, packed, path.read_bytes())
             except CannotEdit as error:
-                if not (sys.stdin.isatty() and typer.confirm(f"{error}. Go on editing?", default=True, err=True)):
+                if not (sys.stdin.isatty() and typer.confirm(f"{error}. Keep editing?", default=True, err=True)):
                     raise
 
 
@@ -170,7 +170,7 @@ def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("vi" if sys.stdin.isatty() else "")
     words = shlex.split(editor)
     if not words or not shutil.which(words[0]):
-        fail("no editor: set EDITOR, or say what to change by --set or --patch.", USAGE)
+        fail("no editor: set EDITOR, or use --set or --patch.", USAGE)
     ended = subprocess.run([*words, str(path)], check=False)  # noqa: S603 the operator's own editor
     if ended.returncode:
-        fail(f"{words[0]} ended with {ended.returncode}: nothing was changed.")
+        fail(f"{words[0]} exited with {ended.returncode}; nothing was changed.")

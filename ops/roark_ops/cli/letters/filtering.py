@@ -10,21 +10,18 @@ import inspect
 import re
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from roark_ops.cli.terminal.running import USAGE, fail
+from roark_ops.cli.terminal.since import duration_of, moment_or_age
 
 if TYPE_CHECKING:
     from roark_ops.desk.finding import Filter
 
-_PANEL = "Which of them"
-_UNITS_MS = {"s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_PANEL = "Filters"
 _RANGE = re.compile(r"(\d*)(\.\.)?(\d*)")
 _STATUS = re.compile(r"[1-5](\d\d|xx)|none")
 
@@ -33,32 +30,33 @@ def _option(name: str, metavar: str, help_: str) -> Any:
     return typer.Option(name, metavar=metavar, help=help_, rich_help_panel=_PANEL, show_default=False)
 
 
-_Group = Annotated[list[str], _option("--group", "NAME", "Of this group, as `dlq groups` names it. May be repeated.")]
+_Group = Annotated[list[str], _option("--group", "NAME", "In this group (see `dlq groups`). Repeatable.")]
 _Reason = Annotated[
-    list[str], _option("--died-of", "CODE", "Died of this: http_422, 'http_4*', exhausted, poison, … May be repeated.")
+    list[str], _option("--died-of", "CODE", "With this reason: http_422, 'http_4*', exhausted, poison, … Repeatable.")
 ]
-_Status = Annotated[
-    list[str], _option("--status", "STATUS", "Roark's last answer: 422, 4xx, or none. May be repeated.")
-]
+_Status = Annotated[list[str], _option("--status", "STATUS", "Roark's last status: 422, 4xx, or none. Repeatable.")]
 _Since = Annotated[
-    str, _option("--since", "WHEN", "Died at or after: 2h (ago), 10:02 (UTC, last time) or 2026-01-31T10:02Z.")
+    str,
+    _option("--since", "WHEN", "In this state since this time or later: 2h (ago), 10:02 (UTC) or 2026-01-31T10:02Z."),
 ]
-_Until = Annotated[str, _option("--until", "WHEN", "Died at or before; as --since. `--until 1d`: a day old or older.")]
-_Assistant = Annotated[list[str], _option("--assistant", "ID", "Of this assistant of Vapi's. May be repeated.")]
+_Until = Annotated[
+    str, _option("--until", "WHEN", "In this state since this time or earlier; `--until 1d`: for a day or longer.")
+]
+_Assistant = Annotated[list[str], _option("--assistant", "ID", "From this Vapi assistant. Repeatable.")]
 _Property = Annotated[
-    list[str], _option("--property", "NAME[=VALUE]", "With this property. Repeated, each must be there.")
+    list[str], _option("--property", "NAME[=VALUE]", "With this property. Repeatable; all must match.")
 ]
-_Attempts = Annotated[str, _option("--attempts", "N", "Tried so often: 3, 3.. (or more), ..2 (or fewer), 2..4.")]
-_Audio = Annotated[str, _option("--audio", "STATE", "Its audio links are good, have ended, or there are none.")]
+_Attempts = Annotated[str, _option("--attempts", "N", "Number of attempts: 3, 3.. (or more), ..2 (or fewer), 2..4.")]
+_Audio = Annotated[str, _option("--audio", "STATE", "Audio links: good, ended (expired), or none.")]
 _AudioWithin = Annotated[
-    str, _option("--audio-ends-within", "TIME", "Its audio links are good, and end so soon: 2h, 30min.")
+    str, _option("--audio-ends-within", "TIME", "Audio links are good and expire within this time: 2h, 30min.")
 ]
 _Edited = Annotated[
     bool | None,
-    typer.Option("--edited/--not-edited", help="Changed by a person, or not.", rich_help_panel=_PANEL),
+    typer.Option("--edited/--not-edited", help="Edited by a person, or not.", rich_help_panel=_PANEL),
 ]
 _Text = Annotated[
-    str, _option("--text", "TEXT", "In its id, its code, Roark's words or properties; case does not matter.")
+    str, _option("--text", "TEXT", "Text in call ID, reason, Roark's answer or properties; ignores case.")
 ]
 
 # Name → type and default, in the order in which help shows them. A list is copied by Typer.
@@ -100,7 +98,7 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
 def require_one_choice(call_ids: list[str] | None, chosen: "Filter", *, all_: bool) -> None:
     """End with a usage error unless calls are named, or chosen by a filter, or all are meant: one of the three."""
     if sum((bool(call_ids), all_, not chosen.is_everything)) != 1:
-        fail("name the calls, or choose them (--group, --died-of, …), or say --all.", USAGE)
+        fail("choose one: call IDs, filters (--group, --died-of, …), or --all.", USAGE)
 
 
 def read_filter(
@@ -123,9 +121,10 @@ def read_filter(
 
     for status in statuses:
         if not _STATUS.fullmatch(status):
-            _refuse("--status", status, "write 422, 4xx or none")
-    since_ms, younger_than_ms = _read_when("--since", since)
-    until_ms, older_than_ms = _read_when("--until", until)
+            _refuse("--status", status, "try 422, 4xx or none")
+    now_ms = round(time.time() * 1000)
+    since_ms, younger_than_ms = moment_or_age(since, now_ms, "--since")
+    until_ms, older_than_ms = moment_or_age(until, now_ms, "--until")
     least, most = _read_range("--attempts", attempts)
     return Filter(
         groups=tuple(groups),
@@ -140,52 +139,16 @@ def read_filter(
         attempts_least=least,
         attempts_most=most,
         audio=_read_audio(audio),
-        audio_within_ms=_read_duration("--audio-ends-within", audio_ends_within) if audio_ends_within else 0,
+        audio_within_ms=duration_of(audio_ends_within, "--audio-ends-within") if audio_ends_within else 0,
         edited=edited,
         text=text,
     )
 
 
-def _read_when(option: str, text: str) -> tuple[int, int]:
-    """Return a time in Unix ms, or how long ago it is in ms; the other one is 0."""
-    if not text:
-        return 0, 0
-    if match := _DURATION.fullmatch(text):
-        return 0, _milliseconds(match)
-    if match := _CLOCK.fullmatch(text):
-        return _last_time(option, text, match), 0
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(option, text, "write 2h, 10:02 or 2026-01-31T10:02Z")
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000), 0
-
-
-def _last_time(option: str, text: str, clock: "re.Match[str]") -> int:
-    hour, minute, second = (int(part or 0) for part in clock.groups())
-    now = datetime.fromtimestamp(time.time(), UTC)
-    try:
-        today = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    except ValueError:
-        _refuse(option, text, "there is no such time of day")
-    found_ms = round(today.timestamp() * 1000)
-    return found_ms if today <= now else found_ms - _UNITS_MS["d"]
-
-
-def _read_duration(option: str, text: str) -> int:
-    match = _DURATION.fullmatch(text)
-    return _milliseconds(match) if match else _refuse(option, text, "write 30min, 2h or 3d")
-
-
-def _milliseconds(duration: "re.Match[str]") -> int:
-    # Nothing at all would mean no bound.
-    return max(1, round(float(duration[1]) * _UNITS_MS[duration[2]]))
-
-
 def _read_range(option: str, text: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(text)
     if match is None or (text and not (match[1] or match[3])):
-        _refuse(option, text, "write 3, 3.., ..2 or 2..4")
+        _refuse(option, text, "try 3, 3.., ..2 or 2..4")
     least, dots, most = match.groups()
     return int(least or -1), int(most or -1) if dots else int(least or -1)
 
@@ -196,7 +159,7 @@ def _read_audio(text: str) -> Any:
     if not text:
         return None
     if text not in list(Audio):
-        _refuse("--audio", text, f"write {', '.join(Audio)}")
+        _refuse("--audio", text, f"try {', '.join(Audio)}")
     return Audio(text)
 
 

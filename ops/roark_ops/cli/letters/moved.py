@@ -29,13 +29,13 @@ def tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
 
 
 _WAYS_OUT = {
-    "unknown": "it was never seen",
-    "delivered": "it is delivered, and not unconfirmed",
-    "ready": "it is ready; take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
-    "waiting": "it is waiting; take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
-    "uploading": "it is being uploaded; see how that ends: roark-ingest why {call}",
-    "dead": "it is a dead letter: roark-ingest dlq show {call}",
-    "discarded": "it is discarded; bring it back: roark-ingest dlq restore {call}",
+    "unknown": "it is unknown",
+    "delivered": "it is delivered and confirmed",
+    "ready": "it is ready. Take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
+    "waiting": "it is waiting for a retry. Take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
+    "uploading": "it is being uploaded. See the result: roark-ingest why {call}",
+    "dead": "it is a dead letter. See roark-ingest dlq show {call}",
+    "discarded": "it is discarded. Restore it: roark-ingest dlq restore {call}",
 }
 
 

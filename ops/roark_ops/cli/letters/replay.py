@@ -19,39 +19,43 @@ if TYPE_CHECKING:
     from roark_ops.desk.replay_preview import Preview
     from roark_ops.desk.replays import Made, Replays
 
-_PANEL = "How they are sent"
+_PANEL = "Pace"
 _DELAY_SECONDS = 5.0
 _MOST_PERCENT = 100
 _PAST = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _MAY = {"pause": {"running"}, "resume": {"paused"}, "cancel": {"collecting", "running", "paused", "cancelled"}}
 
-Rate = Annotated[str, typer.Option(metavar="RATE", help="At most so many: 20/s, 600/min.", rich_help_panel=_PANEL)]
+Rate = Annotated[
+    str, typer.Option(metavar="RATE", help="Send no faster than this: 20/s, 600/min.", rich_help_panel=_PANEL)
+]
 StopAt = Annotated[
-    str, typer.Option(metavar="SHARE", help="Stop when more than this share fails.", rich_help_panel=_PANEL)
+    str, typer.Option(metavar="SHARE", help="Pause the job when more than this share fails.", rich_help_panel=_PANEL)
 ]
 Ramp = Annotated[
     bool,
-    typer.Option("--ramp/--no-ramp", help="First 1, then 5, 25, 100, each after the last one.", rich_help_panel=_PANEL),
+    typer.Option("--ramp/--no-ramp", help="Start with 1 report, then 5, 25 and 100.", rich_help_panel=_PANEL),
 ]
 Delay = Annotated[
     float | None,
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="Begin after this; a cancel takes all back. 5 s in a terminal, otherwise 0.",
+        help="Wait before starting, so that you can still cancel (default: 5 in a terminal, else 0).",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
 ]
-Unconfirmed = Annotated[bool, typer.Option("--unconfirmed", help="All deliveries in which Roark named no call.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent and stop.")]
+Unconfirmed = Annotated[bool, typer.Option("--unconfirmed", help="Resend every unconfirmed delivery.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and stop.")]
 Follow = Annotated[
     bool | None,
-    typer.Option("--follow/--no-follow", help="Watch it to its end; in a terminal it is so.", show_default=False),
+    typer.Option(
+        "--follow/--no-follow", help="Watch until it finishes (the default in a terminal).", show_default=False
+    ),
 ]
 To = Annotated[
     str,
-    typer.Option(metavar="URL", help="Send to this sandbox instead, change nothing, and show the difference."),
+    typer.Option(metavar="URL", help="Rehearse: send to this sandbox, change nothing, and show the results."),
 ]
 ToToken = Annotated[
     str | None,
@@ -59,20 +63,20 @@ ToToken = Annotated[
         "--to-token",
         envvar="ROARK_INGEST_REPLAY_TO_TOKEN",
         metavar="TOKEN",
-        help="The token for --to; better in the variable. The workers' token is never sent there.",
+        help="Token for --to; prefer the variable. The workers' token is never sent there.",
         show_default=False,
         show_envvar=True,
     ),
 ]
 
-Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.", show_default=False)]
-Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Pass over so many ended ones.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show so many ended ones.")]
+Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="Job number.", show_default=False)]
+Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Skip this many finished jobs.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show this many finished jobs.")]
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for the job's report and the log.", show_default=False)
 ]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Print the report for the ticket.")]
-FollowOne = Annotated[bool, typer.Option("--follow", help="Watch it; Ctrl-C leaves it running.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the job as Markdown, for a ticket.")]
+FollowOne = Annotated[bool, typer.Option("--follow", help="Watch until it finishes. Ctrl-C leaves it running.")]
 
 
 @filtered
@@ -95,15 +99,15 @@ def dlq_replay(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters again, by a job that the workers run: this terminal may be closed.
+    """Replay dead letters in a job that the workers run. You can close this terminal.
 
-    The selection is frozen first and shown: how many, of which groups, which will fail again. It begins with one
-    report, then 5, 25 and 100, and stops by itself when too many fail. A letter is in one job at most, and what Roark
-    has already is not imported twice. More than 100 need a --reason.
+    First you see the selection: how many, from which groups, and which will fail again. The job starts with one report,
+    then 5, 25 and 100, and pauses itself if too many fail. A letter is in at most one job, and Roark never imports a
+    call twice. Replaying more than 100 needs a --reason.
 
-    An unconfirmed delivery, which Roark took without naming the call, is sent again at once, without a job.
+    An unconfirmed delivery (Roark accepted it without naming the call) is resent at once, without a job.
 
-    Ends with 3 when it is watched and some fail again, or it stops.
+    Exit code 3, when watched: some failed again, or the job paused itself.
     """
     from roark_ops.access import Access
     from roark_ops.desk.replays import Replays
@@ -111,7 +115,7 @@ def dlq_replay(
     if not unconfirmed:
         require_one_choice(call_ids, chosen, all_=all_)
     elif call_ids or all_ or not chosen.is_everything:
-        fail("--unconfirmed means all of them: name no calls and no filter beside it.", USAGE)
+        fail("--unconfirmed means all of them, so it cannot be combined with call IDs or filters.", USAGE)
     plan = _plan(rate, stop_at, ramp=ramp)
     with Access.from_env() as access:
         unnamed = unconfirmed_of(access, call_ids or [], everything=unconfirmed) if call_ids or unconfirmed else []
@@ -119,7 +123,7 @@ def dlq_replay(
         if unnamed and not to:
             replay_unconfirmed(access, unnamed, dry_run=dry_run, by=actor(by), reason=reason, yes=yes, as_json=as_json)
         elif unconfirmed and not unnamed and not as_json:
-            print_line("No delivery is unconfirmed.")
+            print_line("No unconfirmed deliveries.")
         if (unnamed or unconfirmed) and not (call_ids or to):
             return
         replays = Replays(access.ledger, by=actor(by))
@@ -132,7 +136,7 @@ def dlq_replay(
             raise typer.Exit(FAILED if call_ids and not preview.held else 0)
         if dry_run:
             if not as_json:
-                print_line("Next: mend what will fail again, or send them: the same without --dry-run")
+                print_line("Next: fix what will fail again, or replay: run the same command without --dry-run")
             return
         why = _reason(preview, reason)
         confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)
@@ -149,13 +153,13 @@ def _plan(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
     try:
         found = per_second(rate)
     except ConfigurationError:
-        fail(f"--rate {shown(rate)}: write 20/s or 600/min.", USAGE)
+        fail(f"--rate {shown(rate)}: try 20/s or 600/min.", USAGE)
     try:
         percent = float(stop_at.strip().removesuffix("%"))
     except ValueError:
         percent = -1.0
     if not 0 <= percent <= _MOST_PERCENT:
-        fail(f"--stop-at {shown(stop_at)}: write a share like 20%.", USAGE)
+        fail(f"--stop-at {shown(stop_at)}: try a share such as 20%.", USAGE)
     return Plan(ramp=RAMP if ramp else (), per_second=found, stop_share=percent / _MOST_PERCENT)
 
 
@@ -165,7 +169,7 @@ def _show_preview(preview: "Preview", *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(preview_document(preview))
     elif quiet and not preview.letters:
-        say("roark-ingest: none of them is a dead letter that can be replayed.")
+        say("roark-ingest: no dead letters to replay.")
     elif not quiet:
         print_preview(preview)
 
@@ -176,8 +180,8 @@ def _reason(preview: "Preview", reason: str) -> str:
     if reason or len(preview.letters) <= MOST_WITHOUT_REASON:
         return reason
     if not sys.stdin.isatty():
-        fail(f"more than {MOST_WITHOUT_REASON} reports are replayed for a reason only: add --reason TEXT.", USAGE)
-    asked: str = typer.prompt("Why are they replayed", err=True)
+        fail(f"Replaying more than {MOST_WITHOUT_REASON} reports needs a reason: add --reason TEXT.", USAGE)
+    asked: str = typer.prompt("Reason for this replay", err=True)
     return asked
 
 
@@ -185,9 +189,9 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
     from roark_ops.cli.views.replay import document
 
     for word, number in made.left_out.items():
-        say(f"{counted(number, 'report')} left alone: {_why_left_out(word)}.")
+        say(f"Skipped {counted(number, 'report')}: {_why_left_out(word)}.")
     if (job := made.job) is None:
-        say("roark-ingest: nothing was left to replay.")
+        say("roark-ingest: nothing left to replay.")
         raise typer.Exit(FAILED)
     if as_json:
         print_json(document(job))
@@ -195,8 +199,8 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
         starts = f", starts in {round((job.start_ms - job.now_ms) / 1000)} s" if job.start_ms > job.now_ms else ""
         print_line(f"Replay job {job.number}: {counted(job.selected, 'report')}{starts}. The workers send them.")
         if not follow:
-            print_line(f"Watch it: roark-ingest replay show {job.number} --follow")
-        print_line(f"Take back what is unsent: roark-ingest replay cancel {job.number}")
+            print_line(f"Watch: roark-ingest replay show {job.number} --follow")
+        print_line(f"Cancel: roark-ingest replay cancel {job.number}")
     if follow and not as_json:
         sys.stdout.flush()
         _watch(replays, job.number)
@@ -204,8 +208,8 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
 
 def _why_left_out(word: str) -> str:
     if word.startswith("job "):
-        return f"replay {word} has it"
-    return {"newer": "died again meanwhile", "unknown": "never seen"}.get(word, f"{word} meanwhile")
+        return f"already in replay {word}"
+    return {"newer": "failed again in the meantime", "unknown": "unknown"}.get(word, f"{word} in the meantime")
 
 
 def _watch(replays: "Replays", number: int) -> None:
@@ -233,7 +237,7 @@ def _rehearse(access: "Access", call_ids: list[str], url: str, token: str | None
 
 
 def list_(*, limit: Limit = 20, offset: Offset = 0, as_json: AsJson = False) -> None:
-    """The replay jobs: the open ones, and those that ended last."""
+    """List replay jobs: the open ones, and the latest finished ones."""
     from roark_ops.access import Access
     from roark_ops.cli.views.replay import print_jobs
     from roark_ops.desk.replays import Replays
@@ -243,9 +247,9 @@ def list_(*, limit: Limit = 20, offset: Offset = 0, as_json: AsJson = False) -> 
 
 
 def show(number: Number, *, follow: FollowOne = False, markdown: Markdown = False, as_json: AsJson = False) -> None:
-    """One replay job: who, why, when, how far it is, and what failed again.
+    """Show one replay job: who, why, when, progress, and what failed again.
 
-    With --follow it ends with 3 when some failed again, or the job stopped.
+    Exit code 3, with --follow: some failed again, or the job paused itself.
     """
     from roark_ops.access import Access
     from roark_ops.cli.views.replay import document, print_job
@@ -269,17 +273,17 @@ def show(number: Number, *, follow: FollowOne = False, markdown: Markdown = Fals
 
 
 def pause(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Send nothing more until it is resumed; what is on its way goes on."""
+    """Pause a job. Reports already sent are still delivered."""
     _change(number, "pause", reason, by, as_json=as_json)
 
 
 def resume(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Go on. A job that stopped by itself begins again with one report, then 5, 25 and 100."""
+    """Resume a job. One that paused itself starts again with 1 report, then 5, 25 and 100."""
     _change(number, "resume", reason, by, as_json=as_json)
 
 
 def cancel(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
-    """Send nothing more: every unsent report is a dead letter as before. What is on its way goes on."""
+    """Cancel a job. Unsent reports stay dead letters; those already sent are still delivered."""
     _change(number, "cancel", reason, by, as_json=as_json)
 
 
@@ -297,14 +301,14 @@ def _change(number: int, verb: str, reason: str, by: str | None, *, as_json: boo
     if as_json:
         print_json(document(job))
         return
-    print_line(f"Replay job {number} is {_PAST[verb]}: {job.sent} of {job.selected} were sent.")
+    print_line(f"Replay job {number} {_PAST[verb]}: {job.sent} of {job.selected} sent.")
     if verb == "cancel":
         unsent = job.given_back or job.selected - job.sent - sum(job.left.values())
-        print_line(f"{counted(unsent, 'report')} stay{'s' if unsent == 1 else ''} with the dead letters.")
+        print_line(f"{counted(unsent, 'report')} stay{'s' if unsent == 1 else ''} in the dead letters.")
 
 
 def _existing(replays: "Replays", number: int) -> "Job":
     job = replays.show(number)
     if job is None:
-        fail(f"there is no replay job {number}. `roark-ingest replay list` shows those that there are.")
+        fail(f"no replay job {number}. See roark-ingest replay list")
     return job

@@ -39,8 +39,8 @@ def follow(replays: Replays, number: int) -> tuple[Job | None, int]:
                 pause.wait(_EVERY_SECONDS)
     except KeyboardInterrupt:
         say(
-            f"Replay job {number} goes on without this terminal. Watch it: roark-ingest replay show {number} --follow; "
-            f"take back what is unsent: roark-ingest replay cancel {number}"
+            f"Replay job {number} continues without this terminal. Watch: roark-ingest replay show {number} --follow. "
+            f"Cancel: roark-ingest replay cancel {number}"
         )
         return job, INTERRUPTED
     return job, TO_ACT_ON if job.state is JobState.PAUSED or job.failed else 0

@@ -14,7 +14,7 @@ from roark_ops.cli.terminal.words import counted
 if TYPE_CHECKING:
     from roark_ops.access import Access
 
-All = Annotated[bool, typer.Option("--all", help="All that are unconfirmed at this moment.")]
+All = Annotated[bool, typer.Option("--all", help="Every unconfirmed delivery right now.")]
 
 
 def confirm_(
@@ -26,20 +26,21 @@ def confirm_(
     by: As = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say that calls are at Roark, whose upload was answered with success and without Roark's id of the call.
+    """Confirm that unconfirmed calls are at Roark.
 
-    Until then such a delivery is unconfirmed, and its report is kept. `dlq replay CALL_ID` sends it again, which does
-    no harm where Roark has it: every upload says skipAlreadyImported. `dlq discard CALL_ID` drops the report.
+    A delivery is unconfirmed if Roark answered with success but without its call ID; the report is kept until you
+    decide. `dlq replay CALL_ID` resends it, which is safe even if Roark has it (skipAlreadyImported). `dlq discard
+    CALL_ID` drops the report.
     """
     from roark_ops.access import Access
     from roark_ops.desk.dead_letters import DeadLetters
 
     if bool(call_ids) is all_:
-        fail("name call ids, or say --all. Which they are: roark-ingest list --state unconfirmed", USAGE)
+        fail("choose one: call IDs or --all. To see them: roark-ingest list --state unconfirmed", USAGE)
     with Access.from_env() as access:
         desk = DeadLetters(access.ledger, by=actor(by))
         ids = call_ids or desk.unconfirmed()
-        confirm(f"Confirm {counted(len(set(ids)), 'call')}? The reports that are kept of them go.", yes=yes)
+        confirm(f"Confirm {counted(len(set(ids)), 'call')}? Their stored reports are deleted.", yes=yes)
         tell(desk.confirm(ids, reason), "confirmed", as_json=as_json)
 
 
@@ -62,9 +63,9 @@ def replay_unconfirmed(
             print_json({"call_id": call_id, "result": "would be replayed"})
         if not as_json:
             number = counted(len(call_ids), "unconfirmed report")
-            print_line(f"{number} would be sent again at once, without a job: Roark took them once.")
+            print_line(f"{number} would be sent again at once, without a replay job: Roark has accepted them once.")
         return
-    confirm(f"Send {counted(len(call_ids), 'unconfirmed report')} again?", yes=yes)
+    confirm(f"Resend {counted(len(call_ids), 'unconfirmed report')}?", yes=yes)
     tell(
-        DeadLetters(access.ledger, by=by, wake=access.wake).replay(call_ids, reason=reason), "replayed", as_json=as_json
+        DeadLetters(access.ledger, by=by, wake=access.wake).resend(call_ids, reason=reason), "replayed", as_json=as_json
     )

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 from roark_ops.cli.terminal.options import AsJson
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.running import fail, say
-from roark_ops.cli.terminal.words import ago, iso, shown
+from roark_ops.cli.terminal.words import ago, counted, iso, shown
 
 if TYPE_CHECKING:
     from roark_ledger.records.alerts import Alert
 
 
 def list_(*, as_json: AsJson = False) -> None:
-    """The alerts that are active, and those that are over: since when, what to type, whether the message was sent.
+    """List active and cleared alerts: since when, what to do, and whether the message was sent.
 
-    The workers look every few seconds (ROARK_INGEST_ALERT_LOOK_SECONDS) and send to ROARK_INGEST_ALERT_URL.
+    The workers check every few seconds (ROARK_INGEST_ALERT_LOOK_SECONDS) and post to ROARK_INGEST_ALERT_URL.
     """
     from roark_ledger.moves import watch
     from roark_ops.access import Access
@@ -33,15 +33,17 @@ def list_(*, as_json: AsJson = False) -> None:
     rows = [
         (
             alert.kind.value,
-            f"since {ago(alert.since_ms, now_ms)}" if alert.active else f"over {ago(alert.ended_ms, now_ms)}",
+            f"active since {ago(alert.since_ms, now_ms).removesuffix(' ago')}"
+            if alert.active
+            else f"cleared {ago(alert.ended_ms, now_ms)}",
             _sending(alert),
             shown(alert.message.headline),
         )
         for alert in alerts
     ]
-    print_table(("alert", "active", "message", "what"), rows)
+    print_table(("alert", "status", "message", "what"), rows)
     if any(alert.owed for alert in alerts) and WorkerSettings().alert_url is None:
-        say("Nothing is sent: ROARK_INGEST_ALERT_URL is not set here. Set it for the workers; roark-ingest alerts test")
+        say("No alerts are sent: ROARK_INGEST_ALERT_URL is not set. Set it for the workers; roark-ingest alerts test")
     for alert in alerts:
         if alert.active:
             print_line()
@@ -67,20 +69,20 @@ def document(alert: "Alert") -> dict[str, Any]:
 
 def _sending(alert: "Alert") -> str:
     if alert.owed:
-        return f"not sent yet, {alert.tries} tries" if alert.tries else "not sent yet"
+        return f"not sent yet ({counted(alert.tries, 'attempt')})" if alert.tries else "not sent yet"
     return "sent" if alert.told_ms else "-"
 
 
 def try_(*, as_json: AsJson = False) -> None:
-    """Send a test message to ROARK_INGEST_ALERT_URL, with this command's settings."""
+    """Send a test message to ROARK_INGEST_ALERT_URL, using the settings of this shell."""
     from roark_ledger.records.alerts import Message
     from roark_worker.alerts.post import AlertNotTaken, body, post
     from roark_worker.settings import WorkerSettings
 
     url = WorkerSettings().alert_url
     if url is None:
-        fail("ROARK_INGEST_ALERT_URL is not set (nor ROARK_INGEST_ALERT_URL_FILE): alerts go nowhere.")
-    message = Message("somebody tries whether alerts arrive.", "They do.", "roark-ingest alerts list")
+        fail("neither ROARK_INGEST_ALERT_URL nor ROARK_INGEST_ALERT_URL_FILE is set, so alerts go nowhere.")
+    message = Message("this is a test message.", "Alerts arrive here.", "roark-ingest alerts list")
     try:
         post(url.get_secret_value(), body("test", "test", message))
     except AlertNotTaken as error:
@@ -88,4 +90,4 @@ def try_(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"sent": True})
     else:
-        print_line("The test message was taken.")
+        print_line("Test message delivered.")

@@ -7,14 +7,14 @@ import typer
 from roark_ops.cli.terminal.options import As, AsJson, actor
 from roark_ops.cli.terminal.running import TO_ACT_ON
 
-Repair = Annotated[bool, typer.Option("--repair", help="Put calls that are in no place, or in two, where they belong.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Fix calls that are in no queue, or in two.")]
 
 
 def audit(*, repair: Repair = False, by: As = None, as_json: AsJson = False) -> None:
-    """Account for every report that was ever accepted, and look at each place of each of them.
+    """Check that every report ever accepted is accounted for, in exactly one place.
 
-    Takes no more than a fifth of Redis's time. What it finds, `status`, alerts and metrics say as well. Ends with 3
-    when something is not as it should be.
+    Uses at most a fifth of Redis's time. `status`, alerts and metrics show the result, too. Exit code 3: something is
+    wrong.
     """
     from roark_ledger.moves import desk, upkeep
     from roark_ledger.records.logbook import Action, doer

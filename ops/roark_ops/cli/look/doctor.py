@@ -12,16 +12,16 @@ PublicUrl = Annotated[
     typer.Option(
         "--public-url",
         metavar="URL",
-        help="Vapi's server URL: post a large harmless message there, through your proxy.",
+        help="Also test Vapi's server URL: post a large, harmless message through your proxy.",
         show_default=False,
     ),
 ]
 
 
 def doctor(*, public_url: PublicUrl = None, as_json: AsJson = False) -> None:
-    """Check Redis, durability, broker, token, Roark, webhook, workers, lane and accounts; say what mends what is wrong.
+    """Check Redis, durability, broker, token, Roark, webhook, workers, uploads and accounts, and say how to fix them.
 
-    Ends with 3 when something is wrong. A warning is worth a look and ends with 0.
+    Exit code 3: a check failed. Warnings are worth a look, but exit with 0.
     """
     from roark_ops.cli.views.doctor import show_checks
     from roark_ops.doctor.examination import examine

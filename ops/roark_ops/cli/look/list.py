@@ -19,8 +19,8 @@ States = Annotated[
     typer.Option(
         "--state",
         metavar="STATE",
-        help="ready, uploading, waiting, unconfirmed, dead, discarded or delivered (the latest first). May be "
-        "repeated; otherwise all that is neither delivered nor discarded.",
+        help="ready, uploading, waiting, unconfirmed, dead, discarded or delivered (latest first). Repeatable "
+        "(default: all but delivered and discarded).",
         show_default=False,
     ),
 ]
@@ -37,10 +37,10 @@ def list_(
     as_csv: AsCsv = False,
     as_json: AsJson = False,
 ) -> None:
-    """Reports of any state: call, state, since when, why, and when it is tried next.
+    """List reports in any state: call, state, since when, why, and the next attempt.
 
-    What is shown is what was there at the beginning: what comes meanwhile is left out, and nothing is shown twice.
-    Times (--since, --until) are those at which a report came into its state.
+    The list shows the state at the start: later arrivals are left out, and nothing appears twice. --since and --until
+    mean the time when a report entered its state.
     """
     from roark_ops.access import Access
     from roark_ops.cli.letters.dlq_list import show_letters
@@ -60,11 +60,11 @@ def list_(
 
 
 def _read_states(names: list[str]) -> list[str]:
-    from roark_ops.desk.pages import PLACES
+    from roark_ledger.places import PLACES
 
     for name in names:
         if name not in PLACES:
-            fail(f"--state {name}: write {', '.join(PLACES)}.", USAGE)
+            fail(f"--state {name}: try {', '.join(PLACES)}.", USAGE)
     return names or [state for state in PLACES if state not in _ONLY_WHERE_ASKED_FOR]
 
 
@@ -90,7 +90,7 @@ def _show_table(shown: "Shown", states: list[str]) -> None:
         for letter in shown.letters
     ]
     if rows:
-        print_table(("call", "state", "since", "tries", "next", "why"), rows, right=frozenset({3}))
+        print_table(("call", "state", "since", "attempts", "next", "why"), rows, right=frozenset({3}))
         print_line()
     totals = shown.snapshot.states | {"unconfirmed": shown.snapshot.unconfirmed, "delivered": shown.snapshot.confirmed}
     total = sum(totals[state] for state in states)

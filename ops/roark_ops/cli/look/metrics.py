@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def metrics(*, as_json: AsJson = False) -> None:
     """Print the ledger's metrics once, in Prometheus' text format.
 
-    What the webhook and the workers count by themselves is at their /metrics: ports 8787 and 8788 unless set otherwise.
+    The webhook and the workers serve their own metrics at /metrics, on ports 8787 and 8788 by default.
 
-    Seconds, bytes and numbers of reports; +Inf (null with --json) is for what never was or will not be.
+    Units are seconds, bytes and reports. +Inf (null with --json) means never.
     """
     from roark_ledger.moves import watch
     from roark_ops.access import Access

@@ -10,25 +10,25 @@ from roark_ops.cli.terminal.running import TO_ACT_ON, USAGE, fail, say
 INCOMPLETE = 4
 
 Since = Annotated[
-    str, typer.Option(metavar="TIME", help="Calls created from then on: 12h, 7d, or a date such as 2026-05-19T10:00.")
+    str, typer.Option(metavar="TIME", help="Calls created since this time: 12h, 7d (ago), or 2026-05-19T10:00.")
 ]
 Until = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Calls created before; otherwise all until now.", show_default=False)
+    str | None, typer.Option(metavar="TIME", help="Calls created before this time (default: now).", show_default=False)
 ]
 Backfill = Annotated[
-    bool, typer.Option("--backfill", help="Make the reports of missing calls from Vapi's list, and deliver them.")
+    bool, typer.Option("--backfill", help="Rebuild the missing reports from Vapi's list, and queue them.")
 ]
 
 
 def reconcile(
     *, since: Since = "24h", until: Until = None, backfill: Backfill = False, by: As = None, as_json: AsJson = False
 ) -> None:
-    """Compare the calls that Vapi lists with the reports that are here, and name those that never came.
+    """Compare Vapi's list of calls with the reports received here, and show which reports never came.
 
-    Needs VAPI_API_KEY, Vapi's private key. Asks Vapi at most twice a second, and Roark for nothing. The workers do the
-    same every ROARK_INGEST_RECONCILE_MINUTES, if they have the key.
+    Needs VAPI_API_KEY (Vapi's private key). Asks Vapi at most twice a second, and does not contact Roark. Workers that
+    have the key do the same every ROARK_INGEST_RECONCILE_MINUTES.
 
-    Ends with 0 when none is missing, 3 when some are, and 4 when not all could be read.
+    Exit codes: 0 nothing is missing, 3 reports are missing, 4 Vapi's list could not be read to the end.
     """
     import time
 
@@ -40,7 +40,7 @@ def reconcile(
     from roark_producer.producer import Intake
     from roark_worker.calls.reconcile import Comparer, Comparison
     from roark_worker.calls.reconciling import rules_of
-    from roark_worker.calls.rules import Part, Stretch
+    from roark_worker.calls.rules import Stretch, StretchKind
     from roark_worker.calls.vapi import Vapi, VapiFailed
     from roark_worker.calls.vapi_settings import VapiSettings
     from roark_worker.settings import WorkerSettings
@@ -48,11 +48,12 @@ def reconcile(
     settings = VapiSettings()
     rules = rules_of(settings, WorkerSettings())
     now_ms = round(time.time() * 1000)
-    from_ms, to_ms = moment_of(since, now_ms), moment_of(until, now_ms) if until else now_ms
+    from_ms = moment_of(since, now_ms, "--since")
+    to_ms = moment_of(until, now_ms, "--until") if until else now_ms
     if (oldest_ms := now_ms - rules.back_ms) > from_ms:
         say(
-            f"Calls are compared {rules.back_ms / 86_400_000:g} days back "
-            "(ROARK_INGEST_RECONCILE_DAYS, ROARK_INGEST_REMEMBER_DAYS)."
+            f"Comparing the last {rules.back_ms / 86_400_000:g} days only "
+            "(limited by ROARK_INGEST_RECONCILE_DAYS and ROARK_INGEST_REMEMBER_DAYS)."
         )
         from_ms = oldest_ms
     if from_ms >= to_ms:
@@ -63,7 +64,7 @@ def reconcile(
             access.ledger.run(desk.log_deed(Action.BACKFILL, who=doer(actor(by))))
         comparer = Comparer(access.durable_ledger(), vapi, rules, Intake(access.settings), backfill=backfill)
         try:
-            comparer.compare(Stretch(Part.NEW, from_ms, to_ms), found, done=show)
+            comparer.compare(Stretch(StretchKind.NEW, from_ms, to_ms), found, done=show)
         except VapiFailed as failed:
             found.incomplete = str(failed)
     show_comparison(found, as_json=as_json)

@@ -4,7 +4,7 @@ from roark_ops.cli.terminal.options import AsJson
 
 
 def schedule(*, as_json: AsJson = False) -> None:
-    """When a report that failed is tried again: the retry table that the settings make."""
+    """Show the retry schedule: when a failed report is retried, according to the settings."""
     from roark_ops.cli.views.schedule import show_schedule
     from roark_worker.settings import WorkerSettings
 

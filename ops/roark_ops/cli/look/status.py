@@ -14,17 +14,17 @@ from roark_ops.cli.terminal.running import TO_ACT_ON, in_words, say
 _WATCH_SECONDS = 2.0
 _CLEAR = "\x1b[H\x1b[2J"
 
-Watch = Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Refresh every two seconds until Ctrl-C.")]
 
 
 def status(*, as_json: AsJson = False, watch: Watch = False) -> None:
-    """How many reports are in which state, and what to do next.
+    """Show how many reports are in which state, and what to do next.
 
-    Ends with 3 when there is something to act on: dead letters, a lane on hold, accounts that do not balance.
+    Exit code 3: something needs your attention, such as dead letters, paused uploads, or reports unaccounted for.
     """
     from roark_ops.access import Access
     from roark_ops.cli.views.status import show_status
-    from roark_producer.disk.spool import pending
+    from roark_producer.disk.segments import pending
 
     with Access.from_env() as access:
         access.remember()

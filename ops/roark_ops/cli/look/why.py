@@ -7,9 +7,9 @@ from roark_ops.cli.terminal.running import FAILED
 
 
 def why(call_id: CallIdArgument, *, as_json: AsJson = False) -> None:
-    """What happened to one call, and what happens next.
+    """Show what happened to one call, and what happens next.
 
-    Ends with 1 when the ledger has never seen the call.
+    Exit code 1: the call is unknown.
     """
     from roark_ledger.moves import watch
     from roark_ops.access import Access

@@ -21,7 +21,7 @@ _DEFAULTS = {
 
 def become_flower(host: str, port: int, database: Path, basic_auth: str | None) -> NoReturn:
     """Replace this process by Flower."""
-    command = [sys.executable, "-m", "celery", "-A", "roark_ops.flower_app", "flower"]
+    command = [sys.executable, "-P", "-m", "celery", "-A", "roark_ops.flower_app", "flower"]
     # Tornado takes :: for IPv6 alone, and no address for all there are.
     command += [f"--address={'' if host == '::' else host}", f"--port={port}"]
     environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ

@@ -15,22 +15,26 @@ Host = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=0, max=65535, help="Port to listen on; 0 picks a free one.", show_default="ROARK_INGEST_WEBHOOK_PORT, 8787"
+        min=0, max=65535, help="Port to listen on (0: any free port).", show_default="ROARK_INGEST_WEBHOOK_PORT, 8787"
     ),
 ]
 Processes = Annotated[
-    int | None, typer.Option(min=0, help="Worker processes; 0: one per core.", show_default="ROARK_INGEST_PROCESSES, 0")
+    int | None,
+    typer.Option(min=0, help="Worker processes (0: one per core).", show_default="ROARK_INGEST_PROCESSES, 0"),
 ]
 MaxInFlight = Annotated[
     int | None,
-    typer.Option(min=1, help="Uploads in flight per process.", show_default="ROARK_INGEST_MAX_IN_FLIGHT, 256"),
+    typer.Option(
+        min=1, help="Concurrent uploads per process, at most.", show_default="ROARK_INGEST_MAX_IN_FLIGHT, 256"
+    ),
 ]
 
 
 def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) -> None:
-    """Take reports in over HTTP: what Vapi's server URL points to.
+    """Run the webhook that receives reports from Vapi (Vapi's server URL).
 
-    200 is answered only when a report is durable. Without ROARK_INGEST_VAPI_SECRET it listens on this machine only.
+    It answers 200 only once a report is stored durably. Without ROARK_INGEST_VAPI_SECRET it listens on this machine
+    only.
     """
     _log_as(log_json)
     _export("ROARK_INGEST_WEBHOOK_HOST", host)
@@ -42,13 +46,14 @@ def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) 
     try:
         run(IngestSettings(), settings)
     except OSError as error:
-        fail(f"the webhook cannot listen on {settings.webhook_host}:{settings.webhook_port}: {error.strerror}.")
+        fail(f"the webhook can't listen on {settings.webhook_host}:{settings.webhook_port}: {error.strerror}.")
 
 
 def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, log_json: LogJson = False) -> None:
-    """Deliver reports to Roark: one Celery worker process per core, kept alive. Ctrl-C lets uploads end.
+    """Run the workers that deliver reports to Roark: one Celery process per core, restarted if it dies.
 
-    Metrics of all processes together: http://127.0.0.1:8788/metrics (ROARK_INGEST_METRICS_HOST and _PORT).
+    Ctrl-C finishes the uploads under way, then stops. Metrics of all processes are at http://127.0.0.1:8788/metrics
+    (ROARK_INGEST_METRICS_HOST, ROARK_INGEST_METRICS_PORT).
     """
     _log_as(log_json)
     # The children read their settings from the environment, as everything else does.
@@ -74,7 +79,7 @@ BasicAuth = Annotated[
     typer.Option(
         envvar="FLOWER_BASIC_AUTH",
         metavar="USER:PASSWORD",
-        help="Who may look; the variable keeps it out of the process list, FLOWER_BASIC_AUTH_FILE names a file.",
+        help="Login for the page. Prefer the variable or FLOWER_BASIC_AUTH_FILE: options show in process lists.",
         show_default=False,
     ),
 ]
@@ -83,10 +88,10 @@ BasicAuth = Annotated[
 def flower(
     *, host: FlowerHost = "127.0.0.1", port: FlowerPort = 5555, basic_auth: BasicAuth = None, log_json: LogJson = False
 ) -> None:
-    """Run Flower: look at workers, drains and reports in a browser.
+    """Run Flower, a web page that shows workers, drains and reports.
 
-    Search its task list for a call id. What it has seen is kept in ROARK_INGEST_DATA_DIR. It is read-only unless
-    FLOWER_READ_ONLY=false; other FLOWER_* variables are obeyed as Flower documents them.
+    Search its task list for a call ID. It stores what it has seen in ROARK_INGEST_DATA_DIR. It is read-only unless
+    FLOWER_READ_ONLY=false. All other FLOWER_* variables work as Flower documents them.
     """
     _log_as(log_json)
     from roark_ops.access import Access
@@ -96,11 +101,11 @@ def flower(
     basic_auth = basic_auth or secret_in_file("FLOWER_BASIC_AUTH")
     if not is_loopback(host) and not basic_auth:
         fail(
-            f"Flower would show every call and the workers' settings to everybody who reaches {host}. Set "
+            f"without a password, anyone who can reach {host} would see every call and the workers' settings. Set "
             "FLOWER_BASIC_AUTH=USER:PASSWORD or FLOWER_BASIC_AUTH_FILE, or listen on 127.0.0.1."
         )
     if basic_auth and not all(all(each.partition(":")[::2]) for each in basic_auth.split(",")):
-        fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them parted by commas.")
+        fail("FLOWER_BASIC_AUTH must be USER:PASSWORD, or several of them separated by commas.")
     with Access.from_env() as access:
         data_dir = access.settings.data_dir
         _see_that_flower_can_listen(access.broker_url, access.settings.broker_setting)
@@ -118,10 +123,10 @@ def _see_that_flower_can_listen(broker_url: str, setting: str) -> None:
         proven = prove_broker(broker_url, setting)
     except LedgerUnavailable as error:
         # It may come later; Flower looks again.
-        say(f"Flower waits: {error}.")
+        say(f"Flower is waiting for the broker: {error}.")
         return
     if proven.silent:
-        fail(f"Flower hears of nothing without channels: {proven.silent}.")
+        fail(f"Flower needs Redis channels: {proven.silent}.")
 
 
 def _log_as(log_json: bool) -> None:

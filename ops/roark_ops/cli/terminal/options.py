@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who does this; otherwise the OS user.")]
-CallIdArgument = Annotated[str, typer.Argument(metavar="CALL_ID", help="Vapi's call.id.", show_default=False)]
-CallIds = Annotated[list[str], typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document per line.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
+As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who is doing this (default: the OS user).")]
+CallIdArgument = Annotated[str, typer.Argument(metavar="CALL_ID", help="Vapi's call ID.", show_default=False)]
+CallIds = Annotated[list[str], typer.Argument(metavar="CALL_ID", help="Vapi's call IDs.", show_default=False)]
 SomeCallIds = Annotated[
-    list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call ids.", show_default=False)
+    list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call IDs.", show_default=False)
 ]
-AllDead = Annotated[bool, typer.Option("--all", help="All that are dead at this moment; what dies later stays.")]
+AllDead = Annotated[bool, typer.Option("--all", help="Every dead letter right now; later ones are not touched.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the log.", show_default=False)]
 
 _ROARK = "roark"

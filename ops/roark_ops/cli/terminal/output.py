@@ -1,17 +1,24 @@
 """What a command prints on stdout: JSON documents, or tables and lines for people.
 
 In a terminal tables are Rich's; where that is too narrow for them, each row is printed as a few lines, so that no
-id is ever cut. In a pipe they are plain columns of whatever width they need, for `grep` and `awk`.
+id is ever cut. Text is broken between words there, and a command never, so that it can be copied. In a pipe nothing is
+broken, and tables are plain columns of whatever width they need, for `grep` and `awk`.
 """
 
 import io
 import json
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 Row = Sequence[str]
 _GAP = 3
+# A command reaches to the end of its sentence; what stands for its blanks while lines are broken is in no text.
+_COMMAND = re.compile(r"`[^`]+`|\broark-ingest (?:[^;.()]|\.(?! |$))+")
+_KEPT = "\0"
 _LEAST_LAST = 20
 
 
@@ -34,7 +41,8 @@ def print_line(text: str = "", *, style: str = "") -> None:
         return
     from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False).print(text, style=style or None, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(broken(text, console.width), style=style or None, soft_wrap=True)
 
 
 def print_table(head: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset()) -> None:
@@ -54,8 +62,30 @@ def print_table(head: Row, rows: Sequence[Row], *, right: frozenset[int] = froze
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     """Print names and values below each other."""
     width = max(len(name) for name, _ in facts)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in facts:
-        print_line(f"{name.ljust(width)}  {value}")
+        print_line(broken(f"{name.ljust(width)}  {value}", columns, indent=width + 2))
+
+
+def broken(text: str, columns: int, *, indent: int | None = None) -> str:
+    """Return one line broken between words where it is longer than `columns` (0: never), but never inside a command.
+
+    What follows is indented like the line itself, or by `indent`.
+    """
+    if not columns or len(text) <= columns or "\n" in text:
+        return text
+    margin = len(text) - len(text.lstrip()) if indent is None else indent
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _KEPT), text)
+    lines = textwrap.wrap(
+        whole,
+        columns,
+        subsequent_indent=" " * margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(lines).replace(_KEPT, " ")
 
 
 def _widths(lines: Sequence[Row]) -> list[int]:

@@ -7,6 +7,7 @@
 """
 
 import os
+import shutil
 import sys
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from roark_ledger.errors import ConfigurationError, IngestError, LedgerFull, LedgerUnavailable
 from roark_ledger.logs import set_up_logging
+from roark_ops.cli.terminal.output import broken
 
 FAILED = 1
 USAGE = 2
@@ -48,16 +50,17 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 def say(message: str) -> None:
     """Tell a person something that is not the command's output."""
-    typer.echo(message, err=True)
+    columns = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    typer.echo(broken(message, columns), err=True)
 
 
 def in_words(error: IngestError) -> str:
     """Return an error's message, and what to do about it where the message does not say."""
     match error:
         case LedgerFull():
-            return f"{error}. Give Redis more memory, or let the workers deliver; `roark-ingest doctor` says more"
+            return f"{error}. Give Redis more memory, or wait until the workers have delivered. See roark-ingest doctor"
         case LedgerUnavailable():
-            return f"{error}. `roark-ingest doctor` says more"
+            return f"{error}. See roark-ingest doctor"
         case ConfigurationError() | IngestError():
             return str(error)
 
@@ -67,9 +70,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail(f"{question} Nobody can be asked here: add --yes.", USAGE)
+        fail(f"{question} Not a terminal, so I can't ask for confirmation. Re-run with --yes.", USAGE)
     if not typer.confirm(question, err=True):
-        fail("nothing was changed.")
+        fail("cancelled, nothing was changed.")
 
 
 def _forget_stdout() -> None:

@@ -1,23 +1,65 @@
-"""Times as people type them: how long ago, or when. Pure but for its complaint."""
+"""Times as people type them: how long, how long ago, or when. One parser for all options, pure but for its complaint.
+
+30s, 30min, 2h, 7d, 2w, each with or without "ago"; 10:02, the last time that it was so late; 2026-05-19[T10:00[Z]].
+Without a zone a time is UTC.
+"""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from roark_ops.cli.terminal.running import USAGE, fail
 
 _UNIT_MS = {"s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_AGO = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)(?: ago)?")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
-def moment_of(text: str, now_ms: int) -> int:
-    """Return the Unix ms that `12h`, `7d ago` or an ISO date name; without a zone it is UTC.
+def moment_of(text: str, now_ms: int, option: str = "") -> int:
+    """Return the Unix ms that a text names at that time. Ends the command where it names none."""
+    ago = _span(text.strip().removesuffix(" ago"))
+    return now_ms - ago if ago is not None else _when(text, now_ms, option)
 
-    Ends the command where it is neither.
+
+def moment_or_age(text: str, now_ms: int, option: str = "") -> tuple[int, int]:
+    """Return the Unix ms that a text names, or how long ago it says in ms; the other one is 0, both for an empty text.
+
+    For what is asked again and again: "2h ago" then is another moment each time.
     """
-    if match := _AGO.fullmatch(text.strip()):
-        return now_ms - round(float(match[1]) * _UNIT_MS[match[2]])
+    if not text:
+        return 0, 0
+    ago = _span(text.strip().removesuffix(" ago"))
+    # Nothing at all would mean no bound.
+    return (0, max(1, ago)) if ago is not None else (_when(text, now_ms, option), 0)
+
+
+def duration_of(text: str, option: str = "") -> int:
+    """Return how long a text says in ms, at least 1. Ends the command where it does not."""
+    found = _span(text.strip())
+    return max(1, found) if found is not None else _refuse("duration", text, option, "30min, 2h or 3d")
+
+
+def _span(text: str) -> int | None:
+    match = _SPAN.fullmatch(text)
+    return round(float(match[1]) * _UNIT_MS[match[2]]) if match else None
+
+
+def _when(text: str, now_ms: int, option: str) -> int:
     try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        fail(f"{text!r} is no time: write 30min, 12h or 7d (ago), or a date such as 2026-05-19T10:00.", USAGE)
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+        if clock := _CLOCK.fullmatch(text.strip()):
+            found = _last(*(int(part or 0) for part in clock.groups()), now_ms=now_ms)
+        else:
+            found = datetime.fromisoformat(text.strip())
+        return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        _refuse("time", text, option, "2h, 10:00 or 2026-05-19T10:00")
+
+
+def _last(hour: int, minute: int, second: int, *, now_ms: int) -> datetime:
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    today = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    return today if today <= now else today - timedelta(days=1)
+
+
+def _refuse(what: str, text: str, option: str, examples: str) -> NoReturn:
+    fail(f"{option + ': ' if option else ''}not a valid {what}: {text!r}. Try {examples}.", USAGE)

@@ -54,7 +54,7 @@ def chosen(paths: Sequence[str] | None) -> list[Source]:
     """Return the files to read; ends the command where one cannot be read, or where a terminal would be."""
     found = list(paths or [STDIN])
     if found.count(STDIN) > 1:
-        fail("- (standard input) can be read once only.", USAGE)
+        fail("- (standard input) can only be given once.", USAGE)
     for path in found:
         if path == STDIN:
             _check_stdin(named=bool(paths))
@@ -65,15 +65,15 @@ def chosen(paths: Sequence[str] | None) -> list[Source]:
 
 def _check_stdin(*, named: bool) -> None:
     if sys.stdin.isatty():
-        what = "standard input is a terminal" if named else "no FILE was named and standard input is a terminal"
+        what = "standard input is a terminal" if named else "no FILE given, and standard input is a terminal"
         fail(f"nothing to read: {what}. Name a file, or pipe reports in: roark-ingest enqueue < reports.ndjson", USAGE)
 
 
 def _check_file(path: str) -> None:
     # Not opened for a try: what stands behind a named pipe can be read once only.
     if not Path(path).exists():
-        fail(f"{path} cannot be read: there is no such file.", USAGE)
+        fail(f"cannot read {path}: no such file.", USAGE)
     if Path(path).is_dir():
-        fail(f"{path} cannot be read: it is a directory. Name its files: {path.rstrip('/')}/*", USAGE)
+        fail(f"cannot read {path}: it is a directory. Give its files: {path.rstrip('/')}/*", USAGE)
     if not os.access(path, os.R_OK):
-        fail(f"{path} cannot be read: permission denied.", USAGE)
+        fail(f"cannot read {path}: permission denied.", USAGE)

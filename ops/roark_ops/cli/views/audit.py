@@ -3,12 +3,12 @@
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.words import counted, shown, span
 from roark_ops.cli.views.promises import promises_document
-from roark_worker.upkeep.audit import Verdict
+from roark_worker.upkeep.audit import AuditVerdict
 
 _MOST_SHOWN = 20
 
 
-def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
+def show_verdict(verdict: AuditVerdict, *, as_json: bool) -> None:
     """Print what was found."""
     states, accepted, found = verdict.snapshot.states, verdict.snapshot.total("accepted"), verdict.accounts
     if as_json:
@@ -33,14 +33,14 @@ def show_verdict(verdict: Verdict, *, as_json: bool) -> None:
     terms = " + ".join(f"{number} {state}" for state, number in states.items())
     print_line(f"{accepted} accepted {'=' if not found.difference else '≠'} {terms}")
     if unconfirmed := verdict.snapshot.unconfirmed:
-        print_line(f"{unconfirmed} of the delivered are unconfirmed: Roark did not name the call.")
-    print_line(f"{counted(found.looked_at, 'place')} looked at in {span(found.took_ms / 1000)}.")
+        print_line(f"{unconfirmed} of the delivered are unconfirmed: Roark's answer did not name the call.")
+    print_line(f"Checked {counted(found.looked_at, 'record')} in {span(found.took_ms / 1000)}.")
     for one in verdict.broken[:_MOST_SHOWN]:
         print_line(f"call {shown(one.call_id)} is {one.state}: {', '.join(one.faults)}")
     if len(verdict.broken) > _MOST_SHOWN:
-        print_line(f"… and {len(verdict.broken) - _MOST_SHOWN} more; --json names all.")
+        print_line(f"… and {len(verdict.broken) - _MOST_SHOWN} more; use --json to see them all.")
     if verdict.mended:
-        print_line(f"{counted(verdict.mended, 'call')} mended.")
+        print_line(f"{counted(verdict.mended, 'call')} repaired.")
     if found.holds:
         print_line("Every report is accounted for, in exactly one place.", style="green")
     for finding in found.findings:

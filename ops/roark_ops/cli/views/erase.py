@@ -11,7 +11,7 @@ from roark_ops.cli.terminal.words import counted, iso, moment, shown
 from roark_ops.desk.erasing import BEYOND, Certificate, Found
 
 
-class Screen:
+class EraseScreen:
     """A bar on stderr, where that is a terminal."""
 
     def __init__(self, what: str, total: int) -> None:
@@ -63,7 +63,7 @@ def list_found(found: Sequence[Found], in_spool: Sequence[str], *, as_json: bool
         print_table(head, [(one, digest, where, shown(", ".join(fields))) for one, digest, where, fields in rows])
         print_line()
     calls = len({call_id for call_id, *_ in rows if call_id})
-    print_line(f"{counted(calls, 'call')} found; nothing was changed.")
+    print_line(f"{counted(calls, 'call')} found. Nothing was changed.")
 
 
 def document(certificate: Certificate) -> dict[str, Any]:
@@ -117,12 +117,14 @@ def show_certificate(certificate: Certificate, *, as_json: bool) -> None:
     for call in certificate.calls:
         print_line()
         print_line(f"{call.tombstone}  {_told(call.state)}")
-        print_line(f"  removed: {', '.join(call.removed) or 'nothing, there was nothing'}")
+        print_line(f"  erased: {', '.join(call.removed) or 'nothing was stored'}")
     for tombstone in certificate.rejected:
         print_line()
-        print_line(f"{tombstone}  removed from the rejected bin")
+        print_line(f"{tombstone}  erased from the rejected bin")
     print_line()
-    print_line("A call is named by a keyed hash of its id; a later report of it is refused. Not reached by this:")
+    print_line(
+        "Each call is shown as a keyed hash of its ID. Later reports of it are refused. Not erased by this command:"
+    )
     for sentence in BEYOND:
         print_line(f"- {sentence}")
 
@@ -130,24 +132,26 @@ def show_certificate(certificate: Certificate, *, as_json: bool) -> None:
 def _spool(certificate: Certificate) -> list[tuple[str, str]]:
     if (spool := certificate.spool) is None:
         return []
-    told = [("spool", f"{counted(spool.requests, 'request')} taken out of {counted(spool.files, 'file')}")]
+    told = [("spool", f"{counted(spool.requests, 'request')} erased from {counted(spool.files, 'file')}")]
     if spool.busy:
-        busy = f"{counted(spool.busy, 'file')} in use by a running webhook, not looked at: run this again in a minute"
+        busy = f"{counted(spool.busy, 'file')} skipped, in use by a running webhook: run this again in a minute"
         told.append(("", busy))
     if spool.unread_bytes:
-        told.append(("", f"{spool.unread_bytes} damaged bytes cannot be looked through: remove *.damaged by hand"))
+        told.append(
+            ("", f"{spool.unread_bytes} damaged bytes could not be searched: delete the *.damaged files yourself")
+        )
     return told
 
 
 def _told(state: str) -> str:
     match state:
         case "erased":
-            return "was erased before"
+            return "was already erased"
         case "unknown":
-            return "was never seen here; a report of it that comes later is refused"
+            return "was unknown; later reports of it are refused"
         case "uploading":
-            return "its upload was under way, so Roark may have it"
+            return "was being uploaded, so Roark may have it"
         case "delivered":
-            return "was delivered: Roark has had it"
+            return "was delivered, so Roark has it"
         case _:
             return f"was {state}"

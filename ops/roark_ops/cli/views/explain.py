@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.words import shown
 from roark_ops.cli.views.why import explanation_document
-from roark_worker.answers.explain import Entry
+from roark_worker.answers.explain import CatalogueEntry
 
 _HEADS = {
     "dead letter": "Why a report is a dead letter",
-    "hold": "Why the lane is on hold",
-    "lane": "Why the lane lets little or nothing through",
-    "rejected": "Why something that came in could not be used",
+    "hold": "Why uploads are paused",
+    "lane": "Why uploads are slow or stopped",
+    "rejected": "Why input was rejected",
 }
 
 
-def print_catalogue(entries: Sequence[Entry], *, as_json: bool) -> None:
+def print_catalogue(entries: Sequence[CatalogueEntry], *, as_json: bool) -> None:
     """Print every entry, by kind."""
     kind = ""
     for entry in entries:
@@ -26,7 +26,7 @@ def print_catalogue(entries: Sequence[Entry], *, as_json: bool) -> None:
         print_entry(entry, as_json=as_json)
 
 
-def print_entry(entry: Entry, *, as_json: bool) -> None:
+def print_entry(entry: CatalogueEntry, *, as_json: bool) -> None:
     """Print one entry."""
     found = entry.explanation
     if as_json:
@@ -34,7 +34,7 @@ def print_entry(entry: Entry, *, as_json: bool) -> None:
         return
     print_line(shown(entry.codes), style="bold")
     print_line(f"  {shown(found.what)}")
-    print_line(f"  On the side of {found.side.value}. {found.replay_in_words}")
+    print_line(f"  {found.cause_in_words}")
     print_line(f"  {found.todo}")
     print_line(f"  Next: {found.command}")
     print_line()

@@ -34,18 +34,18 @@ def _print_group(group: Group, found: Explanation) -> None:
     said = f' "{shown(group.message)}"' if group.message else ""
     print_line(f"{group.name}  {counted(group.count, 'report')}: {group.reason}{said}", style="bold")
     if group.count == 1:
-        print_line(f"  died {moment(group.first_ms)}: {group.example}")
+        print_line(f"  failed {moment(group.first_ms)}: {group.example}")
     else:
-        print_line(f"  from {moment(group.first_ms)} to {moment(group.last_ms)}, the last one {group.example}")
+        print_line(f"  from {moment(group.first_ms)} to {moment(group.last_ms)}, latest: {group.example}")
     if group.excerpt and group.excerpt != group.message:
-        print_line(f"  the answer to that one: {shown(group.excerpt)}")
+        print_line(f"  Roark's answer: {shown(group.excerpt)}")
     for one in group.shared:
         print_line(f"  {_share(one, group)}")
     for change in group.changed:
         print_line(f"  changed {moment(change.at_ms)}: {shown(change.what)}")
     if group.edited:
-        print_line(f"  {group.edited} of them edited")
-    print_line(f"  {shown(found.what)} On the side of {found.side.value}. {found.replay_in_words}")
+        print_line(f"  {group.edited} edited")
+    print_line(f"  {shown(found.what)} {found.cause_in_words}")
     print_line(f"  {found.todo}")
     print_line(f"  Next: {group_command(group, found)}")
     print_line()

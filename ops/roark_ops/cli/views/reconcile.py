@@ -12,15 +12,15 @@ from roark_worker.calls.rules import Bucket
 
 _MOST_SHOWN = 20
 _MEANINGS = {
-    Bucket.DELIVERED: "Roark has the report",
-    Bucket.ON_THE_WAY: "the report waits for its upload, or for its next try",
-    Bucket.DEAD: "a dead letter",
-    Bucket.DISCARDED: "a person put it aside",
-    Bucket.EXPIRED: "removed because of its age",
-    Bucket.ERASED: "a person's data, removed for good",
-    Bucket.MISSING: "ended at Vapi, and its report never came",
-    Bucket.ODD: "Vapi cannot say how it ended",
-    Bucket.UNRECOVERABLE: "its report never came, and Vapi kept nothing to make one of",
+    Bucket.DELIVERED: "delivered to Roark",
+    Bucket.ON_THE_WAY: "waiting for upload or retry",
+    Bucket.DEAD: "dead letter",
+    Bucket.DISCARDED: "discarded by a person",
+    Bucket.EXPIRED: "removed by retention",
+    Bucket.ERASED: "erased for data protection",
+    Bucket.MISSING: "ended at Vapi, but no report came",
+    Bucket.ODD: "Vapi does not say how it ended",
+    Bucket.UNRECOVERABLE: "no report came, and Vapi has no data left to rebuild it",
 }
 
 
@@ -44,27 +44,27 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
     rows = [(kind.value, str(found.buckets[kind]), meaning) for kind, meaning in _MEANINGS.items()]
     print_table(("", "calls", ""), rows, right=frozenset({1}))
     if found.unconfirmed:
-        print_line(f"{found.unconfirmed} of the delivered are unconfirmed: Roark took them and did not name the call.")
+        print_line(f"{found.unconfirmed} of the delivered are unconfirmed: Roark's answer did not name the call.")
     if found.buckets[Bucket.NOT_YET]:
-        print_line(f"{counted(found.buckets[Bucket.NOT_YET], 'call')} more go on, or have ended just now.")
+        print_line(f"{counted(found.buckets[Bucket.NOT_YET], 'call')} more are still running, or ended just now.")
     if found.backfilled:
-        print_line(f"{counted(found.backfilled, 'report')} made from Vapi's list, and queued.", style="green")
+        print_line(f"{counted(found.backfilled, 'report')} rebuilt from Vapi's list and queued.", style="green")
     _show_missing(found)
     if found.incomplete:
-        print_line(f"Not all was read: {shown(found.incomplete)}", style="bold yellow")
+        print_line(f"Incomplete: {shown(found.incomplete)}", style="bold yellow")
         print_line(f"Next: roark-ingest reconcile --since {iso(_end(found))}")
 
 
 def _show_missing(found: Comparison) -> None:
     for call_id in sorted(found.missing)[:_MOST_SHOWN]:
-        why = f": no report can be made, {shown(found.unusable[call_id])}" if call_id in found.unusable else ""
+        why = f"; can't rebuild its report: {shown(found.unusable[call_id])}" if call_id in found.unusable else ""
         print_line(f"call {shown(call_id)} is missing{why}")
     if len(found.missing) > _MOST_SHOWN:
-        print_line(f"… and {len(found.missing) - _MOST_SHOWN} more; --json names all.")
+        print_line(f"… and {len(found.missing) - _MOST_SHOWN} more; use --json to see them all.")
     if found.missing.keys() - found.unusable.keys():
         print_line(f"Next: roark-ingest reconcile --since {iso(found.since_ms)} --backfill", style="bold yellow")
     elif not found.missing and not found.incomplete:
-        print_line("No report is missing.", style="green")
+        print_line("No reports are missing.", style="green")
 
 
 def _end(found: Comparison) -> int:
@@ -86,11 +86,11 @@ def following(found: Comparison, *, quiet: bool) -> Iterator[Callable[[Window], 
         task = bars.add_task("", total=found.until_ms - found.since_ms, told="")
 
         def show(window: Window) -> None:
-            told = f"{found.ended} calls, {len(found.missing)} missing, {found.backfilled} brought in"
+            told = f"{found.ended} calls, {len(found.missing)} missing, {found.backfilled} queued"
             bars.update(task, completed=window.to_ms - found.since_ms, told=told)
 
         try:
             yield show
         except KeyboardInterrupt:
-            say("Stopped; what was brought in stays.")
+            say("Stopped. Reports queued so far stay queued.")
             raise

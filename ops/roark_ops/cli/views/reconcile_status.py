@@ -10,15 +10,15 @@ from roark_worker.alerts.causes import why_incomplete
 def reconcile_told(snapshot: Snapshot) -> str:
     """Return it in one line."""
     if (found := snapshot.reconciled) is None:
-        return "its calls are not compared with those here: no worker has VAPI_API_KEY"
+        return "not compared: no worker has VAPI_API_KEY"
     if found.missing:
-        told = f"{counted(found.missing, 'call')} MISSING"
+        told = f"{counted(found.missing, 'report')} MISSING"
     elif found.at_ms or not found.first_ms:
-        told = "no report is missing"
+        told = "no reports missing"
     else:
         told = "not compared yet"
     told += f", {ago(found.at_ms, snapshot.now_ms)}" if found.at_ms else ""
-    told += "; a comparison is under way" if found.running else ""
+    told += "; comparing now" if found.running else ""
     return f"{told}; {why_incomplete(found.error)}" if found.error else told
 
 

@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from roark_ops.desk.replay_preview import Preview
 
 _DAY_MS = 86_400_000
+_ELSEWHERE = {
+    "ready": "already queued",
+    "uploading": "being uploaded",
+    "waiting": "waiting for a retry",
+    "delivered": "already delivered",
+}
 _LEFT = {
-    "replay": "sent by hand",
+    "replay": "replayed separately",
     "replace": "replaced by a newer report",
     "discard": "discarded",
     "erase": "erased",
-    "expire": "removed by age",
-    "mend": "mended by an audit",
+    "expire": "removed by retention",
+    "mend": "repaired by an audit",
 }
 
 
@@ -54,13 +60,13 @@ def print_preview(preview: "Preview") -> None:
     print_line(f"{counted(len(preview.letters), 'dead letter')} to replay ({shown(preview.chosen)}).", style="bold")
     for group in preview.groups:
         said = f' "{shown(group.message)}"' if group.message else ""
-        edited = f", {group.edited} of them edited" if group.edited else ""
+        edited = f", {group.edited} edited" if group.edited else ""
         print_line(f"  {group.count}  {group.reason}{said}{edited}  (group {group.name})")
         print_line(f"     {shown(group.explanation.replay_in_words)}")
     warnings = [
-        (preview.will_fail_again, "will fail again for the same reason, as they are"),
-        (preview.after_mending, "will be delivered only if the cause named above has been mended"),
-        (preview.audio_ended, "name audio links that have ended: Roark gets no recording of them"),
+        (preview.will_fail_again, "will fail again for the same reason unless fixed first"),
+        (preview.after_mending, "will only be delivered once the cause above is fixed"),
+        (preview.audio_ended, "with expired audio links: Roark gets no recording"),
     ]
     for number, what in warnings:
         if number:
@@ -71,10 +77,9 @@ def print_preview(preview: "Preview") -> None:
 
 def _left_alone(elsewhere: Mapping[str, int], held: Mapping[int, int]) -> Iterable[str]:
     for state, number in elsewhere.items():
-        was = "never seen" if state == "unknown" else state
-        yield f"Left out: {counted(number, 'call')} that {'is' if number == 1 else 'are'} no dead letter, but {was}."
+        yield f"Skipped {counted(number, 'call')}: {_ELSEWHERE.get(state, state)}."
     for job, number in held.items():
-        yield f"Left out: {counted(number, 'letter')} that replay job {job} has: roark-ingest replay show {job}"
+        yield f"Skipped {counted(number, 'letter')}: already in replay job {job} (roark-ingest replay show {job})"
 
 
 def print_rehearsal(groups: "Sequence[GroupRehearsal]", url: str, *, as_json: bool) -> None:
@@ -94,7 +99,7 @@ def print_rehearsal(groups: "Sequence[GroupRehearsal]", url: str, *, as_json: bo
     print_line(f"Sent to {url}; nothing was changed here.", style="bold")
     for group in groups:
         said = f' "{shown(group.message)}"' if group.message else ""
-        print_line(f"{group.reason}{said}  (group {group.name})" if group.name else "gone meanwhile")
+        print_line(f"{group.reason}{said}  (group {group.name})" if group.name else "no longer a dead letter")
         for outcome, number in group.outcomes.most_common():
             print_line(f"  {number}  {outcome.value}")
         for cause, number in group.now.most_common(10):
@@ -122,12 +127,12 @@ def print_jobs(found: Jobs, *, first: int, as_json: bool) -> None:
         )
         for job in found.jobs
     ]
-    head = ("job", "state", "sent", "delivered", "failed", "made", "who and why")
+    head = ("job", "state", "sent", "delivered", "failed", "created", "who and why")
     print_table(head, rows, right=frozenset({0, 3, 4}))
     following = first + sum(job.state is JobState.ENDED for job in found.jobs)
     if following < found.ended:
         print_line()
-        print_line(f"{found.ended - following} older ones have ended. The next: --offset {following}")
+        print_line(f"There are {found.ended - following} older jobs. Next page: --offset {following}")
 
 
 def document(job: Job) -> dict[str, Any]:
@@ -172,14 +177,14 @@ def document(job: Job) -> dict[str, Any]:
 
 
 def in_a_word(job: Job) -> str:
-    """Return what a job is doing: `starts in 4 s`, `running, step 2`, `stopped by itself`, `done`, …"""
+    """Return what a job is doing: `starts in 4 s`, `running, step 2`, `paused itself`, `done`, …"""
     match job.state:
         case JobState.COLLECTING:
-            return "being made"
+            return "being created"
         case JobState.RUNNING:
             return _running(job)
         case JobState.PAUSED:
-            return "stopped by itself" if job.stopped_itself else "paused"
+            return "paused itself" if job.stopped_itself else "paused"
         case JobState.CANCELLED | JobState.ENDED:
             return "cancelled" if job.was_cancelled else "done"
 
@@ -211,7 +216,7 @@ def print_job(job: Job, *, keep_days: float = 0) -> None:
     if job.failed_groups:
         print_line()
         rows = [(str(one.count), one.reason, shown(one.message)) for one in job.failed_groups]
-        print_table(("failed again", "reason", "Roark said"), rows, right=frozenset({0}))
+        print_table(("failed again", "reason", "Roark's answer"), rows, right=frozenset({0}))
     if following := _next(job):
         print_line()
         print_line(following, style="bold yellow" if job.state is JobState.PAUSED else "")
@@ -222,13 +227,19 @@ def markdown(job: Job) -> str:
     lines = [f"## Replay job {job.number}: {in_a_word(job)}", ""]
     lines += [f"- **{name}**: {_escaped(value)}" for name, value in _facts(job, 0) if value and name != "job"]
     if groups := job.spec.get("groups"):
-        lines += ["", "### Selected, by group", "", "| reports | group | reason | Roark said |", "|--:|---|---|---|"]
+        lines += [
+            "",
+            "### Selected, by group",
+            "",
+            "| reports | group | reason | Roark's answer |",
+            "|--:|---|---|---|",
+        ]
         lines += [
             f"| {group['count']} | {group['group']} | {_escaped(group['reason'])} | {_escaped(group['message'])} |"
             for group in groups
         ]
     if job.failed_groups:
-        lines += ["", "### Failed again, by group", "", "| reports | reason | Roark said |", "|--:|---|---|"]
+        lines += ["", "### Failed again, by group", "", "| reports | reason | Roark's answer |", "|--:|---|---|"]
         lines += [f"| {one.count} | {_escaped(one.reason)} | {_escaped(one.message)} |" for one in job.failed_groups]
     return "\n".join(lines)
 
@@ -240,23 +251,23 @@ def _escaped(text: object) -> str:
 def _facts(job: Job, keep_days: float) -> Iterable[tuple[str, str]]:
     spec, now = job.spec, job.now_ms
     yield "job", f"{job.number}, {in_a_word(job)}"
-    yield "made", f"{moment(job.created_ms)} by {shown(spec.get('by', ''))}"
+    yield "created", f"{moment(job.created_ms)} by {shown(spec.get('by', ''))}"
     yield "why", shown(spec.get("reason", ""))
-    yield "chosen", shown(spec.get("chosen", ""))
+    yield "selection", shown(spec.get("chosen", ""))
     if job.reason or job.by:
         yield "last change", shown(f"{ago(job.changed_ms, now)}, by {job.by}{': ' if job.reason else ''}{job.reason}")
     yield "pace", _pace(job)
     yield "selected", counted(job.selected, "report")
-    yield "sent", f"{job.sent}, {job.unsent} still to be sent" if job.unsent else str(job.sent)
-    there = f", {job.already_there} of them were at Roark already" if job.already_there else ""
+    yield "sent", f"{job.sent}, {job.unsent} not yet sent" if job.unsent else str(job.sent)
+    there = f", {job.already_there} already at Roark" if job.already_there else ""
     yield "delivered", f"{job.delivered}{there}"
     yield "failed again", str(job.failed)
     if job.outstanding:
-        waits = f", {job.retrying} of them wait for another try" if job.retrying else ""
-        yield "on their way", f"{job.outstanding}{waits}"
+        waits = f", {job.retrying} waiting for a retry" if job.retrying else ""
+        yield "in progress", f"{job.outstanding}{waits}"
     yield "erased", str(job.erased or "")
-    yield "another way", ", ".join(f"{number} {_LEFT.get(move, move)}" for move, number in job.left.items() if number)
-    yield "given back", f"{job.given_back} to the dead letters" if job.given_back else ""
+    yield "otherwise", ", ".join(f"{number} {_LEFT.get(move, move)}" for move, number in job.left.items() if number)
+    yield "returned", f"{job.given_back} to the dead letters" if job.given_back else ""
     if (left := seconds_left(job)) is not None:
         yield "time left", span(left)
     if job.ended_ms:
@@ -266,9 +277,9 @@ def _facts(job: Job, keep_days: float) -> Iterable[tuple[str, str]]:
 
 
 def _pace(job: Job) -> str:
-    rate = f"{job.plan.per_second:.3g}/s" if job.plan.per_second else "as fast as the lane allows"
-    ramp = f"after steps of {', '.join(map(str, job.plan.ramp))}" if job.plan.ramp else "at once"
-    return f"{rate}, {ramp}; stops when more than {job.plan.stop_share:.0%} fail"
+    rate = f"{job.plan.per_second:.3g}/s" if job.plan.per_second else "as fast as possible"
+    ramp = f"after steps of {', '.join(map(str, job.plan.ramp))}" if job.plan.ramp else "no ramp"
+    return f"{rate}, {ramp}; pauses if more than {job.plan.stop_share:.0%} fail"
 
 
 def _next(job: Job) -> str:
@@ -277,8 +288,8 @@ def _next(job: Job) -> str:
             return f"Next: roark-ingest replay show {job.number} --follow (or pause, or cancel)"
         case JobState.PAUSED:
             return (
-                f"Nothing is sent. Go on: roark-ingest replay resume {job.number}; "
-                f"give the unsent back: roark-ingest replay cancel {job.number}"
+                f"Nothing is being sent. To continue: roark-ingest replay resume {job.number}. "
+                f"To give up: roark-ingest replay cancel {job.number}"
             )
         case _ if job.failed:
             return "Next: roark-ingest dlq groups"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.words import span
-from roark_worker.deciding import schedule_of
 from roark_worker.schedule import Schedule
 from roark_worker.settings import WorkerSettings
 
@@ -31,7 +30,7 @@ def planned(schedule: Schedule) -> list[Planned]:
 
 def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
     """Print the table."""
-    schedule = schedule_of(settings)
+    schedule = settings.schedule()
     rows = planned(schedule)
     if as_json:
         print_json(
@@ -55,7 +54,7 @@ def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
         )
         return
     print_table(
-        ("attempt", "longest wait", "longest in all", "on average"),
+        ("attempt", "longest wait", "total at most", "total on average"),
         [
             (
                 str(row.attempt),
@@ -69,10 +68,10 @@ def show_schedule(settings: WorkerSettings, *, as_json: bool) -> None:
     )
     print_line()
     print_line(
-        f"Each wait is drawn evenly from 0 to the longest. After {schedule.max_attempts} attempts, or at an age of "
+        f"Each wait is random, from 0 to the longest. After {schedule.max_attempts} attempts, or at an age of "
         f"{span(schedule.max_age)}, a report becomes a dead letter."
     )
     print_line(
-        f"Retry-After is obeyed where it asks for more, up to {span(schedule.retry_after_max)}. While the lane is on "
-        "hold no attempt is counted."
+        f"A longer Retry-After from Roark is respected, up to {span(schedule.retry_after_max)}. While uploads are "
+        "paused, no attempts are counted."
     )

@@ -3,17 +3,19 @@
 from dataclasses import asdict
 from typing import Any
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
-from roark_ledger.records.record import UNCONFIRMED
+from roark_ledger.places import UNCONFIRMED
+from roark_ledger.records.screen import uploads, uploads_are
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.cli.views.promises import promises_document
 from roark_ops.cli.views.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.todo import todos
-from roark_producer.disk.spool import Pending
+from roark_producer.disk.segments import Pending
 from roark_worker.answers.explain import Side
 from roark_worker.answers.lane_words import explain_way
 
@@ -106,11 +108,17 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
     print_facts(
         (
             ("accepted", f"{accepted}, {present} in all states: {'balanced' if snapshot.balanced else 'NOT BALANCED'}"),
-            ("seen again", f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer one"),
-            ("revisions", f"{total('revisions')}, {snapshot.revisions_kept} kept and not uploaded"),
+            (
+                "seen again",
+                f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer report",
+            ),
+            ("revisions", f"{total('revisions')}, {snapshot.revisions_kept} kept, not uploaded"),
             ("rejected", f"{total('rejected')}, {snapshot.rejected_kept} kept in the bin{_how_full(snapshot)}"),
-            ("other", f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls"),
-            ("lane", _lane(snapshot)),
+            (
+                "ignored",
+                f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls",
+            ),
+            ("uploads", _uploads(snapshot)),
             *_audio(snapshot),
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
@@ -118,16 +126,16 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("vapi", reconcile_told(snapshot)),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
-            ("log", f"{counted(snapshot.logbook_lines, 'line')} about who did what"),
+            ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
             *_forecast(snapshot),
         )
     )
     lane = snapshot.lane
-    if lane.state != "held" and (shut := explain_way(lane, snapshot.setup)):
+    if lane.state != LaneState.HELD and (shut := explain_way(lane, snapshot.setup)):
         print_line()
-        what = f"The lane is {lane.state}, on the side of {shut.side.value}. {shown(shut.what)} {shut.todo}"
+        what = f"{uploads_are(lane.state)}. Cause: {shut.side.value}. {shown(shut.what)} {shut.todo}"
         print_line(what)
-        to_do = "nothing to do; roark-ingest status --watch" if shut.side is Side.ROARK else shut.command
+        to_do = "roark-ingest status --watch (nothing to do but wait)" if shut.side is Side.ROARK else shut.command
         print_line(f"Next: {to_do}")
     for todo in todos(snapshot):
         print_line()
@@ -136,21 +144,21 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
 
 
 def _how_full(snapshot: Snapshot) -> str:
-    return f", which is {snapshot.bin.fill:.0%} full" if snapshot.bin.bytes else ""
+    return f" ({snapshot.bin.fill:.0%} full)" if snapshot.bin.bytes else ""
 
 
 def _beside(snapshot: Snapshot, state: State) -> str:
     now = snapshot.now_ms
     match state:
         case State.READY if snapshot.oldest_ready_ms:
-            return f"the oldest for {span((now - snapshot.oldest_ready_ms) / 1000)}"
+            return f"oldest for {span((now - snapshot.oldest_ready_ms) / 1000)}"
         case State.WAITING if snapshot.earliest_due_ms:
             due = snapshot.earliest_due_ms
-            return f"next due {ago(due, now)}" if due > now else "due now"
+            return f"next retry {ago(due, now)}" if due > now else "next retry due now"
         case State.DELIVERED if snapshot.unconfirmed:
-            return f"{snapshot.unconfirmed} of them unconfirmed: Roark did not name the call"
+            return f"{snapshot.unconfirmed} unconfirmed: Roark's answer did not name the call"
         case State.DEAD if snapshot.oldest_dead_ms:
-            return f"the oldest for {span((now - snapshot.oldest_dead_ms) / 1000)}"
+            return f"oldest for {span((now - snapshot.oldest_dead_ms) / 1000)}"
         case _:
             return ""
 
@@ -159,18 +167,18 @@ def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
     told = []
     backlog = snapshot.forecast
     if backlog.seconds:
-        told.append(("backlog", f"gone in {span(backlog.seconds)} if all goes on like this"))
+        told.append(("backlog", f"delivered in {span(backlog.seconds)} at the current rate"))
     elif backlog.reason:
-        told.append(("backlog", f"when it will be gone cannot be told: {backlog.reason}"))
+        told.append(("backlog", f"no estimate: {backlog.reason}"))
     seconds = snapshot.memory.seconds_to_short
     if seconds is not None and seconds <= _FORECAST_SECONDS:
-        told.append(("memory", f"at this rate reports are refused in {span(seconds)}"))
+        told.append(("memory", f"full in {span(seconds)} at the current rate; then reports are refused"))
     return told
 
 
 def _retention(snapshot: Snapshot) -> str:
     if not snapshot.retention:
-        return "nothing is ever removed by age"
+        return "keeps everything"
     return "; ".join(retention_told(kept, snapshot.now_ms) for kept in snapshot.retention)
 
 
@@ -187,16 +195,16 @@ def _audio(snapshot: Snapshot) -> list[tuple[str, str]]:
     ended, without = snapshot.audio_ended, snapshot.total("delivered_without_audio")
     if not ended + without:
         return []
-    told = f"the links of {counted(ended, 'report')} not delivered have ended, {without} delivered after theirs ended"
+    told = f"links expired for {counted(ended, 'undelivered report')}; {without} delivered after expiry"
     return [("audio", told)]
 
 
 def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
     found = snapshot.replays
-    states = {"running": found.running, "paused": found.paused, "being cancelled": found.cancelled}
+    states = {"running": found.running, "paused": found.paused, "cancelling": found.cancelled}
     if not (jobs := [f"{number} {state}" for state, number in states.items() if number]):
         return []
-    letters = f"{found.selected} reports still to be sent, {found.sent} on their way"
+    letters = f"{found.selected} reports to send, {found.sent} in progress"
     return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
 
 
@@ -233,21 +241,21 @@ def _audit(snapshot: Snapshot) -> str:
     when = (
         f"(last audit {ago(last.at_ms, snapshot.now_ms)})"
         if last
-        else "(no audit yet; the workers do it by themselves)"
+        else "(no audit yet; the workers run it automatically)"
     )
     return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 
-def _lane(snapshot: Snapshot) -> str:
+def _uploads(snapshot: Snapshot) -> str:
     lane = snapshot.lane
-    parts = [lane.state]
+    parts = [uploads(lane.state)]
     if lane.since_ms:
         parts.append(f"for {span((snapshot.now_ms - lane.since_ms) / 1000)}")
-    if lane.state == "held":
+    if lane.state == LaneState.HELD:
         parts.append(f"by {shown(lane.by)}")
     if lane.reason:
         parts.append(f"({shown(lane.reason)})")
     if lane.next_ms:
         later = lane.next_ms > snapshot.now_ms
-        parts.append(f"next upload {ago(lane.next_ms, snapshot.now_ms)}" if later else "a probe is due")
+        parts.append(f"next upload {ago(lane.next_ms, snapshot.now_ms)}" if later else "next probe due now")
     return " ".join(parts)

@@ -6,7 +6,7 @@ from typing import Any
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.running import say
 from roark_ops.cli.terminal.words import ago, iso, moment, shown
-from roark_ops.desk.story import Step, Story
+from roark_ops.desk.story import Story, StoryStep
 from roark_worker.answers.explain import Explanation
 from roark_worker.settings import WorkerSettings
 
@@ -19,8 +19,8 @@ def show_unknown(call_id: str, *, as_json: bool) -> None:
         print_json({"call_id": call_id, "state": "unknown"})
     days = f"{WorkerSettings().remember_days:g}"
     say(
-        f"roark-ingest: call {call_id} was never seen: no report of it was accepted, or it was delivered more than "
-        f"{days} days ago and is forgotten. Ask Vapi for it, and hand it in with `roark-ingest enqueue`."
+        f"roark-ingest: call {call_id} is unknown: no report of it came in, or it was delivered more than {days} days "
+        "ago. Get the call from Vapi and queue it with `roark-ingest enqueue`."
     )
 
 
@@ -68,7 +68,7 @@ def explanation_document(found: Explanation) -> dict[str, str | None]:
     }
 
 
-def _step_document(step: Step) -> dict[str, Any]:
+def _step_document(step: StoryStep) -> dict[str, Any]:
     facts = {
         "attempt": step.attempt,
         "status": step.status,
@@ -96,17 +96,17 @@ def _print(story: Story, asked_by: str) -> None:
     if story.reason:
         facts.append(("reason", story.reason))
     if story.expires_ms:
-        end = "end" if story.expires_ms > now else "ended"
-        facts.append(("audio", f"its links {end} {moment(story.expires_ms)} ({ago(story.expires_ms, now)})"))
+        end = "expire" if story.expires_ms > now else "expired"
+        facts.append(("audio", f"links {end} {moment(story.expires_ms)} ({ago(story.expires_ms, now)})"))
     if story.newer_waits:
-        facts.append(("newer", "a newer report of the call waits for the end of this upload"))
+        facts.append(("newer", "a newer report of this call is waiting for this upload to finish"))
     if story.revision_kept:
-        facts.append(("revision", "another report of the call is kept and not uploaded"))
+        facts.append(("revision", "a newer report of this call is kept, not uploaded"))
     if story.edited:
         places = ", ".join(map(shown, story.edited[:_PLACES_SHOWN]))
         more = f" and {len(story.edited) - _PLACES_SHOWN} more" if len(story.edited) > _PLACES_SHOWN else ""
         undo = f"roark-ingest dlq edit {shlex.quote(story.call_id)} --undo"
-        facts.append(("edited", f"{places}{more}; what was sent is kept, and comes back by: {undo}"))
+        facts.append(("edited", f"{places}{more}; the original is kept. To undo: {undo}"))
     print_facts(facts)
     if story.steps:
         print_line()
@@ -122,7 +122,7 @@ def _print(story: Story, asked_by: str) -> None:
         print_line(f"      {story.next.command}")
 
 
-def print_steps(steps: tuple[Step, ...]) -> None:
+def print_steps(steps: tuple[StoryStep, ...]) -> None:
     """Print a history as a table."""
     rows = [
         (
@@ -135,17 +135,17 @@ def print_steps(steps: tuple[Step, ...]) -> None:
         )
         for step in steps
     ]
-    print_table(("at", "event", "try", "status", "took", "what"), rows, right=frozenset({2, 3, 4}))
+    print_table(("at", "event", "attempt", "status", "took", "what"), rows, right=frozenset({2, 3, 4}))
 
 
-def print_excerpt(steps: tuple[Step, ...]) -> None:
+def print_excerpt(steps: tuple[StoryStep, ...]) -> None:
     """Print what the last answer said beside its message, where something of it is kept."""
     last = next((step for step in reversed(steps) if step.status), None)
     if last and last.excerpt and last.excerpt != last.message:
-        print_line(f"The answer: {shown(last.excerpt)}")
+        print_line(f"Roark's answer: {shown(last.excerpt)}")
 
 
 def print_explanation(found: Explanation) -> None:
     """Print what a reason means."""
     print_line(shown(found.what), style="bold")
-    print_line(f"The cause is on the side of {found.side.value}. {found.replay_in_words}")
+    print_line(found.cause_in_words)

@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 _FOLDER, _MANIFEST, _DUMP = "appendonlydir", "appendonly.aof.manifest", "dump.rdb"
 _PART = re.compile(r"appendonly\.aof\.(\d+)\.(base\.rdb|base\.aof|incr\.aof)")
-_NAMED = re.compile(r"file (\S+) seq (\d+) type ([bih])")
-_MEND = "Mend it with: roark-ingest repair aof"
+_NAMED = re.compile(r"file (\S+) seq \d+ type ([bih])(?: \S+ \S+)*")
+_MEND = "Fix it with: roark-ingest repair aof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,19 @@ def reason_not_to_start(files: Path) -> str:
     parts, manifest = _parts(files), _manifest(files)
     if parts and manifest is None:
         return (
-            f"{files / _FOLDER} holds data and no {_MANIFEST}: a server would start empty, and write over it. {_MEND}"
+            f"{files / _FOLDER} contains data but no readable {_MANIFEST}: a server would start empty and "
+            f"overwrite it. {_MEND}"
         )
-    if manifest is not None and (missing := [name for name in manifest if not (files / _FOLDER / name).exists()]):
+    if missing := [name for name in manifest or () if not (files / _FOLDER / name).exists()]:
         return (
             f"{files / _FOLDER / _MANIFEST} names {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
-            "not there. Bring the folder back from a backup (ops/docs/backup.md)."
+            "missing. Restore the folder from a backup (ops/docs/backup.md)."
         )
+    if manifest is not None and (left_out := _left_out(parts, manifest)):
+        named = ", ".join(path.name for path in left_out)
+        return f"{files / _FOLDER / _MANIFEST} leaves out {named}: a server would start without it. {_MEND}"
     if manifest is None and _has_dump(files):
-        return f"{files / _DUMP} holds data that a server with an append-only file does not read. {_MEND}"
+        return f"{files / _DUMP} contains data that a server with an append-only file ignores. {_MEND}"
     return ""
 
 
@@ -64,9 +68,10 @@ def cuts(files: Path) -> list[Cut]:
 def copy_of(files: Path, moment: str) -> Path:
     """Copy the folder beside itself and return where. Raises OSError when the disk refuses."""
     copied = files.with_name(f"{files.name}-before-repair-{moment}")
-    # A socket cannot be copied, and nobody listens on it.
-    shutil.copytree(files, copied, ignore=lambda _, names: [name for name in names if name.endswith(".sock")])
-    return copied
+    # Whoever presses Ctrl-C in the middle must not take a part for the whole. A socket cannot be copied.
+    part = copied.with_name(f"{copied.name}.part")
+    shutil.copytree(files, part, ignore=lambda _, names: [name for name in names if name.endswith(".sock")])
+    return part.rename(copied)
 
 
 def mend(files: Path, damaged: list[Cut]) -> list[str]:
@@ -75,15 +80,18 @@ def mend(files: Path, damaged: list[Cut]) -> list[str]:
     if not _parts(files) and _manifest(files) is None and _has_dump(files):
         (files / _FOLDER).mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(files / _DUMP, files / _FOLDER / "appendonly.aof.1.base.rdb")
-        done.append(f"{_DUMP} is the base of the append-only file now")
-    if _manifest(files) is None and (lines := list(_lines(_parts(files)))):
+        done.append(f"made {_DUMP} the base of the append-only file")
+    named = _manifest(files)
+    if (named is None or _left_out(_parts(files), named)) and (lines := list(_lines(_parts(files)))):
         fresh = files / _FOLDER / f"{_MANIFEST}.new"
         fresh.write_text("".join(lines), "ascii")
         fresh.replace(files / _FOLDER / _MANIFEST)
-        done.append(f"{_MANIFEST} is made anew, of {len(lines)} files")
+        done.append(f"rebuilt {_MANIFEST} from {len(lines)} files")
     for cut in damaged:
         os.truncate(cut.path, cut.whole_bytes)
-        done.append(f"{cut.path.name} is cut behind its last whole command: {cut.bytes - cut.whole_bytes} bytes less")
+        done.append(
+            f"cut {cut.path.name} after its last complete command ({cut.bytes - cut.whole_bytes} bytes removed)"
+        )
     return done
 
 
@@ -98,11 +106,21 @@ def _has_dump(files: Path) -> bool:
 
 
 def _manifest(files: Path) -> list[str] | None:
+    """Return the names in the manifest; None where there is none, or one that no server can read to its end."""
     try:
-        text = (files / _FOLDER / _MANIFEST).read_text("utf-8")
-    except OSError:
+        lines = (files / _FOLDER / _MANIFEST).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
         return None
-    return [name for name, _, kind in _NAMED.findall(text) if kind != "h"] or None
+    found = [_NAMED.fullmatch(line.strip()) for line in lines]
+    named = [each for each in found if each]
+    return [each[1] for each in named if each[2] != "h"] or None if len(named) == len(found) else None
+
+
+def _left_out(parts: list[Path], manifest: list[str]) -> list[Path]:
+    # A base that is not named is left of a rewrite: what is named says the same. Commands that are not named are lost,
+    # unless a newer base has them.
+    newest = max([0, *(_number(Path(name))[0] for name in manifest if ".incr." in name)])
+    return [path for path in parts if ".incr." in path.name and _number(path)[0] > newest]
 
 
 def _number(path: Path) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def _program() -> Path:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise ConfigurationError(
-            f"there is no embedded server for this machine: {error} Set ROARK_INGEST_REDIS_URL to a Redis of yours."
+            f"there is no embedded server for this machine: {error} Set ROARK_INGEST_REDIS_URL to your own Redis."
         ) from None
 
 

@@ -30,7 +30,9 @@ async def end_survivor(pid_file: Path, working_dir: Path) -> int | None:
         os.kill(pid, signal.SIGCONT)
         if await until(lambda: not _is_ours(pid, working_dir), seconds):
             return pid
-    raise ConfigurationError(f"a Valkey server (process {pid}) of an earlier run holds {working_dir} and does not end")
+    raise ConfigurationError(
+        f"a Valkey server of an earlier run (process {pid}) still uses {working_dir}. Stop it: kill {pid}"
+    )
 
 
 def _pid(pid_file: Path) -> int | None:

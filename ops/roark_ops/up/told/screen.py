@@ -37,7 +37,7 @@ class Screen:
     def following(self, reports: int) -> Iterator["Following"]:
         """Show a demo's progress while the block runs."""
         if not self._console.is_terminal:
-            yield Lines(self)
+            yield PlainLines(self)
             return
         with Bars(
             TextColumn("{task.description}"),
@@ -68,7 +68,7 @@ class TwoBars:
         )
 
 
-class Lines:
+class PlainLines:
     """The same as a line now and then, for a log or a pipe."""
 
     def __init__(self, screen: Screen) -> None:
@@ -86,11 +86,11 @@ class Lines:
         )
 
 
-Following = TwoBars | Lines
+Following = TwoBars | PlainLines
 
 
 def _taken(progress: Progress) -> str:
-    return f"{progress.taken_in} calls taken in"
+    return f"{progress.taken_in} calls accepted"
 
 
 def _states(progress: Progress) -> str:

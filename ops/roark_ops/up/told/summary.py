@@ -12,14 +12,14 @@ from typing import Any
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.record import Entry
-from roark_ops.up.vapi import Answered
+from roark_ops.up.vapi import Posted
 
 _EXAMPLES = 3
 _TAKEN_IN = ("accepted", "spooled")
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveredReport:
     """One delivered call: its id at Vapi, its id at Roark, and how long it took."""
 
     call_id: str
@@ -41,7 +41,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class UpSummary:
     """The figures of one demo. `taken_in` counts calls, the other sums count messages."""
 
     sent: int
@@ -54,7 +54,7 @@ class Summary:
     p95_ms: int
     slowest_ms: int
     seconds: float
-    examples: tuple[Delivery, ...]
+    examples: tuple[DeliveredReport, ...]
     received: Received | None = field(default=None)
 
     @property
@@ -82,19 +82,21 @@ class Summary:
         }
 
 
-def summarise(answers: Sequence[Answered], entries: Iterable[Entry | None], received: Received | None) -> Summary:
+def summarise(answers: Sequence[Posted], entries: Iterable[Entry | None], received: Received | None) -> UpSummary:
     """Return the figures of a demo; `entries` are those of the calls that were taken in."""
     records = [(entry.call_id, entry.record) for entry in entries if entry and entry.record]
     delivered = sorted(
         ((call_id, record) for call_id, record in records if record.state is State.DELIVERED),
         key=lambda each: each[1].since_ms,
     )
-    deliveries = [Delivery(call_id, record.note, record.since_ms - record.accepted_ms) for call_id, record in delivered]
+    deliveries = [
+        DeliveredReport(call_id, record.note, record.since_ms - record.accepted_ms) for call_id, record in delivered
+    ]
     latencies = sorted(each.latency_ms for each in deliveries)
     first_ms = min((record.accepted_ms for _, record in delivered), default=0)
     last_ms = max((record.since_ms for _, record in delivered), default=0)
     counts = Counter(answer.result for answer in answers)
-    return Summary(
+    return UpSummary(
         sent=len(answers),
         taken_in=len(taken_in(answers)),
         answers=dict(counts),
@@ -110,7 +112,7 @@ def summarise(answers: Sequence[Answered], entries: Iterable[Entry | None], rece
     )
 
 
-def taken_in(answers: Iterable[Answered]) -> list[str]:
+def taken_in(answers: Iterable[Posted]) -> list[str]:
     """Return the new calls among what was answered, each once, in their order.
 
     What arrived while the server was away went to the spool first; it may have been a repeat.
@@ -134,7 +136,7 @@ def compare(call_ids: Iterable[str], calls: Mapping[str, Any]) -> Received:
     )
 
 
-def _spread(deliveries: Sequence[Delivery]) -> Iterable[Delivery]:
+def _spread(deliveries: Sequence[DeliveredReport]) -> Iterable[DeliveredReport]:
     if len(deliveries) <= _EXAMPLES:
         return deliveries
     step = (len(deliveries) - 1) / (_EXAMPLES - 1)

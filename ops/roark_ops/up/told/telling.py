@@ -11,34 +11,34 @@ from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import counted
 from roark_ops.up.demo import on_the_way
 from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
-from roark_ops.up.plan import Plan
-from roark_ops.up.told.summary import Summary
+from roark_ops.up.plan import UpPlan
+from roark_ops.up.told.summary import UpSummary
 
 _LOUD = "bold yellow"
 _MOST_REJECTIONS = 3
 Line = tuple[str, str | None]
 
 
-def destination(plan: Plan) -> Line:
+def destination(plan: UpPlan) -> Line:
     """Say where reports will go."""
     if plan.sandbox_for_want_of_a_token:
-        return "no ROARK_API_BEARER_TOKEN: using the sandbox, nothing is sent to Roark", _LOUD
+        return "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark", _LOUD
     if plan.sandbox:
-        return "--sandbox: reports go to a local stand-in, nothing is sent to Roark", "bold"
-    return f"reports go to Roark at {plan.roark_url}{plan.upload_path}", "bold"
+        return "--sandbox: reports go to a local stand-in; nothing is sent to Roark", "bold"
+    return f"uploading to Roark at {plan.roark_url}{plan.upload_path}", "bold"
 
 
-def other_ports(plan: Plan) -> list[str]:
+def other_ports(plan: UpPlan) -> list[str]:
     """Say which default ports were taken."""
     ports = {"webhook": plan.webhook, "sandbox": plan.sandbox, "flower": plan.flower}
     return [
-        f"port {port.instead_of} is in use: the {name} listens on {port.number}"
+        f"port {port.instead_of} is in use, so the {name} listens on {port.number}"
         for name, port in ports.items()
         if port and port.instead_of
     ]
 
 
-def urls(plan: Plan) -> dict[str, str]:
+def urls(plan: UpPlan) -> dict[str, str]:
     """Return where everything is."""
     found = {"webhook": plan.webhook_url}
     if plan.sandbox_url:
@@ -48,7 +48,7 @@ def urls(plan: Plan) -> dict[str, str]:
     return found
 
 
-def places(plan: Plan, data_dir: Path) -> list[str]:
+def places(plan: UpPlan, data_dir: Path) -> list[str]:
     """Say where everything is, as lines."""
     lines = [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
     if plan.sandbox_url:
@@ -59,7 +59,7 @@ def places(plan: Plan, data_dir: Path) -> list[str]:
     return lines
 
 
-def findings(summary: Summary, plan: Plan) -> list[Line]:
+def findings(summary: UpSummary, plan: UpPlan) -> list[Line]:
     """Tell what the demo showed."""
     lines: list[Line] = [("", None), (_headline(summary), "bold green" if summary.is_complete else _LOUD)]
     lines += [(f"  {line}", None) for line in (*_intake(summary), *_way(summary, plan))]
@@ -68,12 +68,12 @@ def findings(summary: Summary, plan: Plan) -> list[Line]:
     return lines
 
 
-def as_json(summary: Summary, plan: Plan) -> dict[str, Any]:
+def as_json(summary: UpSummary, plan: UpPlan) -> dict[str, Any]:
     """Return the same for a program."""
     return summary.as_json() | {"urls": urls(plan), "rate": plan.rate}
 
 
-def next_steps(plan: Plan, summary: Summary | None, data_dir: Path) -> list[str]:
+def next_steps(plan: UpPlan, summary: UpSummary | None, data_dir: Path) -> list[str]:
     """Say what to try next."""
     hints = plan.hints(data_dir)
     mine = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in hints.items()), command_name()])
@@ -81,7 +81,7 @@ def next_steps(plan: Plan, summary: Summary | None, data_dir: Path) -> list[str]
     lines = ["Next, in another terminal:", f"  {mine} why {call_id}", f"  {mine} status"]
     if plan.sandbox_url:
         lines += [
-            "  make every fifth report from now on a dead letter, send some, and look at them:",
+            "  turn every fifth report into a dead letter, send some, and look at them:",
             f"""    curl -X PUT {plan.sandbox_url}/_sandbox/faults -d '{{"fail":["400:0.2"]}}'""",
             f"    {mine} sample --seed {os.getpid()} --count 20 | {mine} enqueue -",
             f"    {mine} dlq list",
@@ -92,8 +92,8 @@ def next_steps(plan: Plan, summary: Summary | None, data_dir: Path) -> list[str]
 def left_over(snapshot: Snapshot) -> str:
     """Say what the next run will find."""
     if reports := on_the_way(snapshot):
-        return f"{counted(reports, 'report')} still on the way; the next `up` here goes on with them"
-    return "no report is on its way any more"
+        return f"{counted(reports, 'report')} not delivered yet; the next `up` here continues with them"
+    return "all reports are settled"
 
 
 def command_name() -> str:
@@ -113,23 +113,23 @@ def short(path: Path) -> str:
         return str(path)
 
 
-def _headline(summary: Summary) -> str:
+def _headline(summary: UpSummary) -> str:
     if summary.is_complete:
-        return f"All {summary.delivered} calls that were taken in are delivered."
-    return f"{summary.delivered} of {summary.taken_in} calls that were taken in are delivered."
+        return f"All {summary.delivered} accepted calls were delivered."
+    return f"{summary.delivered} of {summary.taken_in} accepted calls were delivered."
 
 
-def _intake(summary: Summary) -> list[str]:
+def _intake(summary: UpSummary) -> list[str]:
     answers = summary.answers
     told = {
         "accepted": "new calls",
-        "spooled": "taken in while the server was away, handed in when it was back",
-        "duplicate": "sent again, and recognised",
-        "replaced": "a newer report of a call that was on its way, put in the older one's place",
-        "revision": "a newer report of a call that was delivered already, kept beside it",
-        "ignored": "messages of other types, answered and counted",
-        "rejected": "unusable, kept in the rejected bin: `roark-ingest rejected list`",
-        "failed": "not taken in",
+        "spooled": "accepted while the server was unreachable, queued when it was back",
+        "duplicate": "sent twice, recognised",
+        "replaced": "newer report of a call, replaced the older one before its upload",
+        "revision": "newer report of a call that was already delivered, kept",
+        "ignored": "messages of other types",
+        "rejected": "unusable, kept in the rejected bin (`roark-ingest rejected list`)",
+        "failed": "not accepted",
     }
     lines = [f"{summary.sent} messages were posted to the webhook:"]
     lines += [f"  {answers[word]:>5} {word:<9}  {meaning}" for word, meaning in told.items() if answers.get(word)]
@@ -137,21 +137,21 @@ def _intake(summary: Summary) -> list[str]:
     return lines
 
 
-def _way(summary: Summary, plan: Plan) -> list[str]:
+def _way(summary: UpSummary, plan: UpPlan) -> list[str]:
     lines = []
     if others := {state: count for state, count in summary.states.items() if state != "delivered"}:
         which = ", ".join(f"{count} {state}" for state, count in others.items())
-        lines.append(f"not delivered: {which}; `{command_name()} status` tells why, and the worker's log")
+        lines.append(f"not delivered: {which}. To see why: {command_name()} status, and the worker's log")
     if received := summary.received:
-        newer = f", {received.newer} with a preliminary report before the full one" if received.newer else ""
+        newer = f", {received.newer} of them with a preliminary report first" if received.newer else ""
         lines.append(
-            f"the sandbox has {received.calls} of these calls{newer}; {received.twice} reports came twice, "
+            f"the sandbox received {received.calls} of these calls{newer}; {received.twice} reports came twice, "
             f"{received.missing} are missing"
         )
-    pace = f"posted at {plan.rate:g}/s" if plan.rate else "posted as fast as they were taken"
+    pace = f"posted at {plan.rate:g}/s" if plan.rate else "posted as fast as possible"
     answering = ""
     if plan.sandbox:
-        answering = f"; the sandbox takes {SANDBOX_LATENCY_MS} to {SANDBOX_LATENCY_MS + SANDBOX_JITTER_MS} ms of it"
+        answering = f" (including {SANDBOX_LATENCY_MS} to {SANDBOX_LATENCY_MS + SANDBOX_JITTER_MS} ms in the sandbox)"
     latencies = f"p50 {summary.p50_ms} ms, p95 {summary.p95_ms} ms, slowest {summary.slowest_ms} ms"
     lines.append(f"from accepted to delivered: {latencies}{answering}")
     lines.append(f"{summary.reports_per_second:.0f} reports/s ({pace})")

@@ -51,7 +51,7 @@ local function slots()
       share[queue] = waiting[queue]
     end
   end
-  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
+  for _, queue in ipairs(QUEUES) do
     local more = math.min(short, waiting[queue] - share[queue])
     share[queue] = share[queue] + more
     short = short - more
@@ -107,7 +107,7 @@ local function take_probe()
   lane.stale = found.last >= 0 and 1 or nil
 end
 
-if state == 'probing' then
+if state == LANE.probing then
   take_probe()
 elseif wanted > 0 then
   take_perishable()
@@ -174,6 +174,7 @@ if #ids > 0 then
     redis.call('ZADD', KEY.uploading, unpack(leased))
     if #perishing > 0 then redis.call('ZREM', KEY.perishable, unpack(perishing)) end
     lane.last_claim = now
+    lane.lease = lease
     lane.turn = ((lane.turn or 0) + #answer - 2) % 8
     started(rules, state, #answer - 2, written[1] .. ' ' .. token)
   end
@@ -185,7 +186,7 @@ if level_holds_back and ready_count() > 0 then press() end
 -- question: with fsync on every write, a write costs more than the question.
 if listen == 0 then
   lane.listening_until = nil
-elseif state == 'open' and #answer - 2 < asked and (lane.listening_until or 0) < now + listen / 2 then
+elseif state == LANE.open and #answer - 2 < asked and (lane.listening_until or 0) < now + listen / 2 then
   lane.listening_until = now + listen
 end
 close_lane()

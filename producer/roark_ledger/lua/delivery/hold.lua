@@ -12,7 +12,7 @@
 
 local by, reason, first_gap, longest_gap, witness = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 open_lane()
-local held = lane.state == 'held'
+local held = lane.state == LANE.held
 
 local function probe_in(gap)
   lane.probe_gap = gap
@@ -33,7 +33,7 @@ elseif lane.by == 'roark' and lane.probe == witness then
 end
 
 if by ~= 'roark' or not held or lane.by == 'roark' then
-  lane.state, lane.by, lane.reason = 'held', by, reason
+  lane.state, lane.by, lane.reason = LANE.held, by, reason
 end
 if not held then
   lane.since = now

@@ -31,7 +31,7 @@ local function tell_refusal(id, number, line)
 end
 
 local function put_on_hold(said, is_lone)
-  lane.state, lane.by, lane.reason, lane.since, lane.probe_from = 'held', 'roark', said, now, now
+  lane.state, lane.by, lane.reason, lane.since, lane.probe_from = LANE.held, 'roark', said, now, now
   lane.lone = is_lone and 1 or nil
   lane.stale = lane.lone
   lane.probe_gap = math.min(FIRST_GAP_MS, longest_gap)
@@ -44,7 +44,7 @@ end
 -- The probe was refused: the next one goes after a gap that grows with the time for which that has been so.
 local function probe_was_refused(said)
   lane.probe = nil
-  if lane.state == 'held' and lane.by == 'roark' then
+  if lane.state == LANE.held and lane.by == 'roark' then
     lane.reason = said
     local grown = math.max(GAP_MS, (now - (lane.probe_from or lane.since)) / SHARE_OF_HOLD)
     lane.probe_gap = math.floor(math.min(grown, longest_gap))
@@ -65,7 +65,7 @@ local function note_refusal(id, past, began, ended, code, said)
   end
   lane.refusals = more_evidence(lane.refusals, code, id)
   if lane.lone and lane.refused >= FEW then lane.lone = nil end
-  if lane.state == 'held' then return end
+  if lane.state == LANE.held then return end
   if lane.refused_row >= enough() or lane.refused >= IN_ALL * enough() then
     put_on_hold(said, false)
   elseif past.count > 0 and ready_count() + redis.call('ZCARD', KEY.uploading) == 0 then

@@ -7,7 +7,7 @@
 -- Returns 1 when the lane was held, else 0.
 
 open_lane()
-local held = lane.state == 'held'
+local held = lane.state == LANE.held
 log_deed('resume', ARGV[2], held and 1 or 0, {})
 no_hold()
 if lane.breaker_until then

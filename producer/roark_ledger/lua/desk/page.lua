@@ -17,7 +17,6 @@ local key = KEY[ARGV[2]]
 local oldest, youngest = tonumber(ARGV[3]), tonumber(ARGV[4])
 local last_score, last_id = ARGV[5], ARGV[6]
 -- Where the score says since when a report stands there, what is too old or too young need not be read.
-local BY_SINCE = { dead = true, discarded = true, unconfirmed = true }
 local by_since = BY_SINCE[ARGV[2]]
 -- Further back than that, a list is searched for too long.
 local RECENT = 100000

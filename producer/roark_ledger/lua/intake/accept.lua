@@ -3,6 +3,8 @@
 -- so there is no moment at which a report is stored and not queued. Refused as a whole (-OOM) when memory runs
 -- short: that is before it is full, because Celery's own commands and all that frees memory need what is left.
 --
+-- needs _way.lua
+--
 -- ARGV  1 now   2 revisions: `record` or `upload`   3 how many ready reports are more than one worker's work
 --       then for each report: call id, fingerprint, end of its audio links (ms) or 0, packed report
 -- Returns { wake, result … }: wake is 1 when a wake-up should be published; a result is accepted, duplicate,
@@ -144,7 +146,8 @@ end
 local function wake_up_wanted(total)
   if total <= before then return false end
   local lane = redis.call('HMGET', KEY.lane, 'listening_until', 'state', 'breaker_until', 'paused_until')
-  if lane[2] == 'held' or math.max(tonumber(lane[3] or 0), tonumber(lane[4] or 0)) > now then return false end
+  local found = way(lane[2], tonumber(lane[3] or nil), tonumber(lane[4] or nil))
+  if found ~= LANE.open and found ~= LANE.half_open then return false end
   if before == 0 and tonumber(lane[1] or 0) <= now then return true end
   return times_doubled(total) > times_doubled(before)
 end

@@ -3,12 +3,16 @@
 --
 --   hold      stopped by hand, or because Roark refuses all of us: probes by different reports, by growing gaps, find
 --             out whether it still does (_refusals.lua tells that from the refusal of one)
---   breaker   stopped because most attempts, or many in a row, failed: one probe after a gap that doubles
+--   breaker   stopped because most attempts, or many in a row, failed, and chance does not explain it: one probe after a
+--             gap that doubles
 --   pause     Roark asked all of us to wait
 --
 -- A probe is one upload. As long as its lease lives there is no other; a lost one is followed by another.
 
 local RUN_MS = 500
+-- Failures that come by chance, at four fifths of the share that opens the breaker, shall not open it.
+local OF_SHARE, DEVIATIONS_FROM_IT, SURE_IN_A_ROW = 0.8, 3.5, 9
+local UNKNOWN_RTT_MS = 2000
 local SOON_MS = 1000
 
 -- What the script that runs is told: attempts that Roark judged, when the failed ones began, and what overload shows.
@@ -49,34 +53,34 @@ end
 -- is the level that kept the number down. A pause that Roark asked for is a pause for probes, too.
 local function gate(rules, wanted)
   local paused = math.max(0, (lane.paused_until or 0) - now)
-  if lane.state == 'held' then
-    if not lane.probe_at then return 0, 'held', 0 end
+  local found = way(lane.state, lane.breaker_until, lane.paused_until)
+  if found == LANE.held then
+    if not lane.probe_at then return 0, found, 0 end
     local wait = math.max(next_probe() - now, paused, probe_lease())
-    if wait > 0 then return 0, 'held', wait end
-    return 1, 'probing', 0
+    if wait > 0 then return 0, found, wait end
+    return 1, LANE.probing, 0
   end
-  if lane.breaker_until then
-    local shut = math.max(lane.breaker_until - now, paused)
-    if shut > 0 then return 0, 'breaker-open', shut end
+  if found == LANE.breaker_open then return 0, found, math.max(lane.breaker_until - now, paused) end
+  if found == LANE.half_open then
     local wait = probe_lease()
-    return wait > 0 and 0 or 1, 'half-open', wait
+    return wait > 0 and 0 or 1, found, wait
   end
-  if paused > 0 then return 0, 'throttled', paused end
+  if found == LANE.throttled then return 0, found, paused end
   local allowed, wait = by_rate(rules)
-  if allowed < 1 then return 0, 'throttled', wait end
+  if allowed < 1 then return 0, LANE.throttled, wait end
   local free = math.max(0, math.floor(level(rules)) - redis.call('ZCARD', KEY.uploading))
-  return math.min(wanted, free, allowed), 'open', 0, free < math.min(wanted, allowed)
+  return math.min(wanted, free, allowed), found, 0, free < math.min(wanted, allowed)
 end
 
 -- Takes note of uploads that start: `first` is `id token` of the first one, by which a probe is known.
 local function started(rules, state, number, first)
   charge_rate(rules, number)
   count_begun(rules, number)
-  if state == 'probing' then
+  if state == LANE.probing then
     lane.probe = first
     lane.probed_at = now
     lane.probe_at = now + lane.probe_gap
-  elseif state == 'half-open' then
+  elseif state == LANE.half_open then
     lane.probe = first
   end
 end
@@ -88,7 +92,7 @@ local function open_breaker(rules, evidence)
   lane.evidence = evidence
   lane.failures, lane.failures_before = added_evidence(lane.failures, lane.failures_before), nil
   lane.relapse = nil
-  if lane.state ~= 'held' then lane.probe = nil end
+  if lane.state ~= LANE.held then lane.probe = nil end
   count('breaker_opened', 1)
   noted.news[#noted.news + 1] = { 'breaker_opened', evidence }
 end
@@ -112,13 +116,30 @@ local function count_run()
   lane.run = lane.run or 1
   for _, began in ipairs(noted.bad) do
     if began > lane.run_since then lane.run = lane.run + 1 end
+    lane.bad_began = math.max(lane.bad_began or 0, began)
   end
 end
 
+-- How many uploads that began after this time are still out, where failures come much sooner than good answers do: these
+-- are the good ones. Where failures take as long, they tell nothing. (One whose lease was renewed is taken for a younger one.)
+local function still_out(since)
+  if now - lane.bad_began > (lane.rtt or UNKNOWN_RTT_MS) / 2 then return 0 end
+  return redis.call('ZCOUNT', KEY.uploading, string.format('(%.0f', since + (lane.lease or 0)), '+inf')
+end
+
+-- Whether so many failures are as large a share as opens the breaker, and more than chance makes of a smaller one.
+local function is_too_many(rules, failed, total)
+  local by_chance = rules.share * OF_SHARE
+  if failed < rules.share * total then return false end
+  return failed == total
+    or failed >= total * by_chance + DEVIATIONS_FROM_IT * math.sqrt(total * by_chance * (1 - by_chance))
+end
+
 local function many_in_a_row(rules)
-  local few = lane.relapse and SLOW_START or rules.least
+  local few = lane.relapse and math.min(SURE_IN_A_ROW, rules.least) or rules.least
   local ms = now - lane.run_since
   if lane.run < few or not lane.relapse and ms < RUN_MS then return nil end
+  if not is_too_many(rules, lane.run, lane.run + still_out(lane.run_since)) then return nil end
   return string.format('%.0f attempts in a row failed, in %.1f s', lane.run, ms / 1000)
 end
 
@@ -126,7 +147,7 @@ local function most_of_them(rules)
   local earlier = 1 - (now - lane.window_at) / rules.window
   local failed = lane.bad + (lane.bad_before or 0) * earlier
   local total = failed + lane.good + (lane.good_before or 0) * earlier
-  if total < rules.least or failed / total < rules.share then return nil end
+  if total < rules.least or not is_too_many(rules, failed, total + still_out(0)) then return nil end
   return string.format('%.0f of %.0f attempts failed in %.0f s', failed, total, rules.window / 1000)
 end
 
@@ -172,7 +193,7 @@ local function probe_was_good(id, token)
   start_slowly()
   -- A wrong token says nothing about how much Roark can take: what waits goes out as fast as ever.
   if not was_broken then lane.threshold = threshold end
-  if lane.state ~= 'held' then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
+  if lane.state ~= LANE.held then noted.news[#noted.news + 1] = { 'lane_open', 'a probe was good' } end
 end
 
 -- Roark's answers held the lane, and then others came through that it did not hold back any more.

@@ -9,6 +9,7 @@
 --             relapse                                              gap of the breaker that closed just now
 --             window_at, good, bad, good_before, bad_before        outcomes, for the share of failures
 --             run, run_since                                       failures since the last success
+--             bad_began, lease (ms)                                the newest upload that failed; of an upload
 --   probe     probe (`id token`), probed_at, stale, probe_from     the one upload that finds out
 --   refusals  refused_since, refused, refused_row, refused_began, refused_ended, refusals (JSON), passed, passed_ended,
 --             mixed, alone, lone, enough, enough_at                see _refusals.lua
@@ -31,7 +32,7 @@ local FIELD = {
   since = TIME, probe_at = TIME, breaker_until = TIME, breaker_since = TIME, window_at = TIME, run_since = TIME,
   paused_until = TIME, paused_since = TIME, pace_at = TIME, second_at = TIME, cut_at = TIME, pressed = TIME,
   closed_at = TIME, was_from = TIME, speed_at = TIME, listening_until = TIME, last_claim = TIME, resumed = TIME,
-  probed_at = TIME, probe_from = TIME,
+  probed_at = TIME, probe_from = TIME, bad_began = TIME,
   refused_since = TIME, refused_began = TIME, refused_ended = TIME, passed = TIME, passed_ended = TIME, mixed = TIME,
   alone = TIME, enough_at = TIME,
 
@@ -43,6 +44,7 @@ local FIELD = {
   calm = NUMBER, busy = NUMBER, look_n = NUMBER, look_log = NUMBER, accepted = NUMBER, delivered = NUMBER,
   unnamed = NUMBER, accepted_ps = NUMBER, delivered_ps = NUMBER, turn = NUMBER, late_turn = NUMBER,
   refused = NUMBER, refused_row = NUMBER, lone = NUMBER, stale = NUMBER, enough = NUMBER,
+  lease = NUMBER,
 }
 
 local lane, lane_was = {}, {}

@@ -1,8 +1,9 @@
 -- What every script of the ledger starts with: the clock, the record, the move.
 --
--- The loader puts two tables in front of this text, so that each is written only once, in Python:
+-- The loader puts tables in front of this text, so that each is written only once, in Python:
 --   KEY    name -> key, from keys.py: KEY.records, KEY.payloads, …
 --   LEGAL  move -> state -> state, from lifecycle.py: LEGAL.claim.ready == 'uploading'
+--   LETTER, QUEUE  state -> letter, priority -> key of the ready queue, from places.py; and others where they are needed
 --
 -- ARGV[1] is the time in ms for tests, or 0: then Redis's own clock counts, so that a jumping clock on a
 -- worker changes nothing.
@@ -29,10 +30,8 @@ if now == 0 then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local LETTER = { ready = 'r', uploading = 'u', waiting = 'w', delivered = 'v', dead = 'd', discarded = 'x', expired = 'e' }
 local STATE = {}
 for state, letter in pairs(LETTER) do STATE[letter] = state end
-local QUEUE = { f = KEY.fresh, r = KEY.retry, p = KEY.replay }
 
 local DELIVERED = string.byte(LETTER.delivered)
 -- Looking for blanks takes half as long as looking for all that is none of the many kinds of space.

@@ -98,9 +98,11 @@ local function end_look()
   end
 end
 
+local function is_doubling(rules) return level(rules) < (lane.threshold or rules.ceiling) end
+
 local function rise(rules, number)
   local limit = level(rules)
-  local fast = limit < (lane.threshold or rules.ceiling) and lane.rtt <= 1.5 * lane.base + 20
+  local fast = is_doubling(rules) and lane.rtt <= 1.5 * lane.base + 20
   local seconds = (now - (lane.cut_at or now)) / 1000
   local each = (1 + (seconds / FASTER_SECONDS) ^ 2) / math.max(limit, FEWEST_A_ROUND)
   lane.limit = math.min(rules.ceiling, limit + number * (fast and 1 or math.min(each, 1)))
@@ -129,9 +131,12 @@ function count_begun(rules, number)
     return
   end
   if lane.begun < BEGUN_LATELY then return end
-  local odd = lane.odd or 0
-  if odd < 0.7 * usual_share() * lane.begun then lane.usual_n, lane.usual_odd = lane.begun, odd end
-  lane.begun, lane.odd = lane.begun / 2, odd / 2
+  -- Half of what has come back is forgotten, and nothing of what is out: else its bad ones would come on top of that half.
+  local out = redis.call('ZCARD', KEY.uploading)
+  local back, odd = lane.begun - out, lane.odd or 0
+  if back < BEGUN_LATELY then return end
+  if odd < 0.7 * usual_share() * back then lane.usual_n, lane.usual_odd = back, odd end
+  lane.begun, lane.odd = out + back / 2, odd / 2
 end
 
 -- Whether an upload that began then tells of the level as it is now.
@@ -165,6 +170,12 @@ local function cut(rules)
   go_to(lower, lower)
   lane.top, lane.top_threshold = top, top_threshold
   lane.was_begun, lane.was_odd, lane.was_from = begun, odd, from
+end
+
+-- Where the level doubles, what is too much shows at once; one bad answer there would leave us far below for long.
+local function is_overload(rules, begun, odd)
+  local few = is_doubling(rules) and begun * SMALL_SHARE + DEVIATIONS * math.sqrt(begun * SMALL_SHARE) or 0
+  return odd > few and is_more_than_usual(begun, odd)
 end
 
 -- Says what a cut was good for, as soon as what started first after it has come back.
@@ -217,7 +228,7 @@ function came_back(rules, fine, odd, late)
   if lane.top then
     lane.was_odd = lane.was_odd + late
     judge(rules)
-  elseif odd > 0 and is_more_than_usual(math.max(lane.begun or 0, lane.odd), lane.odd) then
+  elseif odd > 0 and is_overload(rules, math.max(lane.begun or 0, lane.odd), lane.odd) then
     cut(rules)
   end
 end

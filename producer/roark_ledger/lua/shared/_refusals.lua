@@ -67,7 +67,7 @@ local function others_passed(began, ended)
 end
 
 -- Whether what holds the lane is said of all of us, and not of the one report that there is.
-local function is_about_all() return lane.state == 'held' and lane.by == 'roark' and not lane.lone end
+local function is_about_all() return lane.state == LANE.held and lane.by == 'roark' and not lane.lone end
 
 -- How many different reports, refused in a row, hold the lane.
 local function enough()
@@ -96,14 +96,14 @@ local function note_passed(began, ended, ids)
   if not lane.refused_since then return end
   lane.refused_row = 0
   if not others_passed(lane.refused_began, lane.refused_ended) then return end
-  if lane.state == 'held' then return lane.by == 'roark' end
+  if lane.state == LANE.held then return lane.by == 'roark' end
   no_refusals()
 end
 
 -- The ready report that is to be the next probe, and its queue: one that was never refused, or least lately.
 local function probe_of_all()
   local fallback
-  for _, queue in ipairs({ 'fresh', 'retry', 'replay' }) do
+  for _, queue in ipairs(QUEUES) do
     local head = redis.call('ZRANGE', KEY[queue], 0, LOOKED_AT - 1, 'WITHSCORES')
     for i = 1, #head, 2 do
       local found = { id = head[i], score = head[i + 1], queue = queue, last = past_refusals(head[i]).last }

@@ -12,7 +12,6 @@
 -- ARGV  1 now   then the call ids
 -- Returns for each id `mended`, or `sound` where nothing was wrong.
 
-local PLACES = { KEY.fresh, KEY.retry, KEY.replay, KEY.uploading, KEY.waiting, KEY.dead, KEY.discarded, KEY.unconfirmed }
 local results = {}
 
 local ENDED = { delivered = 'delivered', dead = 'failed', discarded = 'failed', unknown = 'erased' }
@@ -33,8 +32,8 @@ local function mend(id)
   if record.state == 'delivered' and redis.call('ZSCORE', KEY.unconfirmed, id) then
     named = KEY.unconfirmed
   end
-  for _, key in ipairs(PLACES) do
-    if key ~= named and redis.call('ZREM', key, id) == 1 then result = 'mended' end
+  for _, name in ipairs(PLACES) do
+    if KEY[name] ~= named and redis.call('ZREM', KEY[name], id) == 1 then result = 'mended' end
   end
   if mend_in_job(id, record) then result = 'mended' end
   if named == KEY.unconfirmed then

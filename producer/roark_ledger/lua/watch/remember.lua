@@ -10,6 +10,7 @@
 --                 that were at `seen` (ms); `open` of them were not delivered then. Noted at `found` (ms)
 --   settled ID    ms: until then somebody accepted the loss (settle.lua)
 --   unread WHO    JSON: what lies in a webhook's spool and cannot be handed in (note_unread.lua)
+--   why WHO       why reports wait in a webhook's spool, in words (note_spool.lua)
 --
 -- ARGV  1 now   2 an id, for a ledger that has none   3 the keeper
 --       what he remembers: 4 id, empty for nothing   5 accepted   6 open   7 number of his mark   8 when (ms)

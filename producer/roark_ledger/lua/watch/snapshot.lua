@@ -1,8 +1,10 @@
 #!lua flags=no-writes,allow-oom
 -- Everything that `status` shows, at one moment and without a scan.
 --
+-- needs _way.lua
+--
 -- ARGV  1 now
--- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … },
+-- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … `way`, the lane's state },
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
 --             memory used, maxmemory },
@@ -29,17 +31,16 @@ end
 
 local oldest = 0
 local sizes = {}
-for _, name in ipairs({ 'fresh', 'retry', 'replay' }) do
+for _, name in ipairs(QUEUES) do
   local since = first(KEY[name])
   if since > 0 and (oldest == 0 or since < oldest) then oldest = since end
 end
-local PLACES = {
-  'fresh', 'retry', 'replay', 'uploading', 'waiting', 'dead', 'discarded', 'unconfirmed', 'silent',
-}
-for _, name in ipairs(PLACES) do
+local function add_size(name)
   sizes[#sizes + 1] = name
   sizes[#sizes + 1] = redis.call('ZCARD', KEY[name])
 end
+for _, name in ipairs(PLACES) do add_size(name) end
+add_size('silent')
 -- What retention is about to remove, see expire.lua. No worker did lately: the setting is off, or all are down.
 local retention = {}
 local function look_at_retention(state)
@@ -80,10 +81,12 @@ local function replays()
   return found
 end
 
+local TOLD = { id = true, lost = true, unread = true, why = true }
+
 local function promises()
   local all, found = redis.call('HGETALL', KEY.promises), {}
   for i = 1, #all, 2 do
-    if all[i] == 'id' or string.find(all[i], '^lost ') or string.find(all[i], '^unread ') then
+    if TOLD[string.match(all[i], '^%l+')] then
       found[#found + 1] = all[i]
       found[#found + 1] = all[i + 1]
     end
@@ -92,7 +95,7 @@ local function promises()
 end
 
 return {
-  now, sizes, counters, redis.call('HGETALL', KEY.lane),
+  now, sizes, counters, lane_as_told(),
   {
     oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
     redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),

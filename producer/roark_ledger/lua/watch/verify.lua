@@ -12,10 +12,6 @@
 --   also:selected, also:sent   a replay job is to send what is no dead letter, or waits for what has ended
 --   no-payload   the report still has to be uploaded, or may be, and its payload is gone; or it is unconfirmed
 
-local PLACES = {
-  fresh = KEY.fresh, retry = KEY.retry, replay = KEY.replay, uploading = KEY.uploading,
-  waiting = KEY.waiting, dead = KEY.dead, discarded = KEY.discarded, unconfirmed = KEY.unconfirmed,
-}
 local UNDER_WAY = { ready = true, uploading = true, waiting = true }
 local broken = {}
 for i = 3, #ARGV do
@@ -24,7 +20,8 @@ for i = 3, #ARGV do
   local named = record.state ~= 'unknown' and place(record) or nil
   if record.state == 'delivered' and redis.call('ZSCORE', KEY.unconfirmed, id) then named = KEY.unconfirmed end
   local faults = {}
-  for name, key in pairs(PLACES) do
+  for _, name in ipairs(PLACES) do
+    local key = KEY[name]
     local stands = redis.call('ZSCORE', key, id)
     if stands and key ~= named then
       faults[#faults + 1] = record.state == 'unknown' and 'no-record' or 'also:' .. name

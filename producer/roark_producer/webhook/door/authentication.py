@@ -20,7 +20,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 """As ASGI gives them: names in lower case, values as the bytes that were sent."""
 
 
-class Reason(StrEnum):
+class DoorReason(StrEnum):
     """Why a request may not pass: a closed set, told to the sender and counted."""
 
     NO_SECRET = "no-secret"  # noqa: S105 a code
@@ -39,13 +39,13 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class DoorRefused:
     """The request may not pass."""
 
-    reason: Reason
+    reason: DoorReason
 
 
-Verdict = Granted | Refused
+DoorVerdict = Granted | DoorRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Gate(Protocol):
     reads_body: bool
     """Whether `judge` looks at the body; if not, nobody unknown needs to be listened to for long."""
 
-    def judge(self, inbound: Inbound, now: float) -> Verdict:
+    def judge(self, inbound: Inbound, now: float) -> DoorVerdict:
         """Return whether the request may pass; `now` is Unix time in seconds."""
 
 
@@ -73,7 +73,7 @@ class OpenGate:
 
     reads_body = False
 
-    def judge(self, _inbound: Inbound, _now: float) -> Verdict:
+    def judge(self, _inbound: Inbound, _now: float) -> DoorVerdict:
         """Return that the request may pass."""
         return Granted()
 
@@ -87,14 +87,15 @@ class SecretGate:
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._names = {token_header.lower().encode(), b"authorization"}
 
-    def judge(self, inbound: Inbound, _now: float) -> Verdict:
+    def judge(self, inbound: Inbound, _now: float) -> DoorVerdict:
         """Return whether one of the secrets is among the headers."""
-        values = [value for name, value in inbound.headers if name in self._names and value]
+        # httptools leaves the blanks behind a value, which are no part of it (RFC 9110, 5.5).
+        values = [value.strip() for name, value in inbound.headers if name in self._names and value.strip()]
         given = [*values, *filter(None, map(_without_scheme, values))]
         if not given:
-            return Refused(Reason.NO_SECRET)
+            return DoorRefused(DoorReason.NO_SECRET)
         matches = [hmac.compare_digest(one, secret) for one in given for secret in self._secrets]
-        return Granted() if any(matches) else Refused(Reason.WRONG_SECRET)
+        return Granted() if any(matches) else DoorRefused(DoorReason.WRONG_SECRET)
 
 
 def header(headers: Headers, name: bytes) -> bytes:

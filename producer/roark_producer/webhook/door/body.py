@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from starlette.types import Receive
 
-from roark_producer.files.unpacking import unpacked
+from roark_producer.files.unpacking import in_utf_8, unpacked
 from roark_producer.memory import usable_memory
 from roark_producer.webhook.door.authentication import Headers, header
 
@@ -67,12 +67,12 @@ class Bodies:
                 self._held_bytes -= sum(map(len, chunks))
         return found
 
-    def unpacked(self, body: bytes, codings: Sequence[str]) -> bytes | Trouble:
-        """Return what a packed body holds, which counts like another one: `done` must follow.
+    def unpacked(self, body: bytes, codings: Sequence[str], charset: str) -> bytes | Trouble:
+        """Return what a packed body holds, in UTF-8, which counts like another one: `done` must follow.
 
         Raises InvalidReport when it is damaged, or too large (TooLarge).
         """
-        text = unpacked(body, codings, most_bytes=self.most_bytes)
+        text = in_utf_8(unpacked(body, codings, most_bytes=self.most_bytes), charset)
         if self._held_bytes + len(text) > self._room_bytes:
             return Trouble.NO_ROOM
         self._held_bytes += len(text)

@@ -14,10 +14,16 @@ def gate_for(settings: WebhookSettings) -> Gate:
     Raises ConfigurationError when they are unsafe: no secret although other machines can connect, a secret that
     is set and empty, several of which one can be guessed, a signature without a key.
     """
-    if short := settings.short_lines():
+    if settings.mixed_parts():
         raise ConfigurationError(
-            f"line {short[0]} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. Where several "
-            "secrets are valid, each needs as many, or it could be guessed"
+            f"between the commas of ROARK_INGEST_VAPI_SECRET some parts have {SHORTEST_PART} characters or more, "
+            "others fewer. A short one could be guessed, and requests with it would be refused. Use longer secrets; "
+            "if all of it is one secret, use one without a comma"
+        )
+    if short := settings.short_line():
+        raise ConfigurationError(
+            f"line {short} of ROARK_INGEST_VAPI_SECRET has fewer than {SHORTEST_PART} characters. With several "
+            "secrets, each needs at least that many, or it could be guessed"
         )
     if settings.secrets():
         if settings.webhook_hmac != "off":
@@ -30,20 +36,19 @@ def gate_for(settings: WebhookSettings) -> Gate:
         raise ConfigurationError("ROARK_INGEST_WEBHOOK_HMAC is on, but ROARK_INGEST_VAPI_SECRET, its key, is not set")
     if not is_loopback(settings.webhook_host):
         raise ConfigurationError(
-            f"the webhook would listen on {settings.webhook_host} without a secret, so that anybody could post "
-            "reports. Set ROARK_INGEST_VAPI_SECRET to the secret that Vapi sends, or listen on 127.0.0.1"
+            f"the webhook would listen on {settings.webhook_host} without a secret, so anyone could post reports. Set "
+            "ROARK_INGEST_VAPI_SECRET to the secret Vapi sends, or listen on 127.0.0.1"
         )
     return OpenGate()
 
 
 def told_of_secrets(settings: WebhookSettings) -> str:
     """Return what a person should know of the secrets that are valid, "" where that is nothing."""
-    if not (short := settings.short_parts()):
+    if not settings.is_one_with_commas():
         return ""
     return (
-        f"ROARK_INGEST_VAPI_SECRET has commas, and {short} of the parts between them have fewer than {SHORTEST_PART} "
-        "characters: these are refused as secrets of their own, the whole text is valid. If they are several secrets, "
-        "take longer ones"
+        f"ROARK_INGEST_VAPI_SECRET contains commas and is used as one secret: its parts have fewer than "
+        f"{SHORTEST_PART} characters and are not valid on their own. If these are several secrets, use longer ones"
     )
 
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 
 from roark_ledger.errors import ConfigurationError
 from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.door.authentication import Granted, Inbound, Reason, Refused, Verdict, header
+from roark_producer.webhook.door.authentication import DoorReason, DoorRefused, DoorVerdict, Granted, Inbound, header
 
 _PLACEHOLDER = re.compile(r"(\{[A-Za-z-]+\})")
 _KNOWN = frozenset({"{timestamp}", "{body}", "{method}", "{url}", "{svix-id}"})
@@ -52,17 +52,17 @@ class SignatureGate:
         self._parts = _parts(settings.webhook_payload_format, timestamped=bool(self._timestamp_header))
         self._keys = _keys(settings)
 
-    def judge(self, inbound: Inbound, now: float) -> Verdict:
+    def judge(self, inbound: Inbound, now: float) -> DoorVerdict:
         """Return whether the signature is right and fresh."""
         given = header(inbound.headers, self._signature_header)
         if not given:
-            return Refused(Reason.NO_SIGNATURE)
+            return DoorRefused(DoorReason.NO_SIGNATURE)
         timestamp = header(inbound.headers, self._timestamp_header)
         if "{timestamp}" in self._parts and (reason := self._stale(timestamp, now)):
-            return Refused(reason)
+            return DoorRefused(reason)
         message_id = header(inbound.headers, self._message_id_header)
         if "{svix-id}" in self._parts and not message_id:
-            return Refused(Reason.NO_MESSAGE_ID)
+            return DoorRefused(DoorReason.NO_MESSAGE_ID)
         values = {
             "{body}": inbound.body,
             "{method}": inbound.method.encode(),
@@ -72,7 +72,7 @@ class SignatureGate:
         urls = _urls(inbound) if "{url}" in self._parts else [b""]
         right = [self._signature(key, values | {"{url}": url}) for key in self._keys for url in urls]
         matches = [hmac.compare_digest(self._normal(given), one) for one in right]
-        return Granted() if any(matches) else Refused(Reason.WRONG_SIGNATURE)
+        return Granted() if any(matches) else DoorRefused(DoorReason.WRONG_SIGNATURE)
 
     def signed(self, body: bytes, url: str, now: float) -> dict[str, str]:
         """Return the headers by which a POST of `body` to `url` passes, for who wants to try the way to the webhook."""
@@ -89,15 +89,15 @@ class SignatureGate:
         headers |= {self._timestamp_header: at} if self._timestamp_header else {}
         return {name.decode(): value.decode() for name, value in headers.items() if name}
 
-    def _stale(self, timestamp: bytes, now: float) -> Reason | None:
+    def _stale(self, timestamp: bytes, now: float) -> DoorReason | None:
         if not timestamp:
-            return Reason.NO_TIMESTAMP
+            return DoorReason.NO_TIMESTAMP
         if not _UNIX_TIME.fullmatch(timestamp):
-            return Reason.UNREADABLE_TIMESTAMP
+            return DoorReason.UNREADABLE_TIMESTAMP
         signed_at = float(timestamp)
         if signed_at > _MS_FROM:
             signed_at /= 1000
-        return None if abs(now - signed_at) <= self._timestamp_seconds else Reason.STALE_TIMESTAMP
+        return None if abs(now - signed_at) <= self._timestamp_seconds else DoorReason.STALE_TIMESTAMP
 
     def _signature(self, key: bytes, values: Mapping[str, bytes]) -> bytes:
         digest = hmac.new(key, digestmod=self._algorithm)
@@ -117,9 +117,11 @@ def _parts(payload_format: str, *, timestamped: bool) -> tuple[str, ...]:
     parts = tuple(part for part in _PLACEHOLDER.split(payload_format) if part)
     for part in parts:
         if _PLACEHOLDER.fullmatch(part) and part not in _KNOWN:
-            raise ConfigurationError(f"ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT has {part}; known are {sorted(_KNOWN)}")
+            raise ConfigurationError(
+                f"ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT contains {part}; allowed are {sorted(_KNOWN)}"
+            )
     if "{body}" not in parts:
-        raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT lacks {body}: anybody could change the report")
+        raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT lacks {body}: anyone could change the report")
     if "{timestamp}" in parts and not timestamped:
         raise ConfigurationError("ROARK_INGEST_WEBHOOK_PAYLOAD_FORMAT has {timestamp}, but no timestamp header is set")
     return parts

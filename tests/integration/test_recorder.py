@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from clocks import Clock
 from delivering import Bench, report, reports, until, worker_settings
@@ -13,12 +14,11 @@ from servers import Server, running
 
 from roark_ledger.ids import CallId, LeaseToken
 from roark_ledger.lifecycle import State
-from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, Held, Refuse
-from roark_ledger.scripts import script
-from roark_worker import settling
-from roark_worker.deciding import Deciding
-from roark_worker.settlement import Release, Settlement
-from roark_worker.settling import Settling
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Deliver, Held, Outcome, Refuse, Release
+from roark_worker import recorder as recording
+from roark_worker.attempt import Attempt
+from roark_worker.metrics.counting import Counts
+from roark_worker.recorder import Recorder
 
 
 @pytest.fixture
@@ -29,40 +29,60 @@ def bench(valkey: Server, prefix: str) -> Iterator[Bench]:
 
 
 class Desk:
-    """A `Settling` that runs, and what it has said to be done."""
+    """A `Recorder` with what it has recorded, and the attempts that are over with that."""
 
-    def __init__(self, settling: Settling, done: list[Held], recorded: list[Settlement]) -> None:
-        self.settling = settling
-        self.done = done
+    def __init__(self, recorder: Recorder, recorded: list[Outcome], enough: int) -> None:
+        self.recorder = recorder
         self.recorded = recorded
+        self.done: list[Held] = []
+        self._enough = enough
+        self._recording: list[asyncio.Task[None]] = []
 
-    async def record(self, *settlements: Deliver | Defer | Bury | Release) -> None:
-        for settlement in settlements:
-            self.settling.add(settlement)
-        async with asyncio.timeout(20):
-            await self.settling.finish()
+    def add(self, *outcomes: Outcome) -> None:
+        """Bring attempts that were decided, as their uploads would, one after the other."""
+        self._recording += [asyncio.create_task(self._bring(one)) for one in outcomes]
+
+    async def record(self, *outcomes: Outcome) -> None:
+        self.add(*outcomes)
+        await self.finish(20)
+
+    async def finish(self, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(asyncio.gather(*self._recording))
+
+    async def _bring(self, outcome: Outcome) -> None:
+        attempt = Attempt.of(Claimed(*msgspec.structs.astuple(outcome.held), 0, 0, False, "fresh", b""))
+        attempt.end(0.01, at=0.0)
+        attempt.outcome = outcome
+        self.recorder.add(attempt, enough=self._enough)
+        if self.recorder.turn.locked():
+            return
+        async with self.recorder.turn:
+            while batch := await self.recorder.ended_together():
+                self.done += [one.held for one in await self.recorder.record(batch)]
+
+    def break_off(self) -> None:
+        for one in self._recording:
+            one.cancel()
+        self._recording.clear()
+
+    async def stop(self) -> None:
+        recording = list(self._recording)
+        self.break_off()
+        await asyncio.gather(*recording, return_exceptions=True)
 
 
 @asynccontextmanager
 async def desk(bench: Bench, *, enough: int | None = None, **values: Any) -> AsyncIterator[Desk]:
     ledger = bench.async_ledger()
-    done: list[Held] = []
-    recorded: list[Settlement] = []
+    recorded: list[Outcome] = []
     settings = worker_settings(**values)
-    settles = Settling(
-        ledger,
-        settings,
-        Deciding(settings).decide,
-        done.append,
-        enough=lambda: enough or settings.claim_batch,
-        recorded=recorded.extend,
-    )
-    running = asyncio.create_task(settles.run())
+    recorder = Recorder(ledger, settings, counts=Counts.unshared(), tell=recorded.extend)
+    desk = Desk(recorder, recorded, enough or settings.claim_batch)
     try:
-        yield Desk(settles, done, recorded)
+        yield desk
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await desk.stop()
         await ledger.aclose()
 
 
@@ -97,7 +117,7 @@ async def test_outcomes_of_every_kind_are_recorded_together(bench: Bench) -> Non
     async with desk(bench) as at:
         await at.record(deliver(first), defer(second), bury(third), Release(fourth))
 
-        assert at.settling.counted == {"delivered": 1, "deferred": 1, "buried": 1, "released": 1}
+        assert at.recorder.counted == {"delivered": 1, "deferred": 1, "buried": 1, "released": 1}
         assert at.done == [first, second, third, fourth]
         assert at.recorded == [deliver(first), defer(second), bury(third), Release(fourth)]
 
@@ -117,8 +137,8 @@ async def test_a_crowd_of_outcomes_takes_few_round_trips(bench: Bench) -> None:
 
 
 async def test_enough_outcomes_wait_for_no_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "_LEAST_GATHER_SECONDS", 3600.0)
-    monkeypatch.setattr(settling, "_MOST_GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(recording, "_LEAST_GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(recording, "_MOST_GATHER_SECONDS", 3600.0)
     first, second = held(bench, 2)
     async with desk(bench, enough=2) as at:
         await at.record(deliver(first), deliver(second))
@@ -170,7 +190,7 @@ async def test_a_refusal_that_makes_a_dead_letter_is_recorded_and_counted_as_one
             (again,) = bench.claim().reports
             bad = holding(again)
 
-        assert at.settling.counted == {"refused": 2, "delivered": 2, "buried": 1}
+        assert at.recorder.counted == {"refused": 2, "delivered": 2, "buried": 1}
         assert at.recorded[-1] == Bury(bad, "http_402", b'{"attempt":1,"over":"alone"}')
     assert bench.count(State.DEAD) == 1
 
@@ -186,7 +206,7 @@ async def test_an_outcome_without_a_lease_is_not_recorded_and_is_counted_as_lost
     async with desk(bench) as at:
         await at.record(deliver(old), bury(kept), deliver(new))
 
-        assert at.settling.counted == {"delivered": 1, "buried": 0, "lost": 2}
+        assert at.recorder.counted == {"delivered": 1, "buried": 0, "lost": 2}
         assert at.done == [old, kept, new]
         assert at.recorded == [deliver(new)]
 
@@ -203,7 +223,7 @@ async def test_an_outcome_that_cannot_be_recorded_does_not_take_the_others_with_
     async with desk(bench) as at:
         await at.record(*(odd if one is many[7] else deliver(one) for one in many))
 
-        assert at.settling.counted["delivered"] == 19
+        assert at.recorder.counted["delivered"] == 19
         assert at.done == many
 
     # then its lease runs out, and the log names it
@@ -230,16 +250,15 @@ async def test_while_redis_is_away_outcomes_are_kept_and_recorded_when_it_is_bac
         async with desk(bench, claim_batch=10) as at:
             server.kill()
             for one in many:
-                at.settling.add(deliver(one))
+                at.add(deliver(one))
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1):
-                    await at.settling.finish()
+                await at.finish(1)
             assert at.done == []
 
             server.start()
             await until(lambda: len(at.done) == 100, "all outcomes recorded")
 
-            assert at.settling.counted == {"delivered": 100}
+            assert at.recorder.counted == {"delivered": 100}
         assert bench.count(State.DELIVERED) == 100
         assert bench.snapshot().balanced
         bench.close()
@@ -252,10 +271,9 @@ async def test_a_redis_that_is_loading_or_read_only_is_waited_for(prefix: str) -
         async with desk(bench) as at:
             # given a server that has become somebody's replica, as during a failover
             bench.ledger.client.replicaof("127.0.0.1", "1")
-            at.settling.add(deliver(one))
+            at.add(deliver(one))
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.5):
-                    await at.settling.finish()
+                await at.finish(0.5)
 
             bench.ledger.client.replicaof("NO", "ONE")
             await until(lambda: bool(at.done), "the outcome recorded")
@@ -267,14 +285,21 @@ async def test_an_unknown_call_is_lost_and_nothing_more(bench: Bench) -> None:
     async with desk(bench) as at:
         await at.record(deliver(Held(CallId("never-seen"), LeaseToken(1))))
 
-        assert at.settling.counted == {"delivered": 0, "lost": 1}
+        assert at.recorder.counted == {"delivered": 0, "lost": 1}
 
 
-def scripts_in(monitor: Any, until: str) -> Iterator[str]:
-    """The scripts that the server ran, up to and with the one named."""
-    names = {script(name).sha: name for name in ("hold", "release")}
-    for heard in monitor.listen():
-        if name := next((name for sha, name in names.items() if f"EVALSHA {sha}" in heard["command"]), None):
-            yield name
-            if name == until:
-                return
+async def test_when_the_one_that_records_for_all_breaks_off_the_next_one_takes_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_LEAST_GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(recording, "_MOST_GATHER_SECONDS", 3600.0)
+    first, second, third = held(bench, 3)
+    async with desk(bench, enough=3) as at:
+        at.add(deliver(first), deliver(second))
+        await until(at.recorder.turn.locked, "the first has the turn")
+        at.break_off()
+
+        await at.record(deliver(third))
+
+        assert at.done == [first, second, third]
+    assert bench.count(State.DELIVERED) == 3

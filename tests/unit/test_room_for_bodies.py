@@ -32,5 +32,5 @@ async def test_a_body_for_which_there_is_no_memory_is_refused_unread_and_in_word
     answer = answers.trouble(found, most_bytes=bodies.most_bytes, wanted=25 * MB)
     assert (answer.status, json.loads(answer.body)) == (
         413,
-        {"error": "too-large", "most_bytes": 20 * MB, "reason": "the webhook has no memory for more"},
+        {"error": "too-large", "most_bytes": 20 * MB, "reason": "the webhook is out of memory for more bodies"},
     )

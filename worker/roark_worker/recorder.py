@@ -1,7 +1,9 @@
-"""Records outcomes by batches, and does not give up while Redis is away.
+"""Records what came of attempts, many in one round trip, and does not give up while Redis is away.
 
-Uploads that ended are gathered for a fifth of an upload's time (2 to 50 ms) or until there are enough, then decided
-and recorded in one round trip.
+    async with recorder.turn:                           one at a time: whoever comes first
+        while batch := await recorder.ended_together()  those that ended in a fifth of an upload's time, or are enough
+            await recorder.record(batch)
+
 While Redis is away outcomes are kept and tried again; their leases may run out meanwhile, and then the ledger says so
 and nothing is recorded twice.
 """
@@ -15,14 +17,13 @@ from typing import Any
 
 from roark_ledger.errors import LedgerUnavailable
 from roark_ledger.ledger import AsyncLedger
-from roark_ledger.logs import event, written_together
+from roark_ledger.logs import event
 from roark_ledger.moves import delivery
-from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Recorded, Refuse
+from roark_ledger.moves.delivery import Bury, Defer, Deliver, Outcome, Recorded, Refuse, Release
 from roark_ledger.moves.operation import Operation
-from roark_worker.deciding import Ended
+from roark_worker.attempt import Attempt
 from roark_worker.metrics.counting import Counts
 from roark_worker.settings import WorkerSettings
-from roark_worker.settlement import Release, Settlement
 
 logger = logging.getLogger(__name__)
 
@@ -34,132 +35,93 @@ _WEIGHT = 0.05
 _PAUSE_SECONDS = 0.25
 
 
-class Settling:
-    """Takes uploads that ended one by one and records them together. Belongs to one event loop."""
+class Recorder:
+    """Belongs to one event loop. `counted` says how many attempts came to what; `tell` hears what was recorded."""
 
     def __init__(
         self,
         ledger: AsyncLedger,
         settings: WorkerSettings,
-        decide: Callable[[Ended], Settlement],
-        done: Callable[[Held], None],
         *,
-        enough: Callable[[], int],
-        recorded: Callable[[Sequence[Settlement]], None] | None = None,
-        counts: Counts | None = None,
+        counts: Counts,
+        tell: Callable[[Sequence[Outcome]], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
-        self._decide = decide
-        self._done = done
-        self._worth_recording = enough
-        self._recorded = recorded
-        self._counts = counts or Counts.unshared()
-        self._ended: list[Ended] = []
-        self._pending: list[Settlement] = []
+        self._counts = counts
+        self._tell = tell
+        self._ended: list[Attempt] = []
+        self._enough = asyncio.Event()
         self._upload_seconds = 0.0
         self._redis_away = False
-        self._more = asyncio.Event()
-        self._enough = asyncio.Event()
-        self._all_recorded = asyncio.Event()
-        self._all_recorded.set()
+        self.turn = asyncio.Lock()
         self.counted: Counter[str] = Counter()
 
-    async def finish(self) -> None:
-        """Return when every outcome is recorded."""
-        await self._all_recorded.wait()
-
-    def add_ended(self, ended: Ended) -> None:
-        """Take an upload that is over; what it came to is recorded soon."""
-        self._upload_seconds += (ended.seconds - self._upload_seconds) * _WEIGHT
-        self._ended.append(ended)
-        self._there_is_more()
-
-    def add(self, settlement: Settlement) -> None:
-        """Take an outcome; it is recorded soon."""
-        self._pending.append(settlement)
-        self._there_is_more()
-
-    def crashed(self, held: Held, error: BaseException) -> None:
-        """Let go of a report whose upload met a fault of ours: a lease that is renewed for ever would keep it."""
-        event(logger, "upload_crashed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
-        self._done(held)
-
-    def _there_is_more(self) -> None:
-        self._more.set()
-        if len(self._pending) + len(self._ended) >= self._worth_recording():
+    def add(self, attempt: Attempt, *, enough: int) -> None:
+        """Take an attempt whose upload is over; with `enough` of them no others are waited for."""
+        if not attempt.outcome:
+            self._upload_seconds += (attempt.seconds - self._upload_seconds) * _WEIGHT
+        self._ended.append(attempt)
+        if len(self._ended) >= enough:
             self._enough.set()
-        self._all_recorded.clear()
 
     @property
     def gather_seconds(self) -> float:
         """How long it is worth waiting for others, be it to record them or to follow them."""
         return min(max(self._upload_seconds * _GATHER_SHARE, _LEAST_GATHER_SECONDS), _MOST_GATHER_SECONDS)
 
-    async def run(self) -> None:
-        """Record outcomes until cancelled."""
-        while True:
-            await self._more.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.gather_seconds):
-                    await self._enough.wait()
-            await self.flush()
+    async def ended_together(self) -> list[Attempt]:
+        """Wait for others and return those that have ended; at once and empty where there are none."""
+        if not self._ended:
+            return []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.gather_seconds):
+                await self._enough.wait()
+        most = 4 * self._settings.claim_batch
+        batch, self._ended = self._ended[:most], self._ended[most:]
+        if not self._ended:
+            self._enough.clear()
+        return batch
 
-    async def flush(self) -> None:
-        """Record what is pending; wait a little and return when Redis is away."""
-        self._decide_all()
-        batch = self._pending[: 4 * self._settings.claim_batch]
+    async def record(self, batch: Sequence[Attempt]) -> Sequence[Attempt]:
+        """Record what was decided; return the attempts that are over with that, none where Redis is away."""
+        outcomes = [one.outcome for one in batch if one.outcome]
         try:
-            await self._record_what_can_be(batch)
+            if outcomes:
+                await self._record_what_can_be(outcomes)
         except LedgerUnavailable as error:
+            self._ended[:0] = [one for one in batch if one.outcome]
             if not self._redis_away:
-                event(logger, "settle_postponed", level=logging.WARNING, reports=len(self._pending), error=str(error))
+                event(logger, "settle_postponed", level=logging.WARNING, reports=len(self._ended), error=str(error))
             self._redis_away = True
             await asyncio.sleep(_PAUSE_SECONDS)
-            return
+            return ()
         self._redis_away = False
-        del self._pending[: len(batch)]
-        for settlement in batch:
-            self._done(settlement.held)
-        waiting = len(self._pending) + len(self._ended)
-        if waiting < self._worth_recording():
-            self._enough.clear()
-        if not waiting:
-            self._more.clear()
-            self._all_recorded.set()
+        return batch
 
-    def _decide_all(self) -> None:
-        ended, self._ended = self._ended, []
-        with written_together():
-            for one in ended:
-                try:
-                    self._pending.append(self._decide(one))
-                except Exception as error:  # noqa: BLE001 a fault of ours must not take the others along
-                    self.crashed(Held(one.claimed.call_id, one.claimed.token), error)
-
-    async def _record_what_can_be(self, batch: Sequence[Settlement]) -> None:
+    async def _record_what_can_be(self, outcomes: Sequence[Outcome]) -> None:
         try:
-            await self._record(batch)
+            await self._record(outcomes)
         except LedgerUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, this loop must go on
-            if len(batch) > 1:
+            if len(outcomes) > 1:
                 # One outcome that cannot be recorded must not take the others with it.
-                middle = len(batch) // 2
-                await self._record_what_can_be(batch[:middle])
-                await self._record_what_can_be(batch[middle:])
+                middle = len(outcomes) // 2
+                await self._record_what_can_be(outcomes[:middle])
+                await self._record_what_can_be(outcomes[middle:])
                 return
             # The lease runs out, and others try; three such deaths are poison.
-            held = batch[0].held
+            held = outcomes[0].held
             event(logger, "settle_failed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
 
-    async def _record(self, batch: Sequence[Settlement]) -> None:
-        delivered = [one for one in batch if isinstance(one, Deliver)]
-        deferred = [one for one in batch if isinstance(one, Defer)]
-        buried = [one for one in batch if isinstance(one, Bury)]
-        refused = [one for one in batch if isinstance(one, Refuse)]
-        released = [one for one in batch if isinstance(one, Release)]
+    async def _record(self, outcomes: Sequence[Outcome]) -> None:
+        delivered = [one for one in outcomes if isinstance(one, Deliver)]
+        deferred = [one for one in outcomes if isinstance(one, Defer)]
+        buried = [one for one in outcomes if isinstance(one, Bury)]
+        refused = [one for one in outcomes if isinstance(one, Refuse)]
+        released = [one for one in outcomes if isinstance(one, Release)]
         steps: list[tuple[str, Operation[Any]]] = []
         if delivered:
             keep = self._settings.keep_payloads
@@ -177,7 +139,7 @@ class Settling:
         started = loop.time()
         replies = await self._ledger.run_all([operation for _, operation in steps])
         self._counts.recorded(loop.time() - started)
-        judged: list[Settlement] = []
+        judged: list[Outcome] = []
         for (name, _), reply in zip(steps, replies, strict=True):
             self._tell_news(reply)
             if name == "refused":
@@ -185,10 +147,10 @@ class Settling:
             self._count(name, reply, len(getattr(reply, "buried", ())))
             if name == "delivered":
                 self._counts.delivered(one for one, recorded in zip(delivered, reply, strict=True) if recorded)
-        if self._recorded:
+        if self._tell:
             flags = [flag for reply in replies for flag in reply]
-            outcomes: list[Settlement] = [*delivered, *deferred, *buried, *judged, *released]
-            self._recorded([one for one, flag in zip(outcomes, flags, strict=True) if flag])
+            told = [*delivered, *deferred, *buried, *judged, *released]
+            self._tell([one for one, flag in zip(told, flags, strict=True) if flag])
 
     def _refuse(self, refused: Sequence[Refuse]) -> Operation[Recorded]:
         longest_gap_ms = round(self._settings.probe_max_seconds * 1000)
@@ -213,7 +175,7 @@ class Settling:
             event(logger, "lease_lost", level=logging.WARNING, reports=lost)
 
 
-def _as_judged(refused: Refuse, place: int, reply: Recorded) -> Settlement:
+def _as_judged(refused: Refuse, place: int, reply: Recorded) -> Outcome:
     """Return what the ledger made of a refusal: it is the ledger that knows whether it is the report's own matter."""
     if place not in reply.buried:
         return refused

@@ -1,0 +1,42 @@
+"""What an orchestrator and Prometheus ask of a webhook: is it alive, does it take reports, how many were there."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from roark_producer.webhook.metrics import WebhookMetrics
+from roark_producer.webhook.promise import PromisedLedger
+from roark_producer.webhook.promise_note import PromiseNote
+from roark_producer.webhook.spooling import Spooling
+
+
+class Service:
+    """The paths beside the one that Vapi posts to."""
+
+    def __init__(
+        self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None, note: PromiseNote | None
+    ) -> None:
+        self._ledger = ledger
+        self._metrics = metrics
+        self._spooling = spooling
+        self._note = note
+
+    async def health(self, _request: Request) -> Response:
+        """200 while the process answers, whatever Redis does: restarting it would not help."""
+        return JSONResponse({"status": "alive"})
+
+    async def ready(self, _request: Request) -> Response:
+        """200 while a report would be taken, be it on this machine's disk; what is wrong besides is told."""
+        problem = await self._ledger.problem()
+        disk = self._spooling.trouble if self._spooling else ""
+        known = self._note.words() if self._note else ()
+        reason = "; ".join(each for each in (problem.words if problem else "", disk, *known) if each)
+        if problem and (disk or not self._spooling):
+            return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
+        status = "spooling" if problem else "degraded" if reason else "ready"
+        return JSONResponse({"status": status, **({"reason": reason} if reason else {})})
+
+    async def metrics(self, _request: Request) -> Response:
+        """All metrics in Prometheus' text format."""
+        problem = await self._ledger.problem()
+        text = self._metrics.text(await self._ledger.snapshot(), refusal=problem.refusal if problem else "")
+        return Response(text, media_type=self._metrics.content_type)
