@@ -33,7 +33,7 @@ quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
 
-sweep: $(READY) ## the lane beside failures by chance, at all shares and latencies, in virtual time: some 10 minutes
+sweep: $(READY) ## the lane beside failures by chance, in virtual time, and what refuses all for two minutes: some 20 minutes
 	$(BIN)/python -m pytest -m sweep -q $(ARGS)
 
 many: $(READY) ## list, choose and group a hundred thousand dead letters, and see how long Redis is kept from others

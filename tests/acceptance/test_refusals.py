@@ -101,7 +101,14 @@ def sends(roark: Sandbox) -> dict[str, int]:
     return {call: seen["received"] for call, seen in roark.calls().items()}
 
 
-@pytest.mark.parametrize("fault", ["403:calls=call-507", "403:assistants=a-odd", "401:assistants=a-odd"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "403:calls=call-507",
+        pytest.param("403:assistants=a-odd", marks=pytest.mark.sweep),
+        pytest.param("401:assistants=a-odd", marks=pytest.mark.sweep),
+    ],
+)
 def test_who_is_refused_alone_stops_nobody_and_dies_after_three_sends(line: Pipeline, fault: str) -> None:
     roark = line.start_sandbox("--latency-ms", "50", "--jitter-ms", "50", "--fail", fault)
     line.start_supervisor(2)
@@ -133,6 +140,7 @@ def test_who_is_refused_alone_stops_nobody_and_dies_after_three_sends(line: Pipe
     assert audit(line.ledger).holds
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("status", [403, 401, 404])
 def test_two_minutes_of_refusing_all_kill_nobody(line: Pipeline, status: int) -> None:
     roark = line.start_sandbox("--latency-ms", "50", "--jitter-ms", "50")

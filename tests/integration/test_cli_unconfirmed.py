@@ -77,7 +77,7 @@ def test_with_none_left_a_replay_of_the_unconfirmed_touches_no_dead_letter(line:
     assert line.run("dlq", "confirm", "--all", "--yes").exit_code == 0
 
     told = line.run("dlq", "replay", "--unconfirmed", "--yes")
-    assert (told.exit_code, told.stdout) == (0, "No delivery is unconfirmed.\n")
+    assert (told.exit_code, told.stdout) == (0, "No unconfirmed deliveries.\n")
     assert line.snapshot().states[State.DEAD] == 1
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 TURNS = ("fresh", "retry", "fresh", "fresh", "replay", "fresh", "retry", "fresh")
 QUEUES = ("fresh", "retry", "replay")
 SLOW_START = 4
+SUSPECT_MS, APART_MS = 15_000, 250
 PERISHES_SOON_MS = (5_000, 300_000)
 
 
@@ -38,6 +39,9 @@ class Call:
     since: int = 0
     payload: bool = True
     edited: str = ""
+    # How often it was refused in a way that may be true for all, and when last.
+    refusals: int = 0
+    refused_at: int = -1
     # Delivered, and Roark did not name the call.
     unconfirmed: bool = False
     # Its history tells that another report took the place of the one that was sent.
@@ -80,6 +84,8 @@ class Model:
     lane: Lane = field(default_factory=Lane)
     delivered: list[str] = field(default_factory=list)
     turn: int = 0
+    suspect: str = ""
+    suspect_at: int = 0
     notices: dict[str, "Notice"] = field(default_factory=lambda: {"dead": Notice(), "discarded": Notice()})
 
     def _ready(self, call: Call, score: int, queue: str) -> None:
@@ -87,10 +93,13 @@ class Model:
         call.perishable = call.version.expires > self.now
 
     def _leave(self, call: Call, state: str, score: int = 0) -> None:
+        if state in {"dead", "delivered"}:
+            call.refusals, call.refused_at = 0, -1
         call.state, call.score, call.token, call.since, call.perishable = state, score, 0, self.now, False
 
     def _adopt(self, call: Call, version: Version) -> None:
         call.version, call.attempts, call.deaths, call.payload, call.edited = version, 0, 0, True, ""
+        call.refusals, call.refused_at = 0, -1
         if call.state == "ready":
             call.perishable = version.expires > self.now
 
@@ -161,7 +170,7 @@ class Model:
         """Return what the gate says and the calls that it hands out, in any order."""
         lane = self.lane
         state, wait_ms, granted = self._gate(wanted)
-        chosen = self._choose(granted)
+        chosen = self._probe() if state == "probing" else self._choose(granted)
         if chosen:
             self.counters["token"] += 1
             self.turn = (self.turn + len(chosen)) % 8
@@ -173,6 +182,11 @@ class Model:
                 lane.probe = (chosen[0], self.counters["token"])
                 lane.probe_at = self.now + lane.gap
         return state, wait_ms, chosen
+
+    def _probe(self) -> list[str]:
+        """Another report each time: one that was never refused, or the one of which that is longest ago."""
+        heads = [call_id for queue in QUEUES for call_id in self.in_queue(queue)]
+        return sorted(heads, key=lambda call_id: self.calls[call_id].refused_at)[:1]
 
     def _choose(self, wanted: int) -> list[str]:
         first, last = PERISHES_SOON_MS
@@ -237,6 +251,22 @@ class Model:
         self._probe_told_nothing(call_id, token)
         return True
 
+    def refuse(self, call_id: str, token: int, *, is_dead: bool) -> bool:
+        """Whether it is dead of it the ledger says: that depends on what became of others, and when."""
+        if not self.holds(call_id, token):
+            return False
+        call = self.calls[call_id]
+        sends = call.refusals + 1
+        if is_dead:
+            call.attempts += sends
+            self._leave(call, "dead", self.now)
+        else:
+            call.deaths = 0
+            self._leave(call, "waiting", self.now + min(3_000 * sends, 10_000))
+            call.refusals, call.refused_at = sends, self.now
+        self._take_beside(call_id, call)
+        return True
+
     def bury(self, call_id: str, token: int) -> bool:
         if not self.holds(call_id, token):
             return False
@@ -287,26 +317,42 @@ class Model:
     def reap(self, deaths: int) -> tuple[int, int]:
         uploading = [(call_id, call) for call_id, call in self.calls.items() if call.state == "uploading"]
         expired = [(call_id, call) for call_id, call in uploading if call.score <= self.now]
-        poisoned = suspects = 0
+        poisoned = put_off = 0
         for call_id, call in sorted(expired, key=lambda one: (one[1].score, one[0].encode())):
             call.deaths += 1
-            suspects += call.deaths == deaths - 1
             if call.deaths >= deaths:
                 poisoned += 1
                 self._leave(call, "dead", self.now)
-            elif call.deaths == deaths - 1 and suspects > 1:
-                self._leave(call, "waiting", self.now + (suspects - 1) * 250)
+            elif call.deaths == deaths - 1 and self._is_suspect_out():
+                put_off += 1
+                self._leave(call, "waiting", self.now + put_off * APART_MS)
             else:
                 self._ready(call, self.now, "retry")
+                if call.deaths == deaths - 1:
+                    self.suspect, self.suspect_at = call_id, self.now
             self._take_beside(call_id, call)
         self.counters["leases_expired"] += len(expired)
         self.counters["poisoned"] += poisoned
         return len(expired) - poisoned, poisoned
 
+    def _is_suspect_out(self) -> bool:
+        """Whether a report that would be poison at its next death is out: the others wait for its outcome."""
+        call = self.calls.get(self.suspect)
+        if call is None or self.now - self.suspect_at > SUSPECT_MS:
+            return False
+        return call.deaths > 0 and call.state in {"ready", "uploading"}
+
     def promote(self) -> int:
-        due = [call for call in self.calls.values() if call.state == "waiting" and call.score <= self.now]
-        for call in due:
-            self._ready(call, call.score, "retry")
+        found = [(call.score, call_id.encode(), call_id) for call_id, call in self.calls.items()]
+        due = [one for one in sorted(found) if self.calls[one[2]].state == "waiting" and one[0] <= self.now]
+        for score, _, call_id in due:
+            call = self.calls[call_id]
+            if call.deaths and self._is_suspect_out():
+                call.score = self.now + APART_MS
+                continue
+            self._ready(call, score, "retry")
+            if call.deaths:
+                self.suspect, self.suspect_at = call_id, self.now
         for call in self.calls.values():
             call.perishable = call.perishable and call.version.expires > self.now
         return len(due)

@@ -236,6 +236,22 @@ class LedgerMachine(RuleBasedStateMachine):
 
         assert was_open == self.model.hold_by_roark((one.call_id, one.token), GAP_MS, LONGEST_GAP_MS)
 
+    @precondition(lambda self: any(self.hands) and not self.model.lane.held)
+    @rule(data=st.data())
+    def roark_refuses_this_one_or_all(self, data: st.DataObject) -> None:
+        """What that makes of the lane has tests of its own: here it is opened again."""
+        one = self._some_lease(data)
+        holds = self.model.holds(one.call_id, one.token)
+        sends = self.model.calls[one.call_id].refusals + 1 if holds else 0
+
+        recorded = self.bench.refuse(one)
+
+        assert list(recorded) == [self.model.refuse(one.call_id, one.token, is_dead=bool(recorded.buried))]
+        assert sends >= 3 or not recorded.buried
+        if self.bench.snapshot().lane.state == "held":
+            self.model.hold_by_roark(None, GAP_MS, LONGEST_GAP_MS)
+        assert self.bench.resume() == self.model.resume()
+
     @precondition(lambda self: self.model.lane.held)
     @rule()
     def resume(self) -> None:
