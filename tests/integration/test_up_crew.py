@@ -104,7 +104,7 @@ async def test_a_part_that_is_killed_is_started_again_and_that_is_said(tmp_path:
     # then another one takes its place
     await until(lambda: len(pids(tmp_path, "one")) == 2)
     keeping.cancel()
-    assert "one: was killed by signal 9, is started again in 0.25 s" in said[0]
+    assert "one: was killed by signal 9, restarting in 0.25 s" in said[0]
     await end(crew, "one")
 
 
@@ -132,7 +132,7 @@ async def test_a_part_that_does_not_end_in_its_time_is_killed_and_that_is_said(t
     await end(crew, "stubborn")
 
     assert not is_alive(pids(tmp_path, "stubborn")[0])
-    assert "stubborn: did not end by itself and was killed" in said[-1]
+    assert "stubborn: did not stop in time and was killed" in said[-1]
 
 
 async def test_who_insists_does_not_wait_for_a_part(tmp_path: Path) -> None:

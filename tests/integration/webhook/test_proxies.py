@@ -180,7 +180,7 @@ def test_without_a_proxy_and_with_a_signature_the_doctor_gets_through(
         checks = {check["name"]: check for check in told["checks"]}
         assert checks["public url"]["level"] == "OK", checks
         wrong = line.run("doctor", "--json", "--public-url", url, **settings | {"ROARK_INGEST_VAPI_SECRET": "x" * 20})
-        assert "refuses our secret" in json.dumps(wrong.document)
+        assert "rejects our secret" in json.dumps(wrong.document)
         assert line.snapshot().total("accepted") == 0
     finally:
         webhook.terminate()
@@ -190,17 +190,17 @@ def test_without_a_proxy_and_with_a_signature_the_doctor_gets_through(
 @pytest.mark.parametrize(
     ("heard", "level", "words"),
     [
-        (Heard(200, b"{}"), Level.OK, "takes a message of 5 MB"),
-        (Heard(200, b"<html>"), Level.FAIL, "not our webhook"),
+        (Heard(200, b"{}"), Level.OK, "accepts a message of 5 MB"),
+        (Heard(200, b"<html>"), Level.FAIL, "something other than the webhook"),
         (Heard(0, why="Name or service not known"), Level.FAIL, "Name or service not known"),
         (Heard(413, b"<html>"), Level.FAIL, "a proxy rejects it"),
-        (Heard(413, b'{"error":"too-large"}'), Level.FAIL, "webhook takes no report of that size"),
-        (Heard(401, b'{"error":"unauthorized"}'), Level.FAIL, "refuses our secret"),
+        (Heard(413, b'{"error":"too-large"}'), Level.FAIL, "webhook does not accept reports of that size"),
+        (Heard(401, b'{"error":"unauthorized"}'), Level.FAIL, "rejects our secret"),
         (Heard(401, b"login"), Level.FAIL, "a proxy rejects it"),
         (Heard(301), Level.FAIL, "redirects"),
         (Heard(404), Level.FAIL, "a proxy rejects it (404"),
-        (Heard(502), Level.FAIL, "does not get it to the webhook"),
-        (Heard(503, b'{"error":"unavailable"}'), Level.FAIL, "cannot keep reports now"),
+        (Heard(502), Level.FAIL, "the proxy can't reach the webhook"),
+        (Heard(503, b'{"error":"unavailable"}'), Level.FAIL, "can't store reports right now"),
         (Heard(100), Level.FAIL, "100"),
     ],
 )
