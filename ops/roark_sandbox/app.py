@@ -30,7 +30,7 @@ from roark_sandbox.memory import SandboxMemory
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.routes.control import Control
 from roark_sandbox.routes.creation import read_creation
-from roark_sandbox.routes.service import Service, is_authorised
+from roark_sandbox.routes.service import SideRoutes, is_authorised
 from roark_sandbox.routes.upload import REPORT, Refusal, UploadRoute, read_upload
 from roark_sandbox.routes.vapi import SandboxVapi
 from roark_sandbox.traffic import Traffic
@@ -53,7 +53,7 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
     behaviour = Behaviour(options, clock)
     memory = SandboxMemory(deduplicate=options.dedup, keep_payloads=options.keep_payloads)
     traffic = Traffic(clock)
-    service = Service(options.token, behaviour, memory)
+    service = SideRoutes(options.token, behaviour, memory)
     return Starlette(
         routes=[
             Route(options.path, CallImport(options, behaviour, memory, traffic), methods=["POST"]),

@@ -57,11 +57,11 @@ _RULES = (
         ".*",
         r".*; .*a Call object of Vapi's API, not an end-of-call report, (?:is|stands) at (?P<at>\S+).*",
         "a wrapper with a Call object in it",
-        "It is a wrapper, and a Call object of Vapi's API, as GET /call returns it, stands in it, at {at}.",
+        "It is a wrapper with a Call object of Vapi's API inside, as GET /call returns it, at {at}.",
         Side.VAPI,
         Replay.USELESS,
         "a report is made of it",
-        "Hand it in from there: a report is made of it, if the call's own one has not come.",
+        "Retry it with --at: a report is made from it, unless the call's own report has arrived.",
         "roark-ingest rejected retry {entry} --at {at}",
     ),
     _Rule(
@@ -89,7 +89,7 @@ _RULES = (
     _Rule(
         "type",
         r"is misspelled; .*|is not a known Vapi message type.*|is not .* (?:does: .*|report)|is none that is known .*"
-        r"|is \S+; but the type of an end-of-call report .*",
+        r"|is \S+; but .* type of an end-of-call report.*",
         "type: unknown",
         "Its type is not one of Vapi's, or is spelled differently.",
         Side.VAPI,

@@ -36,7 +36,7 @@ NO_TOKEN = "rehearsal-without-a-token"  # noqa: S105 that is what it says
 MOST_AT_ONCE = 32
 
 
-class Outcome(StrEnum):
+class RehearsalOutcome(StrEnum):
     """What would become of a letter: delivered, or failed for the reason that it died of, or for another one."""
 
     DELIVERED = "would be delivered"
@@ -51,7 +51,7 @@ class Rehearsed:
 
     call_id: str
     group: str
-    outcome: Outcome
+    outcome: RehearsalOutcome
     reason: str = ""
     status: int = 0
     message: str = ""
@@ -64,7 +64,7 @@ class GroupRehearsal:
     name: str
     reason: str
     message: str
-    outcomes: Counter[Outcome]
+    outcomes: Counter[RehearsalOutcome]
     now: Counter[str]
 
 
@@ -115,7 +115,7 @@ class Rehearsal:
 
     async def _one(self, roark: Roark, call_id: str, entry: Entry | None) -> tuple[Death, Rehearsed]:
         if entry is None or entry.record is None or not (entry.record.state is State.DEAD or entry.unconfirmed_ms):
-            return Death("", 0, "", "", ""), Rehearsed(call_id, "", Outcome.GONE)
+            return Death("", 0, "", "", ""), Rehearsed(call_id, "", RehearsalOutcome.GONE)
         death = Death.of(DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history))
         if entry.unconfirmed_ms:
             death = replace(death, reason=UNCONFIRMED)
@@ -130,7 +130,7 @@ class Rehearsal:
             return _failed(death, entry.call_id, error.reason, 0, error.detail)
         verdict = judge(answer, self._now())
         if isinstance(verdict, Delivered):
-            return Rehearsed(entry.call_id, death.group, Outcome.DELIVERED)
+            return Rehearsed(entry.call_id, death.group, RehearsalOutcome.DELIVERED)
         return _failed(death, entry.call_id, verdict.reason, verdict.status, verdict.message)
 
 
@@ -138,7 +138,7 @@ def _failed(death: Death, call_id: str, reason: str, status: int, message: str) 
     # What ended it may be "exhausted"; the last attempt's own reason is what can be compared.
     before = (death.last or death.reason, death.status, fold(death.message))
     is_same = before == (reason, status, fold(message))
-    outcome = Outcome.SAME if is_same else Outcome.DIFFERENT
+    outcome = RehearsalOutcome.SAME if is_same else RehearsalOutcome.DIFFERENT
     return Rehearsed(call_id, death.group, outcome, reason, status, fold(message))
 
 
@@ -147,7 +147,7 @@ def _add(groups: dict[str, GroupRehearsal], death: Death, one: Rehearsed) -> Non
         folded = death.folded()
         groups[one.group] = GroupRehearsal(one.group, folded.reason, folded.message, Counter(), Counter())
     groups[one.group].outcomes[one.outcome] += 1
-    if one.outcome is Outcome.DIFFERENT:
+    if one.outcome is RehearsalOutcome.DIFFERENT:
         groups[one.group].now[f"{one.reason} {one.message}".strip()] += 1
 
 

@@ -23,7 +23,7 @@ def is_authorised(headers: Headers, token: str | None) -> bool:
     return scheme.lower() == "bearer" and hmac.compare_digest(given.encode("latin-1"), token.encode())
 
 
-class Service:
+class SideRoutes:
     """`GET /health`, `/v1/me` and `/v1/call/ID`. All need the token, as at Roark, and are down during an outage."""
 
     def __init__(self, token: str | None, behaviour: Behaviour, memory: SandboxMemory) -> None:

@@ -146,7 +146,7 @@ def _opened(body: bytes, error: InvalidReport) -> Report | OtherMessage:
 def _other(payload: bytes, message_type: str) -> OtherMessage:
     """Return the message that may be ignored, unless there is a report in it: a second `type` hides one."""
     if _REPORTS_TYPE.search(payload):
-        raise InvalidReport("type", f'is "{message_type}"; but the type of an end-of-call report stands in it as well')
+        raise InvalidReport("type", f'is "{message_type}"; but it also has the type of an end-of-call report')
     return OtherMessage(message_type)
 
 
