@@ -293,7 +293,7 @@ def test_what_only_begins_so_is_refused(body: bytes) -> None:
 )
 def test_a_message_that_may_be_ignored_and_has_a_report_in_it_is_not(members: bytes) -> None:
     for body in (b'{%s,"call":{"id":"c"}}' % members, b'{"message":{%s,"call":{"id":"c"}}}' % members):
-        with pytest.raises(InvalidReport, match="stands in it as well"):
+        with pytest.raises(InvalidReport, match="also has the type"):
             read_message(body)
 
 
