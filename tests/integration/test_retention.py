@@ -70,7 +70,7 @@ def test_it_is_announced_everywhere_before_it_acts(
     (kept,) = status.document["retention"]
     assert (kept["state"], kept["expiring"], status.exit_code) == ("discarded", 1, 3)
     assert "1 discarded report will be permanently removed within 0.5 h" in line.run("status").stdout
-    assert "will be removed for good" in line.run("dlq", "list", "--discarded").stderr
+    assert "will be permanently removed" in line.run("dlq", "list", "--discarded").stderr
     assert "will be removed" not in line.run("dlq", "list").stderr
     assert line.state("c-1") == "discarded"
 
@@ -95,7 +95,7 @@ def test_a_discard_says_how_long_it_can_be_undone_and_is_undone(
 
     clock.now_ms = line.snapshot().now_ms
     tick(valkey.url, prefix, clock, discarded_days=30)
-    assert "brought back for 30 d" in line.run("dlq", "discard", "c-2", "--yes").stderr
+    assert "restore them for 30 d" in line.run("dlq", "discard", "c-2", "--yes").stderr
 
     assert line.run("dlq", "restore", "c-1", "c-2", "--as", "bob", "--reason", "it was none").exit_code == 0
     assert (line.state("c-1"), line.state("c-2")) == ("dead", "dead")
