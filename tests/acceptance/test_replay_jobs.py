@@ -219,7 +219,7 @@ def test_a_rehearsal_tells_what_would_become_of_each_group_and_changes_nothing(f
     }
     assert floor.received() == {}
     production = floor.command("dlq", "replay", "--all", "--to", floor.roark.url)
-    assert b"that would be no rehearsal" in production.communicate(timeout=60)[1]
+    assert b"this would not be a rehearsal" in production.communicate(timeout=60)[1]
     assert production.returncode == 1
     staging.end()
 

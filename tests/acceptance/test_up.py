@@ -201,7 +201,7 @@ async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dic
         # then it ends well, first what takes in, then what delivers, and says what is left
         assert running.exit_code() == 0
         said = running.said()
-        assert said.index("webhook: takes nothing in any more") < said.index("worker: uploads under way")
+        assert said.index("webhook: accepting no new requests") < said.index("worker: finishing uploads")
         assert re.search(r"all reports are settled|not delivered yet", said)
         assert not any(is_alive(pid) for pid in parts)
 
@@ -214,7 +214,7 @@ def test_a_second_ctrl_c_is_harsher_and_still_loses_nothing(environment: dict[st
     # given an `up` in front of a Roark that never answers, with uploads under way
     environment |= {"ROARK_INGEST_SHUTDOWN_SECONDS": "50"}
     with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
-        running.until_it_says("Ctrl-C drains")
+        running.until_it_says("Press Ctrl-C")
         sandbox = re.search(r"(http://\S+)/_sandbox/calls", running.said())
         assert sandbox
         stall(sandbox[1])
@@ -224,13 +224,13 @@ def test_a_second_ctrl_c_is_harsher_and_still_loses_nothing(environment: dict[st
 
         # when Ctrl-C is pressed twice
         running.process.send_signal(signal.SIGINT)
-        running.until_it_says("worker: uploads under way")
+        running.until_it_says("worker: finishing uploads")
         running.process.send_signal(signal.SIGINT)
 
         # then it does not wait for the upload, and the report waits for the next run
         assert running.exit_code() == 0
-        assert "worker: did not end by itself and was killed" in running.said()
-        assert "1 report still on the way" in running.said()
+        assert "worker: did not stop in time and was killed" in running.said()
+        assert "1 report not delivered yet" in running.said()
         assert not any(is_alive(pid) for pid in parts)
 
 
@@ -253,7 +253,7 @@ def states(data_dir: Path) -> dict[Any, int]:
 
 def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp_path: Path) -> None:
     with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
-        running.until_it_says("Ctrl-C drains")
+        running.until_it_says("Press Ctrl-C")
         before = descendants(running.process.pid)
         server = int((tmp_path / "data" / "sandbox" / "valkey" / "valkey.pid").read_text())
 
@@ -261,7 +261,7 @@ def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp
         os.kill(server, signal.SIGKILL)
 
         # then it is started again, and reports are taken and delivered as before
-        running.until_it_says("valkey: was killed by signal 9, is started again")
+        running.until_it_says("valkey: was killed by signal 9, restarting")
         until(lambda: len(descendants(running.process.pid)) >= len(before))
         until((tmp_path / "data" / "sandbox" / "valkey" / "valkey.pid").exists)
         enqueue_one(environment, tmp_path)
@@ -276,7 +276,7 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
     with background(SandboxOptions(port=0, token="the-token")) as roark:
         environment |= {"ROARK_API_BEARER_TOKEN": "the-token", "ROARK_BASE_URL": roark}
         with up(environment, tmp_path, "--no-flower") as running:
-            running.until_it_says("Ctrl-C drains")
+            running.until_it_says("Press Ctrl-C")
 
             # when a report is handed in
             enqueue_one(environment, tmp_path)
@@ -292,7 +292,7 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
 
 def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: dict[str, str], tmp_path: Path) -> None:
     with up(environment, tmp_path, "--no-flower") as running:
-        running.until_it_says("Ctrl-C drains")
+        running.until_it_says("Press Ctrl-C")
 
         assert "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark" in running.said()
         running.process.send_signal(signal.SIGTERM)
@@ -301,7 +301,7 @@ def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: 
 
 def test_flower_shows_the_workers(environment: dict[str, str], tmp_path: Path) -> None:
     with up(environment, tmp_path, "--sandbox", "--no-demo", "--flower") as running:
-        running.until_it_says("Ctrl-C drains")
+        running.until_it_says("Press Ctrl-C")
         flower = re.search(r"Flower +(http://\S+)", running.said())
         assert flower
 
@@ -321,7 +321,7 @@ def workers_at(flower: str) -> list[Any]:
 
 def test_a_second_up_in_the_same_data_directory_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
     with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
-        running.until_it_says("Ctrl-C drains")
+        running.until_it_says("Press Ctrl-C")
 
         refused = once(environment, tmp_path)
 

@@ -636,7 +636,7 @@ def test_the_command_says_so_when_the_port_is_taken() -> None:
     [
         ("--fail", "503:often", "rate 'often'"),
         ("--scenario", "storm:1s", "'storm'"),
-        ("--path", "v1/vapi/call", "does not begin with /"),
+        ("--path", "v1/vapi/call", "must start with /"),
     ],
 )
 def test_the_command_refuses_a_wrong_option_as_a_matter_of_usage(option: str, value: str, reason: str) -> None:

@@ -169,7 +169,7 @@ def test_many_missing_calls_are_looked_at_by_pages(bench: Workbench) -> None:
 def test_memory_that_runs_short_refuses_a_backfill(real_bench: Workbench) -> None:
     real_bench.ledger.client.hset(real_bench.ledger.calls.keys.lane, "memory_short", "1")
 
-    with pytest.raises(Exception, match="full"):
+    with pytest.raises(Exception, match="out of memory"):
         backfill(real_bench, "call-1")
 
 

@@ -181,7 +181,7 @@ class TestPromises:
             admin.replicaof("127.0.0.1", "1")
             admin.execute_command("ACL", "SETUSER", "ada", "on", "nopass", "~*", "&*", "+@all", may)  # type: ignore[no-untyped-call] # redis-py's own
             with redis.Redis(unix_socket_path=str(own_server.socket), username="ada", password="") as client:
-                with pytest.raises(LedgerUnavailable, match="is a replica and takes no writes"):
+                with pytest.raises(LedgerUnavailable, match="is a replica and accepts no writes"):
                     inspect(client)
 
                 wait_until(

@@ -333,7 +333,7 @@ def rejected(webhook: Webhook, ledger: Ledger, body: bytes, status: int = 422) -
         (b'[[{"type":"end-of-call-report","call":{"id":"x"}}]]', "is at [][]"),
         (b'[{"id":"c8","orgId":"o","type":"webCall"}]', "a Call object of Vapi's API, not an end-of-call report"),
         (b'data: {"type":"end-of-call-report","call":{"id":"x"}}', "in the JSON from byte 7 on"),
-        (b'{"type":"end-of-call-report","type":"transcript","call":{"id":"x"}}', "stands in it as well"),
+        (b'{"type":"end-of-call-report","type":"transcript","call":{"id":"x"}}', "also has the type"),
     ],
 )
 def test_what_is_no_report_is_kept_with_words(body: bytes, said: str, webhook: Webhook, ledger: Ledger) -> None:
