@@ -302,7 +302,7 @@ def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: 
 def test_flower_shows_the_workers(environment: dict[str, str], tmp_path: Path) -> None:
     with up(environment, tmp_path, "--sandbox", "--no-demo", "--flower") as running:
         running.until_it_says("Press Ctrl-C")
-        flower = re.search(r"Flower +(http://\S+)", running.said())
+        flower = re.search(r"Flower +(http://\S+)/tasks", running.said())
         assert flower
 
         until(lambda: len(workers_at(flower[1])) == len(os.sched_getaffinity(0)))
