@@ -165,5 +165,5 @@ def test_each_attempt_is_one_event_with_all_its_facts(after: Aftermath) -> None:
     assert buried["age_seconds"] >= 0
     deferred = next(text for text in lines if f" defer call_id={BROKEN}" in text)
     assert re.search(
-        r" attempt=1 status=null reason=connect duration_ms=\d+ age_seconds=.* next_try_seconds=", deferred
+        r" attempt=1 status=null reason=connect_refused duration_ms=\d+ age_seconds=.* next_try_seconds=", deferred
     )

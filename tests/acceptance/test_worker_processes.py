@@ -387,8 +387,14 @@ class TestARedisThatGoes:
 
 
 REFUSALS: dict[str, tuple[dict[str, str], str]] = {
-    "no token": ({"ROARK_API_BEARER_TOKEN": ""}, "ROARK_API_BEARER_TOKEN is not set"),
-    "a token of two words": ({"ROARK_API_BEARER_TOKEN": "two words"}, "ROARK_API_BEARER_TOKEN cannot be sent"),
+    "no token": (
+        {"ROARK_API_BEARER_TOKEN": ""},
+        "neither ROARK_API_BEARER_TOKEN nor ROARK_API_BEARER_TOKEN_FILE is set",
+    ),
+    "a token of two words": (
+        {"ROARK_API_BEARER_TOKEN": "two words"},
+        "ROARK_API_BEARER_TOKEN is not a valid header value",
+    ),
     "a time that is none": ({"ROARK_INGEST_LEASE_SECONDS": "soon"}, "ROARK_INGEST_LEASE_SECONDS: "),
     "a token in the clear": ({"ROARK_BASE_URL": "http://roark.example.com"}, "ROARK_BASE_URL: "),
     "an unknown scheme": ({"ROARK_INGEST_REDIS_URL": "mailto:redis"}, "must start with redis://"),
