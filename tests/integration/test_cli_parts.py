@@ -68,7 +68,7 @@ def free_port() -> int:
 
 def test_a_worker_without_a_token_is_refused_in_one_line(line: CommandLine) -> None:
     said = refused(line, "worker", ROARK_API_BEARER_TOKEN="")
-    assert said.startswith("roark-ingest: ROARK_API_BEARER_TOKEN is not set")
+    assert said.startswith("roark-ingest: neither ROARK_API_BEARER_TOKEN nor ROARK_API_BEARER_TOKEN_FILE is set")
     assert "roark-ingest up --sandbox" in said
 
 
