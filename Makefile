@@ -28,7 +28,7 @@ up: $(READY) ## the whole pipeline against the real Roark (needs ROARK_API_BEARE
 test: lint quick ## everything that CI runs: ruff, import-linter, mypy, and all tests but the long ones
 
 quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
-	$(BIN)/python -m pytest -m "not ($(LONG))" -q -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not ($(LONG))" -q -n 2 --dist worksteal $(ARGS)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
