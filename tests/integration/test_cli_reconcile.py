@@ -14,8 +14,6 @@ from servers import Server
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.server import background
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def line(valkey: Server, prefix: str, tmp_path: Path) -> CommandLine:
@@ -32,7 +30,8 @@ def vapi() -> Iterator[httpx.Client]:
 
 
 def put(vapi: httpx.Client, *call_ids: str, hours_ago: float = 1, **changes: Any) -> None:
-    time = (NOW - timedelta(hours=hours_ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    ended = datetime.now(UTC) - timedelta(hours=hours_ago)
+    time = ended.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     calls = [
         call_object(call_id, createdAt=time, updatedAt=time, startedAt=time, endedAt=time) | changes
         for call_id in call_ids
@@ -113,7 +112,7 @@ def test_further_back_than_vapi_keeps_calls_nothing_is_judged(line: CommandLine,
     assert told.exit_code == 0
     assert "14 days" in told.stderr
     since = datetime.fromisoformat(told.document["since"])
-    assert NOW - since < timedelta(days=14, minutes=1)
+    assert datetime.now(UTC) - since < timedelta(days=14, minutes=1)
 
 
 def test_what_could_not_be_read_ends_with_4_and_what_was_read_is_told(line: CommandLine, vapi: httpx.Client) -> None:

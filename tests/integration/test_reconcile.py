@@ -81,7 +81,9 @@ class Bench:
     def compare(self, *, backfill: bool = False, rules: ReconcileRules = RULES, days: int = 1) -> Comparison:
         found = Comparison(NOW_MS - days * DAY_MS, NOW_MS)
         with self.vapi() as vapi:
-            comparer = Comparer(self.ledger, vapi, rules, Intake(IngestSettings()), backfill=backfill)
+            comparer = Comparer(
+                self.ledger, vapi, rules, Intake(IngestSettings()), backfill=backfill, now=NOW.timestamp
+            )
             comparer.compare(Stretch(StretchKind.NEW, found.since_ms, found.until_ms), found)
         return found
 
