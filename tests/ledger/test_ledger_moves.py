@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
-import pytest
+import redis
+from clocks import Clock
+from offenders import for_each
 from workbench import LEASE_MS, Inventory, Workbench
 
 from roark_ledger.ids import CallId, LeaseToken
+from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import UNKNOWN, Move, State, after
 from roark_ledger.moves.delivery import Held
 
@@ -88,6 +91,12 @@ def expected(state: str, move: Move) -> str | None:
     return None
 
 
+def bench_at(client: "redis.Redis", prefix: str) -> Workbench:
+    """An empty ledger beside those of the other cases."""
+    clock = Clock()
+    return Workbench(Ledger(client, prefix=prefix, clock=clock), clock)
+
+
 def what_counts(inventory: Inventory, move: Move) -> object:
     # Everything else must be as it was, down to the last byte.
     hashes = {name: fields for name, fields in inventory.hashes.items() if name not in BOOKKEEPING.get(move, set())}
@@ -96,9 +105,12 @@ def what_counts(inventory: Inventory, move: Move) -> object:
     return hashes, inventory.zsets, inventory.delivered, told
 
 
-@pytest.mark.parametrize("move", list(Move), ids=str)
-@pytest.mark.parametrize("state", STATES)
-def test_a_script_makes_the_moves_of_the_table_and_no_others(bench: Workbench, state: str, move: Move) -> None:
+@for_each("move", Move)
+@for_each("state", STATES)
+def test_a_script_makes_the_moves_of_the_table_and_no_others(
+    client: "redis.Redis", prefix: str, state: str, move: Move
+) -> None:
+    bench = bench_at(client, f"{prefix}-{state}-{move}")
     start = "unconfirmed" if state == "delivered" and move in OF_UNCONFIRMED else state
     one = bench.bring(CALL, start) or Held(CallId(CALL), LeaseToken(1))
     before = bench.inventory()
@@ -118,8 +130,9 @@ def test_an_attempt_exists_for_each_move() -> None:
     assert set(ATTEMPTS) == set(Move)
 
 
-@pytest.mark.parametrize("state", [state for state in STATES if state != "uploading"])
-def test_the_lease_token_zero_holds_no_report(bench: Workbench, state: str) -> None:
+@for_each("state", [state for state in STATES if state != "uploading"])
+def test_the_lease_token_zero_holds_no_report(client: "redis.Redis", prefix: str, state: str) -> None:
+    bench = bench_at(client, f"{prefix}-{state}")
     bench.bring(CALL, state)
     before = bench.inventory()
     nobody = Held(CallId(CALL), LeaseToken(0))

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from offenders import for_each
 from picture import drawn
 from promtool import promtool
 from queries import Query, dashboard_queries, rule_queries, rule_selectors
@@ -32,7 +33,7 @@ def test_the_run_was_what_it_should_be(seen: Run) -> None:
     assert snapshot.total("breaker_opened") > 0
 
 
-@pytest.mark.parametrize("query", DASHBOARD_QUERIES, ids=lambda query: query.where)
+@for_each("query", DASHBOARD_QUERIES)
 def test_a_dashboards_query_has_an_answer(seen: Run, query: Query) -> None:
     if query.where in LEGITIMATELY_EMPTY:
         seen.prometheus.now(query.asked)
@@ -40,12 +41,12 @@ def test_a_dashboards_query_has_an_answer(seen: Run, query: Query) -> None:
     assert has_answer(seen, query), query.asked
 
 
-@pytest.mark.parametrize("query", list(rule_selectors()), ids=lambda query: f"{query.where}: {query.text}")
+@for_each("query", rule_selectors())
 def test_what_a_rule_looks_at_is_there(seen: Run, query: Query) -> None:
     assert has_answer(seen, query), query.text
 
 
-@pytest.mark.parametrize("query", list(rule_queries()), ids=lambda query: query.where)
+@for_each("query", rule_queries())
 def test_a_rule_can_be_evaluated(seen: Run, query: Query) -> None:
     seen.prometheus.now(query.text)
 

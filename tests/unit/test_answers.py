@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import attempts
 import pytest
 from answers import CASES, Case
+from offenders import for_each
 from schedules import USUAL
 
 from roark_ledger.ids import CallId, LeaseToken
@@ -51,7 +52,7 @@ def state_of(verdict: Delivered | Passing | Refused | OurFault) -> str:
             return "held"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@for_each("case", CASES)
 def test_an_answer_leads_to_its_state_its_side_its_words_and_its_next_command(case: Case) -> None:
     verdict = judged(case)
 
@@ -99,8 +100,8 @@ ECHOES = [
 ]
 
 
-@pytest.mark.parametrize("body", ECHOES)
-@pytest.mark.parametrize("status", [200, 400, 422, 503])
+@for_each("body", ECHOES)
+@for_each("status", [200, 400, 422, 503])
 def test_what_an_answer_quotes_of_the_report_is_not_kept(status: int, body: bytes) -> None:
     text = json.dumps(kept(judge(Answer(status, {}, body), NOW)))
 

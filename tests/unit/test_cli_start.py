@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from offenders import for_each
 from typer.main import get_group
 from typer.testing import CliRunner
 
@@ -65,7 +66,7 @@ def test_help_names_the_commands_that_the_design_fixes() -> None:
     assert {(name,) for name in FIXED} | {("dlq", name) for name in FIXED_OF_DLQ} <= set(EVERY)
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@for_each("path", EVERY)
 def test_every_command_has_a_help_and_takes_json(path: tuple[str, ...]) -> None:
     ended = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
     assert ended.exit_code == 0

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-import pytest
+from offenders import for_each
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.letters import DeadLetter
@@ -75,12 +75,12 @@ MISSING = [
 ]
 
 
-@pytest.mark.parametrize("chosen", FITTING, ids=Filter.in_words)
+@for_each("chosen", FITTING)
 def test_it_means_a_letter_that_has_what_is_given(chosen: Filter) -> None:
     assert chosen.matches(LETTER, NOW)
 
 
-@pytest.mark.parametrize("chosen", MISSING, ids=Filter.in_words)
+@for_each("chosen", MISSING)
 def test_it_means_no_letter_that_lacks_what_is_given(chosen: Filter) -> None:
     assert not chosen.matches(LETTER, NOW)
 
@@ -103,7 +103,7 @@ def test_an_edited_letter_is_found_as_such() -> None:
     assert not Filter(edited=False).matches(edited, NOW)
 
 
-@pytest.mark.parametrize("chosen", FITTING + MISSING, ids=Filter.in_words)
+@for_each("chosen", FITTING + MISSING)
 def test_a_filter_can_be_written_down_and_read_again(chosen: Filter) -> None:
     assert Filter.of_document(json.loads(json.dumps(chosen.document()))) == chosen
 

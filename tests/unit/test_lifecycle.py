@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from offenders import for_each
 
 from roark_ledger import lifecycle
 from roark_ledger.lifecycle import LEGAL_MOVES, UNKNOWN, Move, State, after
@@ -56,13 +57,13 @@ def test_these_and_erasing_are_all_the_moves_there_are() -> None:
     assert len(pairs) == 26 + len(set(State) - GONE)
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - GONE))
+@for_each("state", sorted(set(State) - GONE))
 def test_any_report_can_be_erased(state: State) -> None:
     assert after(state, Move.ERASE) is State.ERASED
 
 
-@pytest.mark.parametrize("state", sorted(GONE))
-@pytest.mark.parametrize("move", list(Move))
+@for_each("state", sorted(GONE))
+@for_each("move", list(Move))
 def test_nothing_comes_back_from_being_erased_or_expired(move: Move, state: State) -> None:
     assert after(state, move) is None
 
@@ -107,6 +108,6 @@ def test_the_table_cannot_be_changed_at_run_time() -> None:
         LEGAL_MOVES[Move.CLAIM] = {}  # type: ignore[index] # that is the point
 
 
-@pytest.mark.parametrize("word", [*Move, *sorted(set(State))])
+@for_each("word", [*Move, *sorted(set(State))])
 def test_the_drawing_shows_every_move_and_state(word: str) -> None:
     assert re.search(rf"\b{word}\b", lifecycle.__doc__ or "")

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from offenders import for_each
 
 from roark_producer.files.compression import DamagedInput, compressing, decompressed
 from roark_producer.files.json_elements import Document, ElementScanner
@@ -414,11 +415,11 @@ R = b'{"message":{"type":"end-of-call-report","call":{"id":"%d"},"t":"}{ }{"}}'
 MARK = b"\xef\xbb\xbf"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "between",
     [b"", b" ", b"\t", MARK, b"\x1e", b",", b"\x1a", b"\r\n\x1a" + MARK, b" " + MARK, b"\n", b"\r\n" + MARK, b"\n\x1e"],
 )
-@pytest.mark.parametrize("first", [b"", R % 0 + b"\n", R % 0 + b"\r\n\r\n", b"[" + R % 0 + b"]"])
+@for_each("first", [b"", R % 0 + b"\n", R % 0 + b"\r\n\r\n", b"[" + R % 0 + b"]"])
 def test_documents_may_follow_each_other_with_anything_or_nothing_between(between: bytes, first: bytes) -> None:
     # As `zcat` joins files without a last line end, Firehose writes records, and JSON text sequences begin them.
     following = [R % number for number in range(1, 4)]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from attempts import judged
+from offenders import for_each
 from prometheus_client.parser import text_string_to_metric_families
 from schedules import USUAL
 from test_alert_causes import RULES, dead
@@ -24,7 +25,7 @@ from roark_worker.flower.report_events import events_of
 from roark_worker.metrics.counting import FAULTS, Counts
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-ROWS = [pytest.param(row, code, id=code) for row in REASONS for code in row.codes]
+ROWS = [(row, code) for row in REASONS for code in row.codes]
 CLASSES = {Judged.PASSING: Passing, Judged.BUSY: Passing, Judged.REFUSED: Refused, Judged.OURS: OurFault}
 CLAIMED = Claimed(CallId("c-1"), LeaseToken(1), 0, 0, False, "f", pack(b'{"call":{"id":"c-1"}}'))
 
@@ -55,7 +56,7 @@ def test_each_code_stands_in_one_row() -> None:
     assert set(codes.values()) == {1}
 
 
-@pytest.mark.parametrize(("row", "named"), ROWS)
+@for_each(("row", "named"), ROWS)
 def test_a_row_means_the_same_to_all_who_read_it(row: Reason, named: str) -> None:
     code = example(named)
     assert reason_of(code) is row
@@ -129,13 +130,13 @@ def test_every_side_that_an_attempt_can_fail_on_has_a_label() -> None:
     assert set(FAULT_OF.values()) == set(FAULTS)
 
 
-@pytest.mark.parametrize("status", range(1000))
+@for_each("status", range(1000))
 def test_every_status_has_a_row(status: int) -> None:
     assert reason_of(f"http_{status}") is not OTHER or status < 100
 
 
-@pytest.mark.parametrize(("row", "named"), ROWS)
-@pytest.mark.parametrize("state", ["breaker-open", "half-open"])
+@for_each(("row", "named"), ROWS)
+@for_each("state", ["breaker-open", "half-open"])
 def test_a_breaker_is_on_the_side_of_what_it_opened_for(state: str, row: Reason, named: str) -> None:
     found = explain_shut(state, example(named))
 

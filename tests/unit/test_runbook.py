@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from offenders import for_each
 from typer.main import get_command
 
 from roark_ops.cli.app import app
@@ -35,7 +36,7 @@ def test_every_alert_has_its_heading_and_every_heading_its_alert() -> None:
     assert list(SECTIONS) == list(ALERTS)
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_an_alert_links_its_heading_and_says_what_is_wrong(alert: str) -> None:
     notes = ALERTS[alert]["annotations"]
     assert notes["runbook_url"].endswith(f"/ops/runbook.md#{alert.lower()}")
@@ -44,7 +45,7 @@ def test_an_alert_links_its_heading_and_says_what_is_wrong(alert: str) -> None:
     assert ALERTS[alert]["labels"]["severity"] in {"page", "ticket"}
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_a_section_gives_the_meaning_the_first_look_and_the_commands(alert: str) -> None:
     section = SECTIONS[alert]
     assert f"**Meaning** ({ALERTS[alert]['labels']['severity']})." in section
@@ -53,7 +54,7 @@ def test_a_section_gives_the_meaning_the_first_look_and_the_commands(alert: str)
     assert re.search(r"^roark-ingest ", section, re.MULTILINE)
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK))))
+@for_each("link", sorted(set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK))))
 def test_a_link_within_the_runbook_leads_somewhere(link: str) -> None:
     assert link in {name.lower() for name in SECTIONS}
 
@@ -67,7 +68,7 @@ def parse(line: str) -> None:
         context = command.make_context(name, list(arguments), parent=context)
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@for_each("line", COMMANDS)
 def test_a_command_exists_with_these_options(line: str) -> None:
     parse(line)
 

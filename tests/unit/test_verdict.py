@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offenders import for_each
 
 from roark_worker.answers.error_inside import error_inside
 from roark_worker.answers.verdict import Answer, Delivered, OurFault, Passing, Refused, Verdict, judge
@@ -63,8 +64,8 @@ def test_a_success_with_a_json_object_is_delivered(status: int) -> None:
     assert judged(status, IMPORTED) == Delivered(status, "roark-1")
 
 
-@pytest.mark.parametrize("status", [200, 201, 204])
-@pytest.mark.parametrize("body", HOSTILE)
+@for_each("status", [200, 201, 204])
+@for_each("body", HOSTILE)
 def test_a_success_without_a_json_object_is_not_roarks_and_passes(status: int, body: bytes) -> None:
     verdict = judged(status, body)
 
@@ -105,12 +106,12 @@ def test_a_success_that_is_too_long_to_read_whole_is_delivered_if_it_begins_as_a
     assert isinstance(judge(Answer(200, {}, PAGE * 1000, cut=True), NOW), Passing)
 
 
-@pytest.mark.parametrize("status", PASSING)
+@for_each("status", PASSING)
 def test_overload_and_server_errors_pass(status: int) -> None:
     assert judged(status) == Passing(f"http_{status}", status, "call.id is required")
 
 
-@pytest.mark.parametrize("status", OUR_FAULT)
+@for_each("status", OUR_FAULT)
 def test_token_credits_and_url_are_our_fault_whatever_roark_says_about_retrying(status: int) -> None:
     expected = OurFault(f"http_{status}", status, "call.id is required")
 
@@ -118,17 +119,17 @@ def test_token_credits_and_url_are_our_fault_whatever_roark_says_about_retrying(
     assert judged(status, x_should_retry="false") == expected
 
 
-@pytest.mark.parametrize("status", REFUSED)
+@for_each("status", REFUSED)
 def test_every_other_client_error_is_a_refusal_of_this_report_with_roarks_reason(status: int) -> None:
     assert judged(status) == Refused(f"http_{status}", status, "call.id is required", "call.id")
 
 
-@pytest.mark.parametrize("status", [*PASSING, *REFUSED, *OUR_FAULT, DUPLICATE])
+@for_each("status", [*PASSING, *REFUSED, *OUR_FAULT, DUPLICATE])
 def test_roarks_word_makes_every_failure_passing(status: int) -> None:
     assert isinstance(judged(status, x_should_retry="true"), Passing)
 
 
-@pytest.mark.parametrize("status", [*PASSING, DUPLICATE])
+@for_each("status", [*PASSING, DUPLICATE])
 def test_roarks_word_makes_a_passing_failure_final(status: int) -> None:
     assert isinstance(judged(status, x_should_retry="false"), Refused)
 
@@ -224,8 +225,8 @@ def test_a_long_reason_is_shortened() -> None:
     assert verdict.parameter == "y" * 100
 
 
-@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 409, 422, 429, 503])
-@pytest.mark.parametrize("body", HOSTILE)
+@for_each("status", [200, 204, 301, 400, 401, 409, 422, 429, 503])
+@for_each("body", HOSTILE)
 def test_no_hostile_body_makes_it_fail(status: int, body: bytes) -> None:
     judged(status, body)
     judge(Answer(status, {}, body, cut=True), NOW)
