@@ -33,8 +33,9 @@ from roark_ledger.moves import watch
 from roark_ledger.records.record import Entry
 from roark_ledger.records.snapshot import Snapshot
 from roark_ledger.server.connection import connect
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Receipt
 
 DEADLINE_SECONDS = 60.0
 TOKEN = "test-token-0123456789"
@@ -227,7 +228,7 @@ class Pipeline:
 
     def submit(self, bodies: Iterable[bytes]) -> list[Receipt]:
         """Hand reports in."""
-        return list(self.producer.submit_many(bodies))
+        return self.producer.submit_many(bodies)
 
     def snapshot(self) -> Snapshot:
         return self.ledger.run(watch.snapshot())

@@ -7,6 +7,9 @@
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
     │   ├── UnknownMessage        it is a message of Vapi's, of a type that this version does not know
     │   └── TooLarge              it is larger than allowed
+    ├── Misuse                    the program that calls us is wrong; nothing was submitted by this call
+    │   ├── ProducerClosed        a producer was used after it was closed (a RuntimeError, too)
+    │   └── InvalidProperties     `properties` that Roark would not take (a ValueError, too)
     ├── ReplayRefused             the replay job cannot be created: it needs a reason, or too many jobs are open
     └── LedgerError               the ledger did not do what it was asked
         ├── LedgerUnavailable     Redis is unreachable, or did not answer in time
@@ -52,6 +55,18 @@ class UnknownMessage(InvalidReport):
 
 class TooLarge(InvalidReport):
     """It is larger than allowed, as it is or decompressed."""
+
+
+class Misuse(IngestError):
+    """The program that calls us is wrong. Nothing was submitted by this call, and no report was spent on it."""
+
+
+class ProducerClosed(Misuse, RuntimeError):
+    """A producer was used after it was closed."""
+
+
+class InvalidProperties(Misuse, ValueError):
+    """The `properties` given beside a report are not what Roark takes; the message names the property."""
 
 
 class ReplayRefused(IngestError):

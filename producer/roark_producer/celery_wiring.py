@@ -1,20 +1,13 @@
-"""The one door to Celery for producers: the settings that both ends share, and the wake-up.
-
-A wake-up is the task `roark.deliver` without arguments. It says only that there is work, so it may be lost,
-doubled or late without harm; nothing here is retried for long.
+"""The one door to Celery: its settings on our broker, and what proves that they work there.
 
 The settings are those that lose least on Redis: no named exchange (its binding set can vanish and publishing
 then drops silently), no result backend, no acks_late (a wake-up is not worth an `unacked` entry), remote
 control left on (without it a busy worker can stall for ever after Redis was away).
 
 Celery takes a broker and a configuration from CELERY_… variables. Those are another application's: our apps do not
-look at them (`celery_app`), and leave them where that application, of which a producer may be a part, finds them.
+look at them (`celery_app`), and leave them where that application, of which we may be a part, finds them.
 """
 
-import logging
-import os
-import time
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -23,19 +16,13 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 
 from roark_ledger.errors import LedgerUnavailable, UnfitServer
-from roark_ledger.logs import event
 from roark_ledger.server.connection import sentinel_arguments, tls_arguments
 from roark_ledger.server.redis_causes import cause_of, missing_permission, where
 from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
+from roark_producer.wake_ups import QUEUE
 
-logger = logging.getLogger(__name__)
-
-DELIVER_TASK = "roark.deliver"
-QUEUE = "roark"
 _PATIENCE_SECONDS = 2.0
-_QUIET_TIMES = 9
-_LONGEST_QUIET_SECONDS = 20.0
-# kombu would wait 2 and 4 seconds between its tries, and the report's sender with it. It counts a Sentinel that is
+# kombu would wait 2 and 4 seconds between its tries. It counts a Sentinel that is
 # down as a try as well, so there must be some.
 _IMPATIENT = {
     "socket_timeout": _PATIENCE_SECONDS,
@@ -67,21 +54,8 @@ def celery_app(name: str, **options: Any) -> Celery:
     return _App(name, loader=_Loader, fixups=(), **options)
 
 
-def ignored_variables() -> list[str]:
-    """Return the names of Celery's variables in this environment, without those that Celery's worker sets itself."""
-    return sorted(name for name in os.environ if name.startswith("CELERY_") and not name.startswith("CELERY_LOG_"))
-
-
-@cache
-def tell_ignored_variables(*, but: str = "") -> None:
-    """Say once in a process which of Celery's variables are not looked at; those that begin with `but` are."""
-    if names := [name for name in ignored_variables() if not but or not name.startswith(but)]:
-        hint = "another application's: the broker is ROARK_INGEST_BROKER_URL, or else ROARK_INGEST_REDIS_URL"
-        event(logger, "celery_variables_ignored", level=logging.WARNING, variables=", ".join(names), hint=hint)
-
-
 def celery_settings(broker_url: str, setting: str = REDIS_SETTING) -> dict[str, Any]:
-    """Return the Celery configuration for a broker, as producers and workers share it.
+    """Return the Celery configuration for a broker, as workers, Flower and the doctor share it.
 
     Raises ConfigurationError, which names the setting, when the URL cannot be read.
     """
@@ -135,54 +109,6 @@ def _credentials(place: RedisPlace) -> str:
     if place.username is None and place.password is None:
         return ""
     return f"{quote(place.username or '', safe='')}:{quote(place.password or '', safe='')}@"
-
-
-class WakeUps:
-    """Publishes wake-ups. Safe to share between threads."""
-
-    def __init__(self, broker_url: str, setting: str = REDIS_SETTING) -> None:
-        # In `celery worker` they are options of its command line, and count.
-        tell_ignored_variables(but="CELERY_WORKER_")
-        self._place = parse_redis_url(broker_url, setting)
-        self._app = celery_app("roark-producer", set_as_current=False)
-        self._app.conf.update(celery_settings(broker_url, setting))
-        self._app.conf.broker_transport_options.update(_IMPATIENT)
-        self._quiet_until = 0.0
-        self._told = ""
-
-    def publish(self) -> bool:
-        """Publish one wake-up; return False when the broker did not take it. Never raises.
-
-        A wake-up that fails costs a second: the workers' tick publishes another while reports are ready. After a
-        failure the broker is left alone for a while, so that it never takes more than a tenth of the sender's time.
-        """
-        started = time.monotonic()
-        if started < self._quiet_until:
-            return False
-        try:
-            self._app.send_task(DELIVER_TASK, retry=False, ignore_result=True)
-        except Exception as error:  # noqa: BLE001 a lost hint must not fail what is stored, whatever lost it
-            now = time.monotonic()
-            self._quiet_until = now + min(_QUIET_TIMES * (now - started), _LONGEST_QUIET_SECONDS)
-            self._tell(missing_permission(error) or cause_of(error, self._place))
-            return False
-        self._told = ""
-        return True
-
-    def _tell(self, cause: str) -> None:
-        if cause != self._told:
-            event(
-                logger,
-                "wake_up_failed",
-                level=logging.WARNING,
-                cause=cause,
-                hint="no report is lost; workers find them within seconds",
-            )
-        self._told = cause
-
-    def close(self) -> None:
-        """Close the connections to the broker."""
-        self._app.close()
 
 
 def exercise(broker_url: str, setting: str = REDIS_SETTING) -> str:

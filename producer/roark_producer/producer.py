@@ -2,133 +2,53 @@
 
     with Producer.from_env() as producer:
         receipt = producer.submit(report)              # bytes, str or dict
-        receipts = producer.submit_many(reports)       # pipelined, lazily
+        receipts = producer.submit_many(reports)       # all of them, in few round trips
+        for receipt in producer.submit_iter(reports):  # as you read receipts: any number in little memory
+            ...
 
-When `submit` returns, the report is as durable as ROARK_INGEST_DURABILITY says. When it raises LedgerUnavailable, the
-report may or may not be stored: submit it again, repeats do no harm.
+When these return, the report is as durable as ROARK_INGEST_DURABILITY says. When one raises LedgerUnavailable, reports
+may or may not be stored: submit them again, repeats do no harm.
+
+Importing this loads neither redis-py nor pydantic: `from_env` does.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from roark_ledger.errors import IngestError, InvalidReport, TooLarge, UnknownMessage
-from roark_ledger.keeping import Keeper
-from roark_ledger.ledger import Ledger
-from roark_ledger.moves import intake, operation
-from roark_ledger.moves import reconcile as reconciled
-from roark_ledger.moves.intake import REJECTED_BYTES, Acceptable, Result
-from roark_ledger.packing import pack
-from roark_ledger.server.durability import inspect, keep
-from roark_producer.files.unpacking import is_packed, unpacked
-from roark_producer.servers import Servers
-from roark_producer.settings import IngestSettings
-from roark_producer.tracing import Accepting, Traces
-from roark_producer.vapi.properties import Scalar, gather
-from roark_producer.vapi.report import OtherMessage, Report, read_message
+from roark_ledger.errors import IngestError, InvalidReport, ProducerClosed
+from roark_ledger.moves import intake
+from roark_ledger.moves.intake import Acceptable, Result
+from roark_ledger.moves.operation import Operation
+from roark_producer.taking import AnyReport, Batch, Intake, Receipt, batches, check_several
+from roark_producer.tracing import Traces
+from roark_producer.vapi.properties import Scalar
+from roark_producer.vapi.report import OtherMessage
+
+if TYPE_CHECKING:
+    from roark_ledger.ledger import AfterWrite, Ledger
+    from roark_producer.servers import Servers
+    from roark_producer.settings import IngestSettings
 
 BACKFILLED: Mapping[str, Scalar] = {"ingest_source": "backfill"}
 """Sent to Roark beside a report that was made from a Call object of Vapi's API."""
 
-BATCH_REPORTS = 64
-BATCH_BYTES = 5_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What happened to one report.
-
-    `result` is one of
-
-        accepted     a new call; it will be delivered
-        duplicate    the same report again; nothing to do
-        replaced     a newer report of a call that is still pending: it takes the older one's place
-        revision     a newer report of a call that was delivered: kept beside it (see ROARK_INGEST_REVISIONS)
-        rejected     unusable, and kept in the rejected bin; `reason` names the field and the problem
-        erased       its call was erased, so the report is refused
-        ignored      a Vapi message of another type
-
-    `call_id` is None where there is none: rejected and ignored.
-    """
-
-    call_id: str | None
-    result: str
-    reason: str = ""
-
-
-class Intake:
-    """From bytes to what the ledger accepts, or to the receipt of what it does not take. Pure but for packing."""
-
-    def __init__(self, settings: IngestSettings) -> None:
-        self._rules = settings.property_rules()
-        self._max_bytes = settings.max_report_bytes
-        self._rejected_max = settings.rejected_max
-        # The largest one that is taken must fit in by itself.
-        self._rejected_bytes = max(settings.rejected_max_bytes, settings.max_report_bytes)
-
-    def prepare(
-        self,
-        body: bytes,
-        *,
-        query: Mapping[str, str] | None = None,
-        properties: Mapping[str, Scalar] | None = None,
-        trace: bytes = b"",
-    ) -> Acceptable | OtherMessage:
-        """Return a report ready for `accept`, or the message that is none. `trace` is kept with the report.
-
-        Raises InvalidReport when it cannot be used.
-        """
-        if is_packed(body):
-            body = unpacked(body, most_bytes=self._max_bytes)
-        if len(body) > self._max_bytes:
-            raise TooLarge(
-                "body", f"has more than {self._max_bytes} bytes; ROARK_INGEST_MAX_REPORT_BYTES is {self._max_bytes}"
-            )
-        message = read_message(body)
-        match message:
-            case OtherMessage():
-                return message
-            case Report(call_id, payload, fingerprint, expires_ms):
-                packed = pack(payload, gather(self._rules, payload, query, properties), trace)
-                return Acceptable(call_id, fingerprint, packed, expires_ms)
-
-    def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operation.Operation[bool]:
-        """Return the operation that keeps what is unusable in the rejected bin, within the bounds that are set."""
-        return rejection(body, error, source=source, most=self._rejected_max, most_bytes=self._rejected_bytes)
-
-
-def rejection(
-    body: bytes, error: InvalidReport, *, source: str, most: int, most_bytes: int = REJECTED_BYTES
-) -> operation.Operation[bool]:
-    """Return the operation that keeps an unusable report, once per content.
-
-    A line of a file still stands in the file, and a message of Vapi's that nobody knows is no report: these make room
-    for what exists nowhere else.
-    """
-    meta = {"field": error.field, "problem": error.problem, "source": source, "bytes": len(body)}
-    return intake.reject(
-        digest=hashlib.sha256(body).hexdigest()[:16],
-        meta=msgspec.json.encode(meta),
-        packed=pack(body),
-        most=most,
-        most_bytes=most_bytes,
-        spare=source == "cli" or isinstance(error, UnknownMessage),
-    )
+CLOSED = "this producer is closed; create another one"
 
 
 class Producer:
-    """Submits reports from Python. Threads may share one; close it, or use it as a context manager."""
+    """Submits reports. Close it, or use it as a context manager.
+
+    Threads may share one, and so may processes that are forked after it was made: each child opens connections of its
+    own. For asyncio there is `AsyncProducer`.
+    """
 
     def __init__(
         self,
-        ledger: Ledger,
-        settings: IngestSettings,
+        ledger: "Ledger",
+        settings: "IngestSettings",
         wake: Callable[[], object],
         *,
         source: str = "python",
@@ -140,32 +60,36 @@ class Producer:
         self._settings = settings
         self._wake = wake
         self._close_too = close_too
-        self._intake = Intake(settings)
-        self._source = source
+        self._intake = Intake(settings, source=source, traces=traces)
         self._keeps_rejected = keeps_rejected
-        self._traces = traces
+        self._closed = False
 
     @classmethod
     def from_env(cls, *, source: str = "python") -> Self:
         """Return a producer configured by environment variables and `.env`.
 
-        Raises ConfigurationError when a setting is wrong or the server cannot keep the durability you asked for, and
-        LedgerUnavailable when Redis is unreachable.
+        `source` is noted with what goes to the rejected bin.
+
+        Raises:
+            ConfigurationError: A setting is wrong, or the server cannot keep the durability you asked for.
+            LedgerUnavailable: Redis is unreachable.
         """
+        from roark_producer.settings import IngestSettings
+
         return cls.from_settings(IngestSettings(), source=source)
 
     @classmethod
-    def from_settings(cls, settings: IngestSettings, *, source: str = "python", keeps_rejected: bool = True) -> Self:
+    def from_settings(cls, settings: "IngestSettings", *, source: str = "python", keeps_rejected: bool = True) -> Self:
         """Return a producer with these settings; raises what `from_env` raises.
 
         With `keeps_rejected` unusable reports go to the rejected bin; otherwise they are only counted.
         """
+        from roark_producer.servers import Servers
+
         traces = Traces.wanted(settings)
         servers = Servers(settings)
         client = servers.ledger().client
-        ledger = servers.ledger(client, keep(settings.durability, inspect(client)).after_write)
-        if settings.data_dir.is_dir():
-            _lay_beside(ledger, servers.keeper())
+        ledger = servers.ledger(client, proven(servers, client))
         wake_ups = servers.wake_ups()
         return cls(
             ledger,
@@ -177,75 +101,65 @@ class Producer:
             traces=traces,
         )
 
-    def submit(
-        self, report: bytes | str | Mapping[str, Any], properties: Mapping[str, Scalar] | None = None
-    ) -> Receipt:
+    def submit(self, report: AnyReport, properties: Mapping[str, Scalar] | None = None) -> Receipt:
         """Submit one report and return once it is durable.
 
-        `properties` go to Roark beside the report. An unusable report raises nothing: it is kept in the rejected bin,
-        and the receipt says so. Raises LedgerUnavailable (LedgerFull when Redis is full) when the report may not be
-        stored: then, as after a crash, submit it again; repeats do no harm.
+        An unusable report raises nothing: it is kept in the rejected bin, and the receipt says so.
+
+        Args:
+            report: The message as Vapi sends it (`{"message": …}`) or unwrapped: JSON as bytes or text, or parsed.
+            properties: Go to Roark beside the report: snake_case names, and texts, numbers or true/false.
+
+        Raises:
+            LedgerUnavailable: The report may or may not be stored (LedgerFull: Redis is full, it is not). Submit it
+                again, as you do after a crash; repeats do no harm.
+            InvalidProperties: Roark would not take these properties. Nothing was submitted.
+            ProducerClosed: This producer is closed. Nothing was submitted.
+            TypeError: The report is neither JSON nor can be written as JSON. Nothing was submitted.
         """
-        return next(self.submit_many([report], properties))
+        return self.submit_many([report], properties)[0]
 
     def submit_many(
-        self,
-        reports: Iterable[bytes | str | Mapping[str, Any]],
-        properties: Mapping[str, Scalar] | None = None,
-    ) -> Iterator[Receipt]:
-        """Submit reports in batches; yield a receipt for each, in order, once it is durable.
+        self, reports: Iterable[AnyReport], properties: Mapping[str, Scalar] | None = None
+    ) -> list[Receipt]:
+        """Submit all reports, and return a receipt for each, in order, once all are durable.
 
-        Lazy: it takes reports from the iterable as you take receipts, so a source of any length needs constant memory,
-        and nothing is submitted that you do not iterate over. When it raises, the batch in flight may or may not be
-        stored: submit again from the first report without a receipt.
+        Raises what `submit` raises. Then some may be stored; submit all again, and those are duplicates.
         """
-        documents = map(as_bytes, reports)
-        while batch := list(islice(_up_to(documents, BATCH_BYTES), BATCH_REPORTS)):
-            yield from self._submit_batch(batch, properties)
+        return list(self.submit_iter(reports, properties))
 
-    def _submit_batch(self, bodies: list[bytes], properties: Mapping[str, Scalar] | None) -> Iterator[Receipt]:
-        receipts: list[Receipt | None] = [None] * len(bodies)
-        acceptable: dict[int, Acceptable] = {}
-        rejected: list[operation.Operation[bool]] = []
-        spans: dict[int, Accepting] = {}
-        for place, body in enumerate(bodies):
-            span = self._traces.accept() if self._traces else None
-            try:
-                prepared = self._intake.prepare(body, properties=properties, trace=span.context if span else b"")
-            except InvalidReport as error:
-                rejected.append(self._intake.rejection(body, error, source=self._source))
-                receipts[place] = Receipt(None, "rejected", str(error))
-                continue
-            if isinstance(prepared, OtherMessage):
-                receipts[place] = Receipt(None, "ignored", f"type is {prepared.type}")
-            else:
-                acceptable[place] = prepared
-                spans |= {place: span} if span else {}
-        ignored = sum(1 for receipt in receipts if receipt and receipt.result == "ignored")
-        self._keep(rejected, ignored)
-        for place, result in zip(acceptable, self._accept(acceptable, spans), strict=True):
-            receipts[place] = Receipt(acceptable[place].call_id, result.value)
-        yield from (receipt for receipt in receipts if receipt)
+    def submit_iter(
+        self, reports: Iterable[AnyReport], properties: Mapping[str, Scalar] | None = None
+    ) -> Iterator[Receipt]:
+        """Submit reports lazily: yield a receipt for each, in order, once it is durable.
 
-    def _accept(self, acceptable: Mapping[int, Acceptable], spans: Mapping[int, Accepting]) -> tuple[Result, ...]:
+        Reports are taken from the iterable as you take receipts, so a source of any length needs constant memory, and
+        **nothing is submitted that you do not iterate over**. Raises what `submit` raises, misuse at once. When it
+        raises later, the batch in flight may or may not be stored: submit again from the first report without a
+        receipt.
+        """
+        self._check_open()
+        check_several(reports)
+        self._intake.check(properties)
+        return self._submitted(reports, properties)
+
+    def _submitted(self, reports: Iterable[AnyReport], properties: Mapping[str, Scalar] | None) -> Iterator[Receipt]:
+        for bodies in batches(reports):
+            self._check_open()
+            yield from self._submit(self._intake.batch(bodies, properties))
+
+    def _submit(self, batch: Batch) -> list[Receipt]:
         try:
-            results = self.accept(list(acceptable.values()))
+            self._keep(batch)
+            return batch.receipts(self.accept(list(batch.reports.values())))
         except IngestError as error:
-            for span in spans.values():
-                span.fail(error)
+            batch.fail(error)
             raise
-        for (place, report), result in zip(acceptable.items(), results, strict=True):
-            if place in spans:
-                spans[place].end(report.call_id, result.value)
-        return results
 
-    def _keep(self, rejected: list[operation.Operation[bool]], ignored: int) -> None:
-        counted = {"ignored": ignored}
-        if rejected and self._keeps_rejected:
-            self.ledger.run_all(rejected, durably=True)
-        elif rejected:
-            counted["rejected"] = len(rejected)
-        if any(counted.values()):
+    def _keep(self, batch: Batch) -> None:
+        if batch.rejections and self._keeps_rejected:
+            self.ledger.run_all(batch.rejections, durably=True)
+        if counted := counts(batch, keeps_rejected=self._keeps_rejected):
             self.ledger.run(intake.tally(counted))
 
     def backfill(self, report: bytes, source: str, properties: Mapping[str, Scalar] | None = None) -> Receipt:
@@ -253,34 +167,39 @@ class Producer:
 
         Raises InvalidReport when it cannot be used.
         """
+        self._check_open()
+        self._intake.check(properties)
         prepared = self._intake.prepare(report, properties={**(properties or {}), **BACKFILLED})
         if isinstance(prepared, OtherMessage):
             raise InvalidReport("type", "is not that of a report")
+        from roark_ledger.moves import reconcile as reconciled
+
         detail = msgspec.json.encode({"source": source})
         (answer,) = self.ledger.run_durably(reconciled.backfill([prepared], detail=detail))
-        return Receipt(prepared.call_id, answer if answer in {"accepted", "erased"} else "duplicate")
+        return Receipt(prepared.call_id, Result(answer) if answer in {"accepted", "erased"} else Result.DUPLICATE)
 
     def accept(self, reports: Sequence[Acceptable]) -> tuple[Result, ...]:
         """Accept packed reports in one batch and wake a worker; return once they are durable."""
+        self._check_open()
         if not reports:
             return ()
-        accepted = self.ledger.run_durably(
-            intake.accept(
-                reports,
-                revisions=self._settings.revisions,
-                per_wakeup=self._settings.reports_per_wakeup,
-            )
-        )
+        accepted = self.ledger.run_durably(accepting(reports, self._settings))
         if accepted.wake:
             self._wake()
         return accepted.results
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ProducerClosed(CLOSED)
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. Closing again does nothing; submitting raises ProducerClosed."""
+        self._closed = True
         self._close_too()
         self.ledger.close()
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(
@@ -289,31 +208,28 @@ class Producer:
         self.close()
 
 
-def as_bytes(report: bytes | str | Mapping[str, Any]) -> bytes:
-    """Return a report's JSON; integers of any size and half surrogate pairs stay what they are."""
-    match report:
-        case bytes():
-            return report
-        case str():
-            return report.encode("utf-8", "surrogatepass")
-        case _:
-            try:
-                return msgspec.json.encode(report)
-            except UnicodeEncodeError:
-                # Half a surrogate pair, which JavaScript cuts texts into. It can only be written as an escape.
-                return json.dumps(report).encode()
+def accepting(reports: Sequence[Acceptable], settings: "IngestSettings") -> Operation[intake.Accepted]:
+    """Return the operation that accepts reports as the settings say."""
+    return intake.accept(reports, revisions=settings.revisions, per_wakeup=settings.reports_per_wakeup)
 
 
-def _up_to(documents: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
-    size = 0
-    while size < most_bytes:
-        document = next(documents, None)
-        if document is None:
-            return
-        size += len(document)
-        yield document
+def counts(batch: Batch, *, keeps_rejected: bool) -> dict[str, int]:
+    """Return what is to be counted of what the ledger does not see otherwise."""
+    found = {"ignored": batch.ignored, "rejected": 0 if keeps_rejected else len(batch.rejections)}
+    return {name: count for name, count in found.items() if count}
 
 
-def _lay_beside(ledger: Ledger, keeper: Keeper) -> None:
-    # What is missing is noted in the ledger, and logged; nobody is kept from handing in for that.
-    keeper.note(ledger.run_durably(keeper.operation()))
+def proven(servers: "Servers", client: Any) -> "AfterWrite":
+    """Return the command that keeps the promise on this server, and lay what this machine remembers beside the ledger.
+
+    Raises ConfigurationError when the server cannot keep it.
+    """
+    from roark_ledger.server.durability import inspect, keep
+
+    settings = servers.settings
+    after_write = keep(settings.durability, inspect(client)).after_write
+    if settings.data_dir.is_dir():
+        # What is missing is noted in the ledger, and logged; nobody is kept from submitting for that.
+        keeper = servers.keeper()
+        keeper.note(servers.ledger(client, after_write).run_durably(keeper.operation()))
+    return after_write

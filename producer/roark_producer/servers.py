@@ -13,7 +13,7 @@ from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_producer.settings import IngestSettings
 
 if TYPE_CHECKING:
-    from roark_producer.celery_wiring import WakeUps
+    from roark_producer.wake_ups import WakeUps
 
 
 class Servers:
@@ -42,7 +42,7 @@ class Servers:
 
     def wake_ups(self) -> "WakeUps":
         """Return a publisher of wake-ups."""
-        from roark_producer.celery_wiring import WakeUps
+        from roark_producer.wake_ups import WakeUps
 
         return WakeUps(self.broker_url, self.broker_setting)
 

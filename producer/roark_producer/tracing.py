@@ -18,11 +18,12 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from roark_ledger.errors import ConfigurationError
-from roark_producer.settings import IngestSettings
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
+
+    from roark_producer.settings import IngestSettings
 
 _CONTEXT = struct.Struct(">16s8sB")
 
@@ -82,7 +83,7 @@ class Traces:
         self._tracer = tracer
 
     @classmethod
-    def wanted(cls, settings: IngestSettings) -> Self | None:
+    def wanted(cls, settings: "IngestSettings") -> Self | None:
         """Return what makes spans, or None where nobody wants them.
 
         Raises ConfigurationError when OpenTelemetry is not installed.

@@ -19,7 +19,7 @@ from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk
-from roark_producer.producer import Receipt
+from roark_producer.taking import Receipt
 from roark_samples import Sample, sample_reports
 
 pytestmark = pytest.mark.acceptance

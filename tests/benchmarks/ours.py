@@ -15,8 +15,7 @@ def producer() -> Producer:
 
 def enqueue(reports: Sequence[tuple[str, bytes]]) -> None:
     """As a program does that has many."""
-    for _ in producer().submit_many(report for _, report in reports):
-        pass
+    producer().submit_many(report for _, report in reports)
 
 
 def enqueue_singly(reports: Sequence[tuple[str, bytes]]) -> None:

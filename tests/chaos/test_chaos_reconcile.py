@@ -9,8 +9,8 @@ from call_objects import call_bytes, call_object
 from pipeline import Pipeline, wait_until
 from pydantic import SecretStr
 
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 from roark_producer.vapi.calls import report_of
 from roark_worker.calls.reconcile import Comparer, Comparison
 from roark_worker.calls.reconciling import rules_of

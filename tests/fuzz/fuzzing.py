@@ -24,8 +24,8 @@ from roark_ledger.errors import InvalidReport
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import unpack
 from roark_producer.files.unpacking import is_packed, unpacked
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 from roark_producer.vapi.report import OtherMessage
 
 _SENDERS = 4

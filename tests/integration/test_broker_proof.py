@@ -21,8 +21,9 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.server.connection import connect
 from roark_ledger.server.durability import inspect, keep
 from roark_ledger.server.redis_url import BROKER_SETTING
-from roark_producer.celery_wiring import WakeUps, answering_workers, ignored_variables, tell_ignored_variables
+from roark_producer.celery_wiring import answering_workers
 from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.wake_ups import WakeUps, ignored_variables, tell_ignored_variables
 
 EVERYTHING = ("~*", "&*", "+@all")
 
@@ -172,7 +173,7 @@ class TestAWakeUpThatFails:
     ) -> None:
         caplog.set_level(logging.WARNING)
         waker = WakeUps("redis://:hush@127.0.0.1:9", BROKER_SETTING)
-        monkeypatch.setattr("roark_producer.celery_wiring._QUIET_TIMES", 0)
+        monkeypatch.setattr("roark_producer.wake_ups._QUIET_TIMES", 0)
 
         assert [waker.publish() for _ in range(3)] == [False] * 3
 

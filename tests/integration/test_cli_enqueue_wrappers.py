@@ -17,8 +17,8 @@ from roark_ledger.errors import InvalidReport
 from roark_ledger.moves import watch
 from roark_ledger.packing import unpack
 from roark_ledger.records.snapshot import Snapshot
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 
 CALL = {
     "id": "c-1", "orgId": "o", "type": "inboundPhoneCall", "status": "ended", "endedReason": "customer-ended-call",

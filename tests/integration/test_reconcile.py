@@ -18,8 +18,8 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.moves import delivery, desk, intake, watch
 from roark_ledger.packing import unpack
 from roark_ledger.server.connection import connect
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 from roark_producer.vapi.report import read_message
 from roark_sandbox.options import SandboxOptions
 from roark_sandbox.server import background

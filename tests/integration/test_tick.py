@@ -17,7 +17,7 @@ from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import watch as watch_moves
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_ledger.moves.replay import JobNumber, Plan
-from roark_producer.celery_wiring import WakeUps
+from roark_producer.wake_ups import WakeUps
 from roark_worker.upkeep.tick import Tick
 
 DAY_MS = 86_400_000

@@ -11,7 +11,7 @@ from roark_ledger.errors import InvalidReport
 from roark_ledger.moves import desk, intake
 from roark_ledger.packing import pack, unpack
 from roark_ledger.records.logbook import Action
-from roark_producer.producer import rejection
+from roark_producer.taking import rejection
 
 META = b'{"field":"call.id"}'
 PLENTY = 10**9

@@ -15,8 +15,8 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.moves import intake, upkeep, watch
 from roark_ledger.server.connection import connect
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 
 
 @pytest.fixture

@@ -32,12 +32,13 @@ from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, Le
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event, set_up_logging
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.celery_wiring import DELIVER_TASK, WakeUps, celery_app, celery_settings
+from roark_producer.celery_wiring import celery_app, celery_settings
 from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 from roark_producer.tracing import Traces
+from roark_producer.wake_ups import DELIVER_TASK, WakeUps
 from roark_worker.alerts.alerting import Alerter
 from roark_worker.calls.fresh_audio import FreshAudio
 from roark_worker.calls.reconciling import Reconciler

@@ -37,7 +37,8 @@ from roark_ops.desk.story import value_of
 from roark_ops.mending.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.mending.patching import Step
 from roark_ops.todo import expiring
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
+from roark_producer.taking import Receipt
 from roark_worker.answers.explain import Explanation, explain
 
 _MOVED_AT_ONCE = 500

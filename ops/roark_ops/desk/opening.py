@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from roark_ledger.errors import InvalidReport
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
+from roark_producer.taking import Receipt
 from roark_producer.vapi.calls import is_call_object, report_of
 from roark_producer.vapi.messages import END_OF_CALL_REPORT
 from roark_producer.vapi.places import found_at
@@ -52,7 +53,7 @@ def submitting(producer: Producer, properties: dict[str, Scalar]) -> Callable[[S
             if _may_be_a_call(body) and (receipt := _of_call(producer, body, properties))
         }
         others = [body for number, body in enumerate(bodies) if number not in told]
-        receipts = iter(producer.submit_many(others, properties))
+        receipts = producer.submit_iter(others, properties)
         return [told[number] if number in told else next(receipts) for number in range(len(bodies))]
 
     return submit

@@ -19,11 +19,12 @@ from typing import Any
 import msgspec
 
 from roark_ledger.errors import InvalidReport
-from roark_ledger.moves.intake import Acceptable
+from roark_ledger.moves.intake import Acceptable, Result
 from roark_ledger.packing import pack, unpack
 from roark_ledger.records.letters import DeadLetter
 from roark_ops.desk.grouping import Death
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
+from roark_producer.taking import Receipt
 from roark_producer.vapi.report import Report, read_message
 from roark_producer.vapi.slices import members
 
@@ -136,7 +137,7 @@ def prepared(line: bytes) -> Acceptable | Receipt:
     try:
         return read_line(line)
     except InvalidReport as error:
-        return Receipt(None, "rejected", f"not an exported dead letter: {error}")
+        return Receipt(None, Result.REJECTED, f"not an exported dead letter: {error}")
 
 
 def take_in(producer: Producer, lines: Sequence[bytes]) -> list[Receipt]:
@@ -146,4 +147,4 @@ def take_in(producer: Producer, lines: Sequence[bytes]) -> list[Receipt]:
     """
     found = list(map(prepared, lines))
     results = iter(producer.accept([one for one in found if isinstance(one, Acceptable)]))
-    return [one if isinstance(one, Receipt) else Receipt(one.call_id, next(results).value) for one in found]
+    return [one if isinstance(one, Receipt) else Receipt(one.call_id, next(results)) for one in found]

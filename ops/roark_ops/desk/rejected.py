@@ -16,7 +16,8 @@ from roark_ledger.records.rejected import Rejected
 from roark_ops.desk.opening import Opener, submitting
 from roark_producer.files.compression import DamagedInput, decompressed
 from roark_producer.files.reading import read_documents
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
+from roark_producer.taking import Receipt
 
 _PAGE = 100
 

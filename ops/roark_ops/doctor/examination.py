@@ -17,10 +17,11 @@ from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
-from roark_producer.celery_wiring import answering_workers, ignored_variables
+from roark_producer.celery_wiring import answering_workers
 from roark_producer.gone_settings import gone_settings, in_words
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.settings import IngestSettings, WebhookSettings
+from roark_producer.wake_ups import ignored_variables
 from roark_worker.settings import WorkerSettings
 
 _PING_SECONDS = 1.0

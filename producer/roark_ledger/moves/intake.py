@@ -3,26 +3,40 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from roark_ledger.ids import CallId
 from roark_ledger.moves.operation import Argument, Operation
-from roark_ledger.records.promises import UnreadFile
+
+if TYPE_CHECKING:
+    from roark_ledger.records.promises import UnreadFile
 
 REJECTED_BYTES = 64_000_000
 """What the rejected bin takes of Redis where nobody says otherwise."""
 
 
 class Result(StrEnum):
-    """What `accept` did with a report."""
+    """What became of a report that was submitted. Each is a `str`, too: `Result.ACCEPTED == "accepted"`.
+
+    The ledger says the first five. The others never reach it: what is unusable, and messages that are no reports.
+    """
 
     ACCEPTED = "accepted"
+    """A new call; it will be delivered."""
     DUPLICATE = "duplicate"
+    """The same report again; nothing to do."""
     REPLACED = "replaced"
+    """A newer report of a call that is still pending: it takes the older one's place."""
     REVISION = "revision"
+    """A newer report of a call that was delivered: kept beside it (see ROARK_INGEST_REVISIONS)."""
     ERASED = "erased"
+    """Its call was erased, so the report is refused."""
+    REJECTED = "rejected"
+    """Unusable, and kept in the rejected bin; the receipt's reason names the field and the problem."""
+    IGNORED = "ignored"
+    """A Vapi message of another type; counted, not kept."""
 
 
 _RESULTS = {result.value.encode(): result for result in Result}
@@ -81,6 +95,6 @@ def note_spool(who: str, *, waiting_bytes: int, why: str = "") -> Operation[int]
     return Operation("note_spool", (who, waiting_bytes, why), int)
 
 
-def note_unread(who: str, files: Sequence[UnreadFile]) -> Operation[int]:
+def note_unread(who: str, files: "Sequence[UnreadFile]") -> Operation[int]:
     """Take note of what a webhook's spool cannot give back; none: all of it can be read."""
     return Operation("note_unread", (who, msgspec.json.encode(files) if files else b""), int)

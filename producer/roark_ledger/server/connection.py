@@ -71,18 +71,21 @@ def redis_url(configured: str | None, data_dir: Path) -> str:
     return f"unix://{quote(str(socket))}"
 
 
-def connect(url: str, setting: str = REDIS_SETTING) -> "redis.Redis":
-    """Return a sync client. Nothing is sent before the first command.
+def connect(url: str, setting: str = REDIS_SETTING, *, seconds: float | None = None) -> "redis.Redis":
+    """Return a sync client, which waits for answers as long as our commands may take, or for `seconds`.
+
+    Nothing is sent before the first command.
 
     Raises ConfigurationError, which names the setting, when the URL cannot be read or names a file that cannot.
     """
     place = parse_redis_url(url, setting)
     retry = Retry(NoBackoff(), 0)
+    patience = {} if seconds is None else {"socket_timeout": seconds, "socket_connect_timeout": seconds}
     if place.master:
-        sentinel = Sentinel(place.hosts, sentinel_kwargs=sentinel_arguments(place), **_to_server(place))  # type: ignore[no-untyped-call] # redis-py's own
+        sentinel = Sentinel(place.hosts, sentinel_kwargs=sentinel_arguments(place), **_to_server(place, patience))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.Redis = sentinel.master_for(place.master, retry=retry)  # type: ignore[no-untyped-call] # redis-py's own
         return _placed(primary, place)
-    return _placed(redis.Redis(retry=retry, **_to_server(place)), place)
+    return _placed(redis.Redis(retry=retry, **_to_server(place, patience)), place)
 
 
 def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redis":

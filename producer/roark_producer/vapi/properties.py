@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from roark_ledger.errors import ConfigurationError, InvalidReport
+from roark_ledger.errors import ConfigurationError, InvalidProperties, InvalidReport
 from roark_producer.vapi.slices import members
 
 Scalar = str | int | float | bool
@@ -68,8 +68,25 @@ def gather(
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in found.items()) + b"}"
 
 
+def check_given(rules: PropertyRules, given: Mapping[str, Scalar] | None) -> None:
+    """Raise InvalidProperties when `given` could not go beside a report, whichever report that is."""
+    if not given:
+        return
+    if not isinstance(given, Mapping):
+        raise InvalidProperties(f"properties: must be a dict, not {type(given).__name__}")
+    try:
+        for name, value in given.items():
+            _checked(name, value)
+    except InvalidReport as error:
+        raise InvalidProperties(str(error)) from None
+    if (count := len({*rules.static, *rules.from_report, *given})) > MOST_PROPERTIES:
+        raise InvalidProperties(
+            f"properties: {count} with those of the settings; Roark takes at most {MOST_PROPERTIES}"
+        )
+
+
 def _checked(name: str, value: Scalar) -> bytes:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidReport(f"properties.{name}", "is not a snake_case name (a-z, 0-9, _)")
     if not isinstance(value, str | int | float | bool):
         raise InvalidReport(f"properties.{name}", "must be a string, a number or true/false")

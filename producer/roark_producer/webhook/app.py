@@ -33,8 +33,8 @@ from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.spool import SpoolFull
 from roark_producer.files.unpacking import charset_of, encoding_of, is_packed
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 from roark_producer.tracing import Accepting, Traces
 from roark_producer.vapi.report import OtherMessage
 from roark_producer.webhook import answers

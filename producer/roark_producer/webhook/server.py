@@ -31,10 +31,10 @@ from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.disk.segments import pending
 from roark_producer.disk.spool import Spool
 from roark_producer.gone_settings import tell_gone_settings
-from roark_producer.producer import Intake
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings, WebhookSettings
+from roark_producer.taking import Intake
 from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app

@@ -29,7 +29,7 @@ from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.frames import Spooled
 from roark_producer.disk.segments import Segment
 from roark_producer.disk.spool import Spool, SpoolFull
-from roark_producer.producer import Intake
+from roark_producer.taking import Intake
 from roark_producer.webhook.accepting import GroupCommit
 
 logger = logging.getLogger(__name__)

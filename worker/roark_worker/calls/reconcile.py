@@ -20,7 +20,8 @@ from roark_ledger.errors import InvalidReport
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.intake import Acceptable
-from roark_producer.producer import BACKFILLED, Intake
+from roark_producer.producer import BACKFILLED
+from roark_producer.taking import Intake
 from roark_producer.vapi.calls import report_of
 from roark_producer.vapi.slices import members
 from roark_worker.calls.rules import Bucket, Listed, ReconcileRules, Stretch, bucket, read_listed

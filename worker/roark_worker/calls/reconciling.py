@@ -20,8 +20,8 @@ from roark_ledger.logs import event
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.reconcile import Stand
 from roark_ledger.server.durability import inspect, keep
-from roark_producer.producer import Intake
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Intake
 from roark_worker.calls.reconcile import Comparer, Comparison, Window
 from roark_worker.calls.rules import ReconcileRules, Stretch, StretchKind, plan
 from roark_worker.calls.vapi import Vapi, VapiFailed

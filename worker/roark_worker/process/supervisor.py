@@ -23,8 +23,8 @@ from pathlib import Path
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
-from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
 from roark_producer.gone_settings import gone_settings, tell_gone_settings
+from roark_producer.wake_ups import ignored_variables, tell_ignored_variables
 from roark_worker.metrics.page import MetricsPage, WorkerCollector
 from roark_worker.process.orphans import bound_to_this_process
 from roark_worker.settings import WorkerSettings

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from roark_ledger.errors import LedgerUnavailable
-from roark_ops.cli.act.feeding import Fed, Feeder, Place
+from roark_ops.cli.act.feeding import Fed, Feeder, Place, Told
 from roark_ops.cli.terminal.output import print_json
 from roark_ops.cli.terminal.progress import Quiet, progress
 from roark_ops.cli.terminal.running import FAILED, INTERRUPTED, TO_ACT_ON, in_words, say
 from roark_ops.cli.terminal.sources import Source
 from roark_ops.cli.terminal.words import counted, shown, span
 from roark_ops.desk.opening import Opener, submitting
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_producer.vapi.places import named
 from roark_producer.vapi.properties import Scalar
@@ -111,7 +111,7 @@ def feed(feeder: Feeder, sources: Sequence[Source], fed: Fed, screen: Quiet) -> 
     return TO_ACT_ON if fed.results["rejected"] else 0
 
 
-def json_line(place: Place, receipt: Receipt) -> None:
+def json_line(place: Place, receipt: Told) -> None:
     """Print a receipt as a JSON line."""
     print_json(
         {
@@ -125,11 +125,11 @@ def json_line(place: Place, receipt: Receipt) -> None:
     )
 
 
-def complainer(screen: Quiet) -> Callable[[Place, Receipt], None]:
+def complainer(screen: Quiet) -> Callable[[Place, Told], None]:
     """Return what tells a person of each rejected document, until there are too many."""
     told = 0
 
-    def tell(place: Place, receipt: Receipt) -> None:
+    def tell(place: Place, receipt: Told) -> None:
         nonlocal told
         if receipt.result == "rejected":
             told += 1

@@ -13,13 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from roark_ledger.errors import LedgerUnavailable
 from roark_ops.cli.terminal.sources import STDIN, Source
 from roark_producer.files.compression import DamagedInput
 from roark_producer.files.reading import Document, read_documents
-from roark_producer.producer import BATCH_BYTES, BATCH_REPORTS, Receipt
+from roark_producer.taking import BATCH_BYTES, BATCH_REPORTS
 
 T = TypeVar("T")
 _PLACE = re.compile(r"an end-of-call report,? (?:is|stands) at (\S+)")
@@ -63,6 +63,22 @@ class Fed:
         return self.read - sum(self.results[result] for result in ("rejected", "ignored", "erased"))
 
 
+class Told(Protocol):
+    """What is told of one document: the receipt of a producer, or what a check found."""
+
+    @property
+    def call_id(self) -> str | None:
+        """The call, None where there is none."""
+
+    @property
+    def result(self) -> str:
+        """What became of it, in one word."""
+
+    @property
+    def reason(self) -> str:
+        """Why, where it was not taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feeder:
     """How documents are handed over, and who is told what.
@@ -71,8 +87,8 @@ class Feeder:
     is asked for each document once, in order; one that it says no to is left out. `opens` makes messages of one.
     """
 
-    submit: Callable[[list[bytes]], Sequence[Receipt]]
-    tell: Callable[[Place, Receipt], None]
+    submit: Callable[[list[bytes]], Sequence[Told]]
+    tell: Callable[[Place, Told], None]
     after_batch: Callable[[], None]
     complain: Callable[[str], None]
     most_bytes: int

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,7 @@ from roark_ledger.moves import desk as desk_moves
 from roark_ledger.records.logbook import Action, doer
 from roark_ops.access import Access
 from roark_ops.cli.act.enqueueing import complainer, feed, json_line, sum_up
-from roark_ops.cli.act.feeding import Fed, Feeder
+from roark_ops.cli.act.feeding import Fed, Feeder, Told
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.progress import progress
 from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
@@ -22,8 +23,9 @@ from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.portable import Seal, is_manifest, prepared, take_in
 from roark_producer.files.compression import compressing
-from roark_producer.producer import Producer, Receipt
+from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
+from roark_producer.taking import Receipt
 
 _PATIENCE_SECONDS = 30.0
 _LINE_AROUND_BYTES = 2_000_000
@@ -142,6 +144,13 @@ class _Customs:
         return False
 
 
-def _looked_at(line: bytes) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    call_id: str
+    result: str = "good"
+    reason: str = ""
+
+
+def _looked_at(line: bytes) -> Told:
     found = prepared(line)
-    return found if isinstance(found, Receipt) else Receipt(found.call_id, "good")
+    return found if isinstance(found, Receipt) else _Checked(found.call_id)

@@ -37,7 +37,7 @@ def reconcile(
     from roark_ops.access import Access
     from roark_ops.cli.terminal.since import moment_of
     from roark_ops.cli.views.reconcile import following, show_comparison
-    from roark_producer.producer import Intake
+    from roark_producer.taking import Intake
     from roark_worker.calls.reconcile import Comparer, Comparison
     from roark_worker.calls.reconciling import rules_of
     from roark_worker.calls.rules import Stretch, StretchKind

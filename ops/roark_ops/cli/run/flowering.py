@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from roark_producer.celery_wiring import ignored_variables, tell_ignored_variables
+from roark_producer.wake_ups import ignored_variables, tell_ignored_variables
 
 # What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
 # is a report's call id and the link to its page; by `received` the list is sorted.
