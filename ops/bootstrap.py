@@ -15,6 +15,7 @@ import configparser
 import hashlib
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import venv
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,9 +41,11 @@ def main(environment: Path) -> None:
     python = environment / "bin" / "python"
     if not has_pip(python):
         make(environment, python)
-    say(f"what is needed is installed into {environment.name}, at the versions of constraints.txt")
+    say(f"1 of 2: the tools that build it, into {environment.name}")
     pip(python, "hatchling", "editables")
-    pip(python, "--no-build-isolation", "--editable", f"{ROOT}[dev,otel]")
+    say("2 of 2: what it needs, at the versions of constraints.txt: some 80 packages, a minute or two the first time")
+    pip(python, "--no-build-isolation", "--editable", f"{ROOT}[standard,dev]", shows=True)
+    say("done; the commands are in .venv/bin (`. .venv/bin/activate` puts them on your PATH)")
 
 
 def has_pip(python: Path) -> bool:
@@ -110,13 +114,39 @@ def pip_setting(name: str, default: str) -> str:
     return files.get("global", name, fallback=default).strip("'\"")
 
 
-def pip(python: Path, *arguments: str) -> None:
-    """Install with pip, at the versions of constraints.txt."""
-    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+def pip(python: Path, *arguments: str, shows: bool = False) -> None:
+    """Install with pip, at the versions of constraints.txt; `shows` tells each package as it is fetched."""
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--constraint", str(ROOT / "constraints.txt"), *arguments]
-    done = subprocess.run(command, check=False)  # noqa: S603 our own
-    if done.returncode != 0:
-        sys.exit("pip could not install what is needed; its own message is above")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:  # noqa: S603 our own
+        told = [line.rstrip() for line in follow(running.stdout or [], shows=shows)]
+    if running.returncode != 0:
+        sys.exit("\n".join([*told[-20:], "pip could not install what is needed; its own message is above"]))
+
+
+def follow(lines: Iterable[str], *, shows: bool) -> Iterator[str]:
+    """Yield pip's lines, and say how far it is: in a terminal on one line, elsewhere every twenty packages."""
+    collected, in_place = 0, sys.stdout.isatty()
+    for line in lines:
+        yield line
+        if not shows:
+            continue
+        if found := re.match(r"(?:Collecting|Obtaining) ([\w.-]+)", line):
+            collected += 1
+            if in_place:
+                show_in_place(f"set-up: {collected} packages looked up, {found[1]}")
+            elif collected % 20 == 0:
+                say(f"{collected} packages looked up")
+        elif line.startswith("Installing collected packages"):
+            if in_place:
+                show_in_place("")
+            say("all are here; they are unpacked")
+
+
+def show_in_place(text: str) -> None:
+    """Write over the terminal's current line."""
+    sys.stdout.write(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}")
+    sys.stdout.flush()
 
 
 def say(what: str) -> None:

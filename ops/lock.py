@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WANTED = ["hatchling", "editables", "--editable", f"{ROOT}[dev,otel]"]
+WANTED = ["hatchling", "editables", "--editable", f"{ROOT}[standard,dev]"]
 BELOW_3_11_3 = ["async-timeout"]  # redis needs it there: Debian 12 has Python 3.11.2
 HEADER = """\
 # The versions of everything that is installed, for Python 3.11: `make lock` writes this file.

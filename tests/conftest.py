@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import redis
@@ -31,6 +33,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # What nohup ignores, a process that it starts goes on ignoring.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# As after `. .venv/bin/activate`: what commands print names them by their name alone.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 REAL = ("valkey", "redis7")
 EVERY = ("fakeredis", *REAL)

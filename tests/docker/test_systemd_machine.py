@@ -155,7 +155,11 @@ def test_a_worker_that_is_told_to_stop_drains_and_the_page_about_upgrades_works(
 
     machine.sh("systemctl stop roark-ingest-worker")
     assert machine.show("roark-ingest-worker", "Result") == "success"
-    for step in ("pip install -c constraints.txt .", "restart roark-ingest-worker", "restart roark-ingest-webhook"):
+    for step in (
+        "pip install -c constraints.txt '.[standard]'",
+        "restart roark-ingest-worker",
+        "restart roark-ingest-webhook",
+    ):
         machine.follow("upgrade.md", step)
 
     until_ready(machine)

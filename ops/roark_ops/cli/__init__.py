@@ -4,11 +4,21 @@
 Rich's tables) is imported inside the commands, so that `--help` and shell completion answer at once.
 """
 
+import sys
+
 
 def main() -> None:
     """Run the command line of this process."""
-    from roark_ops.cli.app import app
-    from roark_ops.cli.terminal.output import take_any_text
+    from roark_ops.called import command_name, lacking_for
 
+    try:
+        from roark_ops.cli.app import app
+        from roark_ops.cli.terminal.output import take_any_text
+    except ModuleNotFoundError as error:
+        if not (words := lacking_for(error)):
+            raise
+        # The library is installed without the command: a program's own environment, for instance.
+        sys.stderr.write(f"roark-ingest: {words}\n")
+        sys.exit(1)
     take_any_text()
-    app(prog_name="roark-ingest")
+    app(prog_name=command_name(), complete_var="_ROARK_INGEST_COMPLETE")

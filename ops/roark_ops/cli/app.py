@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from roark_ops.called import as_called
 from roark_ops.cli.act import rejected, repair
 from roark_ops.cli.act.enqueue import enqueue
 from roark_ops.cli.act.erase import erase
@@ -68,7 +69,7 @@ def _add(
     group.command(
         name,
         help=_escaped("\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)),
-        epilog=_escaped("\n\n".join(("Examples:", *examples))) if examples else None,
+        epilog=_escaped("\n\n".join(("Examples:", *map(as_called, examples)))) if examples else None,
         rich_help_panel=panel,
     )(command)
 

@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+from roark_ops.called import lacking
+from roark_ops.cli.terminal.running import need
+
 _PORT = {"min": 1, "max": 65535}
 
 
@@ -54,6 +57,10 @@ def up(
     """
     import asyncio
 
+    if flower is None and lacking("flower"):
+        flower = False
+    need("worker", "webhook", *(["flower"] if flower else []))
+
     from roark_ops.up.pipeline import run
     from roark_ops.up.plan import Options, Settings
     from roark_ops.up.told.screen import Screen
@@ -72,4 +79,6 @@ def up(
         flower_port=flower_port,
     )
     settings = Settings(IngestSettings(), WebhookSettings(), WorkerSettings())
+    if not settings.ingest.redis_url:
+        need("embedded")
     raise typer.Exit(asyncio.run(run(options, settings, Screen(json=json))))

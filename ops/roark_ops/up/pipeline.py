@@ -19,6 +19,7 @@ from roark_ledger.ledger import AsyncLedger
 from roark_ledger.moves import watch
 from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import inspect, keep
+from roark_ops.called import short
 from roark_ops.up import parts
 from roark_ops.up.crew import Crew
 from roark_ops.up.datadir import taken
@@ -86,7 +87,7 @@ class Pipeline:
     async def _start_server(self, env: Mapping[str, str]) -> None:
         if self._server:
             await self._crew.start(parts.server_part(self._server, self._data_dir, env))
-            self._screen.say(f"server: embedded Valkey, data in {telling.short(self._server.files)}")
+            self._screen.say(f"server: embedded Valkey, data in {short(self._server.files)}")
         elif self._plan.redis_url:
             apart = f", separate from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
             self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")

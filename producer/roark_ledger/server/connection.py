@@ -9,6 +9,7 @@ library: who must not lose an answer asks again on purpose, and knows it.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -48,8 +49,10 @@ EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "client_name": "roark-ingest"}
 # One that hangs is asked first, again and again, and the others wait for it.
 _SENTINEL_SECONDS = 1.0
-# A claim's answer has some hundred kB.
-_READ_AT_ONCE: dict[str, Any] = {"socket_read_size": 1 << 20}
+# A claim's answer has some hundred kB. The redis-py that an application of two years ago pins cannot be told.
+_READ_AT_ONCE: dict[str, Any] = (
+    {"socket_read_size": 1 << 20} if "socket_read_size" in signature(redis.asyncio.Redis.__init__).parameters else {}
+)
 
 Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 _places: WeakKeyDictionary[Any, RedisPlace] = WeakKeyDictionary()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli.terminal.running import FAILED, fail, say
+from roark_ops.cli.terminal.running import FAILED, fail, need, say
 
 LogJson = Annotated[bool, typer.Option("--json", help="Log JSON lines (ROARK_INGEST_LOG_FORMAT=json).")]
 Host = Annotated[
@@ -36,6 +36,7 @@ def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) 
     It answers 200 only once a report is stored durably. Without ROARK_INGEST_VAPI_SECRET it listens on this machine
     only.
     """
+    need("webhook")
     _log_as(log_json)
     _export("ROARK_INGEST_WEBHOOK_HOST", host)
     _export("ROARK_INGEST_WEBHOOK_PORT", port)
@@ -55,6 +56,7 @@ def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, lo
     Ctrl-C finishes the uploads under way, then stops. Metrics of all processes are at http://127.0.0.1:8788/metrics
     (ROARK_INGEST_METRICS_HOST, ROARK_INGEST_METRICS_PORT).
     """
+    need("worker")
     _log_as(log_json)
     # The children read their settings from the environment, as everything else does.
     _export("ROARK_INGEST_PROCESSES", processes)
@@ -93,6 +95,7 @@ def flower(
     Search its task list for a call ID. It stores what it has seen in ROARK_INGEST_DATA_DIR. It is read-only unless
     FLOWER_READ_ONLY=false. All other FLOWER_* variables work as Flower documents them.
     """
+    need("flower")
     _log_as(log_json)
     from roark_ops.access import Access
     from roark_producer.settings import secret_in_file

@@ -14,6 +14,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from roark_ops.called import as_called
+
 Row = Sequence[str]
 _GAP = 3
 # A command reaches to the end of its sentence; what stands for its blanks while lines are broken is in no text.
@@ -36,6 +38,7 @@ def print_json(document: Any) -> None:
 
 def print_line(text: str = "", *, style: str = "") -> None:
     """Print one line; `style` is Rich's and shows in terminals only."""
+    text = as_called(text)
     if not sys.stdout.isatty():
         sys.stdout.write(text + "\n")
         return
@@ -47,6 +50,7 @@ def print_line(text: str = "", *, style: str = "") -> None:
 
 def print_table(head: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset()) -> None:
     """Print rows under a head. `right` are the columns that are numbers; only the last column may be long."""
+    rows = [[as_called(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(head, rows, right)
         return
@@ -64,7 +68,7 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in facts)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, value in facts:
-        print_line(broken(f"{name.ljust(width)}  {value}", columns, indent=width + 2))
+        print_line(broken(f"{name.ljust(width)}  {as_called(value)}", columns, indent=width + 2))
 
 
 def broken(text: str, columns: int, *, indent: int | None = None) -> str:

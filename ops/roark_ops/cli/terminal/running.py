@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from roark_ledger.errors import ConfigurationError, IngestError, LedgerFull, LedgerUnavailable
 from roark_ledger.logs import set_up_logging
+from roark_ops.called import as_called, lacking, lacking_for
 from roark_ops.cli.terminal.output import broken
 
 FAILED = 1
@@ -39,6 +40,10 @@ class Commands(TyperGroup):
             raise typer.Exit(FAILED) from None
         except IngestError as error:
             fail(in_words(error))
+        except ModuleNotFoundError as error:
+            if not (words := lacking_for(error)):
+                raise
+            fail(words)
         return result
 
 
@@ -48,10 +53,16 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
+def need(*extras: str) -> None:
+    """Return when these extras are installed; otherwise end the command with what to install."""
+    if words := lacking(*extras):
+        fail(f"this {words}")
+
+
 def say(message: str) -> None:
     """Tell a person something that is not the command's output."""
     columns = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
-    typer.echo(broken(message, columns), err=True)
+    typer.echo(broken(as_called(message), columns), err=True)
 
 
 def in_words(error: IngestError) -> str:

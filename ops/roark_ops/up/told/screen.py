@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from roark_ops.called import as_called
+from roark_ops.cli.terminal.output import broken
 from roark_ops.up.demo import Progress
 
 _LINE_SECONDS = 2.0
@@ -26,7 +28,8 @@ class Screen:
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """Show one message."""
-        self._console.print(text, style=style)
+        columns = self._console.width if self._console.is_terminal else 0
+        self._console.print(broken(as_called(text), columns), style=style)
 
     def hand_over(self, document: str) -> None:
         """Give a program its answer."""

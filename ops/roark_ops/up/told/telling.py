@@ -2,12 +2,11 @@
 
 import os
 import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from roark_ledger.records.snapshot import Snapshot
+from roark_ops.called import command_name, short
 from roark_ops.cli.terminal.words import counted
 from roark_ops.up.demo import on_the_way
 from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
@@ -94,23 +93,6 @@ def left_over(snapshot: Snapshot) -> str:
     if reports := on_the_way(snapshot):
         return f"{counted(reports, 'report')} not delivered yet; the next `up` here continues with them"
     return "all reports are settled"
-
-
-def command_name() -> str:
-    """Return how this command is called in a terminal that stands where this one does."""
-    own = Path(sys.executable).parent / "roark-ingest"
-    found = shutil.which("roark-ingest")
-    if not own.exists() or (found and Path(found).samefile(own)):
-        return "roark-ingest"
-    return short(own)
-
-
-def short(path: Path) -> str:
-    """Return a path as seen from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def _headline(summary: UpSummary) -> str:
