@@ -11,10 +11,10 @@ PEERS  := .venv-bench
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or docker or docs or browser or monitoring or shift or many or servers or sweep
+LONG   := chaos or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ many: $(READY) ## list, choose and group a hundred thousand dead letters, and se
 
 servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, sockets, IPv6: some 5 minutes (needs redis-server, openssl)
 	$(BIN)/python -m pytest -m servers -q $(ARGS)
+
+installs: $(READY) ## the wheel in fresh environments, alone and beside FastAPI and Django of now and of two years ago: some 5 minutes
+	$(BIN)/python -m pytest -m installs -q -rs $(ARGS)
 
 browser: $(READY) ## look at Flower in a real Chromium, and keep the pictures (needs chromium and chromium-driver)
 	PICTURES=ops/docs/pictures $(BIN)/python -m pytest tests/browser -q $(ARGS)
