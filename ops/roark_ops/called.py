@@ -91,7 +91,7 @@ def lacking_for(error: ModuleNotFoundError) -> str:
 
 
 def _is_there(module: str) -> bool:
-    return find_spec(module) is not None
+    return module in sys.modules or find_spec(module) is not None
 
 
 def _install(*extras: str) -> str:

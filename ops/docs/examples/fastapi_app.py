@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+
 from roark_producer import AsyncProducer, LedgerUnavailable
 
 
