@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from constants import with_constants
 from servers import Server
 
 from roark_ledger.ledger import Ledger
@@ -182,6 +183,7 @@ class Pipeline:
         self.valkey.start()
         self.environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": with_constants(),
             "PYTHONWARNINGS": "error",
             "ROARK_INGEST_REDIS_URL": self.valkey.url,
             "ROARK_API_BEARER_TOKEN": TOKEN,

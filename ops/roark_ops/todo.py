@@ -45,7 +45,7 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if snapshot.bin.filling:
         what = (
             f"The rejected bin is {snapshot.bin.fill:.0%} full. When full, it drops the oldest entries, which exist "
-            "nowhere else. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX and …_MAX_BYTES."
+            "nowhere else. Retry or discard entries, or raise ROARK_INGEST_REJECTED_MAX_BYTES."
         )
         found.append(Todo(what, "roark-ingest rejected list"))
     if snapshot.reconciled and (missing := snapshot.reconciled.missing):

@@ -168,11 +168,12 @@ class IngestSettings(FromEnvironment):
     # So many ready reports wake one more worker, and each doubling another.
     reports_per_wakeup: int = constant(64, ge=1)
     max_report_bytes: int = Field(25_000_000, ge=1000, description="largest report that is accepted")
-    rejected_max: int = Field(
-        10_000, ge=1, description="entries in the rejected bin, at most; the oldest are dropped first"
-    )
+    # Entries in the rejected bin, at most: its bytes are what people bound, but many tiny entries take memory, too.
+    rejected_max: int = constant(100_000, ge=1)
     rejected_max_bytes: int = Field(
-        REJECTED_BYTES, ge=1_000_000, description="Redis memory for the rejected bin, at most (compressed)"
+        REJECTED_BYTES,
+        ge=1_000_000,
+        description="Redis memory for the rejected bin, at most (compressed); the oldest entries are dropped first",
     )
     properties: dict[str, Scalar] = Field({}, description="properties added to every report (JSON object)")
     properties_from_query: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -253,7 +254,8 @@ class WebhookSettings(FromEnvironment):
     webhook_signature_prefix: str = Field("", description="Vapi's signaturePrefix, such as sha256=")
     webhook_signature_encoding: Literal["hex", "base64"] = Field("hex", description="Vapi's signatureEncoding")
     webhook_timestamp_header: str = Field("x-timestamp", description="Vapi's timestampHeader; empty: none")
-    webhook_timestamp_seconds: int = Field(300, ge=1, description="oldest signature that is accepted")
+    # Oldest signature that is accepted.
+    webhook_timestamp_seconds: int = constant(300, ge=1)
     webhook_message_id_header: str = Field("svix-id", description="Vapi's messageIdHeader, for {svix-id}")
     webhook_payload_format: str = Field("{timestamp}.{body}", description="Vapi's payloadFormat")
     webhook_secret_is_base64: bool = Field(False, description="Vapi's secretIsBase64")

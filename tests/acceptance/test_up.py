@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import servers
+from constants import with_constants
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import watch
@@ -169,7 +170,7 @@ def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: di
 
 async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in the middle of its work
-    environment |= {"ROARK_INGEST_LEASE_SECONDS": "3"}
+    environment |= {"PYTHONPATH": with_constants(), "ROARK_INGEST_LEASE_SECONDS": "3"}
     with up(environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower") as running:
         running.until_it_says("calls accepted, delivered 1")
         parts = descendants(running.process.pid)

@@ -395,7 +395,7 @@ REFUSALS: dict[str, tuple[dict[str, str], str]] = {
         {"ROARK_API_BEARER_TOKEN": "two words"},
         "ROARK_API_BEARER_TOKEN is not a valid header value",
     ),
-    "a time that is none": ({"ROARK_INGEST_LEASE_SECONDS": "soon"}, "ROARK_INGEST_LEASE_SECONDS: "),
+    "a time that is none": ({"ROARK_INGEST_UPLOAD_SECONDS": "soon"}, "ROARK_INGEST_UPLOAD_SECONDS: "),
     "a token in the clear": ({"ROARK_BASE_URL": "http://roark.example.com"}, "ROARK_BASE_URL: "),
     "an unknown scheme": ({"ROARK_INGEST_REDIS_URL": "mailto:redis"}, "must start with redis://"),
     "no Redis": ({"ROARK_INGEST_REDIS_URL": ""}, "no Redis: ROARK_INGEST_REDIS_URL is not set"),

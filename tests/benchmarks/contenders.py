@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from constants import with_constants
+
 from benchmarks.servers import TESTS
 
 OUR_PYTHON = sys.executable
@@ -34,7 +36,7 @@ class Contender:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {
             **inherited,
-            "PYTHONPATH": str(TESTS),
+            "PYTHONPATH": with_constants(str(TESTS)),
             "BENCH_REDIS_URL": redis_url,
             "BENCH_UPSTREAM": upstream,
             "ROARK_INGEST_REDIS_URL": redis_url,

@@ -26,6 +26,7 @@ from typing import Any, Self
 import tables
 from chaos_load import ByProducer, Load, OverHttp, Sent, reports
 from chaos_table import Row
+from constants import with_constants
 from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
 from replaying import replay_at_once
 from servers import Server
@@ -83,7 +84,7 @@ class Line:
         self.redis_url = redis_url
         self.environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": with_constants(str(HERE)),
             "PYTHONWARNINGS": "error",
             "ROARK_INGEST_REDIS_URL": redis_url,
             "ROARK_API_BEARER_TOKEN": TOKEN,

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 from chaos_line import HERE, Line
+from constants import with_constants
 from last_version import LAST, python_path, unpacked
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize(("way", "seed"), [("up", 71), ("down", 72)])
 def test_two_versions_share_a_redis_and_take_turns(way: str, seed: int, tmp_path: Path) -> None:
-    versions = [f"{python_path(unpacked(tmp_path))}:{HERE}", str(HERE)]
+    versions = [with_constants(python_path(unpacked(tmp_path)), str(HERE)), with_constants(str(HERE))]
     first, then = versions if way == "up" else reversed(versions)
     with Line(f"{LAST} and this version at once for 30 s, rolled {way}", seed=seed) as line:
         line.environment["PYTHONPATH"] = first

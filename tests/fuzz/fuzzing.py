@@ -119,7 +119,7 @@ def _started(folder: Path, url: str, log: int) -> "subprocess.Popen[str]":
         "ROARK_INGEST_REDIS_URL": url,
         "ROARK_INGEST_DURABILITY": "memory",
         "ROARK_INGEST_WEBHOOK_PORT": "0",
-        "ROARK_INGEST_REJECTED_MAX": "1000",
+        "ROARK_INGEST_REJECTED_MAX_BYTES": "1000000",
         "ROARK_INGEST_LOG_LEVEL": "error",
         "ROARK_INGEST_PROPERTIES_FROM_REPORT": '{"tenant": "call.metadata.tenant"}',
     }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from channel import Channel
 from commands import PHONE, TRANSCRIPT, CommandLine
+from constants import with_constants
 from delivering import worker_settings
 from pipeline import wait_until
 from servers import Server, running
@@ -75,6 +76,7 @@ threading.Event().wait()
 @contextmanager
 def process(line: CommandLine, channel: Channel, how: str = "send") -> Iterator["subprocess.Popen[str]"]:
     environment = os.environ | {
+        "PYTHONPATH": with_constants(),
         "ROARK_INGEST_ALERT_URL": channel.url,
         "ROARK_INGEST_ALERT_LOOK_SECONDS": "0.05",
         "ROARK_INGEST_ALERT_CALM_SECONDS": "0.3",

@@ -126,13 +126,17 @@ def test_unusable_documents_are_told_with_line_and_column(line: CommandLine) -> 
     assert f"stdin:1:{at}: rejected: type: is missing" in line.run("enqueue", stdin=report("c-1") + b'{"a":1}').stderr
 
 
-def test_lines_of_a_wrong_file_leave_the_webhooks_only_copies_alone(line: CommandLine) -> None:
+def test_lines_of_a_wrong_file_leave_the_webhooks_only_copies_alone(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROARK_INGEST_REJECTED_MAX", "5")
+    monkeypatch.setattr("roark_producer.settings.is_constant", lambda field: False)
     intake = Intake(IngestSettings(_env_file=None, rejected_max=5))
     only_copy = '{"message":{"type":"end-of-call-report","call":{"id":"café 1"}}}'.encode()
     line.ledger.run(intake.rejection(only_copy, InvalidReport("call.id", "must be"), source="webhook"))
     wrong = ndjson(*({"id": n, "payload": {"message": inner(f"x{n}")["message"]}} for n in range(6)))
     for options in ((), ("--keep-rejected",)):
-        ended = line.run("enqueue", *options, stdin=wrong, ROARK_INGEST_REJECTED_MAX="5")
+        ended = line.run("enqueue", *options, stdin=wrong)
         assert ended.exit_code == 3
         assert "stdin:6: rejected: type: is missing; an end-of-call report is at .payload.message" in ended.stderr
     rejected = line.run("rejected", "list", "--json").documents

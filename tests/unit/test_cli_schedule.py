@@ -28,9 +28,9 @@ def test_the_table_adds_up_the_longest_waits_and_halves_them_for_the_average() -
 
 
 def test_the_command_prints_what_the_settings_make() -> None:
-    settings = {"ROARK_INGEST_MAX_ATTEMPTS": "3", "ROARK_INGEST_FIRST_DELAY_SECONDS": "10"}
+    settings = {"ROARK_INGEST_MAX_ATTEMPTS": "3", "ROARK_INGEST_MAX_DELAY_SECONDS": "7"}
     found = json.loads(CliRunner().invoke(app, ["schedule", "--json"], env=settings).stdout)
-    assert [list(row.values()) for row in found["attempts"]] == [[1, 0, 0, 0], [2, 10, 10, 5], [3, 20, 30, 15]]
+    assert [list(row.values()) for row in found["attempts"]] == [[1, 0, 0, 0], [2, 5, 5, 2.5], [3, 7, 12, 6]]
     assert list(found["attempts"][0]) == [
         "attempt",
         "longest_wait_seconds",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from roark_ops.cli.terminal.since import duration_of, moment_of, moment_or_age
+from roark_ops.cli.terminal.since import duration_of, moment_of, moment_or_age, seconds_of
 
 NOW = datetime(2026, 3, 1, 10, 30, 15, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -48,6 +48,11 @@ def test_how_long_ago_and_how_long_are_written_alike() -> None:
         for ago in (text, f"{text} ago"):
             assert moment_of(ago, NOW_MS) == NOW_MS - span, ago
             assert moment_or_age(ago, NOW_MS) == (0, span), ago
+
+
+def test_where_seconds_are_meant_a_number_is_enough() -> None:
+    assert (seconds_of("0"), seconds_of(" 0.5 "), seconds_of("90")) == (0, 0.5, 90)
+    assert (seconds_of("30s"), seconds_of("5min"), seconds_of("1.5h")) == (30, 300, 5400)
 
 
 def test_a_moment_is_a_date_or_the_last_time_of_day() -> None:

@@ -1,10 +1,13 @@
 """Settings from the environment: validated, named in errors, secrets never shown."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from constants import with_constants
 from pydantic import SecretStr
 
 from roark_ledger.errors import ConfigurationError
@@ -145,8 +148,8 @@ class TestErrors:
         [
             (IngestSettings, "ROARK_INGEST_PREFIX", "hunter2 {}"),
             (IngestSettings, "ROARK_INGEST_REVISIONS", "hunter2"),
-            (IngestSettings, "ROARK_INGEST_REJECTED_MAX", "hunter2"),
-            (IngestSettings, "ROARK_INGEST_REJECTED_MAX", "0"),
+            (IngestSettings, "ROARK_INGEST_REJECTED_MAX_BYTES", "hunter2"),
+            (IngestSettings, "ROARK_INGEST_REJECTED_MAX_BYTES", "0"),
             (IngestSettings, "ROARK_INGEST_MAX_REPORT_BYTES", "hunter2"),
             (IngestSettings, "ROARK_INGEST_PROPERTIES", "hunter2"),
             (IngestSettings, "ROARK_INGEST_PROPERTIES", '["hunter2"]'),
@@ -207,6 +210,16 @@ class TestGoneSettings:
         assert WorkerSettings().quick_tries == 2
         assert (WorkerSettings().burst, WorkerSettings().max_attempts) == (0, 7)
         assert WorkerSettings(quick_tries=4, burst=9).quick_tries == 4
+
+    def test_only_a_process_that_a_test_starts_takes_it_from_its_environment(self) -> None:
+        code = "from roark_worker.settings import WorkerSettings; print(WorkerSettings().tick_seconds)"
+        environment = {"PATH": os.environ["PATH"], "ROARK_INGEST_TICK_SECONDS": "0.2"}
+        told = [
+            subprocess.run([sys.executable, "-c", code], env=environment | more, check=True, capture_output=True).stdout
+            for more in ({}, {"PYTHONPATH": with_constants()})
+        ]
+
+        assert told == [b"1.0\n", b"0.2\n"]
 
     def test_one_line_names_each_that_is_still_set_and_the_value_that_holds(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture

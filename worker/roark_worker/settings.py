@@ -54,15 +54,18 @@ class WorkerSettings(FromEnvironment):
     # Time budget of one drain.
     drain_seconds: float = constant(10, gt=0)
     shutdown_seconds: float = Field(25, ge=0, description="time for uploads to finish after SIGTERM")
-    tick_seconds: float = Field(1, gt=0, description="how often workers check for due and abandoned reports")
+    # How often workers check for due and abandoned reports.
+    tick_seconds: float = constant(1, gt=0)
     # A worker idle so long beside ready reports restarts.
     stall_seconds: float = constant(60, gt=0)
 
-    lease_seconds: float = Field(15, ge=1, description="a dead worker's reports are queued again after this time")
+    # A dead worker's reports are queued again after this time.
+    lease_seconds: float = constant(15, ge=1)
     # Leases in a row that run out before a report is poison.
     max_deaths: int = constant(3, ge=1)
 
-    first_delay_seconds: float = Field(5, gt=0, description="longest wait before the second attempt")
+    # Longest wait before the second attempt.
+    first_delay_seconds: float = constant(5, gt=0)
     max_delay_seconds: float = Field(900, gt=0, description="longest wait before any attempt")
     max_attempts: int = Field(20, ge=1, description="attempts before a report becomes a dead letter")
     max_age_hours: float = Field(24, gt=0, description="age after which a report is not retried any more")
@@ -87,12 +90,12 @@ class WorkerSettings(FromEnvironment):
     breaker_attempts: int = constant(20, ge=0)
     # Share of them that must fail.
     breaker_share: float = constant(0.5, gt=0, le=1)
-    breaker_seconds: float = Field(5, gt=0, description="circuit breaker: wait before the first probe")
-    breaker_max_seconds: float = Field(60, gt=0, description="circuit breaker: longest wait between probes")
+    # The breaker's wait before its first probe, and the longest between two.
+    breaker_seconds: float = constant(5, gt=0)
+    breaker_max_seconds: float = constant(60, gt=0)
+    # Longest wait between probes while Roark's answers have paused uploads.
+    probe_max_seconds: float = constant(60, gt=0)
 
-    probe_max_seconds: float = Field(
-        60, gt=0, description="longest wait between probes while Roark's answers have paused uploads"
-    )
     # A replay job waits so long for reports that are put off; then they count as failed.
     replay_patience_seconds: float = constant(60, gt=0)
     replay_keep_days: float = Field(0, ge=0, description="how long finished replay jobs are kept; 0: forever")
@@ -102,28 +105,27 @@ class WorkerSettings(FromEnvironment):
     )
     traceparent_to_roark: bool = Field(False, description="send the trace ID to Roark with each upload: on, off")
     flower_events: bool = Field(True, description="show every report in Flower: on, off")
-    flower_successes_per_second: float = Field(
-        100,
-        ge=0,
-        description="successes per second that each worker process shows in Flower, at most; problems are always shown",
-    )
+    # Successes per second that each worker process shows in Flower, at most. Problems are always shown.
+    flower_successes_per_second: float = constant(100, ge=0)
     alert_url: SecretStr | None = Field(None, description="URL that alerts are posted to, as JSON (Slack-compatible)")
-    alert_look_seconds: float = Field(5, ge=0, description="how often workers check for alerts; 0: never")
-    alert_calm_seconds: float = Field(60, ge=0, description="clear an alert after its cause has been gone this long")
+    # How often workers check for alerts, and how long a cause must be gone before its alert is cleared.
+    alert_look_seconds: float = constant(5, ge=0)
+    alert_calm_seconds: float = constant(60, ge=0)
     alert_repeat_hours: float = Field(24, ge=0, description="send a lasting alert again after this time; 0: never")
     alert_deaths: int = Field(25, ge=1, description="alert when this many dead letters arrive within ten minutes")
     # A breaker that is open for so long is an alert.
     alert_breaker_seconds: float = constant(300, ge=0)
-    alert_audio_minutes: float = Field(60, ge=0, description="alert when audio links expire within this time")
-    alert_unconfirmed_share: float = Field(
-        0.05, gt=0, le=1, description="alert when this share of deliveries is unconfirmed"
-    )
+    # Audio links that expire within this time, and this share of deliveries without a confirmation, are alerts, as they
+    # are in ops/prometheus/rules.yml.
+    alert_audio_minutes: float = constant(60, ge=0)
+    alert_unconfirmed_share: float = constant(0.05, gt=0, le=1)
     dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: forever")
     discarded_days: float = Field(0, ge=0, description="how long discarded letters can be restored; 0: forever")
     unconfirmed_days: float = Field(
         0, ge=0, description="how long the reports of unconfirmed deliveries are kept; 0: forever"
     )
-    notice_hours: float = Field(24, gt=0, description="warn this long before retention removes something")
+    # Warn this long before retention removes something.
+    notice_hours: float = constant(24, gt=0)
     remember_days: float = Field(30, gt=0, description="how long delivered calls are remembered, to detect duplicates")
 
     metrics_host: str = Field("127.0.0.1", description="address of the workers' /metrics")

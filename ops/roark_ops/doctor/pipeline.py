@@ -58,8 +58,7 @@ def judge_bin(snapshot: Snapshot) -> Check:
         return warn(
             "rejected bin",
             told,
-            "Retry or discard entries (roark-ingest rejected list), or raise ROARK_INGEST_REJECTED_MAX "
-            "and ROARK_INGEST_REJECTED_MAX_BYTES.",
+            "Retry or discard entries (roark-ingest rejected list), or raise ROARK_INGEST_REJECTED_MAX_BYTES.",
         )
     return ok("rejected bin", told)
 

@@ -1,11 +1,13 @@
 """The screen's words for the code's words: one table for the states of the way to Roark. Pure."""
 
-_UPLOADS = {
-    "open": "running",
-    "held": "paused",
-    "breaker-open": "circuit breaker open",
-    "half-open": "circuit breaker half-open",
-    "throttled": "throttled",
+from roark_ledger.lane_states import LaneState
+
+_UPLOADS: dict[str, str] = {
+    LaneState.OPEN: "running",
+    LaneState.HELD: "paused",
+    LaneState.BREAKER_OPEN: "circuit breaker open",
+    LaneState.HALF_OPEN: "circuit breaker half-open",
+    LaneState.THROTTLED: "throttled",
 }
 
 

@@ -220,7 +220,7 @@ def _rejected_filling(snapshot: Snapshot) -> Message | None:
     return Message(
         f"The rejected bin is {snapshot.bin.fill:.0%} full: {snapshot.rejected_kept} entries.",
         "Most entries came through the webhook and exist nowhere else. When full, the bin drops the oldest. Retry or "
-        "discard entries, or raise ROARK_INGEST_REJECTED_MAX and ROARK_INGEST_REJECTED_MAX_BYTES.",
+        "discard entries, or raise ROARK_INGEST_REJECTED_MAX_BYTES.",
         "roark-ingest rejected list",
     )
 

@@ -173,7 +173,7 @@ def explain_shut(state: str, cause: str = "") -> Explanation | None:
     `cause` is the code that most uploads failed of: it says whose side an open breaker is on.
     """
     found = _LANES.get(state)
-    if found is None or state == "throttled" or not cause:
+    if found is None or state == LaneState.THROTTLED or not cause:
         return found
     why = _explain(cause, status_of(cause), "CALL_ID")
     is_roarks = why.side is Side.ROARK

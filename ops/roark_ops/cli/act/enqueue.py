@@ -30,7 +30,7 @@ KeepRejected = Annotated[
 ]
 Silent = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 Patience = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="How long to keep retrying while Redis is unreachable.")
+    str, typer.Option(metavar="TIME", help="How long to keep retrying while Redis is unreachable: 30s, 5min, 2h.")
 ]
 
 
@@ -40,7 +40,7 @@ def enqueue(
     properties: Property = [],  # noqa: B006 Typer copies it
     at: At = None,
     keep_rejected: KeepRejected = False,
-    patience: Patience = 30.0,
+    patience: Patience = "30s",
     quiet: Silent = False,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +59,7 @@ def enqueue(
     unreachable or a file could not be read to its end.
     """
     from roark_ops.cli.act.enqueueing import Wishes, run
+    from roark_ops.cli.terminal.since import seconds_of
     from roark_ops.cli.terminal.sources import chosen
 
     given: dict[str, Scalar] = dict(map(_pair, properties))
@@ -66,7 +67,7 @@ def enqueue(
         properties=given,
         at=place(at),
         keep_rejected=keep_rejected,
-        patience=patience,
+        patience=seconds_of(patience, "--patience"),
         quiet=quiet or (as_json and sys.stdout.isatty()),
         as_json=as_json,
     )

@@ -16,6 +16,7 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
 
     Uploads under way are finished. No attempts are counted, and nothing is lost.
     """
+    from roark_ledger.lane_states import LaneState
     from roark_ledger.moves import delivery
     from roark_ops.access import Access
 
@@ -23,7 +24,7 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
     with Access.from_env() as access:
         was_open = access.ledger.run(delivery.hold(by=who, reason=reason))
     if as_json:
-        print_json({"lane": "held", "by": who, "reason": reason or None, "changed": was_open})
+        print_json({"lane": LaneState.HELD.value, "by": who, "reason": reason or None, "changed": was_open})
     elif was_open:
         print_line(f"Uploads are paused by {who}. Reports stay ready. To continue: roark-ingest resume")
     else:
@@ -32,6 +33,7 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
 
 def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
     """Continue uploading, whoever paused it. Reports that were held back go out at once."""
+    from roark_ledger.lane_states import LaneState
     from roark_ledger.lifecycle import State
     from roark_ledger.moves import delivery, watch
     from roark_ops.access import Access
@@ -42,7 +44,7 @@ def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> No
         if ready:
             access.wake(ready)
     if as_json:
-        print_json({"lane": "open", "changed": was_held, "ready": ready})
+        print_json({"lane": LaneState.OPEN.value, "changed": was_held, "ready": ready})
     elif was_held:
         print_line(f"Uploads are running again. {counted(ready, 'report')} ready.")
     else:

@@ -73,7 +73,7 @@ def list_(*, as_json: AsJson = False) -> None:
         _print_explanations(entries)
     print_line(f"{_entries(len(entries))} in the rejected bin.")
     if given_up := snapshot.total("rejected_overflow"):
-        print_line(f"{given_up} older entries were dropped because the bin was full (ROARK_INGEST_REJECTED_MAX).")
+        print_line(f"{given_up} older entries were dropped because the bin was full (ROARK_INGEST_REJECTED_MAX_BYTES).")
 
 
 def _print_explanations(entries: "Sequence[Rejected]") -> None:

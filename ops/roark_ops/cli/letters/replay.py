@@ -36,11 +36,10 @@ Ramp = Annotated[
     typer.Option("--ramp/--no-ramp", help="Start with 1 report, then 5, 25 and 100.", rich_help_panel=_PANEL),
 ]
 Delay = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
-        help="Wait before starting, so that you can still cancel (default: 5 in a terminal, else 0).",
+        metavar="TIME",
+        help="Wait before starting, so that you can still cancel: 30s, 5min (default: 5s in a terminal, else 0).",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -110,6 +109,7 @@ def dlq_replay(
     Exit code 3, when watched: some failed again, or the job paused itself.
     """
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.since import seconds_of
     from roark_ops.desk.replays import Replays
 
     if not unconfirmed:
@@ -117,6 +117,7 @@ def dlq_replay(
     elif call_ids or all_ or not chosen.is_everything:
         fail("--unconfirmed means all of them, so it cannot be combined with call IDs or filters.", USAGE)
     plan = _plan(rate, stop_at, ramp=ramp)
+    wait = seconds_of(delay, "--delay") if delay else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
     with Access.from_env() as access:
         unnamed = unconfirmed_of(access, call_ids or [], everything=unconfirmed) if call_ids or unconfirmed else []
         call_ids = [call_id for call_id in call_ids or [] if call_id not in set(unnamed)]
@@ -140,7 +141,6 @@ def dlq_replay(
             return
         why = _reason(preview, reason)
         confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)
-        wait = delay if delay is not None else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
         made = replays.create(preview, reason=why, plan=plan, delay_seconds=wait)
         _tell(replays, made, as_json=as_json, follow=sys.stderr.isatty() if follow is None else follow)
 

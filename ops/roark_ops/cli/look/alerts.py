@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def list_(*, as_json: AsJson = False) -> None:
     """List active and cleared alerts: since when, what to do, and whether the message was sent.
 
-    The workers check every few seconds (ROARK_INGEST_ALERT_LOOK_SECONDS) and post to ROARK_INGEST_ALERT_URL.
+    The workers check every five seconds and post to ROARK_INGEST_ALERT_URL.
     """
     from roark_ledger.moves import watch
     from roark_ops.access import Access

@@ -39,6 +39,12 @@ def duration_of(text: str, option: str = "") -> int:
     return max(1, found) if found is not None else _refuse("duration", text, option, "30min, 2h or 3d")
 
 
+def seconds_of(text: str, option: str = "") -> float:
+    """Return how many seconds a text says: a number of them, or a duration. Ends the command where it does not."""
+    found = _span(f"{text.strip()}s")
+    return (duration_of(text, option) if found is None else found) / 1000
+
+
 def _span(text: str) -> int | None:
     match = _SPAN.fullmatch(text)
     return round(float(match[1]) * _UNIT_MS[match[2]]) if match else None
