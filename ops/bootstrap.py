@@ -78,7 +78,7 @@ def fetch_pip() -> bytes:
     page = f"{pip_setting('index-url', DEFAULT_INDEX).rstrip('/')}/pip/"
     try:
         links = re.findall(r'href="([^"]+)"', fetch(page).decode())
-        link = next((each for each in links if urllib.parse.urlsplit(each).path.endswith("/" + PIP_WHEEL)), None)
+        link = next((each for each in links if urllib.parse.urlsplit(each).path.endswith("/" + PIP_WHEEL)), None)  # noqa: TID251 nothing of ours is installed yet
         if link is None:
             sys.exit(f"{page} does not offer {PIP_WHEEL}. Install python3-venv, or set PIP_INDEX_URL to another index")
         wheel = fetch(urllib.parse.urljoin(page, link))
@@ -91,7 +91,7 @@ def fetch_pip() -> bytes:
 
 def fetch(url: str) -> bytes:
     """Return what is at a URL."""
-    parts = urllib.parse.urlsplit(url)
+    parts = urllib.parse.urlsplit(url)  # noqa: TID251 nothing of ours is installed yet
     credentials, _, address = parts.netloc.rpartition("@")
     request = urllib.request.Request(parts._replace(netloc=address).geturl())  # noqa: S310 the index that pip would ask
     if credentials:

@@ -8,6 +8,7 @@ Its page on the broker has an opening of Redis of its own, which knows one Senti
 and no CA in a URL. It gets ours.
 """
 
+import os
 from typing import Any
 
 import flower.views
@@ -17,6 +18,8 @@ from roark_ledger.server.connection import connect_async
 from roark_worker.app import app, servers
 
 app.conf.broker_pool_limit = None
+# Flower writes down whose calls it has seen.
+os.umask(0o077)
 
 
 class _Broker(RedisBase):  # type: ignore[misc] # Flower has no types

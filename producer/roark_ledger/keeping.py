@@ -17,12 +17,10 @@ One keeper for each file, whoever reads it: a webhook, workers and commands that
 
 import hashlib
 import logging
-import os
 import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,6 +28,8 @@ from roark_ledger.logs import event
 from roark_ledger.moves.operation import Operation
 from roark_ledger.moves.watch import remember
 from roark_ledger.records.promises import Loss, Remembered
+from roark_ledger.server.redis_url import without_credentials
+from roark_ledger.whole_files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -118,14 +118,8 @@ class Keeper:
                 hint = "if Redis lost anything before now, this directory does not know"
                 event(logger, "ledger_memory_damaged", level=logging.ERROR, file=str(aside), hint=hint)
             text = msgspec.json.encode(_File(self._keeper, **asdict(seen), name=self._name))
-            fresh = self._path.with_suffix(f".{os.getpid()}.new")
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                os.write(handle, text)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            fresh.replace(self._path)
+            with replacing(self._path) as file:
+                file.write(text)
         except OSError as error:
             trouble = f"cannot write {self._path}: {error.strerror}"
             if trouble != self._told_trouble:
@@ -151,5 +145,6 @@ def _remembered(found: _File | None) -> Remembered:
 
 def _place(url: str) -> str:
     # Without user and password: a rotated password makes no other ledger of it.
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query if parts.scheme == 'sentinel' else ''}"
+    scheme, _, place = without_credentials(url).partition("://")
+    where, _, query = place.partition("?")
+    return f"{where.partition('#')[0]}?{query if scheme == 'sentinel' else ''}"

@@ -11,12 +11,15 @@ in any text, of other libraries too.
 import json
 import logging
 import re
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import TracebackType
 from typing import Any, TextIO
 
 _HANDLER = "roark-ingest"
@@ -25,9 +28,11 @@ _CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn.error")
 _SECRET_NAME = re.compile(r"secret|token|passw|authoriz|api_?key|bearer|credential|cookie|signature", re.IGNORECASE)
 _SECRET_TEXT = (
     (re.compile(r"\bbearer\s+(?!tokens?(?:[\s,;:!?)]|$))[^\s\"',;]+", re.IGNORECASE), f"Bearer {_MASK}"),
-    (re.compile(r"(://[^/\s:@]*:)[^/\s]+@"), rf"\g<1>{_MASK}@"),
+    (re.compile(r"(://[^/\s:@\"']*:)[^\s\"']+@"), rf"\g<1>{_MASK}@"),
     (re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}"), f"+{_MASK}"),
 )
+_known_secrets: set[str] = set()
+_LEAST_SECRET = 4
 _HARMLESS = frozenset({bool, int, float, type(None)})
 _PLAIN_VALUE = re.compile(r"[!#-<>-~]+")
 
@@ -43,6 +48,7 @@ def set_up_logging(fmt: str, level: str) -> None:
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.excepthook = _tell_exception
     # No line shows them, and finding them out for each one costs as much as writing it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
@@ -126,7 +132,7 @@ def redact(record: logging.LogRecord) -> bool:
     record.msg, record.args = masked_text(record.getMessage()), None
     if record.exc_info and not record.exc_text:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
-    record.exc_text = record.exc_text and masked_text(record.exc_text)
+    record.exc_text = record.exc_text and masked_traceback(record.exc_text)
     if (fields := _fields(record)) and not _is_harmless(fields):
         record.fields = _masked(fields)
     return True
@@ -182,6 +188,22 @@ def masked_text(text: str) -> str:
     for pattern, mask in _SECRET_TEXT:
         text = pattern.sub(mask, text)
     return text
+
+
+def never_show(*secrets: str | None) -> None:
+    """Have these texts masked in every traceback: Python's errors repeat what they were given."""
+    _known_secrets.update(secret for secret in secrets if secret and len(secret) >= _LEAST_SECRET)
+
+
+def masked_traceback(text: str) -> str:
+    """Return a traceback without the secrets that this process knows, and what `masked_text` masks."""
+    for secret in sorted(_known_secrets, key=len, reverse=True):
+        text = text.replace(secret, _MASK)
+    return masked_text(text)
+
+
+def _tell_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(masked_traceback("".join(traceback.format_exception(kind, error, trace))))
 
 
 class JsonLines(logging.Formatter):

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.logs import never_show
 from roark_ledger.moves.intake import REJECTED_BYTES
 from roark_ledger.server.durability import wanted_replicas
 from roark_ledger.server.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
@@ -120,6 +121,7 @@ class FromEnvironment(BaseSettings):
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
+            never_show(*(piece for secret in vars(self).values() for piece in _pieces(secret)))
         except ValidationError as error:
             raise ConfigurationError(_in_words(type(self), error)) from None
         except SettingsError as error:
@@ -140,6 +142,15 @@ class FromEnvironment(BaseSettings):
         """Put secret files behind the environment: a variable set directly wins."""
         variables, dot_env = _WithoutConstants(env_settings), _WithoutConstants(dotenv_settings)
         return (init_settings, variables, dot_env, SecretFiles(settings_cls))
+
+
+def _pieces(value: Any) -> tuple[str, ...]:
+    # What an error may repeat of a secret: all of it, or what stands in front of a URL's host.
+    if not isinstance(value, SecretStr):
+        return ()
+    text = value.get_secret_value()
+    user, at, _ = text.partition("://")[2].rpartition("@")
+    return (text, user, *user.split(":", 1)[1:]) if at else (text,)
 
 
 def _in_words(model: type[BaseSettings], error: ValidationError) -> str:

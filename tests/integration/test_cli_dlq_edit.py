@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import PHONE, TRANSCRIPT, CommandLine
+from pipeline import wait_until
 from servers import Server
 
 from roark_ledger.moves import delivery, intake
@@ -93,7 +96,7 @@ def test_why_and_show_say_that_it_was_edited_and_where(line: CommandLine) -> Non
         told = line.run(*command).stdout
         assert "edited" in told
         assert "/z" in told
-        assert "roark-ingest dlq edit c-1 --undo" in told
+        assert "roark-ingest dlq edit --undo c-1" in told
         assert line.run(*command, "--json").document["edited"] == ["/z"]
 
 
@@ -241,12 +244,52 @@ def test_a_live_or_unknown_call_is_not_edited(line: CommandLine) -> None:
 
 def test_nothing_of_a_report_is_left_behind_on_disk(line: CommandLine, tmp_path: Path) -> None:
     line.bury_all("c-1")
-    folder = tmp_path / "tmp"
-    folder.mkdir()
+    folder = tmp_path / "data" / "edit"
     program = editor(tmp_path, f'test -s "$1" && echo "$1" > {tmp_path}/where; sed -i "s/four two/four three/" "$1"')
-    ended = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program, "TMPDIR": str(folder)})
+    ended = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program})
     ended.communicate(timeout=60)
     assert ended.returncode == 0
     assert (tmp_path / "where").read_text().startswith(str(folder))
-    assert os.listdir(folder) == []
+    assert not folder.exists()
     assert TRANSCRIPT.encode() not in payload(line)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_that_ends_an_edit_leaves_nothing_behind(
+    line: CommandLine, tmp_path: Path, number: signal.Signals
+) -> None:
+    line.bury_all("c-1")
+    program = editor(tmp_path, f'echo "$1" > {tmp_path}/where; cp "$1" "$1~"; exec sleep 60')
+    command = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program})
+    where = opened(tmp_path, command)
+    command.send_signal(number)
+    command.communicate(timeout=30)
+    assert command.returncode == 128 + number
+    assert not where.parent.exists()
+
+
+def test_what_an_edit_that_was_killed_left_behind_is_removed_by_the_next_one_and_named(
+    line: CommandLine, tmp_path: Path
+) -> None:
+    line.bury_all("c-1")
+    program = editor(tmp_path, f'echo "$1" > {tmp_path}/where; exec sleep 60')
+    killed = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program}, start_new_session=True)
+    left = opened(tmp_path, killed).parent
+    alive = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program}, start_new_session=True)
+    other = opened(tmp_path, alive).parent
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    ended = line.run("dlq", "edit", "c-1", "--yes", EDITOR="true")
+    assert f"Removed {left}, which an edit that was killed had left there." in ended.stderr
+    assert not left.exists()
+    assert other.exists(), "the one that is still being edited"
+    os.killpg(alive.pid, signal.SIGTERM)
+    alive.communicate()
+
+
+def opened(folder: Path, command: "subprocess.Popen[bytes]") -> Path:
+    note = folder / "where"
+    wait_until(lambda: command.poll() is not None or (note.exists() and note.read_text()), "the editor is open")
+    path = Path(note.read_text().strip())
+    note.unlink()
+    return path

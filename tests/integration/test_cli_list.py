@@ -303,7 +303,7 @@ class TestSetAside:
         ended = one_of_each.run("dlq", "discard", f"c-{state}", "--yes")
 
         assert ended.exit_code == 1
-        assert f"roark-ingest set-aside c-{state} --reason TEXT" in ended.stderr
+        assert f"roark-ingest set-aside --reason TEXT c-{state}" in ended.stderr
 
 
 @pytest.mark.many

@@ -8,12 +8,12 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
+from roark_ledger.urls import split_url
 from roark_producer.settings import FromEnvironment, IngestSettings, constant
 from roark_worker.schedule import Schedule
 from roark_worker.upload.room import processes_with_room
@@ -138,7 +138,7 @@ class WorkerSettings(FromEnvironment):
     @field_validator("roark_base_url")
     @classmethod
     def _usable_url(cls, value: str) -> str:
-        parts = urlsplit(value)
+        parts = split_url(value)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL")
         if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1", "sandbox"}:

@@ -4,11 +4,14 @@
 Rich's tables) is imported inside the commands, so that `--help` and shell completion answer at once.
 """
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line of this process."""
+    # Whatever a command writes is its owner's only: reports, their logs, and the folders in which they lie.
+    os.umask(0o077)
     from roark_ops.called import command_name, lacking_for
 
     try:

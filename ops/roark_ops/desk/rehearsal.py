@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -26,6 +25,7 @@ from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.record import Entry
+from roark_ledger.urls import split_url, without_secrets
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Death, fold
 from roark_worker.answers.verdict import Delivered, judge
@@ -76,8 +76,9 @@ class Rehearsal:
 
     def __init__(self, ledger: Ledger, *, url: str, token: SecretStr | None, settings: WorkerSettings) -> None:
         if _host(url) == _host(settings.roark_base_url):
+            place = without_secrets(url)
             raise ConfigurationError(
-                f"--to {url}: the workers upload there, so this would not be a rehearsal. Leave out --to"
+                f"--to {place}: the workers upload there, so this would not be a rehearsal. Leave out --to"
             )
         if token and not is_usable_token(token.get_secret_value()):
             raise ConfigurationError("the token for --to must be printable ASCII without spaces")
@@ -158,5 +159,8 @@ def _batches(call_ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _host(url: str) -> tuple[str, int | None]:
-    parts = urlsplit(url)
+    try:
+        parts = split_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"--to: {error}") from None
     return (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}.get(parts.scheme)

@@ -3,10 +3,10 @@
 `tell` turns the ledger's entry into steps and a next step in plain words, for `why` and `dlq show`.
 """
 
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
+from roark_ledger.ids import as_argument
 from roark_ledger.lifecycle import State
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import UNCONFIRMED
@@ -225,7 +225,7 @@ def _next(  # noqa: PLR0911 one for each state
             found = _explanation(entry, record, steps)
             return Next(f"Nothing happens until someone acts. {found.todo}", command=_to_type(found, entry.call_id))
         case State.DISCARDED:
-            return Next("Nothing: it is discarded.", command=f"roark-ingest dlq restore {shlex.quote(entry.call_id)}")
+            return Next("Nothing: it is discarded.", command=f"roark-ingest dlq restore {as_argument(entry.call_id)}")
         case State.EXPIRED:
             return Next("Nothing: retention removed it because of its age.")
         case State.ERASED:
@@ -257,7 +257,7 @@ def _to_type(found: Explanation, call_id: str) -> str:
     if not found.command.startswith("roark-ingest dlq show"):
         return found.command
     useless = "edit" if found.side is Side.REPORT else "discard"
-    return f"roark-ingest dlq {useless if found.replay is Replay.USELESS else 'replay'} {shlex.quote(call_id)}"
+    return f"roark-ingest dlq {useless if found.replay is Replay.USELESS else 'replay'} {as_argument(call_id)}"
 
 
 def _when_ready(why: Explanation | None, lane: Lane) -> Next:

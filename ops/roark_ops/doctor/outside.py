@@ -9,10 +9,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
+from roark_ledger.urls import split_url
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.settings import WebhookSettings
 from roark_producer.webhook.door.authentication import OpenGate
@@ -55,7 +55,10 @@ def check_public(settings: WebhookSettings, public_url: str) -> Iterator[Check]:
 
     Raises ConfigurationError when the webhook's own settings are wrong.
     """
-    parts = urlsplit(public_url)
+    try:
+        parts = split_url(public_url)
+    except ValueError:
+        parts = split_url("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         yield fail(_NAME, "not an http:// or https:// URL", "Use the server URL that is set at Vapi.")
         return

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError
+from roark_ledger.whole_files import private
 
 _LOCK = "up.lock"
 
@@ -27,9 +28,10 @@ def taken(data_dir: Path) -> Iterator[Path]:
     """
     data_dir = data_dir.absolute()
     try:
-        _make(data_dir)
+        make_data_dir(data_dir)
+        (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         # Opened for appending: the holder's process id must survive a second one's attempt.
-        lock = (data_dir / _LOCK).open("a+", encoding="ascii")
+        lock = open(data_dir / _LOCK, "a+", encoding="ascii", opener=private)  # noqa: SIM115 held below
     except OSError as error:
         raise ConfigurationError(
             f"cannot write to the data directory {data_dir}: {error.strerror}. "
@@ -50,9 +52,9 @@ def taken(data_dir: Path) -> Iterator[Path]:
         yield data_dir
 
 
-def _make(data_dir: Path) -> None:
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data directory where there is none. Raises OSError where the disk refuses."""
     if not data_dir.exists():
         # Reports are people's conversations: nobody else on this machine shall read them, and no repository.
         data_dir.mkdir(mode=0o700, parents=True)
         (data_dir / ".gitignore").write_text("*\n", "ascii")
-    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)

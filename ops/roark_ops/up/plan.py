@@ -7,9 +7,9 @@ a token, no --sandbox      reports go to Roark; made-up ones are sent only if --
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from roark_ledger.errors import ConfigurationError
+from roark_ledger.server.redis_url import without_credentials
 from roark_ops.up.ports import Port, choose_port
 from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings, WebhookSettings
@@ -163,9 +163,7 @@ def _url(host: str, port: Port) -> str:
 
 def server_in_words(redis_url: str) -> str:
     """Name a server without what is secret in its URL."""
-    parts = urlsplit(redis_url)
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{place}{parts.path}"
+    return without_credentials(redis_url).partition("?")[0]
 
 
 def log_of(data_dir: Path, name: str) -> Path:

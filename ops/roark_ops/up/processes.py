@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roark_ledger.errors import IngestError
+from roark_ledger.whole_files import private
 from roark_ops.up.waiting import until
 from roark_worker.process.orphans import bound_to_this_process
 
@@ -60,7 +61,7 @@ class Process:
         """Start the part. To be called from the main thread, which is what the process is bound to."""
         command = bound_to_this_process(await part.command(), by=part.dies_by)
         _rotate(part.log)
-        with part.log.open("ab") as log:
+        with open(part.log, "ab", opener=private) as log:  # noqa: ASYNC230 a local file
             log.seek(0, 2)
             return cls(part, _popen(command, part, log.fileno()), log.tell())
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from roark_ledger.urls import split_url
 from roark_sandbox.routes.upload import Refusal, UploadRoute
 
 _ROLES = frozenset({"AGENT", "CUSTOMER"})
@@ -63,7 +63,7 @@ def _is_url(value: object) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        parts = urlsplit(value)
+        parts = split_url(value)
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.netloc)

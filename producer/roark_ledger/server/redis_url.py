@@ -10,6 +10,7 @@ A user name or password may be percent-encoded, or stand there as it is. An IPv6
 what the scheme says. The other parameters are redis-py's. Pure; no message quotes the URL, which holds a password.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _SERVERS = re.compile(
     rf"(?:(?P<user>.*?)@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?:/(?P<path>[\w.%-]*(?:/\d*)?))?{_QUERY}", re.DOTALL
 )
 _SOCKET = re.compile(rf"(?:(?P<user>.*?)@)?(?P<path>/[^?#]+){_QUERY}", re.DOTALL)
+_SECRET = re.compile(r"(?:sentinel_)?(?:username|password)=|ssl_password=|ssl_ca_data=", re.IGNORECASE)
 # Celery's own spelling of several Sentinels.
 _NEXT_SENTINEL = re.compile(r";(?:\w+://)?(?:[^@;]*@)?")
 
@@ -75,6 +77,17 @@ def parse_redis_url(url: str, setting: str = REDIS_SETTING) -> RedisPlace:
         return _parsed(url.strip(), setting)
     except ValueError as error:
         raise ConfigurationError(f"{setting} {error}") from None
+
+
+def without_credentials(url: str) -> str:
+    """Return the rest of a URL as it stands there: where the server is, and its parameters but for the secret ones."""
+    scheme, _, rest = url.strip().partition("://")
+    found = (_SOCKET if scheme.lower() == "unix" else _SERVERS).fullmatch(rest)
+    if found and found["user"] is not None:
+        rest = rest[found.end("user") + 1 :]
+    place, mark, query = rest.partition("?")
+    kept = [each for each in query.split("&") if each and not _SECRET.match(each)]
+    return f"{scheme}://{place}{mark}{'&'.join(kept)}"
 
 
 def _parsed(url: str, setting: str) -> RedisPlace:
@@ -155,7 +168,16 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
     port = int(found[3] or default_port)
     if not 0 < port < 65536:
         raise ValueError("has an invalid port (1 to 65535)")
+    if found[1] and not _is_ipv6(found[1]):
+        raise ValueError("has something other than an IPv6 address in brackets")
     return unquote(found[1] or found[2] or "localhost"), port
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(ipaddress.IPv6Address(text.partition("%")[0]))
+    except ValueError:
+        return False
 
 
 def _credentials(text: str | None) -> tuple[str | None, str | None]:
@@ -227,6 +249,9 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 
+_PARAMETERS = ("db", "username", "password", *_OPTIONS, *_TLS, "master", "sentinel_username", "sentinel_password")
+
+
 class _Query:
     """What stands behind the question mark. Everything must be taken by somebody."""
 
@@ -250,7 +275,9 @@ class _Query:
         found = {name: self.take(name, read) for name, read in _OPTIONS.items() if name in self._left}
         for name in self._left:
             if name.startswith("retry_"):
-                raise ValueError(f"sets {name}: a lost answer is asked for again on purpose, never by the library")
-            why = "" if tls or not name.startswith("ssl_") else "; a socket has no TLS"
-            raise ValueError(f"has a parameter {name}, which is unknown here{why}")
+                raise ValueError("sets retry_…: a lost answer is asked for again on purpose, never by the library")
+            if not tls and name.startswith("ssl_"):
+                raise ValueError("sets ssl_…, but a socket has no TLS")
+            # Its name may be a piece of a password.
+            raise ValueError(f"has an unknown parameter; known are {', '.join(_PARAMETERS)}")
         return found

@@ -1,33 +1,27 @@
 """Files that are on the disk when a function returns."""
 
 import os
+import secrets
 from pathlib import Path
+
+from roark_ledger.whole_files import private, replacing
 
 PROOF_BYTES = 65_536
 
 
 def prove_disk(folder: Path) -> None:
     """Write and sync a file in a folder that is there, and remove it again. Raises OSError where that fails."""
-    proof = folder / f".proof-{os.getpid()}"
-    handle = os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(handle, os.urandom(PROOF_BYTES))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-        proof.unlink(missing_ok=True)
+    proof = folder / f".proof-{secrets.token_hex(8)}"
+    with open(proof, "xb", opener=private) as file:
+        proof.unlink()
+        write_all(file.fileno(), os.urandom(PROOF_BYTES))
+        os.fsync(file.fileno())
 
 
 def write_synced(path: Path, content: bytes) -> None:
     """Write a file in one step: it is the old one or the new one. Raises OSError."""
-    fresh = path.with_suffix(".fresh")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    fresh.replace(path)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_all(file: int, data: bytes) -> None:

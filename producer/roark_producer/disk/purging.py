@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from roark_ledger.whole_files import left_overs
 from roark_producer.disk.files import size_of, sync_folder, write_synced
 from roark_producer.disk.frames import Spooled, without
 from roark_producer.disk.segments import locked, salt_of, segments
@@ -29,7 +30,7 @@ def purge(folder: Path, unwanted: Callable[[Spooled], bool], *, only_look: bool 
     stays as it is. `only_look` counts and changes nothing. Raises OSError when the disk refuses.
     """
     requests = files = busy = unread = 0
-    for left_over in folder.glob("*.fresh"):
+    for left_over in [*folder.glob("*.fresh"), *left_overs(folder), *left_overs(folder / "given-up")]:
         left_over.unlink(missing_ok=True)
     aside = [path for kind in ("*.damaged", "*.refused", "given-up/*") for path in sorted(folder.glob(kind))]
     for path in [*segments(folder), *aside]:

@@ -13,11 +13,12 @@ the names are matched by their endings, so that one which a later version adds i
 
 import json
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 import msgspec
 
 from roark_ledger.errors import InvalidReport
+from roark_ledger.urls import split_url
 from roark_producer.files.json_elements import ElementScanner
 from roark_producer.vapi.slices import members
 
@@ -97,7 +98,7 @@ def _address(value: bytes) -> bytes:
         text = json.loads(value)
         if not _ADDRESS.match(text):
             return value
-        parts = urlsplit(text)
+        parts = split_url(text)
     except ValueError:
         # No address that anybody could call. What looks like one is rather left empty than let through.
         return b'""' if b"://" in value[:20] else value

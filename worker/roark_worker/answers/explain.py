@@ -6,9 +6,9 @@ into a record (`http_…`, exhausted, poison, …) and into the reason of a hold
 there is.
 """
 
-import shlex
 from dataclasses import dataclass, replace
 
+from roark_ledger.ids import as_argument
 from roark_ledger.lane_states import LaneState
 from roark_worker.answers.reasons import OTHER, REASONS, Judged, Reason, Replay, Side, reason_of, status_of
 
@@ -135,7 +135,7 @@ def explain(
         return replace(cause, what=f"{what} The last one: {cause.what}")
     if parameter:
         names = f"It names the field {parameter}{f', {value}' if value else ''}."
-        command = _EDIT.format(call=shlex.quote(call_id)) if found.side is Side.REPORT else found.command
+        command = _EDIT.format(call=as_argument(call_id)) if found.side is Side.REPORT else found.command
         return replace(found, what=f"{found.what} {names}", command=command, field=parameter, value=value)
     return found
 
@@ -149,7 +149,7 @@ def _alone(found: Explanation, call_id: str) -> Explanation:
         condition="Roark lets our token upload this report",
         todo="Read Roark's answer: does the assistant or the project belong to another account? Have Roark allow it "
         "and replay the report, or discard it.",
-        command=_SHOW.format(call=shlex.quote(call_id)),
+        command=_SHOW.format(call=as_argument(call_id)),
     )
 
 
@@ -223,7 +223,7 @@ def _explain(code: str, status: int, call_id: str) -> Explanation:
 
 def _told(row: Reason, status: int, call_id: str) -> Explanation:
     # A call id comes from outside, and what is shown here is copied into shells.
-    names = {"status": str(status or "an error"), "call": shlex.quote(call_id)}
+    names = {"status": str(status or "an error"), "call": as_argument(call_id)}
     return Explanation(
         what=row.what.format(**names),
         side=row.side,

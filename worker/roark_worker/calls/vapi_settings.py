@@ -4,12 +4,12 @@ Read like all others (see `roark_producer.settings`); `VAPI_API_KEY` and `VAPI_B
 """
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from roark_ledger.errors import ConfigurationError
+from roark_ledger.urls import split_url
 from roark_producer.settings import FromEnvironment
 from roark_worker.settings import is_usable_token
 
@@ -47,7 +47,7 @@ class VapiSettings(FromEnvironment):
     @field_validator("vapi_base_url")
     @classmethod
     def _usable_url(cls, value: str) -> str:
-        parts = urlsplit(value)
+        parts = split_url(value)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL")
         if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:

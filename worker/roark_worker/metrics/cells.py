@@ -37,9 +37,9 @@ def take(folder: Path, layout: Layout) -> "memoryview[float]":
 
     Raises OSError when the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in range(_MOST_PROCESSES):
-        file = os.open(folder / f"{layout.name}-{number}.cells", os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(folder / f"{layout.name}-{number}.cells", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             # The lock is the open file's, which stays open as long as this process lives.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

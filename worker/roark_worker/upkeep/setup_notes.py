@@ -10,7 +10,6 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from pydantic import SecretStr
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import masked_text
 from roark_ledger.moves import upkeep
+from roark_ledger.urls import without_secrets
 from roark_producer.settings import FromEnvironment, variable_of
 from roark_worker.settings import WorkerSettings
 from roark_worker.upload.roark import Token
@@ -69,8 +69,7 @@ def token_ends(token: str) -> str:
 
 def shown_url(url: str) -> str:
     """Return a URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return without_secrets(url)
 
 
 def mark_of(token: str) -> str:

@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from roark_ledger.errors import IngestError
+from roark_ledger.urls import split_url
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -183,7 +183,7 @@ def _url(sources: tuple[Mapping[str, Any], ...], *names: str) -> str:
         for source in sources:
             value = _words(source.get(name))
             try:
-                parts = urlsplit(value)
+                parts = split_url(value)
             except ValueError:
                 continue
             if parts.scheme in {"http", "https"} and parts.netloc:

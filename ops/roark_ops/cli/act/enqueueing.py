@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.ids import as_argument
 from roark_ops.cli.act.feeding import Fed, Feeder, Place, Told
 from roark_ops.cli.terminal.output import print_json
 from roark_ops.cli.terminal.progress import Quiet, progress
@@ -83,7 +84,7 @@ def _advise(fed: Fed, opener: Opener, wishes: Wishes, sources: Sequence[Source])
     if opener.missed:
         at = named(wishes.at or ())
         say(f"roark-ingest: {counted(opener.missed, 'document')} had nothing at {at}.")
-    files = " ".join(shlex.quote(source.path) for source in sources)
+    files = as_argument(*(source.path for source in sources))
     if fed.behind_text:
         say("Some lines have other text in front of the report. Cut it off and queue the rest:")
         say(f"  sed 's/^[^{{]*//' {files} | roark-ingest enqueue")

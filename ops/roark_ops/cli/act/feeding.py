@@ -125,7 +125,7 @@ class Feeder:
                             place = Place(source.name, document.line, document.column)
                             yield from ((place, body) for body in self.opens(document))
             except DamagedInput as error:
-                what = str(error).replace("FILE", shlex.quote(source.path)) if source.path != STDIN else str(error)
+                what = str(error).replace("FILE", _named(source.path)) if source.path != STDIN else str(error)
                 self.complain(f"{source.name}: {what}" + ("; everything before that point was read" if read else ""))
                 fed.broken_files.append(source.name)
 
@@ -162,3 +162,8 @@ def patiently(action: Callable[[], T], seconds: float, complain: Callable[[str],
         if said:
             complain("Redis is back; continuing")
         return result
+
+
+def _named(path: str) -> str:
+    # In front of other programs, which may not know `--`.
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)

@@ -1,12 +1,8 @@
 """What `dlq export` and `dlq import` do: letters to a file, written whole or not at all, and from a file back."""
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 from roark_ledger.errors import LedgerError
 from roark_ledger.moves import desk as desk_moves
@@ -16,13 +12,13 @@ from roark_ops.cli.act.enqueueing import complainer, feed, json_line, sum_up
 from roark_ops.cli.act.feeding import Fed, Feeder, Told
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.progress import progress
-from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
+from roark_ops.cli.terminal.running import FAILED, say
 from roark_ops.cli.terminal.sources import STDIN, Source
+from roark_ops.cli.terminal.targets import target
 from roark_ops.cli.terminal.words import counted, shown
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.portable import Seal, is_manifest, prepared, take_in
-from roark_producer.files.compression import compressing
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_producer.taking import Receipt
@@ -34,7 +30,7 @@ _LINE_AROUND_BYTES = 2_000_000
 def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool, as_json: bool) -> None:
     """Write the dead letters that are meant to `path`, and the manifest behind them; tell how many."""
     desk = DeadLetters(access.ledger, by=by)
-    with _target(path, force=force) as file:
+    with target(path, force=force) as file:
         # In a pipe every line is a letter, for jq and grep.
         done = desk.export(file, chosen, name=path, manifest=path != STDIN, complain=_complain)
     if as_json and path != STDIN:
@@ -49,29 +45,6 @@ def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool
 
 def _complain(call_id: str, why: str) -> None:
     say(f"roark-ingest: skipped call {shown(call_id)}: {why}")
-
-
-@contextmanager
-def _target(path: str, *, force: bool) -> Iterator[BinaryIO]:
-    if path == STDIN:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    if Path(path).exists() and not force:
-        fail(f"{path} already exists. Choose another name, or add --force to overwrite it.", USAGE)
-    partial = Path(f"{path}.partial")
-    try:
-        # Transcripts and phone numbers are nobody else's business.
-        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            packing = compressing(file, path)
-            yield packing
-            packing.close()
-        partial.replace(path)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}.")
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:

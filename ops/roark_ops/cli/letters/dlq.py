@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roark_ledger.ids import as_argument
 from roark_ops.cli.letters.filtering import filtered
 from roark_ops.cli.terminal.options import AsJson, CallIdArgument
 from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
@@ -121,7 +122,8 @@ def show(call_id: CallIdArgument, *, payload: Payload = False, as_json: AsJson =
         raise typer.Exit(FAILED)
     story = tell(entry, snapshot.lane, snapshot.setup)
     if story.state not in {State.DEAD, State.DISCARDED}:
-        fail(f"call {shown(call_id)} is not a dead letter, it is {story.state}. See roark-ingest why {shown(call_id)}")
+        why = f"roark-ingest why {as_argument(call_id)}"
+        fail(f"call {shown(call_id)} is not a dead letter, it is {story.state}. See {why}")
     if payload:
         show_payload(entry, story, as_json=as_json)
     else:

@@ -54,6 +54,7 @@ def edit(
     """
     from roark_ops.access import Access
     from roark_ops.cli.letters import editing
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.desk.dead_letters import DeadLetters
 
     require_one_choice(call_ids, chosen, all_=all_)
@@ -61,6 +62,7 @@ def edit(
         fail("--undo cannot be combined with --set, --patch or --dry-run.", USAGE)
     steps = _steps(settings, patch)
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         desk = DeadLetters(access.ledger, by=actor(by))
         ids = list(dict.fromkeys(call_ids)) if call_ids else list(desk.freeze(chosen))
         if undo:
@@ -68,7 +70,8 @@ def edit(
         elif steps:
             editing.by_patch(desk, ids, steps, reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
         elif len(ids) == 1:
-            editing.in_editor(desk, ids[0], reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
+            data_dir = access.settings.data_dir
+            editing.in_editor(desk, ids[0], data_dir, reason=reason, dry_run=dry_run, yes=yes, as_json=as_json)
         else:
             fail(f"can't open {len(ids)} reports in an editor. Use --set or --patch instead.", USAGE)
 

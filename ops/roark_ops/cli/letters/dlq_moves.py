@@ -29,9 +29,11 @@ def set_aside(
     `dlq edit` and `dlq discard` work as for any dead letter.
     """
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.desk.dead_letters import DeadLetters
 
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         moved = DeadLetters(access.ledger, by=actor(by)).set_aside(call_ids, reason)
     tell(moved, "set aside", as_json=as_json)
 
@@ -55,10 +57,12 @@ def discard(
     unless ROARK_INGEST_DISCARDED_DAYS is set; an alert warns before they are removed.
     """
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.desk.dead_letters import DeadLetters
 
     require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         desk = DeadLetters(access.ledger, by=actor(by))
         ids = call_ids or desk.freeze(chosen)
         confirm(f"Discard {counted(len(set(ids)), 'dead letter')}?", yes=yes)
@@ -83,10 +87,12 @@ def restore(
     """Undo `dlq discard`: make discarded letters dead letters again."""
     from roark_ledger.lifecycle import State
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.desk.dead_letters import DeadLetters
 
     require_one_choice(call_ids, chosen, all_=all_)
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         desk = DeadLetters(access.ledger, by=actor(by))
         moved = desk.restore(call_ids or desk.freeze(chosen, state=State.DISCARDED), reason)
     tell(moved, "restored", as_json=as_json)

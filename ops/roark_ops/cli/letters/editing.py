@@ -3,26 +3,24 @@
 The difference goes to the operator's own terminal, with the values that change; no log and no history holds them.
 """
 
-import os
-import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import typer
 
+from roark_ledger.ids import as_argument
 from roark_ledger.lifecycle import Move, after
+from roark_ops.cli.letters.editor import edited
 from roark_ops.cli.terminal.output import print_line
-from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.terminal.running import FAILED, confirm, say
 from roark_ops.cli.terminal.words import counted, one_line, shown
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.mending import json_text
-from roark_ops.mending.editing import CannotEdit, Edit, Edited, for_editor, rewritten
+from roark_ops.mending.editing import Edited, for_editor, rewritten
 from roark_ops.mending.patching import Change, Step
 
 _MOST_SHOWN = 200
@@ -47,14 +45,16 @@ def by_patch(
     _tell(results, as_json=as_json, dry_run=dry_run, show_changes=dry_run)
 
 
-def in_editor(desk: DeadLetters, call_id: str, *, reason: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+def in_editor(
+    desk: DeadLetters, call_id: str, data_dir: Path, *, reason: str, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Open one report in the operator's editor, show what changed, and store it."""
     entry = desk.show(call_id)
     if entry is None or entry.record is None or after(entry.record.state, Move.EDIT) is None:
         state = "unknown" if entry is None else entry.record.state.value if entry.record else "erased"
         _tell([Edited(call_id, state)], as_json=as_json, dry_run=dry_run)
         return
-    edit = _written(call_id, entry.packed)
+    edit = edited(for_editor(call_id, entry.packed), data_dir, partial(rewritten, call_id, entry.packed))
     if edit.changes and not as_json:
         print_changes(edit.changes)
         if not dry_run:
@@ -118,7 +118,7 @@ def _tell(results: Iterable[Edited], *, as_json: bool, dry_run: bool, show_chang
         verb = "restored to the original" if found["unedited"] else "would be edited" if dry_run else "edited"
         print_line(f"{counted(done, 'report')} {verb}.")
         if found["edited"] and not dry_run:
-            next_ = f"replay {shlex.quote(last)}" if done == 1 else "list --edited"
+            next_ = f"replay {as_argument(last)}" if done == 1 else "list --edited"
             print_line(f"Next: roark-ingest dlq {next_}")
     if done < found.total():
         raise typer.Exit(FAILED)
@@ -148,29 +148,3 @@ def _document(one: Edited, *, dry_run: bool) -> bytes:
     ]
     found = {"call_id": one.call_id, "result": one.result, "dry_run": dry_run, "why": one.why or None}
     return msgspec.json.encode(found | {"changes": changes})
-
-
-def _written(call_id: str, packed: bytes) -> Edit:
-    text = for_editor(call_id, packed)
-    # Transcripts and phone numbers are nobody else's business, and are gone when the editor is left.
-    with tempfile.TemporaryDirectory(prefix="roark-ingest-") as folder:
-        path = Path(folder) / "report.json"
-        path.touch(0o600)
-        path.write_bytes(text)
-        while True:
-            _open_editor(path)
-            try:
-                return rewritten(call_id, packed, path.read_bytes())
-            except CannotEdit as error:
-                if not (sys.stdin.isatty() and typer.confirm(f"{error}. Keep editing?", default=True, err=True)):
-                    raise
-
-
-def _open_editor(path: Path) -> None:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("vi" if sys.stdin.isatty() else "")
-    words = shlex.split(editor)
-    if not words or not shutil.which(words[0]):
-        fail("no editor: set EDITOR, or use --set or --patch.", USAGE)
-    ended = subprocess.run([*words, str(path)], check=False)  # noqa: S603 the operator's own editor
-    if ended.returncode:
-        fail(f"{words[0]} exited with {ended.returncode}; nothing was changed.")

@@ -1,11 +1,11 @@
 """How it is told what became of calls that a person moved, and what to type for those that did not move."""
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
+from roark_ledger.ids import as_argument
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.running import FAILED, say
 from roark_ops.cli.terminal.words import counted, shown
@@ -31,8 +31,8 @@ def tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
 _WAYS_OUT = {
     "unknown": "it is unknown",
     "delivered": "it is delivered and confirmed",
-    "ready": "it is ready. Take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
-    "waiting": "it is waiting for a retry. Take it out of the queue first: roark-ingest set-aside {call} --reason TEXT",
+    "ready": "it is ready. Take it out of the queue first: roark-ingest set-aside --reason TEXT {call}",
+    "waiting": "it is waiting for a retry. Take it out of the queue first: roark-ingest set-aside --reason TEXT {call}",
     "uploading": "it is being uploaded. See the result: roark-ingest why {call}",
     "dead": "it is a dead letter. See roark-ingest dlq show {call}",
     "discarded": "it is discarded. Restore it: roark-ingest dlq restore {call}",
@@ -42,4 +42,4 @@ _WAYS_OUT = {
 def _why_not(moved: "Moved") -> str:
     """Return in which state the call is instead, and what to type where that state has a way out."""
     told = _WAYS_OUT.get(moved.result, f"it is {moved.result}")
-    return told.format(call=shlex.quote(shown(moved.call_id)))
+    return told.format(call=as_argument(shown(moved.call_id)))

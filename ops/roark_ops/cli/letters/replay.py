@@ -109,6 +109,7 @@ def dlq_replay(
     Exit code 3, when watched: some failed again, or the job paused itself.
     """
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.cli.terminal.since import seconds_of
     from roark_ops.desk.replays import Replays
 
@@ -119,6 +120,7 @@ def dlq_replay(
     plan = _plan(rate, stop_at, ramp=ramp)
     wait = seconds_of(delay, "--delay") if delay else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         unnamed = unconfirmed_of(access, call_ids or [], everything=unconfirmed) if call_ids or unconfirmed else []
         call_ids = [call_id for call_id in call_ids or [] if call_id not in set(unnamed)]
         if unnamed and not to:

@@ -33,11 +33,13 @@ def confirm_(
     CALL_ID` drops the report.
     """
     from roark_ops.access import Access
+    from roark_ops.cli.terminal.ids_as_options import refuse_ids_as_options
     from roark_ops.desk.dead_letters import DeadLetters
 
     if bool(call_ids) is all_:
         fail("choose one: call IDs or --all. To see them: roark-ingest list --state unconfirmed", USAGE)
     with Access.from_env() as access:
+        refuse_ids_as_options(access.ledger)
         desk = DeadLetters(access.ledger, by=actor(by))
         ids = call_ids or desk.unconfirmed()
         confirm(f"Confirm {counted(len(set(ids)), 'call')}? Their stored reports are deleted.", yes=yes)

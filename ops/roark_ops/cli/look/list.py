@@ -1,10 +1,10 @@
 """`roark-ingest list`: reports of any state. `dlq list` shows the dead letters in the same way."""
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roark_ledger.ids import as_argument
 from roark_ops.cli.letters.dlq import All, AsCsv, From, Limit, how_to_list
 from roark_ops.cli.letters.filtering import filtered
 from roark_ops.cli.terminal.options import AsJson
@@ -96,4 +96,4 @@ def _show_table(shown: "Shown", states: list[str]) -> None:
     total = sum(totals[state] for state in states)
     shown.print_how_many(total, states[0] if len(states) == 1 else "")
     if rows:
-        print_line(f"Next: roark-ingest why {shlex.quote(shown.letters[0].call_id)}")
+        print_line(f"Next: roark-ingest why {as_argument(shown.letters[0].call_id)}")

@@ -1,10 +1,13 @@
 """Turns this process into Flower, with our Celery app's broker and what its tasks are called."""
 
 import os
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from roark_ledger.whole_files import private
 from roark_producer.wake_ups import ignored_variables, tell_ignored_variables
 
 # What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
@@ -25,6 +28,7 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
     # Tornado takes :: for IPv6 alone, and no address for all there are.
     command += [f"--address={'' if host == '::' else host}", f"--port={port}"]
     environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ
+    close_to_others(database)
     tell_ignored_variables()
     for name in ignored_variables():
         del environment[name]
@@ -32,3 +36,15 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
         # Not on the command line, where everybody on this machine can read it.
         environment["FLOWER_BASIC_AUTH"] = basic_auth
     os.execve(sys.executable, command, environment)  # noqa: S606 our own command line
+
+
+def close_to_others(database: Path) -> None:
+    """Take away from others what an earlier version let them read of Flower's store."""
+    for path in database.parent.glob(f"{database.name}*"):
+        with suppress(OSError):
+            handle = private(str(path), os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                if stat.S_ISREG(os.fstat(handle).st_mode):
+                    os.fchmod(handle, 0o600)
+            finally:
+                os.close(handle)

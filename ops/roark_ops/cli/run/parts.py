@@ -112,8 +112,10 @@ def flower(
     with Access.from_env() as access:
         data_dir = access.settings.data_dir
         _see_that_flower_can_listen(access.broker_url, access.settings.broker_setting)
-    data_dir.mkdir(parents=True, exist_ok=True)
     from roark_ops.cli.run.flowering import become_flower
+    from roark_ops.up.datadir import make_data_dir
+
+    make_data_dir(data_dir)
 
     become_flower(host, port, data_dir / "flower", basic_auth)
 

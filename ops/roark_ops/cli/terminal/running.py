@@ -9,7 +9,7 @@
 import os
 import shutil
 import sys
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -26,7 +26,14 @@ INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
-    """A group of commands whose errors become one line and an exit code."""
+    """A group of commands whose errors become one line and an exit code. `typed` is what this process was given."""
+
+    typed: ClassVar[list[str]] = []
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Keep what was typed."""
+        Commands.typed = list(args)
+        return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

@@ -3,15 +3,13 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from roark_ledger.records.logbook import Deed
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
-from roark_ops.cli.terminal.running import fail
+from roark_ops.cli.terminal.targets import target
 from roark_ops.cli.terminal.words import iso, moment, shown
 
 _HEAD = ("at", "by", "action", "count", "reason", "calls", "about")
@@ -47,22 +45,8 @@ def show_deeds(deeds: Sequence[Deed], *, as_json: bool, as_csv: bool) -> None:
 
 def write_deeds(deeds: Iterable[Deed], path: str, *, as_csv: bool) -> int:
     """Write lines to a file, whole or not at all, or to standard output; return how many."""
-    from roark_producer.files.compression import compressing
-
-    if path == "-":
-        return _write(deeds, sys.stdout.buffer, as_csv=as_csv)
-    partial = Path(f"{path}.partial")
-    try:
-        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            packing = compressing(file, path)
-            number = _write(deeds, packing, as_csv=as_csv)
-            packing.close()
-        partial.replace(path)
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}.")
-    finally:
-        partial.unlink(missing_ok=True)
-    return number
+    with target(path, force=True) as file:
+        return _write(deeds, file, as_csv=as_csv)
 
 
 def _write(deeds: Iterable[Deed], file: Any, *, as_csv: bool) -> int:

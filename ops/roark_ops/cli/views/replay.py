@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from roark_ledger.moves.replay import Job, Jobs, JobState
+from roark_ledger.urls import without_secrets
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, moment, shown, span
 from roark_ops.cli.views.why import explanation_document
@@ -96,7 +97,7 @@ def print_rehearsal(groups: "Sequence[GroupRehearsal]", url: str, *, as_json: bo
                 }
             )
         return
-    print_line(f"Sent to {url}; nothing was changed here.", style="bold")
+    print_line(f"Sent to {without_secrets(url)}; nothing was changed here.", style="bold")
     for group in groups:
         said = f' "{shown(group.message)}"' if group.message else ""
         print_line(f"{group.reason}{said}  (group {group.name})" if group.name else "no longer a dead letter")

@@ -1,8 +1,8 @@
 """How the story of one call is shown: as one JSON document, or as lines for a person."""
 
-import shlex
 from typing import Any
 
+from roark_ledger.ids import as_argument
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.running import say
 from roark_ops.cli.terminal.words import ago, iso, moment, shown
@@ -19,8 +19,8 @@ def show_unknown(call_id: str, *, as_json: bool) -> None:
         print_json({"call_id": call_id, "state": "unknown"})
     days = f"{WorkerSettings().remember_days:g}"
     say(
-        f"roark-ingest: call {call_id} is unknown: no report of it came in, or it was delivered more than {days} days "
-        "ago. Get the call from Vapi and queue it with `roark-ingest enqueue`."
+        f"roark-ingest: call {shown(call_id)} is unknown: no report of it came in, or it was delivered more than "
+        f"{days} days ago. Get the call from Vapi and queue it with `roark-ingest enqueue`."
     )
 
 
@@ -105,7 +105,7 @@ def _print(story: Story, asked_by: str) -> None:
     if story.edited:
         places = ", ".join(map(shown, story.edited[:_PLACES_SHOWN]))
         more = f" and {len(story.edited) - _PLACES_SHOWN} more" if len(story.edited) > _PLACES_SHOWN else ""
-        undo = f"roark-ingest dlq edit {shlex.quote(story.call_id)} --undo"
+        undo = f"roark-ingest dlq edit --undo {as_argument(story.call_id)}"
         facts.append(("edited", f"{places}{more}; the original is kept. To undo: {undo}"))
     print_facts(facts)
     if story.steps:

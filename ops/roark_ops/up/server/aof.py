@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from roark_ledger.whole_files import replacing
+
 _FOLDER, _MANIFEST, _DUMP = "appendonlydir", "appendonly.aof.manifest", "dump.rdb"
 _PART = re.compile(r"appendonly\.aof\.(\d+)\.(base\.rdb|base\.aof|incr\.aof)")
 _NAMED = re.compile(r"file (\S+) seq \d+ type ([bih])(?: \S+ \S+)*")
@@ -83,9 +85,8 @@ def mend(files: Path, damaged: list[Cut]) -> list[str]:
         done.append(f"made {_DUMP} the base of the append-only file")
     named = _manifest(files)
     if (named is None or _left_out(_parts(files), named)) and (lines := list(_lines(_parts(files)))):
-        fresh = files / _FOLDER / f"{_MANIFEST}.new"
-        fresh.write_text("".join(lines), "ascii")
-        fresh.replace(files / _FOLDER / _MANIFEST)
+        with replacing(files / _FOLDER / _MANIFEST) as manifest:
+            manifest.write("".join(lines).encode("ascii"))
         done.append(f"rebuilt {_MANIFEST} from {len(lines)} files")
     for cut in damaged:
         os.truncate(cut.path, cut.whole_bytes)

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from roark_ledger.ids import as_argument
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.called import command_name, short
 from roark_ops.cli.terminal.words import counted
@@ -77,7 +78,7 @@ def next_steps(plan: UpPlan, summary: UpSummary | None, data_dir: Path) -> list[
     hints = plan.hints(data_dir)
     mine = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in hints.items()), command_name()])
     call_id = summary.examples[0].call_id if summary and summary.examples else "CALL_ID"
-    lines = ["Next, in another terminal:", f"  {mine} why {call_id}", f"  {mine} status"]
+    lines = ["Next, in another terminal:", f"  {mine} why {as_argument(call_id)}", f"  {mine} status"]
     if plan.sandbox_url:
         lines += [
             "  turn every fifth report into a dead letter, send some, and look at them:",
