@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from roark_producer.files.json_depth import bracket_that_closes
+
 
 class Document(NamedTuple):
     """One JSON document: where it begins, by line and by byte of that line, both from 1, and its bytes."""
@@ -35,6 +37,8 @@ _BETWEEN = re.compile(rb"[ \t\r\n,\x1e\x1a\xef\xbb\xbf]*+")
 
 _QUOTE, _BACKSLASH, _LINE_END, _ARRAY_END = b'"\\\n]'
 _OPENING, _CLOSING = frozenset(b"{["), frozenset(b"}]")
+# So many brackets are looked at one by one; what has more is deep or long, and read by the thousand.
+_FEW_BRACKETS = 256
 
 
 class ElementScanner:
@@ -57,6 +61,7 @@ class ElementScanner:
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._depth = 0
+        self._brackets = 0
         self._in_string = False
         self._escaping = False
 
@@ -122,6 +127,9 @@ class ElementScanner:
         return at + 1, not self._in_string and self._depth == 0
 
     def _to_bracket(self, chunk: bytes, at: int) -> tuple[int, bool]:
+        if self._brackets >= _FEW_BRACKETS:
+            return self._to_the_end(chunk, at)
+        self._brackets += 1
         match = _TO_BRACKET.match(chunk, at)
         end = match.end() if match else at
         if end == len(chunk):
@@ -134,6 +142,14 @@ class ElementScanner:
         elif found in _CLOSING:
             self._depth -= 1
         return end + 1, not self._in_string and self._depth == 0
+
+    def _to_the_end(self, chunk: bytes, at: int) -> tuple[int, bool]:
+        end, self._depth = bracket_that_closes(chunk, at, self._depth)
+        if not self._depth or end == len(chunk):
+            return end, not self._depth
+        # The string that begins here does not end in this chunk, or is damaged.
+        self._in_string = True
+        return end + 1, False
 
     def _to_string_end(self, chunk: bytes, at: int) -> tuple[int, bool]:
         if self._escaping:
@@ -168,6 +184,6 @@ class ElementScanner:
     def _element(self) -> Document:
         element = Document(self._begun_on, b"".join(self._kept), self._begun_at)
         self._kept.clear()
-        self._begun_on = self._kept_bytes = self._depth = 0
+        self._begun_on = self._kept_bytes = self._depth = self._brackets = 0
         self._in_string = self._escaping = False
         return element

@@ -26,7 +26,7 @@ from roark_producer.vapi.fingerprint import fingerprint
 from roark_producer.vapi.messages import CALL_TYPES, END_OF_CALL_REPORT, OTHER_MESSAGES
 from roark_producer.vapi.places import found_at, opened_text
 from roark_producer.vapi.shapes import look_into
-from roark_producer.vapi.slices import members
+from roark_producer.vapi.slices import LARGE_BYTES, members, not_utf_8_at
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _USABLE_CALL_ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -76,7 +76,18 @@ class _Message(msgspec.Struct, gc=False):
     message: msgspec.Raw = msgspec.Raw()
 
 
+class _LargeMessage(msgspec.Struct, gc=False):
+    """The same of a large report; its artifact might have millions of members."""
+
+    type: str
+    call: _Call
+    timestamp: msgspec.Raw = msgspec.Raw()
+    artifact: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+
+
 _usual = msgspec.json.Decoder(_Message)
+_usual_if_large = msgspec.json.Decoder(_LargeMessage)
 
 
 def read_message(body: bytes) -> Report | OtherMessage:
@@ -100,18 +111,20 @@ def read_message(body: bytes) -> Report | OtherMessage:
     return _read_thoroughly(body)
 
 
-def _read_usual(payload: bytes) -> _Message | None:
+def _read_usual(payload: bytes) -> _Message | _LargeMessage | None:
     try:
-        return _usual.decode(payload)
+        return _usual.decode(payload) if len(payload) < LARGE_BYTES else _usual_if_large.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _report(payload: bytes, message: _Message) -> Report | OtherMessage | None:
+def _report(payload: bytes, message: _Message | _LargeMessage) -> Report | OtherMessage | None:
     if message.type != END_OF_CALL_REPORT:
         return _other(payload, message.type) if message.type in OTHER_MESSAGES else None
     _require_utf8(payload)
-    return _made(payload, _usable(message.call.id), bytes(message.timestamp), message.artifact or {})
+    artifact = message.artifact
+    inside = _artifact(bytes(artifact)) if isinstance(artifact, msgspec.Raw) else artifact
+    return _made(payload, _usable(message.call.id), bytes(message.timestamp), inside or {})
 
 
 def _read_thoroughly(body: bytes) -> Report | OtherMessage:
@@ -128,9 +141,11 @@ def _read_thoroughly(body: bytes) -> Report | OtherMessage:
     if message_type != END_OF_CALL_REPORT:
         return _opened(body, _unknown(message_type, message, is_wrapped=payload != body))
     _require_utf8(payload)
-    artifact = message.get("artifact", b"")
-    inside = members(artifact, "artifact") if _is_object(artifact) else {}
-    return _made(payload, _call_id(message), message.get("timestamp", b""), inside)
+    return _made(payload, _call_id(message), message.get("timestamp", b""), _artifact(message.get("artifact", b"")))
+
+
+def _artifact(artifact: bytes) -> dict[str, bytes]:
+    return members(artifact, "artifact") if _is_object(artifact) else {}
 
 
 def _opened(body: bytes, error: InvalidReport) -> Report | OtherMessage:
@@ -220,9 +235,5 @@ def _is_object(value: bytes) -> bool:
 
 def _require_utf8(payload: bytes) -> None:
     # The fast reader does not look inside strings; a payload that is not UTF-8 is not JSON (RFC 8259, 8.1).
-    if payload.isascii():
-        return
-    try:
-        payload.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidReport("body", f"is not UTF-8 (byte {error.start})") from None
+    if (bad := not_utf_8_at(payload)) is not None:
+        raise InvalidReport("body", f"is not UTF-8 (byte {bad})")

@@ -1,7 +1,8 @@
 """What a document looks like that is no report by itself, and where in it reports stand. Pure.
 
-1. `look_into` reads the document and walks through it: objects, arrays, strings that hold JSON. It stops at reports
-   and at Call objects of Vapi's API; what is deeper than any wrapper, or beyond so many values, is not looked at.
+1. `look_into` walks through the document: objects, arrays, strings that hold JSON. It stops at reports and at Call
+   objects of Vapi's API; what is deeper than any wrapper, or beyond so many values, is not looked at. It opens one
+   level at a time, so that millions of values take neither memory nor time.
 2. Its outside is compared with the wrappers that are common.
 3. An envelope that by its own specification carries one message, and has one message in it, can mean nothing else:
    `only_message` is that place, and the report is taken from there at once. So is another message of Vapi's.
@@ -9,18 +10,24 @@
 The words name places and wrappers only. Nothing that stands in the document is repeated, but the names of members.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import islice
+from typing import Any
 
 import msgspec
 
+from roark_ledger.errors import InvalidReport
+from roark_producer.files.json_elements import ElementScanner
 from roark_producer.vapi.messages import CALL_STATUSES, CALL_TYPES, END_OF_CALL_REPORT, OTHER_MESSAGES
 from roark_producer.vapi.places import EACH, named, opened_string
+from roark_producer.vapi.slices import LARGE_BYTES, members, not_utf_8_at, without_surrogates
 
 _DEEPEST = 12
 _MOST_VALUES = 50_000
+_MOST_TIMES = 4  # as often as this may all bytes be opened: a level each
+# Members by which Vapi's messages are known.
+_TELLING = frozenset({"call", "message"})
 _MOST_PLACES = 3
 _NOT_ENDED = "; the call has not ended"
 
@@ -53,11 +60,10 @@ class Look:
 
 def look_into(document: bytes) -> Look:
     """Return what the document looks like; of what is no JSON, nothing."""
-    try:
-        value = _parsed(document)
-    except (ValueError, RecursionError):
+    if not _is_json(document):
         return Look(_behind_text(document))
-    walk = _Walk()
+    walk = _Walk(len(document))
+    value = walk.opened(without_surrogates(document).strip())
     walk.look(value, (), in_string=False)
     wrapper, is_envelope = _wrapper(value)
     messages = [*walk.reports, *walk.others]
@@ -71,21 +77,21 @@ def _behind_text(document: bytes) -> str:
     at = document.find(b'{"')
     if document[:1] in {b"{", b"[", b'"'} or at < 1 or END_OF_CALL_REPORT.encode() not in document:
         return ""
-    walk = _Walk()
-    try:
-        value, _ = _plain.raw_decode(document[at:].decode())
-        walk.look(value, (), in_string=False)
-    except (ValueError, RecursionError):
+    scanner = ElementScanner(array=False, most_bytes=len(document))
+    first = next(scanner.feed(document[at:]), None)
+    if first is None or not _is_json(first.body):
         return ""
+    walk = _Walk(len(first.body))
+    walk.look(without_surrogates(first.body), (), in_string=False)
     return f"text with an end-of-call report in the JSON from byte {at + 1} on" if walk.reports else ""
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-# Numbers are not looked at, so they stay text of any length.
-_plain = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+def _is_json(document: bytes) -> bool:
+    try:
+        msgspec.json.decode(without_surrogates(document), type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return not_utf_8_at(document) is None
 
 
 def is_call(value: Any) -> bool:
@@ -101,28 +107,40 @@ def _is_one_of(value: Any, words: frozenset[str]) -> bool:
     return isinstance(value, str) and value in words
 
 
-def _parsed(document: bytes) -> Any:
-    try:
-        return msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # Half a surrogate pair as an escape, for one.
-        return _plain.decode(document.decode())
-
-
 class _Walk:
-    """Looks through a document, the outermost first."""
+    """Looks through a document that is JSON, the outermost first.
 
-    def __init__(self) -> None:
+    A value is the bytes of an object or array that is not opened yet, what `opened` made of it, or a string's text.
+    """
+
+    def __init__(self, document_bytes: int) -> None:
         self.reports: dict[Place, None] = {}
         self.others: dict[Place, None] = {}
         self.calls: dict[Place, None] = {}
         self.found = 0
         self._values = 0
+        self._bytes_left = _MOST_TIMES * document_bytes + LARGE_BYTES
+
+    def opened(self, value: bytes, *, and_inside: bool = True) -> Any:
+        """Return an object's members, with those opened by which messages are known; an array's elements; or a text."""
+        self._bytes_left -= len(value)
+        if self._bytes_left < 0:
+            return None
+        match value[:1]:
+            case b"{":
+                return self._members(value, and_inside=and_inside)
+            case b"[":
+                return list(islice(_elements(value), _MOST_VALUES - self._values))
+            case b'"':
+                return _text(value)
+        return None
 
     def look(self, value: Any, place: Place, *, in_string: bool) -> None:
         self._values += 1
         if self._values > _MOST_VALUES or len(place) > _DEEPEST:
             return
+        if isinstance(value, bytes):
+            value = self.opened(value)
         match value:
             case {"type": kind} if kind == END_OF_CALL_REPORT:
                 self._note(self.reports, place)
@@ -144,19 +162,41 @@ class _Walk:
             case str() if len(value) > len(END_OF_CALL_REPORT):
                 self._look_into_string(value, place)
 
+    def _members(self, value: bytes, *, and_inside: bool) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = dict(members(value, "body"))
+        except InvalidReport:
+            return None
+        for name, inner in found.items():
+            if inner[:1] not in {b"{", b"["}:
+                found[name] = _text(inner) if inner[:1] == b'"' else None
+            elif and_inside and name in _TELLING and inner[:1] == b"{":
+                found[name] = self.opened(inner, and_inside=False)
+        return found
+
     def _look_into_string(self, text: str, place: Place) -> None:
         if text.lstrip()[:1] not in {"{", "[", '"', "e", "W", "H"}:
             return
-        try:
-            document = opened_string(msgspec.json.encode(text))
-            if document[:1] in {b"{", b"["}:
-                self.look(_parsed(document), place, in_string=True)
-        except (ValueError, RecursionError):
-            return
+        document = opened_string(msgspec.json.encode(text))
+        if document[:1] in {b"{", b"["} and _is_json(document):
+            self.look(without_surrogates(document), place, in_string=True)
 
     def _note(self, places: dict[Place, None], place: Place) -> None:
         self.found += 1
         places.setdefault(place)
+
+
+def _elements(array: bytes) -> Iterator[Any]:
+    """Yield what an array holds, one after the other."""
+    scanner = ElementScanner(array=True, most_bytes=len(array))
+    return (_text(each) if each[:1] == b'"' else each for document in scanner.feed(array[1:]) for each in [document.body])
+
+
+def _text(value: bytes) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _listed(places: tuple[Place, ...]) -> str:

@@ -1,9 +1,13 @@
 """Cuts a JSON object into its members without printing anything again: each value stays the sender's bytes.
 
-msgspec does it in C. What msgspec wrongly refuses (a lone surrogate as an escape, which JSON.stringify does
-write) goes through a slower reader built on the standard library, which also finds the words for an error.
+msgspec does it in C. It wrongly refuses a lone surrogate as an escape, which JSON.stringify does write: such a document
+is judged with another letter in the place of each surrogate (`without_surrogates`), and cut where the sender's brackets
+stand. So is a large one, whose members could be millions: more than MOST_MEMBERS are refused before they take memory.
+
+The words for an error come from the standard library, which makes objects of all that it reads: only of a short document.
 """
 
+import codecs
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined] # undocumented, stable since 2.6
@@ -12,9 +16,20 @@ from typing import NoReturn
 import msgspec
 
 from roark_ledger.errors import InvalidReport
+from roark_producer.files.json_depth import bracket_that_closes
+
+MOST_MEMBERS = 10_000
+"""Members that an object may have which is taken apart. Vapi's have some thirty."""
+LARGE_BYTES = 1_000_000
+"""From here on a document is read in ways that take no memory for each of its values."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _fast = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any = msgspec.json.Decoder(msgspec.Raw)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_NAME = re.compile(rb'[ \t\n\r]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_STRING_OR_WORD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^][{}", \t\n\r]++', re.DOTALL)
+_BETWEEN = re.compile(rb"[ \t\n\r]*[,}]")
 
 
 def members(document: bytes, field: str) -> dict[str, bytes]:
@@ -23,23 +38,72 @@ def members(document: bytes, field: str) -> dict[str, bytes]:
     Of members with the same name the last one counts, as in every common parser. Raises InvalidReport that
     names `field` when the document is not a JSON object in UTF-8.
     """
-    found = members_if_plain(document)
-    return found if found is not None else _slow_members(_text(document, field), field)
+    if len(document) < LARGE_BYTES and (found := members_if_plain(document)) is not None:
+        return found
+    if (bad := not_utf_8_at(document)) is not None:
+        raise InvalidReport(field, f"is not UTF-8 (byte {bad})")
+    try:
+        _any.decode(without_surrogates(document))
+    except RecursionError:
+        raise InvalidReport(field, "is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if len(document) < LARGE_BYTES:
+            return _slow_members(document.decode(), field)
+        # msgspec tells what and where, and quotes nothing.
+        raise InvalidReport(field, f"is not valid JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+    return _cut(document, field)
 
 
 def members_if_plain(document: bytes) -> dict[str, bytes] | None:
-    """Return what `members` would, or None where the fast reader refuses the document."""
+    """Return what `members` would of a short document, or None where the fast reader refuses it."""
     try:
         return {name: bytes(value) for name, value in _fast.decode(document).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _text(document: bytes, field: str) -> str:
-    try:
-        return document.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidReport(field, f"is not UTF-8 (byte {error.start})") from None
+def without_surrogates(document: bytes) -> bytes:
+    """Return a document of the same length and shape, with the letter A in the place of each escaped surrogate."""
+    # Behind an escaped backslash it is text, which becomes another text; what is looked at stays the same.
+    return _SURROGATE.sub(rb"\\u0041", document)
+
+
+def not_utf_8_at(document: bytes) -> int | None:
+    """Return the first byte that is no UTF-8, None where all is; in pieces, for text in Python takes four times as much."""
+    if document.isascii():
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(document), LARGE_BYTES):
+        begun = len(decoder.getstate()[0])
+        try:
+            decoder.decode(document[start : start + LARGE_BYTES], final=start + LARGE_BYTES >= len(document))
+        except UnicodeDecodeError as error:
+            return start - begun + error.start
+    return None
+
+
+def _cut(document: bytes, field: str) -> dict[str, bytes]:
+    """Cut a document that is known to be JSON."""
+    at = len(document) - len(document.lstrip(b" \t\n\r"))
+    if document[at : at + 1] != b"{":
+        raise InvalidReport(field, "is not a JSON object")
+    found: dict[str, bytes] = {}
+    seen = 0
+    at += 1
+    while name := _NAME.match(document, at):
+        seen += 1
+        if seen > MOST_MEMBERS:
+            raise InvalidReport(field, f"has more than {MOST_MEMBERS} members")
+        end = _value_end(document, name.end())
+        found[scanstring(name[1].decode(), 1)[0]] = document[name.end() : end]
+        between = _BETWEEN.match(document, end)
+        at = between.end() if between else end
+    return found
+
+
+def _value_end(document: bytes, at: int) -> int:
+    plain = _STRING_OR_WORD.match(document, at)
+    return plain.end() if plain else bracket_that_closes(document, at + 1, 1)[0]
 
 
 def _refuse(constant: str) -> NoReturn:
