@@ -17,6 +17,7 @@ beginning, for its reader to refuse. Nothing is parsed here; what is no JSON com
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Protocol
 
 from roark_producer.files.compression import DamagedInput, what_is
@@ -33,6 +34,8 @@ _CHUNK_BYTES = 256 * 1024
 _DEFAULT_MOST_BYTES = 25_000_000
 _LOOKED_AT_BYTES = 512
 _ENOUGH_BYTES = 4096
+# On one line. With more it is clear what the line is; whoever wants them all takes them one after the other.
+_LOOKED_AT_DOCUMENTS = 10_000
 _BREAKS_BEHIND = (b"{", b"[", b",", b":")
 
 
@@ -93,9 +96,12 @@ def _lines(source: "_Source", most_bytes: int) -> Iterator[Document]:
 def _is_array(line: bytes) -> bool:
     """Say whether a line is a whole array, or the beginning of one that printers lay out."""
     scanner = ElementScanner(array=True, most_bytes=0)
-    for _ in scanner.feed(line[1:]):
-        pass
-    return scanner.ended or line == b"["
+    return _has_many(scanner.feed(line[1:])) or scanner.ended or line == b"["
+
+
+def _has_many(documents: Iterator[Document]) -> bool:
+    """Read documents, and say whether there are so many that the rest need not be read."""
+    return next(islice(documents, _LOOKED_AT_DOCUMENTS, None), None) is not None
 
 
 def _in_one_line(line: Document) -> Iterator[Document]:
@@ -104,8 +110,12 @@ def _in_one_line(line: Document) -> Iterator[Document]:
         yield line
         return
     scanner = ElementScanner(array=False, most_bytes=len(line.body), line=line.line, column=line.column)
-    found = [*scanner.feed(line.body), *scanner.close()]
-    yield from found if all(each.body.startswith(b"{") for each in found) else [line]
+    documents = chain(scanner.feed(line.body), scanner.close())
+    found = list(islice(documents, _LOOKED_AT_DOCUMENTS))
+    if all(each.body.startswith(b"{") for each in found):
+        yield from chain(found, documents)
+    else:
+        yield line
 
 
 def _elements(source: "_Source", most_bytes: int, *, array: bool) -> Iterator[Document]:
@@ -123,8 +133,8 @@ def _goes_over_lines(source: "_Source", most_bytes: int) -> bool:
     second = source.read_line(1)
     source.put_back(first + second)
     scanner = ElementScanner(array=False, most_bytes=0)
-    for _ in scanner.feed(first):
-        pass
+    if _has_many(scanner.feed(first)):
+        return False
     # A line of NDJSON that was cut short looks open as well. But printers break lines behind a bracket, comma or
     # colon only, and in front of an object's name or indentation, where NDJSON's next line begins with a brace.
     last = first.rstrip(_BLANK)[-1:]

@@ -145,7 +145,9 @@ def _read_thoroughly(body: bytes) -> Report | OtherMessage:
 
 
 def _artifact(artifact: bytes) -> dict[str, bytes]:
-    return members(artifact, "artifact") if _is_object(artifact) else {}
+    if not _is_object(artifact) or (len(artifact) >= LARGE_BYTES and b"presigned" not in artifact):
+        return {}
+    return members(artifact, "artifact")
 
 
 def _opened(body: bytes, error: InvalidReport) -> Report | OtherMessage:

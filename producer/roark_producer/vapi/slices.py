@@ -20,9 +20,10 @@ from roark_producer.files.json_depth import bracket_that_closes
 
 MOST_MEMBERS = 10_000
 """Members that an object may have which is taken apart. Vapi's have some thirty."""
-LARGE_BYTES = 1_000_000
+LARGE_BYTES = 4_000_000
 """From here on a document is read in ways that take no memory for each of its values."""
 
+_PIECE_BYTES = 1_000_000
 _SPACE = re.compile(r"[ \t\n\r]*")
 _fast = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any = msgspec.json.Decoder(msgspec.Raw)
@@ -64,8 +65,19 @@ def members_if_plain(document: bytes) -> dict[str, bytes] | None:
 
 def without_surrogates(document: bytes) -> bytes:
     """Return a document of the same length and shape, with the letter A in the place of each escaped surrogate."""
-    # Behind an escaped backslash it is text, which becomes another text; what is looked at stays the same.
-    return _SURROGATE.sub(rb"\\u0041", document)
+    if not _SURROGATE.search(document):
+        return document
+    # Behind an escaped backslash it is text, which becomes another text; what is looked at stays the same. In pieces,
+    # which end in front of an escape: millions of them would take memory each.
+    pieces = []
+    at = 0
+    while at < len(document):
+        end = at + _PIECE_BYTES
+        cut = document.rfind(b"\\", max(at + 1, end - 5), end) if end < len(document) else -1
+        end = end if cut < 0 else cut
+        pieces.append(_SURROGATE.sub(rb"\\u0041", document[at:end]))
+        at = end
+    return b"".join(pieces)
 
 
 def not_utf_8_at(document: bytes) -> int | None:
@@ -73,10 +85,10 @@ def not_utf_8_at(document: bytes) -> int | None:
     if document.isascii():
         return None
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(document), LARGE_BYTES):
+    for start in range(0, len(document), _PIECE_BYTES):
         begun = len(decoder.getstate()[0])
         try:
-            decoder.decode(document[start : start + LARGE_BYTES], final=start + LARGE_BYTES >= len(document))
+            decoder.decode(document[start : start + _PIECE_BYTES], final=start + _PIECE_BYTES >= len(document))
         except UnicodeDecodeError as error:
             return start - begun + error.start
     return None
