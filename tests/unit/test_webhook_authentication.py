@@ -18,9 +18,10 @@ from roark_producer.webhook.door.authentication import (
     Gate,
     Granted,
     Inbound,
-    OpenGate,
 )
 from roark_producer.webhook.door.gate import gate_for, is_loopback, told_of_secrets
+from roark_producer.webhook.door.open_gate import OpenGate
+from roark_producer.webhook.door.signature import SignatureGate
 
 NOW = 1_790_000_000.0
 BODY = b'{"message":{"type":"status-update","text":"gr\xc3\xbc\xc3\x9fe"}}'
@@ -331,3 +332,41 @@ class TestDefaults:
     def test_a_signature_without_a_key_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="its key"):
             gate_for(settings(webhook_hmac="sha256"))
+
+
+class TestBeforeTheBodyIsRead:
+    """What the headers tell of a signature is judged while the body is still at its sender."""
+
+    @pytest.mark.parametrize(
+        ("signature", "timestamp", "reason"),
+        [
+            ("", str(int(NOW)), DoorReason.NO_SIGNATURE),
+            ("a" * 63, str(int(NOW)), DoorReason.WRONG_SIGNATURE),
+            ("g" * 64, str(int(NOW)), DoorReason.WRONG_SIGNATURE),
+            ("sha256=" + "a" * 64, str(int(NOW)), DoorReason.WRONG_SIGNATURE),
+            ("a" * 64, "", DoorReason.NO_TIMESTAMP),
+            ("a" * 64, "yesterday", DoorReason.UNREADABLE_TIMESTAMP),
+            ("a" * 64, str(int(NOW) - 3600), DoorReason.STALE_TIMESTAMP),
+        ],
+    )
+    def test_what_can_be_no_right_signature_is_refused(
+        self, signature: str, timestamp: str, reason: DoorReason
+    ) -> None:
+        gate = gate_for(settings(vapi_secret="s3cret", webhook_hmac="sha256"))
+        sent = [(b"x-signature", signature.encode()), (b"x-timestamp", timestamp.encode())]
+        assert gate.judge_head(Inbound("POST", b"/vapi", sent, b""), NOW) == DoorRefused(reason)
+
+    @pytest.mark.parametrize(("encoding", "signature"), [("hex", "A" * 64), ("base64", "a" * 43 + "=")])
+    def test_what_might_be_right_is_read(self, encoding: str, signature: str) -> None:
+        gate = gate_for(settings(vapi_secret="s3cret", webhook_hmac="sha256", webhook_signature_encoding=encoding))
+        sent = [(b"x-signature", signature.encode()), (b"x-timestamp", str(int(NOW)).encode())]
+        assert gate.judge_head(Inbound("POST", b"/vapi", sent, b""), NOW) == Granted()
+
+    def test_blanks_around_a_secret_are_part_of_a_key_or_not(self) -> None:
+        given = gate_for(settings(vapi_secret=" s3cret \n", webhook_hmac="sha256"))
+        for secret in ("s3cret", " s3cret "):
+            sender = SignatureGate(settings(vapi_secret=secret, webhook_hmac="sha256"))
+            key = SignatureGate(settings(vapi_secret=secret, webhook_hmac="sha256"))._keys[-1]
+            sender._keys = [key]
+            headers = [(n.encode(), v.encode()) for n, v in sender.signed(b"{}", "/vapi", NOW).items()]
+            assert given.judge(Inbound("POST", b"/vapi", headers, b"{}"), NOW) == Granted()

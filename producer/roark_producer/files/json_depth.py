@@ -1,8 +1,8 @@
-"""Finds the bracket that closes an open one, by the thousand: no step of Python for each bracket, however many there are.
+"""Finds the bracket that closes an open one, by the thousand: no step of Python for each, however many there are.
 
 A hostile document is nothing but brackets: 20 MB of `[`, or three million `{}`. The brackets of a window are taken out
-of it and added up by the interpreter's own loops, 40 ns each. A window in which fewer close than are open is passed over
-without that; one that holds the end is halved until few are left.
+of it and added up by the interpreter's own loops, 40 ns each. A window in which fewer close than are open is passed
+over without that; one that holds the end is halved until few are left.
 """
 
 import re
@@ -55,7 +55,7 @@ def _closing(chunk: bytes, at: int, end: int, depth: int) -> int:
 
 
 def _whole(chunk: bytes, at: int, until: int) -> int:
-    """Return up to where strings are whole, the first one also where it goes beyond `until`; `at` where it has no end."""
+    """Return up to where strings are whole; the first one also beyond `until`. `at` where that one has no end."""
     found = _WHOLE_STRINGS.match(chunk, at, until)
     if found and found.end() > at:
         return found.end()

@@ -26,8 +26,6 @@ from roark_producer.vapi.slices import LARGE_BYTES, members, not_utf_8_at, witho
 _DEEPEST = 12
 _MOST_VALUES = 50_000
 _MOST_TIMES = 4  # as often as this may all bytes be opened: a level each
-# Members by which Vapi's messages are known.
-_TELLING = frozenset({"call", "message"})
 _MOST_PLACES = 3
 _NOT_ENDED = "; the call has not ended"
 
@@ -122,7 +120,7 @@ class _Walk:
         self._bytes_left = _MOST_TIMES * document_bytes + LARGE_BYTES
 
     def opened(self, value: bytes, *, and_inside: bool = True) -> Any:
-        """Return an object's members, with those opened by which messages are known; an array's elements; or a text."""
+        """Return an object's members, with those of a message in it; an array's elements; or a string's text."""
         self._bytes_left -= len(value)
         if self._bytes_left < 0:
             return None
@@ -147,7 +145,7 @@ class _Walk:
             case {"message": {"type": kind}} if kind == END_OF_CALL_REPORT and in_string:
                 # The string is the message as Vapi sent it, so it is the string that is named.
                 self._note(self.reports, place)
-            case {"type": kind, "call": dict()} if _is_one_of(kind, OTHER_MESSAGES):
+            case {"type": kind, "call": call} if _is_one_of(kind, OTHER_MESSAGES) and _is_object(call):
                 self._note(self.others, place)
             case dict() if is_call(value):
                 self._note(self.calls, place)
@@ -170,7 +168,7 @@ class _Walk:
         for name, inner in found.items():
             if inner[:1] not in {b"{", b"["}:
                 found[name] = _text(inner) if inner[:1] == b'"' else None
-            elif and_inside and name in _TELLING and inner[:1] == b"{":
+            elif and_inside and name == "message" and inner[:1] == b"{":
                 found[name] = self.opened(inner, and_inside=False)
         return found
 
@@ -189,7 +187,11 @@ class _Walk:
 def _elements(array: bytes) -> Iterator[Any]:
     """Yield what an array holds, one after the other."""
     scanner = ElementScanner(array=True, most_bytes=len(array))
-    return (_text(each) if each[:1] == b'"' else each for document in scanner.feed(array[1:]) for each in [document.body])
+    return (_text(each) if each[:1] == b'"' else each for _, each, *_ in scanner.feed(array[1:]))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, bytes) and value.startswith(b"{"))
 
 
 def _text(value: bytes) -> str:

@@ -4,7 +4,7 @@ msgspec does it in C. It wrongly refuses a lone surrogate as an escape, which JS
 is judged with another letter in the place of each surrogate (`without_surrogates`), and cut where the sender's brackets
 stand. So is a large one, whose members could be millions: more than MOST_MEMBERS are refused before they take memory.
 
-The words for an error come from the standard library, which makes objects of all that it reads: only of a short document.
+The words for an error come from the standard library, which makes objects of all that it reads: of no large document.
 """
 
 import codecs
@@ -81,7 +81,7 @@ def without_surrogates(document: bytes) -> bytes:
 
 
 def not_utf_8_at(document: bytes) -> int | None:
-    """Return the first byte that is no UTF-8, None where all is; in pieces, for text in Python takes four times as much."""
+    """Return the first byte that is no UTF-8, None where all is; in pieces, for text may take four times as much."""
     if document.isascii():
         return None
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -119,7 +119,8 @@ def trouble(kind: Trouble, *, most_bytes: int, wanted: int) -> WebhookAnswer:
         case Trouble.TOO_SLOW:
             return WebhookAnswer(Label.TOO_SLOW, 408, _json(error="too-slow"), (_CLOSE,))
         case Trouble.NO_ROOM:
-            return _unavailable(Label.NO_ROOM, "no-room")
+            # The rest of the body is not waited for.
+            return _unavailable(Label.NO_ROOM, "no-room", _CLOSE)
         case Trouble.HUNG_UP:
             return WebhookAnswer(Label.HUNG_UP, 0, b"")
 
@@ -128,8 +129,8 @@ def _json(**fields: object) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _unavailable(label: Label, reason: str) -> WebhookAnswer:
-    return WebhookAnswer(label, 503, _json(error="unavailable", reason=reason), (_RETRY_AFTER,))
+def _unavailable(label: Label, reason: str, *headers: tuple[bytes, bytes]) -> WebhookAnswer:
+    return WebhookAnswer(label, 503, _json(error="unavailable", reason=reason), (_RETRY_AFTER, *headers))
 
 
 IGNORED = WebhookAnswer(Label.IGNORED, 200, b"{}")

@@ -5,8 +5,8 @@ A report's way is `VapiRoute`:
 1. admit: who may pass? Decided from the headers alone where possible, so a stranger's body is not even read;
 2. read the body, bounded in size, time and memory; where a signature is demanded, check it now, over the bytes as
    they came: nobody unknown gets anything unpacked. Then unpack them, where they are packed;
-3. prepare: find the report and its properties in the bytes, and pack them. An array, or one message a line, is taken
-   whole, and answered with a result for each;
+3. prepare: find the report and its properties in the bytes, and pack them; what is large, in a thread of its own
+   (`apart.py`). An array, or one message a line, is taken whole, and answered with a result for each;
 4. store: wait until it is durable. What cannot be used is kept too, in the rejected bin; what the ledger cannot
    take now goes to the spool;
 5. answer, and count.
@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -40,6 +41,7 @@ from roark_producer.vapi.report import OtherMessage
 from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import WebhookAnswer
+from roark_producer.webhook.apart import LARGE_BODY_BYTES, MANY_DOCUMENTS_BYTES, Apart
 from roark_producer.webhook.door.authentication import DoorRefused, Gate, Inbound, header, values
 from roark_producer.webhook.door.body import Bodies, Trouble
 from roark_producer.webhook.elsewhere import Elsewhere
@@ -126,22 +128,22 @@ class VapiRoute:
         self._settings = settings
         self._bodies = Bodies(most_bytes=settings.max_report_bytes, seconds=body_seconds)
         self._intake = Intake(settings)
+        self._apart = Apart()
         self._gate = gate
         self._commit = commit
         self._tally = tally
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._refusal_by_headers(scope) or await self._read_and_take(scope, receive)
+        answer = self._refusal(scope) or await self._read_and_take(scope, receive)
         self._metrics.ended(answer.label)
         await answer.send(send)
 
-    def _refusal_by_headers(self, scope: Scope) -> WebhookAnswer | None:
-        return None if self._gate.reads_body else self._refusal(scope, b"")
-
-    def _refusal(self, scope: Scope, body: bytes) -> WebhookAnswer | None:
+    def _refusal(self, scope: Scope, body: bytes | None = None) -> WebhookAnswer | None:
+        """Return the answer to who may not pass: as far as the headers tell, or by the body as well."""
+        judge = self._gate.judge_head if body is None else self._gate.judge
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        match self._gate.judge(Inbound(scope["method"], target, scope["headers"], body), time.time()):
+        match judge(Inbound(scope["method"], target, scope["headers"], body or b""), time.time()):
             case DoorRefused(reason):
                 self._tally.refuse(reason)
                 return answers.unauthorized(reason)
@@ -149,7 +151,7 @@ class VapiRoute:
                 return None
 
     async def _read_and_take(self, scope: Scope, receive: Receive) -> WebhookAnswer:
-        body = await self._bodies.read(scope["headers"], receive)
+        body = await self._bodies.read(scope["headers"], receive, known=not self._gate.reads_body)
         if isinstance(body, Trouble):
             return answers.trouble(body, most_bytes=self._bodies.most_bytes, wanted=self._settings.max_report_bytes)
         try:
@@ -165,7 +167,7 @@ class VapiRoute:
         if not any(codings) and not is_packed(body) and not encoding_of(body, charset):
             return await self._take(scope, body)
         try:
-            text = self._bodies.unpacked(body, codings, charset)
+            text = await self._apart.run(partial(self._bodies.unpacked, body, codings, charset), apart=True)
         except InvalidReport as error:
             return await self._reject(scope, body, error)
         if isinstance(text, Trouble):
@@ -176,10 +178,13 @@ class VapiRoute:
             self._bodies.done(text)
 
     async def _take(self, scope: Scope, body: bytes) -> WebhookAnswer:
-        one = self._prepare(scope, body)
+        one = await self._apart.run(partial(self._prepare, scope, body), apart=len(body) >= LARGE_BODY_BYTES)
         if isinstance(one.found, InvalidReport):
             try:
-                several = [self._prepare(scope, each) for each in messages_in(body)]
+                several = await self._apart.run(
+                    lambda: [self._prepare(scope, each) for each in messages_in(body)],
+                    apart=len(body) >= MANY_DOCUMENTS_BYTES,
+                )
             except InvalidReport as error:
                 return await self._reject(scope, body, error)
             if any(_is_a_message(each) for each in several):
@@ -236,7 +241,8 @@ class VapiRoute:
         try:
             if self._spooling and await self._spooling.takes_over():
                 return await self._spool(scope, body, answers.rejected(error))
-            await self._commit.reject(self._intake.rejection(body, error, source="webhook"))
+            rejection = partial(self._intake.rejection, body, error, source="webhook")
+            await self._commit.reject(await self._apart.run(rejection, apart=len(body) >= LARGE_BODY_BYTES))
         except (LedgerError, SpoolFull) as away:
             return await self._last_defence(scope, body, away, answers.rejected(error))
         event(logger, "reject", level=logging.WARNING, field=error.field, reason=error.problem, bytes=len(body))

@@ -38,9 +38,10 @@ from roark_producer.taking import Intake
 from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
-from roark_producer.webhook.door.authentication import Gate, OpenGate
+from roark_producer.webhook.door.authentication import Gate
 from roark_producer.webhook.door.connection import BoundedProtocol
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote

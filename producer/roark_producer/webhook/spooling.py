@@ -31,6 +31,7 @@ from roark_producer.disk.segments import Segment
 from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.taking import Intake
 from roark_producer.webhook.accepting import GroupCommit
+from roark_producer.webhook.apart import LARGE_BODY_BYTES, Apart
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Spooling:
         self._spool = spool
         self._commit = commit
         self._intake = intake
+        self._apart = Apart()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -204,7 +206,8 @@ class Spooling:
 
     async def _take(self, request: Spooled) -> None:
         try:
-            match self._intake.prepare(request.body, query=request.query, trace=request.trace):
+            prepare = partial(self._intake.prepare, request.body, query=request.query, trace=request.trace)
+            match await self._apart.run(prepare, apart=len(request.body) >= LARGE_BODY_BYTES):
                 case Acceptable() as report:
                     await self._commit.accept(report)
         except InvalidReport as error:
@@ -215,7 +218,8 @@ class Spooling:
             self._refused.append(request)
 
     async def _reject(self, request: Spooled, error: InvalidReport) -> None:
-        await self._commit.reject(self._intake.rejection(request.body, error, source="webhook"))
+        rejection = partial(self._intake.rejection, request.body, error, source="webhook")
+        await self._commit.reject(await self._apart.run(rejection, apart=len(request.body) >= LARGE_BODY_BYTES))
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

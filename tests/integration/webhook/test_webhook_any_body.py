@@ -17,7 +17,7 @@ from roark_ledger.server.durability import inspect, keep
 from roark_producer.settings import IngestSettings
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
-from roark_producer.webhook.door.authentication import OpenGate
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.tally import Tally
@@ -81,7 +81,7 @@ def post(valkey: Valkey) -> Iterator[Callable[[bytes, str], httpx.Response]]:
             tally=tally,
             metrics=WebhookMetrics(),
         )
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://webhook")
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
         yield lambda body, query: runner.run(http.post("/vapi?" + query, content=body))
         runner.run(http.aclose())
         runner.run(client.aclose())

@@ -3,7 +3,8 @@
     secret      `X-Vapi-Secret: <secret>` or `Authorization: Bearer <secret>`. Vapi's settings let people move the
                 header and drop or add the word Bearer, so either header is read with and without it.
     signature   an HMAC of the body, see `signature.py`: demanded as soon as ROARK_INGEST_WEBHOOK_HMAC is not off
-    open        no secret is set: everybody passes (`server.py` then listens on loopback only)
+    open        no secret is set: who asks this machine directly passes, see `open_gate.py` (`server.py` then listens
+                on loopback only)
 
 Several secrets are valid while they are rotated. Each one given is compared with each one expected, in constant
 time and without an early exit. An empty one never matches: Vapi sends an empty `X-Vapi-Secret` where no
@@ -31,6 +32,9 @@ class DoorReason(StrEnum):
     UNREADABLE_TIMESTAMP = "unreadable-timestamp"
     STALE_TIMESTAMP = "stale-timestamp"
     NO_MESSAGE_ID = "no-message-id"
+    FORWARDED = "forwarded"
+    FOREIGN_HOST = "foreign-host"
+    CROSS_SITE = "cross-site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +66,13 @@ class Gate(Protocol):
     """One way to tell who may pass."""
 
     reads_body: bool
-    """Whether `judge` looks at the body; if not, nobody unknown needs to be listened to for long."""
+    """Whether `judge` looks at the body; if not, who passes by the headers has passed."""
+
+    def judge_head(self, inbound: Inbound, now: float) -> DoorVerdict:
+        """Return whether the headers speak against the request, whose body is not read yet. `now`: Unix seconds."""
 
     def judge(self, inbound: Inbound, now: float) -> DoorVerdict:
-        """Return whether the request may pass; `now` is Unix time in seconds."""
-
-
-class OpenGate:
-    """Lets everybody pass."""
-
-    reads_body = False
-
-    def judge(self, _inbound: Inbound, _now: float) -> DoorVerdict:
-        """Return that the request may pass."""
-        return Granted()
+        """Return whether the request may pass."""
 
 
 class SecretGate:
@@ -86,6 +83,10 @@ class SecretGate:
     def __init__(self, secrets: Sequence[str], *, token_header: str) -> None:
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._names = {token_header.lower().encode(), b"authorization"}
+
+    def judge_head(self, inbound: Inbound, now: float) -> DoorVerdict:
+        """Return what `judge` does: the headers tell all."""
+        return self.judge(inbound, now)
 
     def judge(self, inbound: Inbound, _now: float) -> DoorVerdict:
         """Return whether one of the secrets is among the headers."""

@@ -4,7 +4,8 @@ import ipaddress
 
 from roark_ledger.errors import ConfigurationError
 from roark_producer.settings import SHORTEST_PART, WebhookSettings
-from roark_producer.webhook.door.authentication import Gate, OpenGate, SecretGate
+from roark_producer.webhook.door.authentication import Gate, SecretGate
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.door.signature import SignatureGate
 
 

@@ -8,6 +8,8 @@ Vapi's plan for it (its OpenAPI document, schema HMACAuthenticationPlan) and the
     timestampHeader, includeTimestamp      …_TIMESTAMP_HEADER; empty means that none is included
     payloadFormat, messageIdHeader         …_PAYLOAD_FORMAT, …_MESSAGE_ID_HEADER
 
+0. what the headers tell is judged before the body is read: whether there is a signature that could be one, a fresh
+   timestamp, a message id;
 1. the payload is the format with its placeholders filled in;
 2. a timestamp is demanded, and must be fresh, where the format signs it: an unsigned one proves nothing;
 3. each valid secret, and each URL that the sender may have meant, gives a signature that would be right; the
@@ -19,6 +21,7 @@ X-Forwarded-Host, and as the bare path. Trying several is safe: none can be sign
 
 import base64
 import binascii
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -51,18 +54,27 @@ class SignatureGate:
         self._message_id_header = settings.webhook_message_id_header.lower().encode()
         self._parts = _parts(settings.webhook_payload_format, timestamped=bool(self._timestamp_header))
         self._keys = _keys(settings)
+        self._form = self._form_of_a_signature()
 
-    def judge(self, inbound: Inbound, now: float) -> DoorVerdict:
-        """Return whether the signature is right and fresh."""
+    def judge_head(self, inbound: Inbound, now: float) -> DoorVerdict:
+        """Return whether the headers lack what a right signature needs."""
         given = header(inbound.headers, self._signature_header)
         if not given:
             return DoorRefused(DoorReason.NO_SIGNATURE)
         timestamp = header(inbound.headers, self._timestamp_header)
         if "{timestamp}" in self._parts and (reason := self._stale(timestamp, now)):
             return DoorRefused(reason)
-        message_id = header(inbound.headers, self._message_id_header)
-        if "{svix-id}" in self._parts and not message_id:
+        if "{svix-id}" in self._parts and not header(inbound.headers, self._message_id_header):
             return DoorRefused(DoorReason.NO_MESSAGE_ID)
+        return Granted() if self._form.fullmatch(given) else DoorRefused(DoorReason.WRONG_SIGNATURE)
+
+    def judge(self, inbound: Inbound, now: float) -> DoorVerdict:
+        """Return whether the signature is right and fresh."""
+        if isinstance(refused := self.judge_head(inbound, now), DoorRefused):
+            return refused
+        given = header(inbound.headers, self._signature_header)
+        timestamp = header(inbound.headers, self._timestamp_header)
+        message_id = header(inbound.headers, self._message_id_header)
         values = {
             "{body}": inbound.body,
             "{method}": inbound.method.encode(),
@@ -105,6 +117,13 @@ class SignatureGate:
             digest.update(values[part] if part in values else part.encode())
         return self._prefix + (digest.hexdigest().encode() if self._hex else base64.b64encode(digest.digest()))
 
+    def _form_of_a_signature(self) -> re.Pattern[bytes]:
+        size = hashlib.new(self._algorithm).digest_size
+        letters = rb"[0-9A-Fa-f]{%d}" % (2 * size)
+        if not self._hex:
+            letters = rb"[A-Za-z0-9+/]{%d}=*" % len(base64.b64encode(bytes(size)).rstrip(b"="))
+        return re.compile(re.escape(self._prefix) + letters)
+
     def _normal(self, given: bytes) -> bytes:
         start = len(self._prefix)
         return given[:start] + given[start:].lower() if self._hex else given
@@ -130,7 +149,9 @@ def _parts(payload_format: str, *, timestamped: bool) -> tuple[str, ...]:
 def _keys(settings: WebhookSettings) -> list[bytes]:
     secrets = settings.secrets()
     if not settings.webhook_secret_is_base64:
-        return [secret.encode() for secret in secrets]
+        # Blanks around a secret get lost on the way here or to Vapi; a key that has them is another key.
+        as_given = settings.vapi_secret.get_secret_value().strip("\r\n") if settings.vapi_secret else ""
+        return [secret.encode() for secret in dict.fromkeys((*secrets, as_given)) if secret]
     # No base64 has a comma or a line end in it: a text with one is several.
     single = [secret for secret in secrets if not re.search(r"[,\r\n]", secret)]
     return [_from_base64(secret) for secret in single or secrets]
