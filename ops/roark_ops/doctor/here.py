@@ -9,8 +9,8 @@ from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.doctor.reach import status_of
 from roark_producer.disk.files import prove_disk
 from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_worker.settings import WorkerSettings
 
 _HEALTH_PATH = "/health"

@@ -15,8 +15,8 @@ import httpx
 from roark_ledger.urls import split_url
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.door.gate import gate_for, is_loopback
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.door.signature import SignatureGate
 
 LARGE_BYTES = 5_000_000
