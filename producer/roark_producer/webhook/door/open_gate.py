@@ -9,8 +9,8 @@ Such a request is known by its headers, and does not pass:
 """
 
 import ipaddress
-from urllib.parse import urlsplit
 
+from roark_ledger.urls import split_url
 from roark_producer.webhook.door.authentication import (
     DoorReason,
     DoorRefused,
@@ -66,7 +66,7 @@ def _is_of_no_other_page(headers: Headers, hosts: list[bytes]) -> bool:
 
 def _is_here(host: bytes) -> bool:
     try:
-        name = urlsplit("//" + host.decode("ascii")).hostname or ""
+        name = split_url("//" + host.decode("ascii")).hostname or ""
         return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
