@@ -8,13 +8,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .venv-bench
+SCHEMA := .venv-contract
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
+LONG   := chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ many: $(READY) ## list, choose and group a hundred thousand dead letters, and se
 
 servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, sockets, IPv6: some 5 minutes (needs redis-server, openssl)
 	$(BIN)/python -m pytest -m servers -q $(ARGS)
+
+contract: $(READY) $(SCHEMA)/.ready ## the webhook against its OpenAPI document, by schemathesis: some 3 minutes
+	SCHEMATHESIS=$(abspath $(SCHEMA)/bin/schemathesis) $(BIN)/python -m pytest -m contract -q $(ARGS)
 
 installs: $(READY) ## the wheel in fresh environments, alone and beside FastAPI and Django of now and of two years ago: some 5 minutes
 	$(BIN)/python -m pytest -m installs -q -rs $(ARGS)
@@ -93,11 +97,16 @@ script-texts: $(READY) ## write the list of the scripts' SHA-1s, after a script 
 	$(BIN)/python tests/script_texts.py
 
 clean: ## remove what is made here, the data of `up` excepted
-	rm -rf $(VENV) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(SCHEMA) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt ops/bootstrap.py
 	@$(PYTHON) ops/bootstrap.py $(VENV)
+	@touch $@
+
+$(SCHEMA)/.ready: tests/contract/requirements.txt
+	$(PYTHON) -m venv $(SCHEMA)
+	$(SCHEMA)/bin/pip install -q --disable-pip-version-check -r tests/contract/requirements.txt
 	@touch $@
 
 $(PEERS)/.ready: tests/benchmarks/requirements-peers.txt tests/benchmarks/requirements-arq.txt

@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -42,6 +43,7 @@ from roark_producer.webhook import answers
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.answers import WebhookAnswer
 from roark_producer.webhook.apart import LARGE_BODY_BYTES, MANY_DOCUMENTS_BYTES, Apart
+from roark_producer.webhook.contract import CONTRACT_PATH, document
 from roark_producer.webhook.door.authentication import DoorRefused, Gate, Inbound, header, values
 from roark_producer.webhook.door.body import Bodies, Trouble
 from roark_producer.webhook.elsewhere import Elsewhere
@@ -72,6 +74,7 @@ def create_app(
     spooling: Spooling | None = None,
     traces: Traces | None = None,
     note: PromiseNote | None = None,
+    contract: dict[str, Any] | None = None,
 ) -> Starlette:
     """Return the application that takes reports at `path`, with or without a slash behind it."""
     vapi = VapiRoute(
@@ -86,13 +89,17 @@ def create_app(
     )
     paths = sorted({path, path.rstrip("/") + "/"})
     service = Service(ledger, metrics, spooling, note)
+    beside = {
+        "/healthz": service.health,
+        "/readyz": service.ready,
+        "/metrics": service.metrics,
+        CONTRACT_PATH: service.contract(contract or document()),
+    }
     return Starlette(
         routes=[
             *(Route(each, vapi, methods=["POST"]) for each in paths),
-            Route("/healthz", service.health),
-            Route("/readyz", service.ready),
-            Route("/metrics", service.metrics),
-            Route("/{rest:path}", Elsewhere(vapi, gate, paths)),
+            *(Route(each, answer) for each, answer in beside.items()),
+            Route("/{rest:path}", Elsewhere(vapi, gate, paths, beside)),
         ],
         middleware=[Middleware(LastResort, metrics=metrics)],
         exception_handlers={HTTPException: no_such_route},

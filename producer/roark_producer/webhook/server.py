@@ -38,6 +38,7 @@ from roark_producer.taking import Intake
 from roark_producer.tracing import Traces
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
+from roark_producer.webhook.contract import document
 from roark_producer.webhook.door.authentication import Gate
 from roark_producer.webhook.door.connection import BoundedProtocol
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets
@@ -93,6 +94,7 @@ async def _serve(
             spooling=parts.spooling,
             traces=traces,
             note=parts.note,
+            contract=document(webhook),
         )
         address = f"{_address(listener)}{webhook.webhook_path}"
 

@@ -1,5 +1,8 @@
 """What an orchestrator and Prometheus ask of a webhook: is it alive, does it take reports, how many were there."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -40,3 +43,13 @@ class Service:
         problem = await self._ledger.problem()
         text = self._metrics.text(await self._ledger.snapshot(), refusal=problem.refusal if problem else "")
         return Response(text, media_type=self._metrics.content_type)
+
+    @staticmethod
+    def contract(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+        """Return what answers with the OpenAPI document."""
+        answer = JSONResponse(document)
+
+        async def contract(_request: Request) -> Response:
+            return answer
+
+        return contract
