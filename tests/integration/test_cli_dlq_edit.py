@@ -197,6 +197,37 @@ def test_a_patch_goes_over_a_whole_group_and_tells_of_those_that_it_does_not_fit
     assert line.run("dlq", "edit", "--edited", "--undo", "--yes").stdout == "40 reports restored to the original.\n"
 
 
+def test_each_report_of_a_group_is_changed_from_its_own_value(line: CommandLine) -> None:
+    for number in range(5):
+        line.accept(f"c-{number}", analysis={"score": f"{number}.50"})
+        line.bury(f"c-{number}", message="analysis.score must be a number", parameter="analysis.score")
+    line.accept("odd", analysis={"score": "high"})
+    line.bury("odd", message="analysis.score must be a number", parameter="analysis.score")
+    fix = ["--change", "number(analysis.score)", "--change", "copy(call.id, analysis.of)"]
+
+    shown = line.run("dlq", "edit", "--all", *fix, "--dry-run", "--json").documents
+    assert {one["call_id"]: one["changes"][0] for one in shown if one["changes"]} == {
+        f"c-{number}": {
+            "op": "replace",
+            "path": "/analysis/score",
+            "before": f"{number}.50",
+            "after": number + 0.5,
+        }
+        for number in range(5)
+    }
+    asked = line.run("dlq", "edit", "--all", *fix)
+    assert asked.stdout.count("- /analysis/score") == 3
+    assert "5 reports would change, 1 cannot be changed like this." in asked.stdout
+    assert "call odd: /analysis/score is a text that cannot become a number" in asked.stdout
+    assert "high" not in asked.stdout + asked.stderr
+
+    ended = line.run("dlq", "edit", "--all", *fix, "--yes")
+
+    assert (ended.exit_code, "5 reports edited." in ended.stdout) == (1, True)
+    assert b'"score": 3.50' in line.run("dlq", "show", "c-3", "--payload").stdout.encode()
+    assert line.run("dlq", "edit", "c-1", "--change", "eval(x)").exit_code == 2
+
+
 def test_the_difference_as_json_holds_the_values_to_the_digit(line: CommandLine) -> None:
     bury_payload(line, ODD)
     ended = line.run("dlq", "edit", "c-1", "--set", "big=99999999999999999999999", "--json")

@@ -76,3 +76,12 @@ def test_a_held_lane_is_explained_with_the_command_that_opens_it(line: CommandLi
     found = line.run("why", "c-1", "--json").document["next"]
     assert "ada paused uploads: maintenance." in found["what"]
     assert found["command"] == "roark-ingest resume"
+
+
+def test_an_unknown_code_is_refused_first_with_what_was_likely_meant(line: CommandLine) -> None:
+    ended = line.run("explain", "htp_400")
+
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "does not know htp_400. Did you mean http_400" in ended.stderr
+    assert line.run("explain", "zzz", "--json").stdout == ""
+    assert line.run("explain", "http_499").exit_code == 0

@@ -190,6 +190,7 @@ _add(
     dlq_edit.edit,
     "roark-ingest dlq edit CALL_ID",
     "roark-ingest dlq edit --group 3f9a --set analysis.successEvaluation=true --dry-run",
+    "roark-ingest dlq edit --group 3f9a --change 'number(analysis.score)' --change 'remove(call.debug)' --dry-run",
     "roark-ingest dlq edit --assistant A7 --patch fix.json --yes",
     "roark-ingest dlq edit CALL_ID --undo",
 )

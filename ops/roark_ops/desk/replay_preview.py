@@ -1,4 +1,4 @@
-"""What a replay would do, before anything is sent: how many letters, of which groups, what will fail again. Pure.
+"""What a replay would do, before anything is sent: how many letters, of which groups, what likely fails again. Pure.
 
 A selection is frozen here: the ids of the letters that were there when it was made, with the times of their deaths.
 What arrives later, or dies again, is another matter.
@@ -27,7 +27,7 @@ class GroupForecast:
 
     @property
     def will_fail_again(self) -> int:
-        """How many will fail for the same reason, by fixed rules: nothing but an edit would help them."""
+        """How many will likely fail for the same reason, by fixed rules; Roark may have changed its mind."""
         return self.count - self.edited if self.explanation.replay is Replay.USELESS else 0
 
 
@@ -49,12 +49,12 @@ class Preview:
 
     @property
     def will_fail_again(self) -> int:
-        """How many will fail again for the reason that they died of."""
+        """How many will likely fail again for the reason that they died of."""
         return sum(group.will_fail_again for group in self.groups)
 
     @property
     def after_mending(self) -> int:
-        """How many will succeed only if what their groups' explanations name has been mended."""
+        """How many will likely succeed only if what their groups' explanations name has been mended."""
         return sum(group.count for group in self.groups if group.explanation.replay is Replay.AFTER_MENDING)
 
 

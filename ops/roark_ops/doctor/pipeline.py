@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from roark_ledger.lane_states import LaneState
+from roark_ledger.lane_states import FLOWING, LaneState
 from roark_ledger.lifecycle import State
 from roark_ledger.records.screen import uploads
 from roark_ledger.records.snapshot import Snapshot
@@ -10,17 +10,13 @@ from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_worker.answers.lane_words import explain_way
 
-_WAITED_SECONDS = 30
-
 
 def judge_workers(names: Sequence[str], snapshot: Snapshot) -> Check:
     """Say whether workers are alive. `names` are those that answered."""
     if names:
         return ok("workers", f"{len(names)} answer: {', '.join(sorted(names)[:8])}{' …' if len(names) > 8 else ''}")
-    waited = (snapshot.now_ms - snapshot.oldest_ready_ms) / 1000 if snapshot.oldest_ready_ms else 0
-    if waited > _WAITED_SECONDS:
-        ready = snapshot.states[State.READY]
-        return fail("workers", f"no worker answers, reports ready: {ready}", "Start one: roark-ingest worker")
+    if ready := snapshot.states[State.READY] + snapshot.states[State.WAITING]:
+        return fail("workers", f"no worker answers, reports to deliver: {ready}", "Start one: roark-ingest worker")
     return warn("workers", "no worker answers", "Start one: roark-ingest worker")
 
 
@@ -35,6 +31,8 @@ def judge_lane(snapshot: Snapshot) -> Check:
             # Who reads this has asked the doctor already.
             command = "roark-ingest status --watch" if why.command == "roark-ingest doctor" else why.command
             return fail("lane", f"{uploads(state)}. {shown(why.what)}", f"{why.todo} {command}")
+        case state if state not in FLOWING:
+            return fail("lane", uploads(state), "See what stands against it: roark-ingest status --watch")
         case state:
             reason = f" ({shown(lane.reason)})" if lane.reason else ""
             return warn("lane", f"{uploads(state)}{reason}", "Wait: this ends by itself. roark-ingest status --watch")

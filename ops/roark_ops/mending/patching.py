@@ -8,6 +8,7 @@ What a step puts in is the bytes that the patch holds, so numbers of any size an
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -22,6 +23,15 @@ _WITH_VALUE = frozenset({"add", "replace", "test"})
 _WITH_FROM = frozenset({"move", "copy"})
 _OPS = _WITH_VALUE | _WITH_FROM | {"remove"}
 _LAST = "-"
+_NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_AS_FOUND = {
+    "string": "a text",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
 
 
 class PatchFailed(IngestError):
@@ -32,7 +42,8 @@ class PatchFailed(IngestError):
 class Step:
     """One step of a patch: `op` as RFC 6902 names it, the place, the value as JSON text, or the place it comes from.
 
-    `set`, which no file can hold, is to replace what stands in a place, or to add it where nothing does.
+    What no file can hold: `set` is to replace what stands in a place, or to add it where nothing does; `number`,
+    `string`, `boolean` and `rename` are explained in `expressions.py`.
     """
 
     op: str
@@ -126,6 +137,11 @@ def _apply(text: bytes, step: Step) -> bytes:  # noqa: PLR0911 one for each op
             return text[: span.start] + step.value + text[span.end :]
         case "set":
             return _set(text, step)
+        case "number" | "string" | "boolean":
+            span = json_text.find(text, step.place)
+            return text[: span.start] + converted(text[span.start : span.end], step) + text[span.end :]
+        case "rename":
+            return _rename(text, step)
         case "copy":
             return _add(text, step.place, _value(text, step.origin))
         case "move":
@@ -135,6 +151,48 @@ def _apply(text: bytes, step: Step) -> bytes:  # noqa: PLR0911 one for each op
             return text if step.place == step.origin else _add(_remove(text, step.origin), step.place, value)
         case _:
             return _test(text, step)
+
+
+def converted(value: bytes, step: Step) -> bytes:
+    """Return a value as a number, a string or a boolean, with the digits and letters that it has.
+
+    Raises PatchFailed where it is not one, without quoting it.
+    """
+    kind = _kind(value)
+    if kind == step.op:
+        return value
+    inner = json_text.string_at(value).strip().encode("utf-8", "replace") if kind == "string" else b""
+    if step.op == "string" and kind in {"number", "boolean"}:
+        return b'"' + value + b'"'
+    if step.op == _kind(inner):
+        return inner
+    raise PatchFailed(f"{json_text.pointer(step.place)} is {_AS_FOUND[kind]} that cannot become a {step.op}")
+
+
+def _kind(value: bytes) -> str:
+    if _NUMBER.fullmatch(value):
+        return "number"
+    if value in {b"true", b"false"}:
+        return "boolean"
+    return {b'"': "string", b"{": "object", b"[": "array"}.get(value[:1], "null")
+
+
+def _rename(text: bytes, step: Step) -> bytes:
+    json_text.find(text, step.place)
+    *above, name = step.place
+    start = json_text.find(text, tuple(above)).start
+    if (not above and not name) or text[start : start + 1] != b"{":
+        raise PatchFailed(f"{json_text.pointer(step.place)} has no name: it is an element of an array")
+    new = json_text.string_at(step.value)
+    if new == name:
+        return text
+    if json_text.child_of(text, start, new):
+        raise PatchFailed(f"{json_text.pointer((*above, new))} exists already")
+    # From the end: what stands before keeps its place. A name that is there twice is renamed twice.
+    for child in reversed([child for child in json_text.children(text, start) if child.name == name]):
+        end = json_text.whole(text[child.from_ :]).end + child.from_
+        text = text[: child.from_] + step.value + text[end:]
+    return text
 
 
 def _set(text: bytes, step: Step) -> bytes:

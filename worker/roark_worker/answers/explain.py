@@ -6,7 +6,9 @@ into a record (`http_…`, exhausted, poison, …) and into the reason of a hold
 there is.
 """
 
+import re
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from roark_ledger.ids import as_argument
 from roark_ledger.lane_states import LaneState
@@ -211,6 +213,14 @@ def _example_status(row: Reason) -> int:
 def is_known(code: str) -> bool:
     """Say whether there is a row for `code`."""
     return reason_of(code) is not OTHER
+
+
+def near(code: str) -> list[str]:
+    """Return codes that somebody may have meant who typed this one."""
+    codes = dict.fromkeys(each for row in REASONS for each in re.split(r",? +", row.named) if is_known(each))
+    number = re.sub(r"\D", "", code)
+    likely = [f"http_{number}"] if len(number) == 3 and is_known(f"http_{number}") else []
+    return list(dict.fromkeys([*likely, *get_close_matches(code.lower(), codes, n=3)]))
 
 
 def _explain(code: str, status: int, call_id: str) -> Explanation:

@@ -25,6 +25,8 @@ from roark_ops.mending.patching import Change, Step
 
 _MOST_SHOWN = 200
 _MOST_CHANGES = 50
+_EXAMPLES = 3
+_MOST_TRIED = 1000
 _DONE = frozenset({"edited", "unedited"})
 
 
@@ -38,7 +40,7 @@ def by_patch(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Apply a patch to each of the reports; of several the first one's difference is shown before asking."""
+    """Apply a patch to each of the reports; of several the first differences are shown before asking."""
     if not as_json and not dry_run:
         _ask_about(desk, call_ids, patch, yes=yes)
     results = desk.edit(call_ids, patch, reason=reason, dry_run=dry_run)
@@ -90,14 +92,34 @@ def _value(raw: bytes) -> str:
 
 
 def _ask_about(desk: DeadLetters, call_ids: Sequence[str], patch: Sequence[Step], *, yes: bool) -> None:
-    # Which of them can be edited is known when they are: the first one that can be shows what would happen.
-    example = next((one for one in desk.edit(call_ids, patch, dry_run=True) if one.result == "edited"), None)
-    if example is None:
+    """Show what would become of them: the differences of the first few, and how it ends for the first thousand."""
+    examples: list[Edited] = []
+    found: Counter[str] = Counter()
+    why = ""
+    for one in desk.edit(call_ids[:_MOST_TRIED], patch, dry_run=True):
+        found[one.result] += 1
+        examples += [one] if one.result == "edited" and len(examples) < _EXAMPLES else []
+        why = why or (_why_not(one) if one.result not in {"edited", "unchanged"} else "")
+    if not examples:
         return
+    for example in examples:
+        if len(call_ids) > 1:
+            print_line(f"call {shown(example.call_id)}")
+        print_changes(example.changes)
     if len(call_ids) > 1:
-        print_line(f"Example, call {shown(example.call_id)}:")
-    print_changes(example.changes)
+        print_line(_forecast(found, len(call_ids)))
+        if why:
+            print_line(f"For example: {why}.", style="yellow")
     confirm(f"Edit {counted(len(call_ids), 'dead letter')}?", yes=yes)
+
+
+def _forecast(found: Counter[str], wanted: int) -> str:
+    others = found.total() - found["edited"] - found["unchanged"]
+    of = f"Of the first {found.total()}: " if found.total() < wanted else ""
+    told = [f"{counted(found['edited'], 'report')} would change"]
+    told += [f"{found['unchanged']} need no change"] if found["unchanged"] else []
+    told += [f"{others} cannot be changed like this"] if others else []
+    return f"{of}{', '.join(told)}."
 
 
 def _tell(results: Iterable[Edited], *, as_json: bool, dry_run: bool, show_changes: bool = False) -> None:

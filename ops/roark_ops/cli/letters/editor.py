@@ -61,7 +61,7 @@ def _editor() -> list[str]:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("vi" if sys.stdin.isatty() else "")
     words = shlex.split(editor)
     if not words or not shutil.which(words[0]):
-        fail("no editor: set EDITOR, or use --set or --patch.", USAGE)
+        fail("no editor: set EDITOR, or use --change, --set or --patch.", USAGE)
     return words
 
 

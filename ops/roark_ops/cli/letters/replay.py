@@ -100,9 +100,9 @@ def dlq_replay(
 ) -> None:
     """Replay dead letters in a job that the workers run. You can close this terminal.
 
-    First you see the selection: how many, from which groups, and which will fail again. The job starts with one report,
-    then 5, 25 and 100, and pauses itself if too many fail. A letter is in at most one job, and Roark never imports a
-    call twice. Replaying more than 100 needs a --reason.
+    First you see the selection: how many, from which groups, and which will likely fail again. The job starts with
+    one report, then 5, 25 and 100, and pauses itself if too many fail. A letter is in at most one job, and Roark never
+    imports a call twice. Replaying more than 100 needs a --reason.
 
     An unconfirmed delivery (Roark accepted it without naming the call) is resent at once, without a job.
 
@@ -139,7 +139,7 @@ def dlq_replay(
             raise typer.Exit(FAILED if call_ids and not preview.held else 0)
         if dry_run:
             if not as_json:
-                print_line("Next: fix what will fail again, or replay: run the same command without --dry-run")
+                print_line("Next: fix what will likely fail again, or replay: run the same command without --dry-run")
             return
         why = _reason(preview, reason)
         confirm(f"Replay {counted(len(preview.letters), 'dead letter')}?", yes=yes)

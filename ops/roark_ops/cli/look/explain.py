@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from roark_ops.cli.terminal.options import AsJson
-from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
+from roark_ops.cli.terminal.running import USAGE, fail
 from roark_ops.cli.terminal.words import shown
 
 Code = Annotated[
@@ -32,7 +32,8 @@ def explain(code: Code = None, *, list_: List = False, as_json: AsJson = False) 
         print_catalogue([*explain.catalogue(), *explain_rejected.catalogue()], as_json=as_json)
         return
     name = str(code)
-    print_entry(explain.CatalogueEntry("dead letter", name, explain.explain(name)), as_json=as_json)
     if not explain.is_known(name):
-        say(f"roark-ingest: this version does not know {shown(name)}. To see every code: roark-ingest explain --list")
-        raise typer.Exit(FAILED)
+        near = explain.near(name)
+        like = f" Did you mean {' or '.join(near)}?" if near else ""
+        fail(f"this version does not know {shown(name)}.{like} To see every code: roark-ingest explain --list")
+    print_entry(explain.CatalogueEntry("dead letter", name, explain.explain(name)), as_json=as_json)

@@ -65,8 +65,8 @@ def print_preview(preview: "Preview") -> None:
         print_line(f"  {group.count}  {group.reason}{said}{edited}  (group {group.name})")
         print_line(f"     {shown(group.explanation.replay_in_words)}")
     warnings = [
-        (preview.will_fail_again, "will fail again for the same reason unless fixed first"),
-        (preview.after_mending, "will only be delivered once the cause above is fixed"),
+        (preview.will_fail_again, "will likely fail again for the same reason unless fixed first"),
+        (preview.after_mending, "will likely be delivered only once the cause above is fixed"),
         (preview.audio_ended, "with expired audio links: Roark gets no recording"),
     ]
     for number, what in warnings:
