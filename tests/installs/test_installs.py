@@ -111,8 +111,8 @@ def test_plain_is_what_a_program_needs_to_enqueue(
         assert "Traceback" not in ended.stderr
 
 
-def test_the_lowest_versions_that_it_admits_do(older: Environment, wheel: Path, redis: dict[str, str]) -> None:
-    older.install(str(wheel), lowest=True)
+def test_the_lowest_versions_that_it_admits_do(older: Environment, redis: dict[str, str]) -> None:
+    older.install(str(ROOT), lowest=True)
 
     assert older.versions()["redis"].startswith("5.0.")
     assert older.program(SUBMITS, **redis) == SUBMITTED
@@ -176,6 +176,14 @@ def test_the_command_alone_looks_and_acts(tools: Tools, wheel: Path, tmp_path: P
         assert ended.returncode in {0, 3}, (words, ended.stdout, ended.stderr)
     hint = env.command("status", **redis)
     assert "roark-ingest " not in hint.stdout.replace(str(env.folder), "").replace("bin/roark-ingest ", "")
+
+
+def test_the_examples_pass_mypy_strict(tools: Tools, wheel: Path, tmp_path: Path) -> None:
+    env = made(tools, tmp_path, "3.13", "fastapi", "django", "django-stubs", "mypy", str(wheel))
+
+    for example in sorted(EXAMPLES.glob("*.py")):
+        ended = env.run(env.python, "-m", "mypy", "--strict", example)
+        assert ended.returncode == 0, ended.stdout
 
 
 def test_by_uv_tool(tools: Tools, wheel: Path, tmp_path: Path, older: Environment, redis: dict[str, str]) -> None:

@@ -32,7 +32,15 @@ def test_schemathesis_finds_nothing(schemathesis: str, tmp_path: Path) -> None:
             ended = subprocess.run(
                 [
                     *(schemathesis, "--config-file", CONFIG, "run", f"{base}/openapi.json"),
-                    *("-H", f"X-Vapi-Secret: {SECRET}", "-n", EXAMPLES, "--continue-on-failure"),
+                    *(
+                        "-H",
+                        f"X-Vapi-Secret: {SECRET}",
+                        "-n",
+                        EXAMPLES,
+                        "--continue-on-failure",
+                        "--request-timeout",
+                        "60",
+                    ),
                 ],
                 cwd=tmp_path,
                 capture_output=True,
