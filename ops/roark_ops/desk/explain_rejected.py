@@ -133,6 +133,17 @@ _RULES = (
     ),
     _Rule(
         ".*",
+        r"has more than \d+ members",
+        "too many members",
+        "One of its JSON objects has more members than any report of Vapi's.",
+        Side.VAPI,
+        Replay.USELESS,
+        _RIGHT,
+        "Find out who sends this to the webhook. Reading it would take more memory than a report may.",
+        _SHOW,
+    ),
+    _Rule(
+        ".*",
         r"is not UTF-8 .*",
         "not UTF-8",
         "It is not UTF-8 text, so it is not JSON.",
