@@ -35,14 +35,15 @@ class _Calls:
     """Turns operations into commands: what the sync and the asyncio ledger have in common."""
 
     def __init__(self, prefix: str, clock: Callable[[], int], after_write: AfterWrite) -> None:
+        self.prefix = prefix
+        self.clock = clock
         self.keys = Keys.under(prefix)
         self._key_args = self.keys.in_order()
-        self._clock = clock
         self._after_write = after_write
 
     def evalsha(self, operation: Operation[Any]) -> tuple[Any, ...]:
         sha = script(operation.script).sha
-        return ("EVALSHA", sha, len(self._key_args), *self._key_args, self._clock(), *operation.args)
+        return ("EVALSHA", sha, len(self._key_args), *self._key_args, self.clock(), *operation.args)
 
     def commands(self, operations: Sequence[Operation[Any]], *, durably: bool) -> list[tuple[Any, ...]]:
         found = [self.evalsha(operation) for operation in operations]
@@ -95,6 +96,10 @@ class Ledger:
     ) -> None:
         self.client = client
         self.calls = _Calls(prefix, clock, after_write)
+
+    def promising(self, after_write: AfterWrite) -> "Ledger":
+        """Return this ledger, on the same connections, with another promise for what is run durably."""
+        return Ledger(self.client, prefix=self.calls.prefix, clock=self.calls.clock, after_write=after_write)
 
     def run(self, operation: Operation[T]) -> T:
         """Run one operation.

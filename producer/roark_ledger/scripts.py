@@ -30,6 +30,7 @@ _NEEDED = {
     "-- needs _way.lua": ("_way.lua",),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
+    "-- needs _by_hand.lua": ("_by_hand.lua",),
     "-- needs _suspects.lua": ("_suspects.lua",),
 }
 

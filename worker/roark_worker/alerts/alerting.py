@@ -10,8 +10,6 @@ While Redis takes nothing none of this can be; that alone is told past it (`past
 """
 
 import logging
-import random
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from roark_ledger.records.alerts import Message, Turn
 from roark_worker.alerts.causes import AlertRules, causes
 from roark_worker.alerts.past_redis import AWAY_SECONDS, KIND, PastRedis
 from roark_worker.alerts.post import AlertNotTaken, body, post
+from roark_worker.process.rounds import Rounds
 from roark_worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ def send(url: SecretStr, turn: Turn) -> None:
     post(url.get_secret_value(), body(turn.kind, turn.what, turn.message, lasted=lasted))
 
 
-class Alerter:
+class Alerter(Rounds):
     """Looks on a thread of its own until stopped. `lease_seconds` is longer than sending may take.
 
     `away_seconds` is for how long Redis must take nothing until that is told past it.
@@ -60,6 +59,8 @@ class Alerter:
         lease_seconds: float = _LEASE_SECONDS,
         away_seconds: float = AWAY_SECONDS,
     ) -> None:
+        # A message that is being sent at the end is another worker's turn later.
+        super().__init__("alerts", settings.alert_look_seconds, join_seconds=1)
         self._ledger = ledger
         self._settings = settings
         self._url = settings.alert_url
@@ -78,29 +79,13 @@ class Alerter:
             repeat_seconds=settings.alert_repeat_hours * 3600,
             after_seconds=away_seconds,
         )
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
-    def start(self) -> None:
-        """Begin, unless alerts are switched off."""
-        if self._settings.alert_look_seconds:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End; a message that is being sent is another worker's turn later."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._settings.alert_look_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
-            try:
-                self.once()
-                self._past_redis.worked()
-            except LedgerError as error:
-                self._past_redis.failed(error)
-            except Exception as error:  # noqa: BLE001 if this thread ended, nobody would look any more
-                event(logger, "alerts_failed", level=logging.ERROR, error=type(error).__name__)
+    def _round(self) -> None:
+        try:
+            self.once()
+            self._past_redis.worked()
+        except LedgerError as error:
+            self._past_redis.failed(error)
 
     def once(self) -> int:
         """Look once and send what is this worker's turn; return how many messages were sent.

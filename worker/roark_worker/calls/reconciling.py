@@ -7,14 +7,12 @@ record     what was found, for `status`, the metrics and the alerts; or why not 
 
 import logging
 import os
-import random
 import socket
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
-from roark_ledger.errors import ConfigurationError, LedgerError
+from roark_ledger.errors import ConfigurationError
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import reconcile as reconciled
@@ -26,6 +24,7 @@ from roark_worker.calls.reconcile import Comparer, Comparison, Window
 from roark_worker.calls.rules import ReconcileRules, Stretch, StretchKind, plan
 from roark_worker.calls.vapi import Vapi, VapiFailed
 from roark_worker.calls.vapi_settings import VapiSettings
+from roark_worker.process.rounds import Ended, Rounds
 from roark_worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -35,10 +34,6 @@ _KEEP_SECONDS = 10.0
 _LONGEST_LOOK_SECONDS = 15.0
 _MOST_NAMED = 10
 _DAY_MS = 86_400_000
-
-
-class _Ended(Exception):
-    """The worker stops, or another one has the turn."""
 
 
 def rules_of(settings: VapiSettings, worker: WorkerSettings) -> ReconcileRules:
@@ -53,7 +48,7 @@ def rules_of(settings: VapiSettings, worker: WorkerSettings) -> ReconcileRules:
     )
 
 
-class Reconciler:
+class Reconciler(Rounds):
     """Compares on a thread of its own until stopped."""
 
     def __init__(
@@ -67,6 +62,8 @@ class Reconciler:
         now: Callable[[], float] = time.time,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
+        look_seconds = min(settings.reconcile_minutes * 15, _LONGEST_LOOK_SECONDS)
+        super().__init__("reconcile", look_seconds if settings.vapi_api_key else 0, join_seconds=1)
         self._ledger = ledger
         self._settings = settings
         self._ingest = ingest
@@ -75,32 +72,6 @@ class Reconciler:
         self._now = now
         self._patience_ms = round(patience_seconds * 1000)
         self._who = f"{socket.gethostname()}-{os.getpid()}"
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
-
-    def start(self) -> None:
-        """Begin, unless there is no key or comparing is switched off."""
-        if self._settings.vapi_api_key and self._settings.reconcile_minutes:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End; a pass that is under way is given up after the request that it waits for."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1)
-
-    def _run(self) -> None:
-        look_seconds = min(self._settings.reconcile_minutes * 15, _LONGEST_LOOK_SECONDS)
-        while not self._stop.wait(look_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
-            try:
-                self.once()
-            except _Ended:
-                continue
-            except LedgerError:
-                # The tick has told already that the ledger is away; the next look is soon.
-                continue
-            except Exception as error:  # noqa: BLE001 if this thread ended, nobody would compare any more
-                event(logger, "reconcile_failed", level=logging.ERROR, error=type(error).__name__)
 
     def once(self) -> Comparison | None:
         """Compare now if it is this worker's turn; return what was found.
@@ -143,7 +114,7 @@ class Reconciler:
         if self._settings.backfill:
             try:
                 promised = keep(self._ingest.durability, inspect(ledger.client)).after_write
-                ledger = Ledger(ledger.client, prefix=self._ingest.prefix, after_write=promised)
+                ledger = ledger.promising(promised)
             except ConfigurationError:
                 # Producers refuse such a server, and so does a backfill: the calls stay missing, and are shown.
                 event(logger, "backfill_refused", level=logging.ERROR, durability=self._ingest.durability)
@@ -162,13 +133,12 @@ class Reconciler:
 
     def _note(self, **noted: object) -> None:
         if self._stop.is_set() or not self._ledger.run(reconciled.reconcile_note(who=self._who, **noted)):  # type: ignore[arg-type]
-            raise _Ended
+            raise Ended
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._stop.wait(min(left, _KEEP_SECONDS)):
-                raise _Ended
+            self._pause(min(left, _KEEP_SECONDS))
             if left > _KEEP_SECONDS:
                 self._note()
 

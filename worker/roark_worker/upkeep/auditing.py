@@ -7,15 +7,13 @@ record     the result in the ledger; what is broken is told in the log, and mend
 
 import logging
 import os
-import random
 import socket
-import threading
 import time
 
-from roark_ledger.errors import LedgerError
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import upkeep
+from roark_worker.process.rounds import Ended, Rounds
 from roark_worker.upkeep.audit import AuditVerdict, audit
 
 logger = logging.getLogger(__name__)
@@ -27,45 +25,16 @@ _LONGEST_LOOK_SECONDS = 15.0
 _MOST_NAMED = 10
 
 
-class _Ended(Exception):
-    """The worker stops, or another one has the turn."""
-
-
-class Auditor:
+class Auditor(Rounds):
     """Audits on a thread of its own until stopped."""
 
     def __init__(self, ledger: Ledger, *, every_seconds: float, share: float = _SHARE) -> None:
+        super().__init__("audit", min(every_seconds / 4, _LONGEST_LOOK_SECONDS))
         self._ledger = ledger
         self._every_seconds = every_seconds
         self._share = share
         self._who = f"{socket.gethostname()}-{os.getpid()}"
-        self._stop = threading.Event()
         self._kept = 0.0
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-
-    def start(self) -> None:
-        """Begin, unless audits are switched off."""
-        if self._every_seconds:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End; an audit that is under way is given up."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        look_seconds = min(self._every_seconds / 4, _LONGEST_LOOK_SECONDS)
-        while not self._stop.wait(look_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
-            try:
-                self.once()
-            except _Ended:
-                continue
-            except LedgerError:
-                # The tick has told already that the ledger is away; the next look is soon.
-                continue
-            except Exception as error:  # noqa: BLE001 if this thread ended, nobody would audit any more
-                event(logger, "audit_failed", level=logging.ERROR, error=type(error).__name__)
 
     def once(self) -> AuditVerdict | None:
         """Audit now if it is this worker's turn; return what was found.
@@ -75,7 +44,7 @@ class Auditor:
         if not self._has_turn():
             return None
         self._kept = time.monotonic()
-        verdict = audit(self._ledger, share=self._share, sleep=self._sleep, progress=self._keep)
+        verdict = audit(self._ledger, share=self._share, sleep=self._pause, progress=self._keep)
         self._ledger.run(upkeep.audit_done(verdict.accounts, who=self._who))
         _tell(verdict)
         return verdict
@@ -88,12 +57,8 @@ class Auditor:
         if time.monotonic() - self._kept < _KEEP_SECONDS:
             return
         if not self._has_turn():
-            raise _Ended
+            raise Ended
         self._kept = time.monotonic()
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise _Ended
 
 
 def _tell(verdict: AuditVerdict) -> None:

@@ -5,44 +5,25 @@ thread of its own, because it waits until what it remembers is as durable in Red
 that does not know of it one that was set back.
 """
 
-import contextlib
-import threading
-
-from roark_ledger.errors import BrokenPromise, LedgerError
+from roark_ledger.errors import BrokenPromise
 from roark_ledger.keeping import Keeper
 from roark_ledger.ledger import Ledger
 from roark_ledger.server.durability import inspect, keep
 from roark_producer.settings import IngestSettings
+from roark_worker.process.rounds import Rounds
 
 _EVERY_SECONDS = 3.0
 
 
-class Remembering:
+class Remembering(Rounds):
     """Looks on a thread of its own until stopped."""
 
     def __init__(self, ledger: Ledger, keeper: Keeper, settings: IngestSettings) -> None:
+        super().__init__("remembering", _EVERY_SECONDS)
         self._ledger = ledger
         self._keeper = keeper
         self._settings = settings
         self._durable: Ledger | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="remembering", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_SECONDS):
-            # The tick tells by itself when the ledger is away.
-            with contextlib.suppress(LedgerError):
-                self.once()
 
     def once(self) -> None:
         """Look once. Raises LedgerError when the ledger does not answer, or not durably in time."""
@@ -54,4 +35,4 @@ class Remembering:
             after_write = keep(self._settings.durability, inspect(self._ledger.client)).after_write
         except BrokenPromise:
             after_write = ()
-        return Ledger(self._ledger.client, prefix=self._settings.prefix, after_write=after_write)
+        return self._ledger.promising(after_write)

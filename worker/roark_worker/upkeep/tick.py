@@ -19,7 +19,6 @@ start it anew.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import upkeep
+from roark_worker.process.rounds import Rounds
 from roark_worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ _REPLAYED_AT_ONCE, _REPLAY_QUEUE = 100, 500
 _REPLAY_SILENCE_MS = 60_000
 
 
-class Tick:
+class Tick(Rounds):
     """Ticks on a thread of its own until stopped."""
 
     def __init__(
@@ -60,6 +60,7 @@ class Tick:
         note_setup: Callable[[], None] = lambda: None,
         show_lane: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__("tick", settings.tick_seconds)
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
@@ -73,36 +74,20 @@ class Tick:
         self._tell_poisoned = tell_poisoned
         self._note_setup = note_setup
         self._show_lane = show_lane
-        self._stop = threading.Event()
         self._stalled_since: float | None = None
         self._redis_away = False
         self._reap_from = 0.0
-        self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
 
-    def start(self) -> None:
-        """Begin to tick."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop ticking."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        # The workers of one machine start together; they need not tick together.
-        while not self._stop.wait(self._settings.tick_seconds * random.uniform(0.8, 1.2)):  # noqa: S311 no secret
-            try:
-                self.once()
-            except LedgerUnavailable as error:
-                if not self._redis_away:
-                    event(logger, "redis_away", level=logging.ERROR, error=str(error))
-                self._redis_away = True
-                self._stalled_since = None
-            except LedgerFault as error:
-                event(logger, "tick_failed", level=logging.ERROR, error=str(error))
-            except Exception as error:  # noqa: BLE001 if this thread ended, due reports would wait for ever
-                event(logger, "tick_failed", level=logging.ERROR, error=type(error).__name__)
+    def _round(self) -> None:
+        try:
+            self.once()
+        except LedgerUnavailable as error:
+            if not self._redis_away:
+                event(logger, "redis_away", level=logging.ERROR, error=str(error))
+            self._redis_away = True
+            self._stalled_since = None
+        except LedgerFault as error:
+            event(logger, "tick_failed", level=logging.ERROR, error=str(error))
 
     def once(self) -> None:
         """Tick once.

@@ -72,11 +72,15 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
 
 
 def broken(text: str, columns: int, *, indent: int | None = None) -> str:
-    """Return one line broken between words where it is longer than `columns` (0: never), but never inside a command.
+    """Return each line broken between words where it is longer than `columns` (0: never), but never inside a command.
 
     What follows is indented like the line itself, or by `indent`.
     """
-    if not columns or len(text) <= columns or "\n" in text:
+    return "\n".join(_broken(line, columns, indent) for line in text.split("\n"))
+
+
+def _broken(text: str, columns: int, indent: int | None) -> str:
+    if not columns or len(text) <= columns:
         return text
     margin = len(text) - len(text.lstrip()) if indent is None else indent
     whole = _COMMAND.sub(lambda command: command[0].replace(" ", _KEPT), text)
