@@ -15,7 +15,8 @@ import flower.views
 from flower.utils.broker import RedisBase
 
 from roark_ledger.server.connection import connect_async
-from roark_worker.app import app, servers
+from roark_worker.app import app
+from roark_worker.process.shared import servers
 
 app.conf.broker_pool_limit = None
 # Flower writes down whose calls it has seen.

@@ -10,7 +10,8 @@ from roark_ledger.records.alerts import AlertKind, Facts, NotedSpool
 from roark_ledger.records.forecast import Speed
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.promises import Loss, Unread, UnreadFile
-from roark_ledger.records.snapshot import Memory, Reconciled, Retention, Snapshot
+from roark_ledger.records.reconciled import Reconciled
+from roark_ledger.records.snapshot import Memory, Retention, Snapshot
 from roark_worker.alerts.causes import AlertRules, causes
 
 NOW = 1_760_000_000_000

@@ -15,12 +15,10 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 import warnings
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from celery import Celery, bootsteps, signals
@@ -35,22 +33,27 @@ from roark_ledger.server.durability import inspect, keep
 from roark_producer.celery_wiring import celery_app, celery_settings
 from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.proving import prove_broker, prove_ledger
-from roark_producer.servers import Servers
-from roark_producer.settings import IngestSettings
-from roark_producer.tracing import Traces
-from roark_producer.wake_ups import DELIVER_TASK, WakeUps
+from roark_producer.wake_ups import DELIVER_TASK
 from roark_worker.alerts.alerting import Alerter
 from roark_worker.calls.fresh_audio import FreshAudio
 from roark_worker.calls.reconciling import Reconciler
-from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.delivery import Delivery
 from roark_worker.flower.celery_events import CeleryEvents
 from roark_worker.flower.event_sender import EventSender
 from roark_worker.flower.lane_row import LaneRow
-from roark_worker.metrics.counting import Counts
 from roark_worker.metrics.page import MetricsPage, WorkerCollector
 from roark_worker.process.engine import Engine
-from roark_worker.settings import WorkerSettings
+from roark_worker.process.rounds import Rounds
+from roark_worker.process.shared import (
+    counts,
+    ingest_settings,
+    metrics_folder,
+    servers,
+    traces,
+    vapi_settings,
+    wake_ups,
+    worker_settings,
+)
 from roark_worker.upkeep.auditing import Auditor
 from roark_worker.upkeep.remembering import Remembering
 from roark_worker.upkeep.setup_notes import SetupNotes
@@ -63,58 +66,6 @@ EX_SOFTWARE = 70
 EX_CONFIG = 78
 _FORCE_AFTER_SECONDS = 15.0
 _worker_name = ""
-
-
-@cache
-def ingest_settings() -> IngestSettings:
-    """Return the ledger's settings, read once per process."""
-    return IngestSettings()
-
-
-@cache
-def worker_settings() -> WorkerSettings:
-    """Return the worker's settings, read once per process."""
-    return WorkerSettings()
-
-
-@cache
-def vapi_settings() -> VapiSettings:
-    """Return the settings for Vapi's API, read once per process."""
-    return VapiSettings()
-
-
-@cache
-def servers() -> Servers:
-    """Return where the ledger and the broker are."""
-    return Servers(ingest_settings())
-
-
-@cache
-def wake_ups() -> WakeUps:
-    """Return this process's publisher of wake-ups."""
-    return servers().wake_ups()
-
-
-@cache
-def metrics_folder() -> Path:
-    """Return where this worker counts: the supervisor's folder, or one of its own, which `TickStep` removes."""
-    return worker_settings().metrics_folder or Path(tempfile.mkdtemp(prefix="roark-metrics-"))
-
-
-def counts() -> Counts:
-    """Return what this process counts."""
-    return _counts_of(os.getpid())
-
-
-@cache
-def _counts_of(_pid: int) -> Counts:
-    # One for each process: prefork's children must not go on in their parent's numbers.
-    try:
-        return Counts.shared(metrics_folder(), slots=worker_settings().max_in_flight)
-    except OSError as error:
-        # No place to count in: reports are delivered all the same.
-        event(logger, "metrics_unshared", level=logging.ERROR, error=str(error))
-        return Counts.unshared()
 
 
 def event_sender() -> EventSender | None:
@@ -133,12 +84,6 @@ def _event_sender_of(_pid: int) -> EventSender:
     )
     sender.start()
     return sender
-
-
-@cache
-def traces() -> Traces | None:
-    """Return what makes spans; None where nobody wants them."""
-    return Traces.wanted(ingest_settings())
 
 
 def _make_delivery() -> Delivery:
@@ -164,11 +109,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
     requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
 
     def __init__(self, worker: Any, **options: Any) -> None:
-        self.tick: Tick | None = None
-        self.auditor: Auditor | None = None
-        self.remembering: Remembering | None = None
-        self.alerter: Alerter | None = None
-        self.reconciler: Reconciler | None = None
+        self.rounds: list[Rounds] = []
         self.page: MetricsPage | None = None
         # Before the pool starts: prefork's children count in the same folder.
         with contextlib.suppress(ConfigurationError, OSError):
@@ -181,44 +122,22 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             _check(ledger)
         except (ConfigurationError, LedgerFault) as error:
             _refuse(error)
-        events = event_sender()
-        self.tick = Tick(
-            ledger,
-            worker_settings(),
-            wake=wake_ups().publish,
-            is_draining=lambda: engine.is_draining,
-            give_up=_start_anew,
-            drain_unasked=engine.drain,
-            wake_ups_heard=lambda: engine.asked,
-            tell_poisoned=events.tell_poisoned if events else None,
-            note_setup=SetupNotes(
-                ledger, Token.of(worker_settings()), worker_settings(), ingest_settings(), worker=_worker_name
-            ).look,
-            show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
-        )
-        self.tick.start()
-        self.remembering = Remembering(ledger, servers().keeper(make_folder=True), ingest_settings())
-        self.remembering.start()
-        self.auditor = Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes)
-        self.auditor.start()
-        self.alerter = Alerter(ledger, worker_settings(), ingest_settings().data_dir)
-        self.alerter.start()
-        self.reconciler = Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings())
-        self.reconciler.start()
+        self.rounds = [
+            _tick(ledger),
+            Remembering(ledger, servers().keeper(make_folder=True), ingest_settings()),
+            Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes),
+            Alerter(ledger, worker_settings(), ingest_settings().data_dir),
+            Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings()),
+        ]
+        for one in self.rounds:
+            one.start()
         self.page = _start_metrics_page(ledger)
 
     def stop(self, worker: Any) -> None:
         """Stop ticking and let the uploads end."""
-        if self.reconciler:
-            self.reconciler.stop()
-        if self.alerter:
-            self.alerter.stop()
-        if self.auditor:
-            self.auditor.stop()
-        if self.remembering:
-            self.remembering.stop()
-        if self.tick:
-            self.tick.stop()
+        for one in reversed(self.rounds):
+            one.stop()
+        if self.rounds:
             _stop_engine()
         if self.page:
             self.page.stop()
@@ -226,6 +145,22 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
                 shutil.rmtree(metrics_folder(), ignore_errors=True)
 
     terminate = stop
+
+
+def _tick(ledger: Ledger) -> Tick:
+    settings, events = worker_settings(), event_sender()
+    return Tick(
+        ledger,
+        settings,
+        wake=wake_ups().publish,
+        is_draining=lambda: engine.is_draining,
+        give_up=_start_anew,
+        drain_unasked=engine.drain,
+        wake_ups_heard=lambda: engine.asked,
+        tell_poisoned=events.tell_poisoned if events else None,
+        note_setup=SetupNotes(ledger, Token.of(settings), settings, ingest_settings(), worker=_worker_name).look,
+        show_lane=LaneRow(ledger, events.tell_lane).look if events else lambda: None,
+    )
 
 
 def _stop_engine() -> None:

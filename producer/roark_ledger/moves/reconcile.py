@@ -12,7 +12,7 @@ import msgspec
 
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.moves.operation import Argument, Operation
-from roark_ledger.records.snapshot import Reconciled
+from roark_ledger.records.reconciled import Reconciled
 
 __all__ = ["Reconciled", "Stand", "backfill", "note_missing", "reconcile_look", "reconcile_note", "reconcile_turn"]
 

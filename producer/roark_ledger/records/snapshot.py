@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import msgspec
-
 from roark_ledger.lifecycle import State
 from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
@@ -13,6 +11,7 @@ from roark_ledger.records.alerts import Alert, parse_alerts
 from roark_ledger.records.forecast import Forecast, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
+from roark_ledger.records.reconciled import Reconciled, parse_reconciled
 from roark_ledger.records.reply import pairs
 from roark_ledger.records.setup import Setup, parse_setup
 
@@ -20,8 +19,6 @@ SHORT_SHARE = 0.85
 """Share of maxmemory from which accept refuses reports; written in `accept.lua` as SHORT_FROM."""
 _GROWTH_LASTS_MS = 60_000
 _BIN_IS_FILLING = 0.8
-_RECONCILE_WANTED_MS = 600_000
-_RECONCILE_LATE_MS = 7_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +94,6 @@ class Bin:
     def filling(self) -> bool:
         """Whether somebody should empty it, before it gives up what exists nowhere else."""
         return self.fill >= _BIN_IS_FILLING
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """How the comparison with Vapi's list of calls stands. Times are Unix ms, 0 for never.
-
-    Workers that have Vapi's key ask for a turn all the time: `asked_ms` is the last time, `first_ms` the first one.
-    `tried_ms` is when the last pass ended, `at_ms` the last one that read all, and `error` why the last one did not.
-    `result` has its figures.
-    """
-
-    first_ms: int
-    asked_ms: int
-    every_ms: int
-    at_ms: int
-    tried_ms: int
-    watermark_ms: int
-    missing: int
-    error: str
-    running: bool
-    result: dict[str, Any]
-
-    def late_ms(self, now_ms: int) -> int:
-        """For how long nothing was read whole though workers are there to do it, once that is no chance; else 0."""
-        quiet_ms = now_ms - (self.at_ms or self.first_ms)
-        is_wanted = self.first_ms > 0 and now_ms - self.asked_ms < _RECONCILE_WANTED_MS
-        return quiet_ms if is_wanted and quiet_ms > max(_RECONCILE_LATE_MS, 4 * self.every_ms) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +238,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         unnamed_share=float(lane_fields.get("unnamed", 0)),
         setup=parse_setup(setup) if setup else None,
         replays=ReplayCounts(**{name.decode(): int(number) for name, number in pairs(replays)}),
-        reconciled=_parse_reconciled(lane_fields),
+        reconciled=parse_reconciled(lane_fields),
         losses=losses,
         unread=unread,
         spooled_because=spooled_because,
@@ -289,26 +259,6 @@ def _parse_audited(fields: dict[str, str]) -> Accounts | None:
         miscounted=tuple(filter(None, fields.get("audit_miscounted", "").split("\n"))),
         looked_at=int(fields["audit_looked_at"]),
         took_ms=int(fields["audit_took"]),
-    )
-
-
-def _parse_reconciled(fields: dict[str, str]) -> Reconciled | None:
-    def number(name: str) -> int:
-        return int(fields.get(f"reconcile_{name}", 0))
-
-    if not {"reconcile_first", "reconcile_missing"} & fields.keys():
-        return None
-    return Reconciled(
-        first_ms=number("first"),
-        asked_ms=number("asked"),
-        every_ms=number("every"),
-        at_ms=number("at"),
-        tried_ms=number("tried"),
-        watermark_ms=number("watermark"),
-        missing=number("missing"),
-        error=fields.get("reconcile_error", ""),
-        running="reconcile_by" in fields,
-        result=msgspec.json.decode(fields.get("reconcile_result", "{}")),
     )
 
 
