@@ -58,7 +58,7 @@ Fail = Annotated[
     list[str],
     typer.Option(
         callback=_checked_faults,
-        metavar="WHAT:RATE[:OPTION=VALUE]…",
+        metavar="WHAT:RATE[:OPTION]…",
         help="Make uploads fail, at this rate: 503:0.2, 429:0.1:retry-after=2, 400:calls=ID1+ID2, timeout:0.05, "
         "reset:0.02, html:0.1, html-400:0.1, say-422:0.1:body=TEXT, 200-error:0.1, 200-empty:0.1, cut:0.01. Options: "
         "calls, assistants, imported, retry-after, retry-after-ms, should-retry, code, message, body. Repeatable.",
@@ -101,7 +101,7 @@ VapiFail = Annotated[
     list[str],
     typer.Option(
         callback=_checked_faults,
-        metavar="STATUS:RATE[:OPTION=VALUE]…",
+        metavar="STATUS:RATE[:OPTION]…",
         help="Vapi's API: make requests fail, such as 429:0.1:retry-after=1. Repeatable.",
     ),
 ]

@@ -8,7 +8,7 @@ in the same packet as the operation (see `durability.py`). Without one, the serv
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
@@ -22,6 +22,7 @@ from roark_ledger.scripts import script
 from roark_ledger.server.connection import translated_errors
 
 T = TypeVar("T")
+Client = TypeVar("Client")
 DEFAULT_PREFIX = "roark"
 AfterWrite = tuple[str | int, ...]
 
@@ -83,12 +84,10 @@ class _Calls:
             raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
 
 
-class Ledger:
-    """The ledger for sync callers. Safe to share between threads."""
-
+class _Open(Generic[Client]):
     def __init__(
         self,
-        client: "redis.Redis",
+        client: Client,
         *,
         prefix: str = DEFAULT_PREFIX,
         clock: Callable[[], int] = redis_clock,
@@ -96,6 +95,10 @@ class Ledger:
     ) -> None:
         self.client = client
         self.calls = _Calls(prefix, clock, after_write)
+
+
+class Ledger(_Open[redis.Redis]):
+    """The ledger for sync callers. Safe to share between threads."""
 
     def promising(self, after_write: AfterWrite) -> "Ledger":
         """Return this ledger, on the same connections, with another promise for what is run durably."""
@@ -198,19 +201,8 @@ class Ledger:
         self.client.close()
 
 
-class AsyncLedger:
+class AsyncLedger(_Open[redis.asyncio.Redis]):
     """The ledger for asyncio callers. Belongs to one event loop."""
-
-    def __init__(
-        self,
-        client: "redis.asyncio.Redis",
-        *,
-        prefix: str = DEFAULT_PREFIX,
-        clock: Callable[[], int] = redis_clock,
-        after_write: AfterWrite = (),
-    ) -> None:
-        self.client = client
-        self.calls = _Calls(prefix, clock, after_write)
 
     async def run(self, operation: Operation[T]) -> T:
         """Run one operation; see `Ledger.run`."""

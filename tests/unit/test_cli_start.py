@@ -68,11 +68,13 @@ def test_help_names_the_commands_that_the_design_fixes() -> None:
 
 @for_each("path", EVERY)
 def test_every_command_has_a_help_and_takes_json(path: tuple[str, ...]) -> None:
-    ended = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
+    ended = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"})
     assert ended.exit_code == 0
     assert "Usage: " in ended.stdout
     takes_json = re.search(r"--json\b", ended.stdout) is not None
     assert takes_json or path in WITHOUT_JSON
+    # No value's name is broken, however narrow its column is.
+    assert all((option.metavar or "") in ended.stdout for option in EVERY[path].params)
 
 
 def test_the_version_is_the_distributions() -> None:

@@ -238,7 +238,7 @@ _add(jobs, replay.resume, "roark-ingest replay resume 12")
 _add(jobs, replay.cancel, "roark-ingest replay cancel 12 --reason 'the wrong group'")
 
 deeds = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="The audit trail: who did what, and when.")
+app.add_typer(deeds, name="log", rich_help_panel=_LOOK, help="Show the audit trail: who did what, and when.")
 _add(deeds, log.list_, "roark-ingest log list --since 7d --by ada", "roark-ingest log list --csv", name="list")
 _add(deeds, log.export, "roark-ingest log export log.ndjson.zst", "roark-ingest log export --csv > log.csv")
 _add(deeds, log.trim, "roark-ingest log trim --before 2026-01-01 --yes")
