@@ -9,13 +9,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .venv-bench
 SCHEMA := .venv-contract
+PAGES  := .venv-site
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
 LONG   := chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract site
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, soc
 
 contract: $(READY) $(SCHEMA)/.ready ## the webhook against its OpenAPI document, by schemathesis: some 3 minutes
 	SCHEMATHESIS=$(abspath $(SCHEMA)/bin/schemathesis) $(BIN)/python -m pytest -m contract -q $(ARGS)
+
+site: $(READY) $(PAGES)/.ready ## build the pages as a site, into site/; a link that leads nowhere ends it
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python ops/site/build.py $(PAGES)/bin/zensical site
 
 installs: $(READY) ## the wheel in fresh environments, alone and beside FastAPI and Django of now and of two years ago: some 5 minutes
 	$(BIN)/python -m pytest -m installs -q -rs $(ARGS)
@@ -97,11 +101,16 @@ script-texts: $(READY) ## write the list of the scripts' SHA-1s, after a script 
 	$(BIN)/python tests/script_texts.py
 
 clean: ## remove what is made here, the data of `up` excepted
-	rm -rf $(VENV) $(PEERS) $(SCHEMA) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt ops/bootstrap.py
 	@$(PYTHON) ops/bootstrap.py $(VENV)
+	@touch $@
+
+$(PAGES)/.ready: ops/site/requirements.txt
+	$(PYTHON) -m venv $(PAGES)
+	$(PAGES)/bin/pip install -q --disable-pip-version-check -r ops/site/requirements.txt
 	@touch $@
 
 $(SCHEMA)/.ready: tests/contract/requirements.txt
