@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator
-from time import monotonic
+from time import monotonic, process_time
 
 import msgspec
 import pytest
@@ -19,13 +19,19 @@ from roark_ledger.packing import pack
 from roark_ledger.server.connection import connect
 from roark_ops import DeadLetters
 from roark_ops.desk.finding import Filter
+from roark_ops.desk.replays import Replays
+from roark_ops.mending.editing import read_settings
 
 pytestmark = [pytest.mark.many, pytest.mark.timeout(900)]
 
 MANY, ASSISTANTS, TENANTS = 100_000, 9, 50
-PACKED_BYTES = 2_000
+PACKED_BYTES = 1_000
 AT_ONCE = 500
 LONG_MS = 10
+# Pages of a hundred, with some to spare. One command a letter would be a hundred times as many.
+MOST_CALLS = MANY // 50
+# Generous: on a busy machine a second of CPU does less.
+MOST_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -48,40 +54,56 @@ def ledger(client: "Redis") -> Ledger:
 
 def report(number: int) -> Acceptable:
     properties = b'{"tenant":"t%d","campaign":"spring"}' % (number % TENANTS)
-    packed = pack(b"{}", properties) + os.urandom(PACKED_BYTES)
-    return Acceptable(CallId(f"0193b2c4-6f1d-7c3e-9a55-{number:012d}"), "print", packed, 1 + number % 2)
+    payload = b'{"call":{"assistantId":"%b"},"transcript":"%b"}' % (assistant(number).encode(), noise(PACKED_BYTES))
+    call_id = CallId(f"0193b2c4-6f1d-7c3e-9a55-{number:012d}")
+    return Acceptable(call_id, "print", pack(payload, properties), 1 + number % 2)
+
+
+def assistant(number: int) -> str:
+    return f"A{number % ASSISTANTS}"
+
+
+def noise(size: int) -> bytes:
+    return os.urandom(size).hex().encode()
 
 
 def death(held: Held) -> Bury:
-    detail = {
+    """Return the end of a report. One in ten has no assistant noted, as when its worker died with it."""
+    number = int(held.call_id[-12:])
+    detail: dict[str, object] = {
         "attempt": 1,
         "ms": 41,
         "status": 422,
         "reason": "http_422",
         "message": f"call {held.call_id} is {random.uniform(1, 900):.3f} s long",
-        "assistant": f"A{int(held.call_id[-12:]) % ASSISTANTS}",
     }
+    if number % 10:
+        detail["assistant"] = assistant(number)
     return Bury(held, "http_422", msgspec.json.encode(detail))
 
 
 def measured(client: "Redis", name: str, action: Callable[[], int]) -> int:
-    """Do something and return what it counts; say how long it took, and demand that no command keeps Redis long."""
+    """Do something and return what it counts; demand that it takes seconds, and that no command keeps Redis long.
+
+    By CPU, ours and Redis's, which do not work at the same time: the clock goes on while a busy machine lets both wait.
+    """
     client.config_resetstat()
     client.config_set("slowlog-log-slower-than", 1000 * LONG_MS)
     client.slowlog_reset()
-    cpu_before = cpu_seconds(client)
-    began = monotonic()
+    cpu_before, began, ours_before = cpu_seconds(client), monotonic(), process_time()
     found = action()
-    seconds = monotonic() - began
+    ours, theirs = process_time() - ours_before, cpu_seconds(client) - cpu_before
     calls = client.info("commandstats")["cmdstat_evalsha"]["calls"]
-    busy_ms = 1000 * (cpu_seconds(client) - cpu_before) / calls
+    busy_ms = 1000 * theirs / calls
     print(
-        f"{name}: {found} in {seconds:.1f} s; {calls} commands of {busy_ms:.2f} ms of Redis's CPU in the mean, "
-        f"{client.slowlog_len()} took over {LONG_MS} ms by the clock"
+        f"{name}: {found} in {monotonic() - began:.1f} s, {ours:.1f} s of CPU here and {theirs:.1f} s of Redis's; "
+        f"{calls} commands of {busy_ms:.2f} ms of Redis's CPU in the mean, {client.slowlog_len()} took over "
+        f"{LONG_MS} ms by the clock"
     )
-    # By its CPU, for the clock goes on while a busy machine lets it wait. All pages cost much the same.
+    # All pages cost much the same.
     assert busy_ms < LONG_MS / 3
-    assert seconds < 60
+    assert calls < MOST_CALLS
+    assert ours + theirs < MOST_SECONDS
     return found
 
 
@@ -128,3 +150,23 @@ def test_they_are_grouped_in_seconds(client: "Redis", ledger: Ledger) -> None:
 
     assert measured(client, "groups", group) == 1
     assert (groups[0].count, groups[0].shared[0].value) == (MANY, "spring")
+
+
+def test_they_are_exported_in_seconds(client: "Redis", ledger: Ledger) -> None:
+    with open(os.devnull, "wb") as nowhere:
+        desk = DeadLetters(ledger, by="ada")
+        assert measured(client, "export", lambda: desk.export(nowhere).letters) == MANY
+
+
+def test_a_replay_of_all_is_previewed_in_seconds(client: "Redis", ledger: Ledger) -> None:
+    replays = Replays(ledger, by="ada")
+    assert measured(client, "preview", lambda: len(replays.preview(Filter()).letters)) == MANY
+    names = [letter.call_id for letter in DeadLetters(ledger, by="ada").find()]
+    assert measured(client, "preview of call ids", lambda: len(replays.preview_calls(names).letters)) == MANY
+
+
+def test_an_edit_of_a_group_is_rehearsed_in_seconds(client: "Redis", ledger: Ledger) -> None:
+    desk = DeadLetters(ledger, by="ada")
+    patch = read_settings(["endedAt=2026-01-31T10:00:00Z"])
+    names = desk.freeze()[: MANY // 10]
+    assert measured(client, "edit", lambda: sum(1 for _ in desk.edit(names, patch, dry_run=True))) == len(names)

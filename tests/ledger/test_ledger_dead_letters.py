@@ -6,7 +6,8 @@ import pytest
 from workbench import WHO, Workbench, packed
 
 from roark_ledger.ids import CallId
-from roark_ledger.moves import desk, intake
+from roark_ledger.moves import delivery, desk, intake, watch
+from roark_ledger.moves.delivery import Bury
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import TRACE_BYTES, pack
 from roark_ledger.records.letters import LetterPage
@@ -99,6 +100,40 @@ class TestManyAtOnce:
         assert getattr(bench, verb)() == []
 
 
+def bury(bench: Workbench, call_id: str, stored: bytes, detail: bytes = b"{}") -> None:
+    bench.run(intake.accept([Acceptable(CallId(call_id), "print", stored)], revisions="record", per_wakeup=64))
+    bench.run(delivery.bury([Bury(bench.take(call_id), "http_422", detail)]))
+
+
+class TestLooks:
+    def test_many_calls_are_looked_at_in_one_script_each_as_if_alone(self, bench: Workbench) -> None:
+        states = ("uploading", "waiting", "delivered", "dead", "discarded", "ready")
+        for state in states:
+            bench.bring(f"call-{state}", state)
+        bench.edit("call-dead", "edited")
+        bench.run(desk.erase("call-erased", key=bytes(32), who=WHO))
+        names = [*(f"call-{state}" for state in states), "call-erased", "call-unheard", "call-dead"]
+
+        entries = bench.run(watch.look_at(names))
+
+        assert entries == [bench.run(watch.look(name)) for name in names]
+        assert [entry and entry.record and entry.record.state for entry in entries] == [*states, None, None, "dead"]
+        assert entries[3] is not None
+        assert entries[3].original == packed("call-dead", "a")
+        assert entries[6] is not None
+        assert entries[6].erased
+
+    def test_a_look_ends_before_it_reads_too_much_for_one_script(self, bench: Workbench) -> None:
+        for name, size in (("call-1", 9_000_000), ("call-2", 300_000), ("call-3", 200_000), ("call-4", 1)):
+            bury(bench, name, b"\0\0\0\0" + bytes(size))
+        names = [f"call-{number}" for number in range(1, 5)]
+
+        assert [len(bench.run(watch.look_at(names[first:]))) for first in range(4)] == [1, 1, 2, 1]
+
+    def test_to_look_at_nothing_is_no_work(self, bench: Workbench) -> None:
+        assert bench.run(watch.look_at([])) == []
+
+
 class TestPages:
     def pages(self, bench: Workbench, most: int, **more: Any) -> list[list[str]]:
         """Every page, each behind the one before."""
@@ -177,13 +212,33 @@ class TestPages:
         assert self.page(bench).letters[0].properties == b""
         assert self.page(bench, properties=True).letters[0].properties == properties
 
-    def test_a_page_ends_early_where_its_reports_are_large(self, bench: Workbench) -> None:
-        for name in ("call-1", "call-2", "call-3"):
-            report = Acceptable(CallId(name), "print", b"\0\0\0\0" + bytes(400_000))
-            bench.run(intake.accept([report], revisions="record", per_wakeup=64))
-            bench.bury(bench.take(name))
+    def test_a_page_ends_before_its_reports_are_too_large_for_one_script(self, bench: Workbench) -> None:
+        for name, size in (("call-1", 200_000), ("call-2", 200_000), ("call-3", 200_000), ("call-4", 9_000_000)):
+            bury(bench, name, b"\0\0\0\0" + bytes(size))
 
-        assert self.pages(bench, 10, properties=True) == [["call-1", "call-2"], ["call-3"]]
+        pages = [["call-1", "call-2"], ["call-3"], ["call-4"]]
+        assert self.pages(bench, 10, properties=True) == pages
+        assert self.pages(bench, 10, reports="all") == pages
+        assert self.pages(bench, 10) == [["call-1", "call-2", "call-3", "call-4"]]
+
+    def test_reports_come_along_only_where_they_are_wanted(self, bench: Workbench) -> None:
+        bury(bench, "call-1", pack(b"first", b'{"tenant":"a"}'), b'{"message":"say \\"assistant\\": A1"}')
+        bury(bench, "call-2", pack(b"second"), b'{"status":422,"assistant":"A7"}')
+        bench.edit("call-1", "edited")
+        sent = {"call-1": pack(b"first", b'{"tenant":"a"}'), "call-2": pack(b"second")}
+        edited = packed("call-1", "edited")
+
+        def found(**wanted: Any) -> list[tuple[bytes, bytes, str]]:
+            letters = self.page(bench, assistant_of=lambda stored: f"read {len(stored)}", **wanted).letters
+            return [(letter.packed, letter.original, letter.assistant) for letter in letters]
+
+        assert found() == [(b"", b"", ""), (b"", b"", "A7")]
+        assert found(properties=True) == [(b"", b"", ""), (b"", b"", "A7")]
+        assert found(reports="unnamed") == [(b"", b"", f"read {len(edited)}"), (b"", b"", "A7")]
+        assert found(reports="all") == [
+            (edited, sent["call-1"], f"read {len(edited)}"),
+            (sent["call-2"], b"", "A7"),
+        ]
 
     def test_a_dead_letter_tells_when_and_why(self, bench: Workbench) -> None:
         bench.bring("call-1", "dead")

@@ -1,6 +1,7 @@
 """Dead letters in a file: what goes out comes back byte for byte."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def payload(**more: object) -> bytes:
 
 
 def test_a_line_is_json_with_the_reason_and_the_report() -> None:
-    line = export_line(LETTER, pack(payload(), b'{"tenant":"acme"}'))
+    line = export_line(replace(LETTER, packed=pack(payload(), b'{"tenant":"acme"}')))
     found = json.loads(line)
     assert (found["call_id"], found["reason"], found["status"], found["message"]) == ("c-1", "http_422", 422, "bad")
     assert (found["attempts"], found["died_ms"], found["properties"]) == (3, 2000, {"tenant": "acme"})
@@ -38,7 +39,7 @@ def test_a_line_is_json_with_the_reason_and_the_report() -> None:
 def test_payload_and_properties_come_back_byte_for_byte(text: str, indent: int | None, properties: bytes) -> None:
     report = {"type": "end-of-call-report", "call": {"id": "c-1"}, "text": text.encode("utf-8", "replace").decode()}
     sent = json.dumps(report, indent=indent, ensure_ascii=False).encode().replace(b'"text"', b'"big": 1e400, "text"')
-    line = export_line(LETTER, pack(sent, properties))
+    line = export_line(replace(LETTER, packed=pack(sent, properties)))
     assert b"\n" not in line
     back = read_line(line)
     assert back.call_id == "c-1"
@@ -47,7 +48,7 @@ def test_payload_and_properties_come_back_byte_for_byte(text: str, indent: int |
 
 def test_a_report_with_a_member_called_message_is_not_taken_for_an_envelope() -> None:
     sent = payload(message={"type": "status-update"})
-    assert unpack(read_line(export_line(LETTER, pack(sent))).packed).payload == sent
+    assert unpack(read_line(export_line(replace(LETTER, packed=pack(sent)))).packed).payload == sent
 
 
 @pytest.mark.parametrize(

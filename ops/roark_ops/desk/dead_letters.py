@@ -25,13 +25,14 @@ from roark_ledger.lifecycle import Move, State, after
 from roark_ledger.moves import desk, watch
 from roark_ledger.moves.operation import Operation
 from roark_ledger.packing import DamagedPayload
+from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.record import Entry
 from roark_ops.desk.changes import changes
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.grouping import Group, group
-from roark_ops.desk.pages import LOOKED_AT_ONCE, Cursor, Page, Pages, batches
+from roark_ops.desk.pages import RECORDS_ONLY, Cursor, Extent, Page, Pages, batches
 from roark_ops.desk.portable import Seal, export_line, is_manifest, take_in
 from roark_ops.desk.story import value_of
 from roark_ops.mending.editing import CannotEdit, Edit, Edited, edited, expires_ms
@@ -42,7 +43,7 @@ from roark_producer.taking import Receipt
 from roark_worker.answers.explain import Explanation, explain
 
 _MOVED_AT_ONCE = 500
-_MOST_UNCONFIRMED = 100_000
+_READ_AT_ONCE = 32
 EVERYTHING = Filter()
 _Words = Operation[list[str]]
 
@@ -89,7 +90,7 @@ class DeadLetters:
     def groups(self, chosen: Filter = EVERYTHING) -> Sequence[Group]:
         """Group dead letters by cause, most frequent first, with what the members of each group have in common."""
         setups = self._ledger.run(watch.setups())
-        return group(self._walk(chosen, State.DEAD, in_full=True), changes(setups))
+        return group(self._walk(chosen, State.DEAD, Extent(properties=True, assistants=True)), changes(setups))
 
     def explain(self, group: Group) -> Explanation:
         """Explain a group's cause in plain words, with the offending field's value in its example."""
@@ -118,7 +119,7 @@ class DeadLetters:
         """Write matching dead letters to `file`, one per line (see `portable.py`), followed by a manifest.
 
         Takes constant memory. `name` is the file's name in the log. `complain` gets the id of each call that is left
-        out because its report is unreadable, and why. Reports that leave the dead letters meanwhile are left out, too.
+        out because its report is unreadable, and why.
         """
         seal, left_out = Seal(), 0
         for line in self._lines(chosen, complain):
@@ -136,15 +137,12 @@ class DeadLetters:
         return Exported(seal.letters, left_out)
 
     def _lines(self, chosen: Filter, complain: Callable[[str, str], object]) -> Iterator[bytes | None]:
-        for batch in batches(self.find(chosen), LOOKED_AT_ONCE):
-            entries = self.show_all(letter.call_id for letter in batch)
-            for letter, entry in zip(batch, entries, strict=True):
-                is_there = entry and entry.record and entry.record.state is State.DEAD
-                try:
-                    yield export_line(letter, entry.packed, entry.original) if entry and is_there else None
-                except DamagedPayload as error:
-                    complain(letter.call_id, str(error))
-                    yield None
+        for letter in self._walk(chosen, State.DEAD, Extent(whole=True)):
+            try:
+                yield export_line(letter)
+            except DamagedPayload as error:
+                complain(letter.call_id, str(error))
+                yield None
 
     def import_(self, lines: Iterable[bytes], producer: Producer) -> Iterator[Receipt]:
         """Submit the reports of exported lines through `producer`; yield a receipt for each.
@@ -152,7 +150,7 @@ class DeadLetters:
         Safe to repeat: what the ledger has already is a duplicate. The manifest's line is skipped; `portable.Seal` can
         check it.
         """
-        for batch in batches((line for line in lines if not is_manifest(line)), LOOKED_AT_ONCE):
+        for batch in batches((line for line in lines if not is_manifest(line)), _READ_AT_ONCE):
             yield from take_in(producer, batch)
 
     def show(self, call_id: str) -> Entry | None:
@@ -200,8 +198,8 @@ class DeadLetters:
         snapshot = self._ledger.run(watch.snapshot())
         return snapshot.now_ms, snapshot.states[state]
 
-    def _walk(self, chosen: Filter, state: State, *, in_full: bool = False) -> Iterator[DeadLetter]:
-        return (letter for letter, _ in self._pages.walk(chosen, [state], None, in_full=in_full))
+    def _walk(self, chosen: Filter, state: str, extent: Extent = RECORDS_ONLY) -> Iterator[DeadLetter]:
+        return (letter for letter, _ in self._pages.walk(chosen, [state], None, extent))
 
     def resend(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
         """Send unconfirmed deliveries again at once, with all their attempts back. `Replays` sends dead letters."""
@@ -219,8 +217,8 @@ class DeadLetters:
         changed meanwhile, or that is no dead letter any more, stays as it is. With `dry_run` nothing changes,
         and `edited` means that it would be. Nothing is sent again by it: that is what `Replays` does.
         """
-        for batch in batches(dict.fromkeys(call_ids), LOOKED_AT_ONCE):
-            entries = self._ledger.run_all([watch.look(call_id) for call_id in batch])
+        for batch in batches(dict.fromkeys(call_ids), _READ_AT_ONCE):
+            entries = list(self.show_all(batch))
             planned = [_planned(call_id, entry, patch) for call_id, entry in zip(batch, entries, strict=True)]
             wanted = [
                 (edit, entry.packed)
@@ -281,7 +279,7 @@ class DeadLetters:
 
     def unconfirmed(self) -> Sequence[str]:
         """Return the unconfirmed calls, oldest first."""
-        return self._ledger.run(desk.unconfirmed(most=_MOST_UNCONFIRMED))
+        return [letter.call_id for letter in self._walk(EVERYTHING, UNCONFIRMED)]
 
     def restore(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
         """Turn discarded reports back into dead letters."""

@@ -25,6 +25,7 @@ _VARIABLE = re.compile(
 _FOLDED = "#"
 _NAME_LENGTH = 8
 _KNOWN_DEATHS = 4096
+_KNOWN_PROPERTIES = 1024
 _MOST_DIFFERENT = 2000
 _MOST_SHARED = 3
 _ALMOST_ALL = 0.8
@@ -47,8 +48,9 @@ class Death:
     @classmethod
     def of(cls, letter: DeadLetter) -> "Death":
         """Return what `letter` died of, as the ledger and Roark told it."""
-        detail = letter.last.detail if letter.last else {}
-        if letter.last and letter.last.name == "set_aside":
+        last = letter.last
+        detail = last.detail if last else {}
+        if last and last.name == "set_aside":
             said = filter(None, (str(detail.get("by", "")), str(detail.get("reason", ""))))
             return cls(reason=letter.record.note, status=0, message=": ".join(said), parameter="", last="")
         return cls(
@@ -63,7 +65,7 @@ class Death:
     @property
     def group(self) -> str:
         """The name of the group that the letter belongs to: the same for the same cause, everywhere and always."""
-        return _name(self)
+        return _name(self.folded())
 
     def folded(self) -> "Death":
         """Return it with the ids and numbers in its texts folded: what a group has in common."""
@@ -71,8 +73,7 @@ class Death:
 
 
 @lru_cache(_KNOWN_DEATHS)
-def _name(death: Death) -> str:
-    folded = death.folded()
+def _name(folded: Death) -> str:
     text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last, folded.over))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_LENGTH]
 
@@ -133,17 +134,20 @@ def group(letters: Iterable[DeadLetter], changes: Sequence[SetupChange] = ()) ->
 
 def fold(message: str) -> str:
     """Return `message` with every id and number replaced by #."""
-    return _VARIABLE.sub(_FOLDED, message)
+    return _VARIABLE.sub(_FOLDED, message) if message else ""
 
 
 def properties_of(letter: DeadLetter) -> dict[str, str]:
     """Return a letter's properties: a string's own text, any other value as it stands in JSON."""
-    if not letter.properties:
-        return {}
+    return dict(_properties(letter.properties)) if letter.properties else {}
+
+
+@lru_cache(_KNOWN_PROPERTIES)
+def _properties(document: bytes) -> tuple[tuple[str, str], ...]:
     try:
-        return {name: _plain(value) for name, value in members(letter.properties, "properties").items()}
+        return tuple((name, _plain(value)) for name, value in members(document, "properties").items())
     except InvalidReport:
-        return {}
+        return ()
 
 
 def _plain(value: bytes) -> str:

@@ -6,22 +6,34 @@ What is shown is what was there at the beginning. A report that moves meanwhile 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Self, TypeVar
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import desk, watch
+from roark_ledger.moves.desk import Reports
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import PLACES
-from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.letters import DeadLetter, nobody
 from roark_ledger.records.record import Entry
 from roark_ops.desk.finding import Filter
 from roark_producer.vapi.assistant import assistant_of
 
 _PAGE = 100
-LOOKED_AT_ONCE = 32
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What is read beside the record: properties, assistants, or the `whole` report, packed as it is kept."""
+
+    properties: bool = False
+    assistants: bool = False
+    whole: bool = False
+
+
+RECORDS_ONLY = Extent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +87,26 @@ class Pages:
         return Page(tuple(letters), None)
 
     def walk(
-        self, chosen: Filter, states: Sequence[str], behind: Cursor | None, *, in_full: bool = False
+        self, chosen: Filter, states: Sequence[str], behind: Cursor | None, extent: Extent = RECORDS_ONLY
     ) -> Iterator[tuple[DeadLetter, Cursor]]:
         """Yield the reports of these states that are meant, each with the cursor behind it; takes constant memory.
 
-        With `in_full` they come with properties and assistant, else only where the filter asks for them.
+        They come with what `extent` says, and with what the filter asks for.
         """
         now_ms = behind.now_ms if behind else self._ledger.run(watch.snapshot()).now_ms
         places = [place for state in PLACES if state in states for place in PLACES[state]]
         for place in places[places.index(behind.place) :] if behind else places:
             at = behind if behind and behind.place == place else None
-            yield from self._walk_place(chosen, place, now_ms, at, in_full=in_full)
+            yield from self._walk_place(chosen, place, now_ms, at, extent)
 
     def _walk_place(
-        self, chosen: Filter, place: str, now_ms: int, behind: Cursor | None, *, in_full: bool
+        self, chosen: Filter, place: str, now_ms: int, behind: Cursor | None, extent: Extent
     ) -> Iterator[tuple[DeadLetter, Cursor]]:
         oldest, youngest = chosen.bounds(now_ms)
         last = (behind.score_ms, behind.call_id) if behind else None
         youngest = behind.youngest_ms if behind else youngest
+        with_assistants = extent.assistants or chosen.needs_assistant
+        reports: Reports = "all" if extent.whole else "unnamed" if with_assistants else "none"
         # A lease that is prolonged meanwhile would put its report behind the others once more.
         leased: set[str] = set()
         more = True
@@ -104,36 +118,32 @@ class Pages:
                     oldest_ms=oldest,
                     youngest_ms=youngest,
                     behind=last,
-                    properties=in_full or chosen.needs_properties,
+                    properties=extent.properties or chosen.needs_properties,
+                    reports=reports,
+                    assistant_of=_assistant if with_assistants else nobody,
                 )
             )
             youngest, more, last = page.youngest_ms, page.more, page.last
-            for letter in self._with_assistants(page.letters, wanted=in_full or chosen.needs_assistant):
+            for letter in page.letters:
                 if letter.call_id in leased or not chosen.matches(letter, now_ms):
                     continue
                 if place == "uploading":
                     leased.add(letter.call_id)
                 yield letter, Cursor(now_ms, youngest, place, letter.score_ms, letter.call_id)
 
-    def _with_assistants(self, letters: Sequence[DeadLetter], *, wanted: bool) -> Iterator[DeadLetter]:
-        if not wanted:
-            yield from letters
-            return
-        # A worker that dies with a report cannot note whose call it was, and of one that was never tried none is noted.
-        unknown = [letter.call_id for letter in letters if not letter.assistant]
-        found = dict(zip(unknown, map(_assistant, self.look_at(unknown)), strict=True))
-        for letter in letters:
-            yield replace(letter, assistant=found[letter.call_id]) if letter.call_id in found else letter
-
     def look_at(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
         """Yield everything that is known of each call, some at a time; None for one that was never seen."""
-        for batch in batches(call_ids, LOOKED_AT_ONCE):
-            yield from self._ledger.run_all([watch.look(call_id) for call_id in batch])
+        for batch in batches(call_ids, _PAGE):
+            looked_at = 0
+            while looked_at < len(batch):
+                entries = self._ledger.run(watch.look_at(batch[looked_at:]))
+                yield from entries
+                looked_at += len(entries)
 
 
-def _assistant(entry: Entry | None) -> str:
+def _assistant(packed: bytes) -> str:
     try:
-        return assistant_of(unpack(entry.packed).payload) if entry and entry.packed else ""
+        return assistant_of(unpack(packed).payload)
     except DamagedPayload:
         return ""
 

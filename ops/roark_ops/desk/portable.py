@@ -68,13 +68,13 @@ def is_manifest(line: bytes) -> bool:
     return line.startswith(_MANIFEST)
 
 
-def export_line(letter: DeadLetter, packed: bytes, original: bytes = b"") -> bytes:
-    """Return a letter as one line, without its end. `original` is the packed report as it was sent, if it was edited.
+def export_line(letter: DeadLetter) -> bytes:
+    """Return a letter, which must come whole, as one line, without its end.
 
     Raises DamagedPayload when what is stored cannot be read.
     """
     death = Death.of(letter)
-    stored = unpack(packed)
+    stored = unpack(letter.packed)
     facts = {
         "call_id": letter.call_id,
         "reason": death.reason,
@@ -91,8 +91,8 @@ def export_line(letter: DeadLetter, packed: bytes, original: bytes = b"") -> byt
     if stored.properties:
         members.append(b'"properties":' + stored.properties)
     members.append(_member(b"payload", stored.payload))
-    if original:
-        members.append(_member(b"original", unpack(original).payload))
+    if letter.original:
+        members.append(_member(b"original", unpack(letter.original).payload))
     return b"{" + b",".join(members) + b"}"
 
 

@@ -1,11 +1,12 @@
 """Moves of a person at the desk: dead letters, the rejected bin, erasing, the logbook, repairs."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from roark_ledger.moves.operation import Operation, parse_word, parse_words
-from roark_ledger.records.letters import LetterPage, parse_page
+from roark_ledger.records.letters import LetterPage, nobody, parse_page
 from roark_ledger.records.logbook import Action, Deed, parse_deed
 from roark_ledger.records.rejected import Rejected, parse_rejected
 from roark_ledger.tombstones import pads
@@ -42,11 +43,6 @@ def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
 def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
     return Operation("confirm", (detail, *call_ids), parse_words)
-
-
-def unconfirmed(*, most: int) -> Operation[list[str]]:
-    """The ids of unconfirmed deliveries, the oldest first."""
-    return Operation("unconfirmed", (most,), parse_words)
 
 
 def resend(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
@@ -87,6 +83,9 @@ def _sha1(packed: bytes) -> str:
     return hashlib.sha1(packed, usedforsecurity=False).hexdigest()
 
 
+Reports = Literal["none", "unnamed", "all"]
+
+
 def page(
     *,
     most: int,
@@ -95,14 +94,20 @@ def page(
     youngest_ms: int = 0,
     behind: tuple[int, str] | None = None,
     properties: bool = False,
+    reports: Reports = "none",
+    assistant_of: Callable[[bytes], str] = nobody,
 ) -> Operation[LetterPage]:
     """A page of the reports that stand in a place, in its order; the place `delivered` is the latest first.
 
-    `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said.
+    `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said. `reports`
+    says which are read: `all`, to come packed, with the originals of edited ones; or those whose assistant nobody has
+    noted, for `assistant_of` to name it.
     """
     score, call_id = behind or ("", "")
-    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties))
-    return Operation("page", args, lambda reply: parse_page(place, reply))
+    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties), reports)
+    return Operation(
+        "page", args, lambda reply: parse_page(place, reply, whole=reports == "all", assistant_of=assistant_of)
+    )
 
 
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:

@@ -1,6 +1,6 @@
 """Moves that look at the ledger as a whole or at one call, and the alerts and memories that come of looking."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roark_ledger.moves.operation import Argument, Operation
@@ -8,7 +8,7 @@ from roark_ledger.moves.upkeep import _CREW_PATIENCE_MS
 from roark_ledger.records.alerts import AlertKind, Facts, Message, Turn, parse_facts, parse_turns
 from roark_ledger.records.lane import LaneNews, parse_lane_news
 from roark_ledger.records.promises import Remembered, parse_remembered
-from roark_ledger.records.record import Entry, parse_entry
+from roark_ledger.records.record import Entry, parse_entries
 from roark_ledger.records.setup import Setup, parse_setup
 from roark_ledger.records.snapshot import Snapshot, parse_snapshot
 
@@ -25,7 +25,12 @@ def lane_news(*, again_ms: int) -> Operation[LaneNews | None]:
 
 def look(call_id: str) -> Operation[Entry | None]:
     """Everything that is known of one call; None when the ledger has never seen it."""
-    return Operation("look", (call_id,), lambda reply: parse_entry(call_id, reply))
+    return Operation("look", (call_id,), lambda reply: parse_entries([call_id], reply)[0])
+
+
+def look_at(call_ids: Sequence[str]) -> Operation[list[Entry | None]]:
+    """The same of the first of these calls: of as many as one script may read, but of one at least."""
+    return Operation("look", tuple(call_ids), lambda reply: parse_entries(call_ids, reply))
 
 
 def crew() -> Operation[dict[str, Setup]]:

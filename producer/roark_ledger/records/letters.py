@@ -1,6 +1,7 @@
 """Reports as the ledger lists them, page by page; most of them dead letters. Format: `lua/desk/page.lua`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from roark_ledger.lifecycle import State
@@ -18,7 +19,8 @@ class DeadLetter:
 
     `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
     the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
-    asked for. `edited` says that a person changed the report, and the original is kept.
+    asked for. `edited` says that a person changed the report, and the original is kept. `packed` and `original` are the
+    report and the one that was sent, where they were asked for.
     """
 
     call_id: str
@@ -30,6 +32,8 @@ class DeadLetter:
     edited: bool = False
     place: str = "dead"
     score_ms: int = 0
+    packed: bytes = field(default=b"", repr=False)
+    original: bytes = field(default=b"", repr=False)
 
     @property
     def last(self) -> Event | None:
@@ -66,15 +70,23 @@ class LetterPage:
         return self.last is not None
 
 
-def parse_page(place: str, reply: list[Any]) -> LetterPage:
-    """Read the answer of `page.lua`."""
+def nobody(packed: bytes) -> str:
+    """Name no assistant."""
+    return ""
+
+
+def parse_page(
+    place: str, reply: list[Any], *, whole: bool = False, assistant_of: Callable[[bytes], str] = nobody
+) -> LetterPage:
+    """Read the answer of `page.lua`. `assistant_of` names a packed report's; `whole` letters keep theirs."""
     youngest, more, *rows = reply
     last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
-    return LetterPage(int(youngest), last, tuple(_parse_letter(place, row) for row in rows if row[2]))
+    letters = tuple(_parse_letter(place, row, assistant_of, whole=whole) for row in rows if row[2])
+    return LetterPage(int(youngest), last, letters)
 
 
-def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
-    call_id, score, text, lines, edited, properties = row
+def _parse_letter(place: str, row: list[Any], assistant_of: Callable[[bytes], str], *, whole: bool) -> DeadLetter:
+    call_id, score, text, lines, edited, properties, packed, original = row
     history, record = parse_history(lines), Record.parse(text)
     named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
     return DeadLetter(
@@ -82,9 +94,12 @@ def _parse_letter(place: str, row: list[Any]) -> DeadLetter:
         since_ms=int(score) if place in _BY_SINCE else record.since_ms,
         record=record,
         history=history,
-        assistant=next(named, ""),
+        # A worker that dies with a report cannot note whose call it was, and of one never tried none is noted.
+        assistant=next(named, "") or (assistant_of(packed) if packed else ""),
         properties=properties,
         edited=edited == 1,
         place=place,
         score_ms=int(score),
+        packed=packed if whole else b"",
+        original=original,
     )

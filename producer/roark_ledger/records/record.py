@@ -1,5 +1,6 @@
 """One call as the ledger tells it. Formats: `_ledger.lua` and `look.lua`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as field_
 from typing import Any, Self
@@ -94,21 +95,26 @@ def parse_history(text: bytes) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def parse_entry(call_id: str, reply: list[Any]) -> Entry | None:
-    """Read the answer of `look.lua`; None for a call that was never seen."""
-    now, record, erased, score, history, packed, beside, revision, original, *more = reply
+def parse_entries(call_ids: Sequence[str], reply: list[Any]) -> list[Entry | None]:
+    """Read the answer of `look.lua`, which may end before the last of the calls; None for one that was never seen."""
+    now_ms, *rows = reply
+    return [_parse_entry(call_id, now_ms, row) for call_id, row in zip(call_ids, rows, strict=False)]
+
+
+def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
+    record, erased, score, history, packed, beside, revision, original, unconfirmed = row
     if not record and erased == 0:
         return None
     return Entry(
         call_id=call_id,
-        asked_ms=int(now),
+        asked_ms=now_ms,
         record=Record.parse(record) if record else None,
         erased=erased == 1,
         score_ms=int(float(score)),
         history=parse_history(history),
         packed=packed,
-        has_newer=bool(beside),
-        has_revision=bool(revision),
+        has_newer=beside == 1,
+        has_revision=revision == 1,
         original=original,
-        unconfirmed_ms=int(float(more[0])) if more else 0,
+        unconfirmed_ms=int(float(unconfirmed)),
     )

@@ -51,7 +51,8 @@ def unconfirmed_of(access: "Access", call_ids: Sequence[str], *, everything: boo
     from roark_ops.desk.dead_letters import DeadLetters
 
     found = DeadLetters(access.ledger, by="").unconfirmed()
-    return list(found) if everything else [call_id for call_id in call_ids if call_id in set(found)]
+    known = set(found)
+    return list(found) if everything else [call_id for call_id in call_ids if call_id in known]
 
 
 def replay_unconfirmed(

@@ -8,8 +8,11 @@
 --       3 oldest (ms) wanted   4 youngest (ms) wanted; 0: all that are there now
 --       5 score and 6 call id of the last report of the page before, or two empty strings
 --       7 most   8 properties: 1 wants them, 0 does without
+--       9 reports: `all` wants them packed, and the originals of edited ones; `unnamed` wants those whose history names
+--         no assistant; `none`
 -- Returns { youngest (ms), more, report … }: more is 1 where another page may follow; a report is
---         { call id, score, record, history, edited (1 or 0), properties or '' }. Of `delivered` the score is when.
+--         { call id, score, record, history, edited (1 or 0), properties or '', packed or '', original or '' }.
+--         Of `delivered` the score is when. A page ends before it has MOST_BYTES, unless its first report has more.
 
 local MOST_BYTES = 500000
 
@@ -20,7 +23,7 @@ local last_score, last_id = ARGV[5], ARGV[6]
 local by_since = BY_SINCE[ARGV[2]]
 -- Further back than that, a list is searched for too long.
 local RECENT = 100000
-local most, with_properties = tonumber(ARGV[7]), ARGV[8] == '1'
+local most, with_properties, reports = tonumber(ARGV[7]), ARGV[8] == '1', ARGV[9]
 
 -- Strings are compared as Redis orders them. Lua's own `<` goes by the server's language.
 local function is_behind(a, b)
@@ -110,6 +113,28 @@ local function judge(since)
   return since < oldest, since <= youngest
 end
 
+-- A quote inside of a text has a backslash before it: where this is found, it is a name.
+local function names_assistant(history)
+  return string.find(history, '"assistant":', 1, true) ~= nil
+end
+
+-- What is wanted of a report beside its record. Lengths are asked for first: one report may have 25 MB, and is to be
+-- alone then. Returns nil where there is no room for it on this page.
+local function belongings(id)
+  local history = redis.call('HGET', KEY.histories, id) or ''
+  local whole = reports == 'all' or reports == 'unnamed' and not names_assistant(history)
+  local is_read = whole or with_properties
+  local size = #history
+  if is_read then size = size + redis.call('HSTRLEN', KEY.payloads, id) end
+  if reports == 'all' then size = size + redis.call('HSTRLEN', KEY.originals, id) end
+  if bytes > 0 and bytes + size > MOST_BYTES then return nil end
+  bytes = bytes + size
+  local packed = is_read and redis.call('HGET', KEY.payloads, id)
+  local original = reports == 'all' and redis.call('HGET', KEY.originals, id)
+  return { history, with_properties and properties_of(packed) or '', whole and packed or '', original or '' }
+end
+
+local NOTHING = { '', '', '', '' }
 for i, id in ipairs(ids) do
   local record = redis.call('HGET', KEY.records, id)
   local score = scores and scores[i] or parse(record).since or 0
@@ -118,20 +143,15 @@ for i, id in ipairs(ids) do
     page[2] = 0
     break
   end
-  if bytes > MOST_BYTES then
+  local found = record and is_meant and belongings(id)
+  if found == nil then
     page[2] = 1
     break
   end
-  local history, packed = '', nil
-  if record and is_meant then
-    history = redis.call('HGET', KEY.histories, id) or ''
-    packed = with_properties and redis.call('HGET', KEY.payloads, id)
-    bytes = bytes + #history + (packed and #packed or 0)
-  end
+  local history, properties, packed, original = unpack(found or NOTHING)
   -- What is not meant has no record here; it is there for its place, behind which the next page begins.
   page[#page + 1] = {
-    id, score, is_meant and record or '', history, redis.call('HEXISTS', KEY.originals, id),
-    with_properties and properties_of(packed) or '',
+    id, score, is_meant and record or '', history, redis.call('HEXISTS', KEY.originals, id), properties, packed, original,
   }
 end
 return page

@@ -1,18 +1,35 @@
 #!lua flags=no-writes,allow-oom
--- Everything that the ledger knows of one call.
+-- Everything that the ledger knows of some calls, as many of them as one script may read: at least one.
 --
--- ARGV  1 now   2 call id
--- Returns { now, record or '', erased (1 or 0), score in its place, history, packed or '', beside or '',
---           revision or '', original or '', since when it is unconfirmed (ms), 0 where it is not }.
+-- ARGV  1 now   then the call ids
+-- Returns { now, call … } for the first of these ids, at most as many as lie in MOST_BYTES. A call is
+--         { record or '', erased (1 or 0), score in its place, history, packed or '', beside (1 or 0),
+--           revision (1 or 0), original or '', since when it is unconfirmed (ms), 0 where it is not }.
 
-local id = ARGV[2]
-local text = redis.call('HGET', KEY.records, id)
-local record = parse(text)
-local score = 0
-if text and place(record) then score = redis.call('ZSCORE', place(record), id) or 0 end
-return {
-  now, text or '', is_erased(id, true) and 1 or 0, tostring(score),
-  redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
-  redis.call('HGET', KEY.besides, id) or '', redis.call('HGET', KEY.revisions, id) or '',
-  redis.call('HGET', KEY.originals, id) or '', tostring(redis.call('ZSCORE', KEY.unconfirmed, id) or 0),
-}
+local MOST_BYTES = 500000
+
+-- Asked before anything is read: one report may have 25 MB, and it is to be the only one then.
+local function size_of(id)
+  return redis.call('HSTRLEN', KEY.payloads, id) + redis.call('HSTRLEN', KEY.histories, id)
+    + redis.call('HSTRLEN', KEY.originals, id)
+end
+
+local function look(id)
+  local text = redis.call('HGET', KEY.records, id)
+  local stands = text and place(parse(text))
+  local score = stands and redis.call('ZSCORE', stands, id) or 0
+  return {
+    text or '', is_erased(id, true) and 1 or 0, tostring(score),
+    redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
+    redis.call('HEXISTS', KEY.besides, id), redis.call('HEXISTS', KEY.revisions, id),
+    redis.call('HGET', KEY.originals, id) or '', tostring(redis.call('ZSCORE', KEY.unconfirmed, id) or 0),
+  }
+end
+
+local found, bytes = { now }, 0
+for i = 2, #ARGV do
+  bytes = bytes + size_of(ARGV[i])
+  if i > 2 and bytes > MOST_BYTES then break end
+  found[i] = look(ARGV[i])
+end
+return found
