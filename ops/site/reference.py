@@ -38,6 +38,8 @@ def commands() -> str:
 def _every(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield (*path, name), command
             yield from _every(command, (*path, name))
         else:
             yield (*path, name), command

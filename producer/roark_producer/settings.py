@@ -197,6 +197,11 @@ class IngestSettings(FromEnvironment):
     traces: Literal["off", "on"] = Field(
         "off", description="send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs roark-ingest[otel]"
     )
+    console_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="address at which people reach the console, for links in alerts and in Flower",
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 

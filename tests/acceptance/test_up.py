@@ -171,7 +171,9 @@ def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: di
 async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in the middle of its work
     environment |= {"PYTHONPATH": with_constants(), "ROARK_INGEST_LEASE_SECONDS": "3"}
-    with up(environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower") as running:
+    with up(
+        environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower", "--no-console"
+    ) as running:
         running.until_it_says("calls accepted, delivered 1")
         parts = descendants(running.process.pid)
         assert len(parts) >= 5
@@ -192,7 +194,9 @@ async def test_nothing_is_left_behind_or_lost_when_it_is_killed(environment: dic
 
 async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in the middle of its work
-    with up(environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower") as running:
+    with up(
+        environment, tmp_path, "--sandbox", "--reports", "5000", "--rate", "100", "--no-flower", "--no-console"
+    ) as running:
         running.until_it_says("calls accepted, delivered 1")
         parts = descendants(running.process.pid)
 
@@ -214,7 +218,7 @@ async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dic
 def test_a_second_ctrl_c_is_harsher_and_still_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in front of a Roark that never answers, with uploads under way
     environment |= {"ROARK_INGEST_SHUTDOWN_SECONDS": "50"}
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
+    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
         sandbox = re.search(r"(http://\S+)/_sandbox/calls", running.said())
         assert sandbox
@@ -253,7 +257,7 @@ def states(data_dir: Path) -> dict[Any, int]:
 
 
 def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
+    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
         before = descendants(running.process.pid)
         server = int((tmp_path / "data" / "sandbox" / "valkey" / "valkey.pid").read_text())
@@ -276,7 +280,7 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
     # given a Roark that demands its token
     with background(SandboxOptions(port=0, token="the-token")) as roark:
         environment |= {"ROARK_API_BEARER_TOKEN": "the-token", "ROARK_BASE_URL": roark}
-        with up(environment, tmp_path, "--no-flower") as running:
+        with up(environment, tmp_path, "--no-flower", "--no-console") as running:
             running.until_it_says("Press Ctrl-C")
 
             # when a report is handed in
@@ -292,7 +296,7 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
 
 
 def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--no-flower") as running:
+    with up(environment, tmp_path, "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
 
         assert "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark" in running.said()
@@ -321,7 +325,7 @@ def workers_at(flower: str) -> list[Any]:
 
 
 def test_a_second_up_in_the_same_data_directory_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower") as running:
+    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
 
         refused = once(environment, tmp_path)

@@ -21,6 +21,7 @@ from pipeline import wait_until
 WIDTH, HEIGHT = 1500, 860
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _NO_SUCH_ELEMENT = 404
+_FOCUS = "const at = document.querySelector(arguments[0]); if (at) at.focus(); return document.activeElement === at"
 
 
 class Browser:
@@ -54,6 +55,8 @@ class Browser:
         self._do(f"element/{self._the(selector)}/click")
 
     def type_into(self, selector: str, text: str) -> None:
+        # A part that is fetched anew takes its elements with it: the focus keeps it as it is.
+        wait_until(lambda: self.run(_FOCUS, selector), f"{selector} has the focus")
         self._do(f"element/{self._the(selector)}/value", text=text)
 
     def run(self, script: str, *arguments: object) -> Any:
@@ -66,6 +69,49 @@ class Browser:
         shot = self._driver.get(f"/session/{self._session}/screenshot").raise_for_status().json()["value"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b64decode(shot))
+
+    def size(self, width: int, height: int) -> None:
+        """Have the page be so large, in CSS pixels, whatever a window may be."""
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
+    def scheme(self, name: str) -> None:
+        """Prefer `light` or `dark`."""
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        self.devtools("Emulation.setEmulatedMedia", features=features)
+
+    def keep(self, path: Path) -> None:
+        """Keep what is to be seen now as a PNG, in the size that `size` gave."""
+        shot = self._driver.get(f"/session/{self._session}/screenshot").raise_for_status().json()["value"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b64decode(shot))
+
+    def keys(self, *texts: str) -> None:
+        """Press keys, wherever the focus is."""
+        for text in texts:
+            presses = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+            self._do("actions", actions=[{"type": "key", "id": "keys", "actions": presses}])
+
+    def tab_to(self, selector: str, most: int = 80) -> None:
+        """Press Tab until the focus is there: who has no mouse gets there so."""
+        for _ in range(most):
+            if self.run("return document.activeElement.matches(arguments[0])", selector):
+                return
+            self.keys("\ue004")
+        raise AssertionError(f"no Tab leads to {selector} on {self.address()}")
+
+    def blur(self) -> None:
+        """Leave a field, as Escape does."""
+        self.keys("\ue00c")
+
+    def complaints(self) -> list[str]:
+        """What the browser has complained about since it was asked last."""
+        answer = self._driver.post(f"/session/{self._session}/se/log", json={"type": "browser"})
+        return [str(entry["message"]) for entry in answer.json()["value"]]
+
+    def devtools(self, command: str, **parameters: object) -> None:
+        self._do("goog/cdp/execute", cmd=command, params=parameters)
 
     def _the(self, selector: str) -> str:
         self.wait_for(selector)

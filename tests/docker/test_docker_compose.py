@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 IMAGE = "roark-ingest:0.1.0"
 PER_SECOND = 60
 KILL_WHAT_INIT_RUNS = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
-OURS = ("webhook", "worker", "flower", "sandbox")
+OURS = ("webhook", "worker", "flower", "console", "sandbox")
 # What this project's own layers may weigh: its packages and their compiled byte code.
 OWN_BYTES_AT_MOST = 120_000_000
 

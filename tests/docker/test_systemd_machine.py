@@ -141,7 +141,7 @@ def test_part_by_part_it_delivers_and_a_killed_worker_and_redis_lose_nothing(mac
     machine.post(sent[200:])
 
     prove(machine, sent)
-    for part in ("redis", "webhook", "worker", "flower"):
+    for part in ("redis", "webhook", "worker", "flower", "console"):
         assert machine.show(f"roark-ingest-{part}", "ActiveState") == "active"
         assert machine.show(f"roark-ingest-{part}", "User") == "roark-ingest"
     assert int(machine.show("roark-ingest-worker", "NRestarts")) >= 1

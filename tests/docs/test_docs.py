@@ -51,7 +51,7 @@ class Reader:
         self.environment = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         self.ports = {port: str(free_port()) for port in ("8787", "4010", "8788")}
         self.log = (folder / "log").open("w+b")
-        command = ["roark-ingest", "up", "--sandbox", "--no-demo", "--no-flower"]
+        command = ["roark-ingest", "up", "--sandbox", "--no-demo", "--no-flower", "--no-console"]
         command += ["--webhook-port", self.ports["8787"], "--sandbox-port", self.ports["4010"]]
         more = {"ROARK_INGEST_METRICS_PORT": self.ports["8788"], "ROARK_INGEST_PROCESSES": "1"}
         self.pipeline = subprocess.Popen(

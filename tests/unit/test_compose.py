@@ -99,6 +99,7 @@ def test_secrets_come_from_files_and_only_to_who_needs_them() -> None:
         "worker": ["redis_url", "roark_api_bearer_token"],
         "webhook": ["redis_url", "vapi_secret"],
         "flower": ["redis_url", "flower_basic_auth"],
+        "console": ["redis_url", "console_password"],
         "grafana": ["grafana_password"],
     }
     for service in SERVICES.values():

@@ -89,7 +89,7 @@ class TestDashboard:
     def test_it_is_found_by_the_provisioning(self, name: str) -> None:
         dashboard = json.loads(DASHBOARDS[name].read_text("utf-8"))
         assert dashboard["uid"] == f"roark-ingest-{name}"
-        (variable,) = dashboard["templating"]["list"]
+        (variable,) = (each for each in dashboard["templating"]["list"] if each["type"] == "datasource")
         sources = yaml.safe_load((OPS / "grafana/provisioning/datasources/prometheus.yml").read_text("utf-8"))
         assert variable["current"]["value"] == sources["datasources"][0]["uid"]
 

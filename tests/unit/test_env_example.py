@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from roark_ops.console.settings import ConsoleSettings
 from roark_ops.env_example import env_example, with_table
 from roark_producer.gone_settings import WITHOUT_VALUE
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, settings_of, variable_of
@@ -13,7 +14,13 @@ from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
 
 FILE = Path(__file__).parents[2] / ".env.example"
-MODELS: tuple[type[FromEnvironment], ...] = (IngestSettings, WebhookSettings, WorkerSettings, VapiSettings)
+MODELS: tuple[type[FromEnvironment], ...] = (
+    IngestSettings,
+    WebhookSettings,
+    WorkerSettings,
+    VapiSettings,
+    ConsoleSettings,
+)
 SETTINGS = [(model, name) for model in MODELS for name in settings_of(model)]
 
 

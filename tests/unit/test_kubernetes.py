@@ -16,6 +16,7 @@ from roark_ledger.lane_states import LASTING
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import watch
+from roark_ops.console.settings import ConsoleSettings
 from roark_producer.ledger_metrics import ledger_families
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
@@ -25,7 +26,7 @@ from roark_worker.settings import WorkerSettings
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "ops" / "kubernetes"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-OURS = ("webhook", "worker", "flower")
+OURS = ("webhook", "worker", "flower", "console")
 OLDEST, NEWEST = "1.29", "1.37"
 
 
@@ -120,6 +121,7 @@ def test_every_probe_asks_for_what_is_there() -> None:
         "webhook": set(re.findall(r'Route\("(/\w+)"', webhook)),
         "worker": {"/metrics"},
         "flower": {"/healthcheck"},
+        "console": {"/healthz"},
     }
     assert known["webhook"] >= {"/healthz", "/readyz", "/metrics"}
     for name in OURS:
@@ -148,7 +150,7 @@ def test_the_pages_are_where_prometheus_and_the_probes_look() -> None:
 
 
 def test_every_setting_is_one_that_there_is() -> None:
-    models = (IngestSettings, WebhookSettings, WorkerSettings)
+    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings)
     known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
     named_here = set(named("ConfigMap")["settings"]["data"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from roark_ops.console.settings import ConsoleSettings
 from roark_ops.up.parts import _SPARE_SECONDS as SPARE_SECONDS
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
@@ -102,7 +103,7 @@ def test_secrets_are_credentials_and_no_unit_names_one_itself() -> None:
 
 
 def test_every_setting_is_one_that_there_is() -> None:
-    models = (IngestSettings, WebhookSettings, WorkerSettings)
+    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings)
     known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
 

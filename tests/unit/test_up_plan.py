@@ -111,10 +111,11 @@ def test_a_signature_that_the_demo_cannot_make_is_told_before_anything_is_starte
 
 
 @pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", True), ("0.0.0.0", False)])
-def test_flower_runs_by_default_where_the_webhook_serves_this_machine_only(
+def test_flower_and_the_console_run_by_default_where_the_webhook_serves_this_machine_only(
     monkeypatch: pytest.MonkeyPatch, host: str, *, expected: bool
 ) -> None:
-    assert (plan(monkeypatch, Options(), ROARK_INGEST_WEBHOOK_HOST=host).flower is not None) is expected
+    made = plan(monkeypatch, Options(), ROARK_INGEST_WEBHOOK_HOST=host)
+    assert (made.flower is not None, made.console is not None) == (expected, expected)
 
 
 def test_a_default_port_that_is_taken_is_replaced_and_that_is_known() -> None:

@@ -81,6 +81,7 @@ def _event_sender_of(_pid: int) -> EventSender:
         lambda: CeleryEvents(app, _worker_name),
         successes_per_second=worker_settings().flower_successes_per_second,
         counts=counts().told_flower,
+        console_url=ingest_settings().console_url,
     )
     sender.start()
     return sender
@@ -126,7 +127,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             _tick(ledger),
             Remembering(ledger, servers().keeper(make_folder=True), ingest_settings()),
             Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes),
-            Alerter(ledger, worker_settings(), ingest_settings().data_dir),
+            Alerter(ledger, worker_settings(), ingest_settings().data_dir, console_url=ingest_settings().console_url),
             Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings()),
         ]
         for one in self.rounds:

@@ -22,6 +22,7 @@ from roark_ops.cli.look.reconcile import reconcile
 from roark_ops.cli.look.schedule import schedule
 from roark_ops.cli.look.status import status
 from roark_ops.cli.look.why import why
+from roark_ops.cli.run import console
 from roark_ops.cli.run.parts import flower, webhook, worker
 from roark_ops.cli.terminal.running import Commands
 from roark_ops.up.command import up
@@ -65,14 +66,23 @@ def roark_ingest(
 def _add(
     group: typer.Typer, command: Callable[..., None], *examples: str, name: str | None = None, panel: str | None = None
 ) -> None:
-    # A paragraph is one line for Rich, which breaks it where the terminal ends, and [ is its markup.
-    paragraphs = (inspect.getdoc(command) or _written(command)).split("\n\n")
+    # [ is Rich's markup.
     group.command(
         name,
-        help=_escaped("\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)),
-        epilog=_escaped("\n\n".join(("Examples:", *map(as_called, examples)))) if examples else None,
+        help=_escaped(_paragraphs(command)),
+        epilog=_examples(*examples) if examples else None,
         rich_help_panel=panel,
     )(command)
+
+
+def _paragraphs(command: Callable[..., None]) -> str:
+    # A paragraph is one line for Rich, which breaks it where the terminal ends.
+    paragraphs = (inspect.getdoc(command) or _written(command)).split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+
+
+def _examples(*examples: str) -> str:
+    return _escaped("\n\n".join(("Examples:", *map(as_called, examples))))
 
 
 def _written(command: Callable[..., None]) -> str:
@@ -99,6 +109,23 @@ _add(
     "FLOWER_BASIC_AUTH=me:secret roark-ingest flower --host 0.0.0.0",
     panel=_RUN,
 )
+browser = typer.Typer(invoke_without_command=True, rich_markup_mode="rich")
+app.add_typer(browser, name="console", rich_help_panel=_RUN)
+browser.callback(
+    help=_escaped(_paragraphs(console.serve)),
+    epilog=_examples("roark-ingest console", "roark-ingest console --port 8000"),
+)(console.serve)
+people = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+browser.add_typer(people, name="user", help="Who may use the console.")
+_add(
+    people,
+    console.add,
+    "roark-ingest console user add ada --role operator",
+    "roark-ingest console user add bea --role viewer --password-stdin < password",
+    "roark-ingest console user add cy --role operator --no-password",
+)
+_add(people, console.list_, "roark-ingest console user list", name="list")
+_add(people, console.remove, "roark-ingest console user remove ada")
 _add(app, sandbox, "roark-ingest sandbox --fail 503:0.2", "roark-ingest sandbox --scenario outage:30s", panel=_RUN)
 _add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", panel=_RUN)
 

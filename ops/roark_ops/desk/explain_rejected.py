@@ -5,8 +5,10 @@ A test reads every rejection out of the sources and wants a rule for it.
 
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roark_ledger.records.rejected import Rejected
 from roark_worker.answers.explain import CatalogueEntry, Explanation, Replay, Side
 
 _SHOW, _RETRY = "roark-ingest rejected show {entry}", "roark-ingest rejected retry {entry}"
@@ -247,6 +249,16 @@ _UNKNOWN = _Rule(
 def explain_rejected(field: str, problem: str, *, entry: str = "ENTRY") -> Explanation:
     """Return what a rejection means. `field` and `problem` are as it was kept, `entry` its name in the bin."""
     return _rule(field, problem).told(entry, field, problem)
+
+
+def explained_together(entries: Iterable[Rejected]) -> list[tuple[int, Explanation]]:
+    """Return what there is to say of entries, once for those of the same kind, with how many they are."""
+    found: dict[str, tuple[int, Explanation]] = {}
+    for entry in entries:
+        why = explain_rejected(entry.field, entry.problem, entry=entry.digest)
+        number, first = found.get(why.what, (0, why))
+        found[why.what] = (number + 1, first)
+    return list(found.values())
 
 
 def is_known(field: str, problem: str) -> bool:

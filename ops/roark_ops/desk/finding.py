@@ -176,9 +176,14 @@ class Filter:
         return all(name in found and wanted in {None, found[name]} for name, wanted in self.properties)
 
     def _has_text(self, letter: DeadLetter, _: int) -> bool:
-        death = Death.of(letter)
-        known = (letter.call_id, death.reason, death.last, death.message, death.parameter, letter.assistant)
-        return self.text.casefold() in "\n".join((*known, *properties_of(letter).values())).casefold()
+        return self.text.casefold() in searched(letter)
+
+
+def searched(letter: DeadLetter) -> str:
+    """Return the text in which `text` is looked for, its case folded."""
+    death = Death.of(letter)
+    known = (letter.call_id, death.reason, death.last, death.message, death.parameter, letter.assistant)
+    return "\n".join((*known, *properties_of(letter).values())).casefold()
 
 
 def _in_words(value: object) -> str:

@@ -39,9 +39,9 @@ class Logbook:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def newest(self, wanted: Wanted) -> Iterator[Deed]:
-        """Yield lines, the newest first."""
-        for deed in self._walk(newest_first=True):
+    def newest(self, wanted: Wanted, *, after: str = "") -> Iterator[Deed]:
+        """Yield lines, the newest first, behind the one whose `place` is given."""
+        for deed in self._walk(newest_first=True, after=after):
             # A line's id is never before its time, so nothing older can follow.
             if int(deed.place.partition("-")[0]) < wanted.since_ms:
                 return

@@ -35,6 +35,8 @@ from roark_ops.desk.finding import Filter
 from roark_ops.desk.replay_preview import Forecasting, GroupForecast, Preview
 
 MOST_WITHOUT_REASON = 100
+MAY_CHANGE = {"pause": {"running"}, "resume": {"paused"}, "cancel": {"collecting", "running", "paused", "cancelled"}}
+"""In which states a job may be paused, resumed or cancelled."""
 _MOST_OPEN = 32
 _AT_ONCE = 250
 _MOST_GROUPS_KEPT = 20
@@ -74,6 +76,10 @@ class Replays:
     def preview(self, chosen: Filter) -> Preview:
         """Freeze the dead letters that match right now, and return what a replay would do."""
         return self._forecast(chosen.in_words(), self._desk.find(chosen), ())
+
+    def preview_letters(self, letters: Iterable[DeadLetter], chosen: str) -> Preview:
+        """Return what a replay of these letters would do; `chosen` says in words which they are."""
+        return self._forecast(chosen, iter(letters), ())
 
     def preview_calls(self, call_ids: Iterable[str]) -> Preview:
         """Freeze the dead letters among these calls, and return what a replay would do."""

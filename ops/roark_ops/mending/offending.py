@@ -38,6 +38,15 @@ def value_in_words(payload: bytes, parameter: str) -> str:
     return _in_words(payload[span.start : span.end], steps)
 
 
+def told_value(raw: bytes, steps: Steps) -> str:
+    """Return a value as it stands where it may be shown, else what kind of value it is, between < and >."""
+    if raw[:1] == b'"':
+        text = json_text.string_at(raw)
+        return raw.decode() if not text or _may_be_shown(text, steps) else f"<text, {len(text)} characters>"
+    is_told = raw in {b"true", b"false", b"null", b"{}", b"[]"} or not _is_private(steps)
+    return raw.decode() if is_told else "<number>"
+
+
 def _in_words(raw: bytes, steps: Steps) -> str:
     if raw[:1] == b"{":
         return f"which is an object with {_members(raw)}"

@@ -43,6 +43,16 @@ def up(
     flower_port: Annotated[
         int | None, typer.Option(**_PORT, help="Flower's port.", show_default="5555, or a free one")
     ] = None,
+    console: Annotated[
+        bool | None,
+        typer.Option(
+            "--console/--no-console",
+            help="Run the console. On by default if the webhook listens on this machine only.",
+        ),
+    ] = None,
+    console_port: Annotated[
+        int | None, typer.Option(**_PORT, help="The console's port.", show_default="5656, or a free one")
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the demo's results as JSON, and everything else to stderr.")
     ] = False,
@@ -59,7 +69,9 @@ def up(
 
     if flower is None and lacking("flower"):
         flower = False
-    need("worker", "webhook", *(["flower"] if flower else []))
+    if console is None and lacking("console", "webhook"):
+        console = False
+    need("worker", "webhook", *(["flower"] if flower else []), *(["console"] if console else []))
 
     from roark_ops.up.pipeline import run
     from roark_ops.up.plan import Options, Settings
@@ -77,6 +89,8 @@ def up(
         webhook_port=webhook_port,
         sandbox_port=sandbox_port,
         flower_port=flower_port,
+        console=console,
+        console_port=console_port,
     )
     settings = Settings(IngestSettings(), WebhookSettings(), WorkerSettings())
     if not settings.ingest.redis_url:

@@ -16,7 +16,7 @@ from roark_ops.up.processes import Part
 from roark_ops.up.server.embedded import EmbeddedServer, home_of
 from roark_worker.process.supervisor import GRACE_SECONDS
 
-ORDER_OF_THE_END = ("webhook", "worker", "sandbox", "flower", "valkey")
+ORDER_OF_THE_END = ("webhook", "worker", "sandbox", "flower", "console", "valkey")
 SANDBOX_LATENCY_MS = 50
 SANDBOX_JITTER_MS = 50
 _SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
@@ -30,6 +30,10 @@ def environment(plan: UpPlan, data_dir: Path, base: Mapping[str, str] = os.envir
     found |= {"ROARK_INGEST_DATA_DIR": str(home), "ROARK_INGEST_PREFIX": plan.prefix}
     # A log is written as things happen, and without boxes around an error.
     found |= {"PYTHONUNBUFFERED": "1", "TYPER_STANDARD_TRACEBACK": "1"}
+    if plan.console_url:
+        # Users and links are those of this folder, whichever ledger is looked at.
+        found.setdefault("ROARK_INGEST_CONSOLE_USERS", str(data_dir / "console-users"))
+        found.setdefault("ROARK_INGEST_CONSOLE_URL", plan.console_url)
     if plan.sandbox_url:
         found.pop("ROARK_API_BEARER_TOKEN_FILE", None)
         found |= {"ROARK_API_BEARER_TOKEN": _SANDBOX_TOKEN, "ROARK_BASE_URL": plan.sandbox_url}
@@ -97,6 +101,15 @@ def flower_part(port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
     # It saves what it has seen at once; whatever holds it up after that is not worth waiting for.
     part = _python_part(
         "flower", ["roark_ops.cli", "flower", "--port", str(port)], data_dir, env, says="", end_seconds=3
+    )
+    return replace(part, is_expendable=True)
+
+
+def console_part(port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
+    """Return the console, which nothing waits for."""
+    arguments = ["--host", LOOPBACK, "--port", str(port)]
+    part = _python_part(
+        "console", ["roark_ops.cli", "console", *arguments], data_dir, env, says="console listening on ", end_seconds=5
     )
     return replace(part, is_expendable=True)
 

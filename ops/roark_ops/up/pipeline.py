@@ -106,6 +106,8 @@ class Pipeline:
             wanted.insert(0, parts.sandbox_part(plan, plan.sandbox.number, data_dir, env))
         if plan.flower:
             wanted.insert(0, parts.flower_part(plan.flower.number, data_dir, env))
+        if plan.console:
+            wanted.insert(0, parts.console_part(plan.console.number, data_dir, env))
         await self._crew.start(*wanted)
 
     async def _work(self) -> int:

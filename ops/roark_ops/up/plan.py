@@ -19,6 +19,7 @@ from roark_worker.settings import WorkerSettings
 DEFAULT_WEBHOOK_PORT = 8787
 DEFAULT_SANDBOX_PORT = 4010
 DEFAULT_FLOWER_PORT = 5555
+DEFAULT_CONSOLE_PORT = 5656
 DEFAULT_DATA_DIR: Path = IngestSettings.model_fields["data_dir"].default
 LOOPBACK = "127.0.0.1"
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 named, not bound
@@ -37,6 +38,8 @@ class Options:
     webhook_port: int | None = None
     sandbox_port: int | None = None
     flower_port: int | None = None
+    console: bool | None = None
+    console_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class UpPlan:
     webhook_path: str
     sandbox: Port | None
     flower: Port | None
+    console: Port | None
     roark_url: str
     upload_path: str
     sandbox_for_want_of_a_token: bool
@@ -92,6 +96,11 @@ class UpPlan:
     def flower_url(self) -> str | None:
         """Where Flower listens."""
         return _url(LOOPBACK, self.flower) if self.flower else None
+
+    @property
+    def console_url(self) -> str | None:
+        """Where the console listens."""
+        return _url(LOOPBACK, self.console) if self.console else None
 
     def hints(self, data_dir: Path) -> dict[str, str]:
         """Return the variables without which another terminal's commands would look at another ledger."""
@@ -124,6 +133,7 @@ def make_plan(options: Options, settings: Settings) -> UpPlan:
         webhook_path=settings.webhook.webhook_path,
         sandbox=_port("sandbox", options.sandbox_port, DEFAULT_SANDBOX_PORT) if sandboxed else None,
         flower=_port("flower", options.flower_port, DEFAULT_FLOWER_PORT) if _with_flower(options, host) else None,
+        console=_port("console", options.console_port, DEFAULT_CONSOLE_PORT) if _with_console(options, host) else None,
         roark_url=settings.worker.roark_base_url,
         upload_path=settings.worker.upload_path,
         sandbox_for_want_of_a_token=sandboxed and not options.sandbox,
@@ -143,6 +153,11 @@ def _prefix(prefix: str, *, apart: bool) -> str:
 def _with_flower(options: Options, webhook_host: str) -> bool:
     # Flower asks nobody for a password: by default it is for a machine that serves itself only.
     return options.flower if options.flower is not None else is_loopback(webhook_host) and not options.once
+
+
+def _with_console(options: Options, webhook_host: str) -> bool:
+    # Without users it serves this machine alone, and acts for whoever is on it.
+    return options.console if options.console is not None else is_loopback(webhook_host) and not options.once
 
 
 def _webhook_port(options: Options, settings: WebhookSettings) -> Port:

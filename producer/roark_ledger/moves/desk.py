@@ -110,6 +110,20 @@ def page(
     )
 
 
+def standing(
+    *, place: str = "dead", from_score: int = 0, leave_out: int = 0, most: int
+) -> Operation[list[tuple[str, int]]]:
+    """The ids and scores of reports in a place, in its order; cheap, for who knows the reports already.
+
+    The next page begins at the last one's score, and leaves out as many as came with that score.
+    """
+
+    def parse(reply: list[bytes]) -> list[tuple[str, int]]:
+        return [(call_id.decode(), int(float(score))) for call_id, score in zip(reply[::2], reply[1::2], strict=True)]
+
+    return Operation("standing", (place, from_score, leave_out, most), parse)
+
+
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
     """A page of the rejected bin, oldest first."""
     return Operation("rejected", (first, most), lambda rows: [parse_rejected(row) for row in rows])

@@ -44,6 +44,7 @@ class Action(StrEnum):
     REPAIR = "repair"
     LOG_TRIM = "log-trim"
     BACKFILL = "backfill"
+    REVEAL = "reveal"
 
 
 @dataclass(frozen=True, slots=True)

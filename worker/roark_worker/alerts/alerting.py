@@ -11,6 +11,7 @@ While Redis takes nothing none of this can be; that alone is told past it (`past
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from roark_ledger.logs import event
 from roark_ledger.moves import watch
 from roark_ledger.records.alerts import Message, Turn
 from roark_worker.alerts.causes import AlertRules, causes
+from roark_worker.alerts.pages import alert_page
 from roark_worker.alerts.past_redis import AWAY_SECONDS, KIND, PastRedis
 from roark_worker.alerts.post import AlertNotTaken, body, post
 from roark_worker.process.rounds import Rounds
@@ -34,13 +36,18 @@ _LATELY_MS = 600_000
 Send = Callable[[SecretStr, Turn], None]
 
 
-def send(url: SecretStr, turn: Turn) -> None:
-    """Send one message.
+def send(url: SecretStr, turn: Turn, console_url: str = "") -> None:
+    """Send one message, with a link to the console's page about it where that has an address.
 
     Raises AlertNotTaken when it is not known to have been taken.
     """
+    page = alert_page(console_url, turn.kind)
     lasted = _minutes(turn.ended_ms - turn.since_ms) if turn.what == "recovered" else ""
-    post(url.get_secret_value(), body(turn.kind, turn.what, turn.message, lasted=lasted))
+    post(url.get_secret_value(), body(turn.kind, turn.what, turn.message, lasted=lasted, page=page))
+
+
+def _send_linked(console_url: str, url: SecretStr, turn: Turn) -> None:
+    send(url, turn, console_url)
 
 
 class Alerter(Rounds):
@@ -56,6 +63,7 @@ class Alerter(Rounds):
         data_dir: Path,
         *,
         send: Send = send,
+        console_url: str = "",
         lease_seconds: float = _LEASE_SECONDS,
         away_seconds: float = AWAY_SECONDS,
     ) -> None:
@@ -64,7 +72,7 @@ class Alerter(Rounds):
         self._ledger = ledger
         self._settings = settings
         self._url = settings.alert_url
-        self._send = send
+        self._send = partial(_send_linked, console_url) if console_url else send
         self._lease_ms = round(lease_seconds * 1000)
         self._rules = AlertRules(
             deaths=settings.alert_deaths,

@@ -20,8 +20,8 @@ class AlertNotTaken(IngestError):
     """The webhook did not take a message; says why, and never where it is."""
 
 
-def body(kind: AlertKind | str, what: str, message: Message, *, lasted: str = "") -> dict[str, Any]:
-    """Return the message as Slack takes it. `what` is `raised`, `recovered` or `test`."""
+def body(kind: AlertKind | str, what: str, message: Message, *, lasted: str = "", page: str = "") -> dict[str, Any]:
+    """Return the message as Slack takes it. `what` is `raised`, `recovered` or `test`, `page` the console's."""
     marks = {"raised": "ALERT", "recovered": "RECOVERED", "test": "TEST"}
     if what == "recovered":
         mark = "OVER" if kind == AlertKind.AUDIO_ENDING else marks[what]  # what was lost does not come back
@@ -29,7 +29,7 @@ def body(kind: AlertKind | str, what: str, message: Message, *, lasted: str = ""
         parts = [head, f"It was: {message.headline}"]
     else:
         parts = [f"{marks[what]} roark-ingest {kind}: {message.headline}", message.explanation]
-        parts.append(f"Next: `{message.command}`")
+        parts.append(f"Next: `{message.command}`{f' or {page}' if page else ''}")
     sections = [{"type": "section", "text": {"type": "mrkdwn", "text": _escaped(part)}} for part in parts]
     return {"text": _escaped("\n".join(parts)), "blocks": sections}
 

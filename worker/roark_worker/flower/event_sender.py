@@ -86,12 +86,14 @@ class EventSender:
         *,
         successes_per_second: float,
         counts: Callable[[Mapping[str, int]], None] = lambda _: None,
+        console_url: str = "",
     ) -> None:
         self._make = make
         self._counts = counts
         self._sampler = Sampler(successes_per_second)
         self._waiting: deque[_Told | _Events] = deque()
         self._number_waiting = 0
+        self._console_url = console_url
         self._publisher: Publisher | None = None
         self._away = False
         self._something = threading.Event()
@@ -184,7 +186,7 @@ class EventSender:
 
     def _word(self, outcome: Outcome, at: float) -> _Events:
         try:
-            return events_of(outcome, at)
+            return events_of(outcome, at, self._console_url)
         except Exception as error:  # noqa: BLE001 one outcome without words must not silence all others
             event(logger, "event_unworded", level=logging.ERROR, error=type(error).__name__)
             self._count("dropped", 1)

@@ -26,6 +26,7 @@ import msgspec
 
 from roark_ledger.ids import CallId
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held, Outcome, Refuse, Release
+from roark_worker.alerts.pages import call_page
 from roark_worker.answers.explain import Explanation, explain
 
 REPORT_TASK = "roark.report"
@@ -62,8 +63,11 @@ def task_uuid(call_id: str, *, revision: bool = False) -> str:
     return call_id if _IS_UUID.fullmatch(call_id) else str(uuid.uuid5(_CALLS, call_id))
 
 
-def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
-    """Return what Flower is told of an outcome that was recorded `at` this Unix time; nothing for what is no news."""
+def events_of(outcome: Outcome, at: float, console_url: str = "") -> tuple[ReportEvent, ...]:
+    """Return what Flower is told of an outcome that was recorded `at` this Unix time; nothing for what is no news.
+
+    What went wrong leads to the console's page about the call, where that has an address.
+    """
     match outcome:
         case Deliver(held, roark_call_id, packed):
             detail = _detail(packed)
@@ -72,15 +76,15 @@ def events_of(outcome: Outcome, at: float) -> tuple[ReportEvent, ...]:
         case Defer(held, delay_ms, reason, packed):
             detail = _detail(packed)
             again = f"Attempt {detail.attempt + 1} in {delay_ms / 1000:.1f} s."
-            said = f"{_cause(held, reason, detail).what} {again}"
+            said = _linked(f"{_cause(held, reason, detail).what} {again}", held, console_url)
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Bury(held, reason, packed):
             detail = _detail(packed)
-            said = in_words(_cause(held, reason, detail))
+            said = _linked(in_words(_cause(held, reason, detail)), held, console_url)
             return _attempt("task-failed", held, detail, at, result=said, exception=said)
         case Refuse(held, reason, _, packed):
             detail = _detail(packed)
-            said = f"{in_words(_cause(held, reason, detail))} It is sent again."
+            said = _linked(f"{in_words(_cause(held, reason, detail))} It is sent again.", held, console_url)
             return _attempt("task-retried", held, detail, at, result=said, exception=said)
         case Release():
             return ()
@@ -106,6 +110,11 @@ def _attempt(kind: str, held: Held, detail: _Detail, at: float, **more: object) 
     if detail.attempt:
         facts |= {"retries": detail.attempt - 1, "runtime": seconds}
     return ReportEvent("task-received", row | {"timestamp": at - seconds}), ReportEvent(kind, facts | more)
+
+
+def _linked(said: str, held: Held, console_url: str) -> str:
+    page = call_page(console_url, held.call_id)
+    return f"{said} {page}" if page else said
 
 
 def _row(call_id: str, *, revision: bool) -> dict[str, Any]:

@@ -17,12 +17,12 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
     Uploads under way are finished. No attempts are counted, and nothing is lost.
     """
     from roark_ledger.lane_states import LaneState
-    from roark_ledger.moves import delivery
     from roark_ops.access import Access
+    from roark_ops.desk.lane import hold_uploads
 
     who = actor(by)
     with Access.from_env() as access:
-        was_open = access.ledger.run(delivery.hold(by=who, reason=reason))
+        was_open = hold_uploads(access, by=who, reason=reason)
     if as_json:
         print_json({"lane": LaneState.HELD.value, "by": who, "reason": reason or None, "changed": was_open})
     elif was_open:
@@ -34,15 +34,11 @@ def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None
 def resume(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
     """Continue uploading, whoever paused it. Reports that were held back go out at once."""
     from roark_ledger.lane_states import LaneState
-    from roark_ledger.lifecycle import State
-    from roark_ledger.moves import delivery, watch
     from roark_ops.access import Access
+    from roark_ops.desk.lane import resume_uploads
 
     with Access.from_env() as access:
-        was_held = access.ledger.run(delivery.resume(by=actor(by), reason=reason))
-        ready = access.ledger.run(watch.snapshot()).states[State.READY]
-        if ready:
-            access.wake(ready)
+        was_held, ready = resume_uploads(access, by=actor(by), reason=reason)
     if as_json:
         print_json({"lane": LaneState.OPEN.value, "changed": was_held, "ready": ready})
     elif was_held:

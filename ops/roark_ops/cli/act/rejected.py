@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from roark_ops.access import Access
     from roark_ops.desk.rejected import RejectedBin
     from roark_producer.producer import Producer
-    from roark_worker.answers.explain import Explanation
 
 Entry = Annotated[
     str,
@@ -77,14 +76,9 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 def _print_explanations(entries: "Sequence[Rejected]") -> None:
-    from roark_ops.desk.explain_rejected import explain_rejected
+    from roark_ops.desk.explain_rejected import explained_together
 
-    found: dict[str, tuple[int, Explanation]] = {}
-    for entry in entries:
-        why = explain_rejected(entry.field, entry.problem, entry=entry.digest)
-        number, first = found.get(why.what, (0, why))
-        found[why.what] = (number + 1, first)
-    for number, why in found.values():
+    for number, why in explained_together(entries):
         print_line(f"{_entries(number)}: {shown(why.what)}", style="bold")
         print_line(f"  {why.cause_in_words} {why.todo}")
         print_line(f"  Next: {why.command}")

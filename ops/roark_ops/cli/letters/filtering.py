@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from roark_ops.cli.terminal.running import USAGE, fail
+from roark_ops.cli.terminal.running import USAGE, Misused, fail
 from roark_ops.cli.terminal.since import duration_of, moment_or_age
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def read_filter(
     edited: bool | None,
     text: str,
 ) -> "Filter":
-    """Return the filter that the options say; ends the command where one cannot be read."""
+    """Return the filter that the options say. Raises Misused where one cannot be read."""
     from roark_ops.desk.finding import Filter
 
     for status in statuses:
@@ -169,4 +169,4 @@ def _read_property(text: str) -> tuple[str, str | None]:
 
 
 def _refuse(option: str, text: str, hint: str) -> NoReturn:
-    fail(f"{option} {text}: {hint}.", USAGE)
+    raise Misused(f"{option} {text}: {hint}.")

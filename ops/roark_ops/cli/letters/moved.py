@@ -23,7 +23,7 @@ def tell(moved: "Sequence[Moved]", wanted: str, *, as_json: bool) -> None:
         print_line(f"{counted(sum(one.result == wanted for one in moved), 'report')} {wanted}.")
     others = [one for one in moved if one.result != wanted]
     for one in others:
-        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {_why_not(one)}.")
+        say(f"roark-ingest: call {shown(one.call_id)} was not {wanted}: {why_not_moved(one.call_id, one.result)}.")
     if others:
         raise typer.Exit(FAILED)
 
@@ -39,7 +39,7 @@ _WAYS_OUT = {
 }
 
 
-def _why_not(moved: "Moved") -> str:
+def why_not_moved(call_id: str, result: str) -> str:
     """Return in which state the call is instead, and what to type where that state has a way out."""
-    told = _WAYS_OUT.get(moved.result, f"it is {moved.result}")
-    return told.format(call=as_argument(shown(moved.call_id)))
+    told = _WAYS_OUT.get(result, f"it is {result}")
+    return told.format(call=as_argument(shown(call_id)))

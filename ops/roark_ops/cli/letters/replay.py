@@ -9,7 +9,7 @@ from roark_ops.cli.letters.filtering import filtered, require_one_choice
 from roark_ops.cli.letters.unconfirmed import replay_unconfirmed, unconfirmed_of
 from roark_ops.cli.terminal.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
 from roark_ops.cli.terminal.output import print_json, print_line
-from roark_ops.cli.terminal.running import FAILED, USAGE, confirm, fail, say
+from roark_ops.cli.terminal.running import FAILED, USAGE, Misused, confirm, fail, say
 from roark_ops.cli.terminal.words import counted, shown
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _PANEL = "Pace"
 _DELAY_SECONDS = 5.0
 _MOST_PERCENT = 100
 _PAST = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
-_MAY = {"pause": {"running"}, "resume": {"paused"}, "cancel": {"collecting", "running", "paused", "cancelled"}}
 
 Rate = Annotated[
     str, typer.Option(metavar="RATE", help="Send no faster than this: 20/s, 600/min.", rich_help_panel=_PANEL)
@@ -117,7 +116,7 @@ def dlq_replay(
         require_one_choice(call_ids, chosen, all_=all_)
     elif call_ids or all_ or not chosen.is_everything:
         fail("--unconfirmed means all of them, so it cannot be combined with call IDs or filters.", USAGE)
-    plan = _plan(rate, stop_at, ramp=ramp)
+    plan = plan_of(rate, stop_at, ramp=ramp)
     wait = seconds_of(delay, "--delay") if delay else _DELAY_SECONDS if sys.stdin.isatty() else 0.0
     with Access.from_env() as access:
         refuse_ids_as_options(access.ledger)
@@ -147,7 +146,8 @@ def dlq_replay(
         _tell(replays, made, as_json=as_json, follow=sys.stderr.isatty() if follow is None else follow)
 
 
-def _plan(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
+def plan_of(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
+    """Return the pace that is asked for. Raises Misused where it cannot be read."""
     from roark_ledger.errors import ConfigurationError
     from roark_ledger.flow import per_second
     from roark_ledger.moves.replay import RAMP, Plan
@@ -155,13 +155,13 @@ def _plan(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
     try:
         found = per_second(rate)
     except ConfigurationError:
-        fail(f"--rate {shown(rate)}: try 20/s or 600/min.", USAGE)
+        raise Misused(f"--rate {shown(rate)}: try 20/s or 600/min.") from None
     try:
         percent = float(stop_at.strip().removesuffix("%"))
     except ValueError:
         percent = -1.0
     if not 0 <= percent <= _MOST_PERCENT:
-        fail(f"--stop-at {shown(stop_at)}: try a share such as 20%.", USAGE)
+        raise Misused(f"--stop-at {shown(stop_at)}: try a share such as 20%.")
     return Plan(ramp=RAMP if ramp else (), per_second=found, stop_share=percent / _MOST_PERCENT)
 
 
@@ -191,7 +191,7 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
     from roark_ops.cli.views.replay import document
 
     for word, number in made.left_out.items():
-        say(f"Skipped {counted(number, 'report')}: {_why_left_out(word)}.")
+        say(f"Skipped {counted(number, 'report')}: {why_left_out(word)}.")
     if (job := made.job) is None:
         say("roark-ingest: nothing left to replay.")
         raise typer.Exit(FAILED)
@@ -208,7 +208,8 @@ def _tell(replays: "Replays", made: "Made", *, as_json: bool, follow: bool) -> N
         _watch(replays, job.number)
 
 
-def _why_left_out(word: str) -> str:
+def why_left_out(word: str) -> str:
+    """Return why letters of a preview are not in the job, by the ledger's word for it."""
     if word.startswith("job "):
         return f"already in replay {word}"
     return {"newer": "failed again in the meantime", "unknown": "unknown"}.get(word, f"{word} in the meantime")
@@ -292,13 +293,13 @@ def cancel(number: Number, *, reason: Reason = "", by: As = None, as_json: AsJso
 def _change(number: int, verb: str, reason: str, by: str | None, *, as_json: bool) -> None:
     from roark_ops.access import Access
     from roark_ops.cli.views.replay import document, in_a_word
-    from roark_ops.desk.replays import Replays
+    from roark_ops.desk.replays import MAY_CHANGE, Replays
 
     with Access.from_env() as access:
         replays = Replays(access.ledger, by=actor(by))
         was = getattr(replays, verb)(number, reason=reason)
         job = _existing(replays, number)
-    if was not in _MAY[verb]:
+    if was not in MAY_CHANGE[verb]:
         fail(f"replay job {number} cannot be {_PAST[verb]}: it is {in_a_word(job)}.")
     if as_json:
         print_json(document(job))

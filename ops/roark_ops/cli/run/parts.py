@@ -37,9 +37,9 @@ def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) 
     only.
     """
     need("webhook")
-    _log_as(log_json)
-    _export("ROARK_INGEST_WEBHOOK_HOST", host)
-    _export("ROARK_INGEST_WEBHOOK_PORT", port)
+    log_as(log_json)
+    export_variable("ROARK_INGEST_WEBHOOK_HOST", host)
+    export_variable("ROARK_INGEST_WEBHOOK_PORT", port)
     from roark_producer.settings import IngestSettings, WebhookSettings
     from roark_producer.webhook.server import run
 
@@ -57,10 +57,10 @@ def worker(*, processes: Processes = None, max_in_flight: MaxInFlight = None, lo
     (ROARK_INGEST_METRICS_HOST, ROARK_INGEST_METRICS_PORT).
     """
     need("worker")
-    _log_as(log_json)
+    log_as(log_json)
     # The children read their settings from the environment, as everything else does.
-    _export("ROARK_INGEST_PROCESSES", processes)
-    _export("ROARK_INGEST_MAX_IN_FLIGHT", max_in_flight)
+    export_variable("ROARK_INGEST_PROCESSES", processes)
+    export_variable("ROARK_INGEST_MAX_IN_FLIGHT", max_in_flight)
     from roark_ledger.logs import set_up_logging
     from roark_ops.access import Access
     from roark_worker.process.supervisor import Supervisor
@@ -96,7 +96,7 @@ def flower(
     FLOWER_READ_ONLY=false. All other FLOWER_* variables work as Flower documents them.
     """
     need("flower")
-    _log_as(log_json)
+    log_as(log_json)
     from roark_ops.access import Access
     from roark_producer.settings import secret_in_file
     from roark_producer.webhook.door.gate import is_loopback
@@ -134,10 +134,12 @@ def _see_that_flower_can_listen(broker_url: str, setting: str) -> None:
         fail(f"Flower needs Redis channels: {proven.silent}.")
 
 
-def _log_as(log_json: bool) -> None:
-    _export("ROARK_INGEST_LOG_FORMAT", "json" if log_json else None)
+def log_as(log_json: bool) -> None:
+    """Have everything below log as JSON, where that is wanted."""
+    export_variable("ROARK_INGEST_LOG_FORMAT", "json" if log_json else None)
 
 
-def _export(name: str, value: object) -> None:
+def export_variable(name: str, value: object) -> None:
+    """Set a variable for what reads its settings below; None leaves it as it is."""
     if value is not None:
         os.environ[name] = str(value)

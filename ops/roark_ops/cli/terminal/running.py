@@ -25,6 +25,10 @@ TO_ACT_ON = 3
 INTERRUPTED = 130
 
 
+class Misused(IngestError):
+    """What was asked for cannot be read, or makes no sense; says which option, and what to try."""
+
+
 class Commands(TyperGroup):
     """A group of commands whose errors become one line and an exit code. `typed` is what this process was given."""
 
@@ -45,6 +49,8 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             _forget_stdout()
             raise typer.Exit(FAILED) from None
+        except Misused as error:
+            fail(str(error), USAGE)
         except IngestError as error:
             fail(in_words(error))
         except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Times as people type them: how long, how long ago, or when. One parser for all options, pure but for its complaint.
+"""Times as people type them: how long, how long ago, or when. One parser for all options, pure.
 
 30s, 30min, 2h, 7d, 2w, each with or without "ago"; 10:02, the last time that it was so late; 2026-05-19[T10:00[Z]].
 Without a zone a time is UTC.
@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
-from roark_ops.cli.terminal.running import USAGE, fail
+from roark_ops.cli.terminal.running import Misused
 
 _UNIT_MS = {"s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|m|h|d|w)")
@@ -16,7 +16,7 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
 def moment_of(text: str, now_ms: int, option: str = "") -> int:
-    """Return the Unix ms that a text names at that time. Ends the command where it names none."""
+    """Return the Unix ms that a text names at that time. Raises Misused where it names none."""
     ago = _span(text.strip().removesuffix(" ago"))
     return now_ms - ago if ago is not None else _when(text, now_ms, option)
 
@@ -34,7 +34,7 @@ def moment_or_age(text: str, now_ms: int, option: str = "") -> tuple[int, int]:
 
 
 def duration_of(text: str, option: str = "") -> int:
-    """Return how long a text says in ms, at least 1. Ends the command where it does not."""
+    """Return how long a text says in ms, at least 1. Raises Misused where it does not."""
     found = _span(text.strip())
     return max(1, found) if found is not None else _refuse("duration", text, option, "30min, 2h or 3d")
 
@@ -68,4 +68,4 @@ def _last(hour: int, minute: int, second: int, *, now_ms: int) -> datetime:
 
 
 def _refuse(what: str, text: str, option: str, examples: str) -> NoReturn:
-    fail(f"{option + ': ' if option else ''}not a valid {what}: {text!r}. Try {examples}.", USAGE)
+    raise Misused(f"{option + ': ' if option else ''}not a valid {what}: {text!r}. Try {examples}.")

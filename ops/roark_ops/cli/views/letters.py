@@ -40,7 +40,7 @@ def _print_group(group: Group, found: Explanation) -> None:
     if group.excerpt and group.excerpt != group.message:
         print_line(f"  Roark's answer: {shown(group.excerpt)}")
     for one in group.shared:
-        print_line(f"  {_share(one, group)}")
+        print_line(f"  {share_told(one, group)}")
     for change in group.changed:
         print_line(f"  changed {moment(change.at_ms)}: {shown(change.what)}")
     if group.edited:
@@ -51,7 +51,8 @@ def _print_group(group: Group, found: Explanation) -> None:
     print_line()
 
 
-def _share(one: Shared, group: Group) -> str:
+def share_told(one: Shared, group: Group) -> str:
+    """Return what letters of a group have in common: `all from assistant A7, since …`."""
     how_many = "all" if one.count == group.count and group.count > 1 else f"{one.count} of {group.count}"
     with_ = f"from {one.what}" if one.what == "assistant" else f"with {one.what} ="
     since = f", since {moment(one.since_ms)}" if group.count > 1 else ""

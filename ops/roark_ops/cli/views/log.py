@@ -38,7 +38,7 @@ def show_deeds(deeds: Sequence[Deed], *, as_json: bool, as_csv: bool) -> None:
     elif as_csv:
         sys.stdout.write(_csv([_HEAD, *map(_cells, deeds)]))
     elif deeds:
-        rows = [(moment(deed.at_ms), shown(deed.by), deed.action, str(deed.count), _told(deed)) for deed in deeds]
+        rows = [(moment(deed.at_ms), shown(deed.by), deed.action, str(deed.count), deed_told(deed)) for deed in deeds]
         print_table(("at", "by", "action", "count", "about"), rows, right=frozenset({3}))
         print_line()
 
@@ -74,7 +74,8 @@ def _cells(deed: Deed) -> Sequence[str]:
     return tuple(f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells)
 
 
-def _told(deed: Deed) -> str:
+def deed_told(deed: Deed) -> str:
+    """Return why, about what, and which calls, in one line."""
     named = " ".join(deed.calls[:_MOST_NAMED])
     more = f" and {len(deed.calls) - _MOST_NAMED} more" if len(deed.calls) > _MOST_NAMED else ""
     about = " ".join(f"{name}={shown(value)}" for name, value in deed.about.items())

@@ -11,7 +11,7 @@ from roark_worker.calls.reconcile import Comparison, Window
 from roark_worker.calls.rules import Bucket
 
 _MOST_SHOWN = 20
-_MEANINGS = {
+MEANINGS = {
     Bucket.DELIVERED: "delivered to Roark",
     Bucket.ON_THE_WAY: "waiting for upload or retry",
     Bucket.DEAD: "dead letter",
@@ -41,7 +41,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
     print_line(
         f"{counted(found.ended, 'call')} ended at Vapi, created from {iso(found.since_ms)} to {iso(_end(found))}"
     )
-    rows = [(kind.value, str(found.buckets[kind]), meaning) for kind, meaning in _MEANINGS.items()]
+    rows = [(kind.value, str(found.buckets[kind]), meaning) for kind, meaning in MEANINGS.items()]
     print_table(("", "calls", ""), rows, right=frozenset({1}))
     if found.unconfirmed:
         print_line(f"{found.unconfirmed} of the delivered are unconfirmed: Roark's answer did not name the call.")

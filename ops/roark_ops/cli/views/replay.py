@@ -64,19 +64,24 @@ def print_preview(preview: "Preview") -> None:
         edited = f", {group.edited} edited" if group.edited else ""
         print_line(f"  {group.count}  {group.reason}{said}{edited}  (group {group.name})")
         print_line(f"     {shown(group.explanation.replay_in_words)}")
+    for line in warnings_of(preview):
+        print_line(line, style="yellow")
+    for line in left_alone(preview.elsewhere, preview.held):
+        print_line(line)
+
+
+def warnings_of(preview: "Preview") -> list[str]:
+    """Return what should be known before these letters are replayed."""
     warnings = [
         (preview.will_fail_again, "will likely fail again for the same reason unless fixed first"),
         (preview.after_mending, "will likely be delivered only once the cause above is fixed"),
         (preview.audio_ended, "with expired audio links: Roark gets no recording"),
     ]
-    for number, what in warnings:
-        if number:
-            print_line(f"{counted(number, 'report')} {what}.", style="yellow")
-    for line in _left_alone(preview.elsewhere, preview.held):
-        print_line(line)
+    return [f"{counted(number, 'report')} {what}." for number, what in warnings if number]
 
 
-def _left_alone(elsewhere: Mapping[str, int], held: Mapping[int, int]) -> Iterable[str]:
+def left_alone(elsewhere: Mapping[str, int], held: Mapping[int, int]) -> Iterable[str]:
+    """Yield what was asked for and will not be sent, and why."""
     for state, number in elsewhere.items():
         yield f"Skipped {counted(number, 'call')}: {_ELSEWHERE.get(state, state)}."
     for job, number in held.items():
@@ -212,7 +217,7 @@ def seconds_left(job: Job) -> float | None:
 
 def print_job(job: Job, *, keep_days: float = 0) -> None:
     """Print a job for a person, and what to type next."""
-    facts = [(name, value) for name, value in _facts(job, keep_days) if value]
+    facts = [(name, value) for name, value in facts_of(job, keep_days) if value]
     print_facts(facts)
     if job.failed_groups:
         print_line()
@@ -226,7 +231,7 @@ def print_job(job: Job, *, keep_days: float = 0) -> None:
 def markdown(job: Job) -> str:
     """Return the report for the ticket."""
     lines = [f"## Replay job {job.number}: {in_a_word(job)}", ""]
-    lines += [f"- **{name}**: {_escaped(value)}" for name, value in _facts(job, 0) if value and name != "job"]
+    lines += [f"- **{name}**: {_escaped(value)}" for name, value in facts_of(job, 0) if value and name != "job"]
     if groups := job.spec.get("groups"):
         lines += [
             "",
@@ -249,7 +254,8 @@ def _escaped(text: object) -> str:
     return shown(text).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _facts(job: Job, keep_days: float) -> Iterable[tuple[str, str]]:
+def facts_of(job: Job, keep_days: float) -> Iterable[tuple[str, str]]:
+    """Yield what there is to know of a job, names and values; "" where it does not apply."""
     spec, now = job.spec, job.now_ms
     yield "job", f"{job.number}, {in_a_word(job)}"
     yield "created", f"{moment(job.created_ms)} by {shown(spec.get('by', ''))}"

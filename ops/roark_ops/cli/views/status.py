@@ -118,11 +118,11 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
                 "ignored",
                 f"{total('ignored')} messages of other types, {total('refused_erased')} reports of erased calls",
             ),
-            ("uploads", _uploads(snapshot)),
+            ("uploads", uploads_told(snapshot)),
             *_audio(snapshot),
             *_replays(snapshot),
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
-            ("audit", _audit(snapshot)),
+            ("audit", audit_told(snapshot)),
             ("vapi", reconcile_told(snapshot)),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
@@ -236,7 +236,8 @@ def _audit_document(snapshot: Snapshot) -> dict[str, Any] | None:
     }
 
 
-def _audit(snapshot: Snapshot) -> str:
+def audit_told(snapshot: Snapshot) -> str:
+    """Return whether every report is accounted for, and since when that is known."""
     found, last = snapshot.accounts, snapshot.audited
     when = (
         f"(last audit {ago(last.at_ms, snapshot.now_ms)})"
@@ -246,7 +247,8 @@ def _audit(snapshot: Snapshot) -> str:
     return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 
-def _uploads(snapshot: Snapshot) -> str:
+def uploads_told(snapshot: Snapshot) -> str:
+    """Return what uploads do, since when, by whom and why, in one line."""
     lane = snapshot.lane
     parts = [uploads(lane.state)]
     if lane.since_ms:

@@ -30,7 +30,7 @@ def destination(plan: UpPlan) -> Line:
 
 def other_ports(plan: UpPlan) -> list[str]:
     """Say which default ports were taken."""
-    ports = {"webhook": plan.webhook, "sandbox": plan.sandbox, "flower": plan.flower}
+    ports = {"webhook": plan.webhook, "sandbox": plan.sandbox, "flower": plan.flower, "console": plan.console}
     return [
         f"port {port.instead_of} is in use, so the {name} listens on {port.number}"
         for name, port in ports.items()
@@ -45,12 +45,15 @@ def urls(plan: UpPlan) -> dict[str, str]:
         found |= {"sandbox": plan.sandbox_url, "sandbox_calls": f"{plan.sandbox_url}/_sandbox/calls"}
     if plan.flower_url:
         found["flower"] = plan.flower_url
+    if plan.console_url:
+        found["console"] = plan.console_url
     return found
 
 
 def places(plan: UpPlan, data_dir: Path) -> list[str]:
     """Say where everything is, as lines."""
-    lines = [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
+    lines = [f"  console   {plan.console_url}    (all of this in a browser)"] if plan.console_url else []
+    lines += [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
     if plan.sandbox_url:
         lines.append(f"  sandbox   {plan.sandbox_url}/_sandbox/calls    (what it received)")
     if plan.flower_url:

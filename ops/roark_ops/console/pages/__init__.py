@@ -1,0 +1,1 @@
+"""The pages: each a function of what was asked for, and the words that it shows."""

@@ -1,0 +1,45 @@
+"""*Uploads*: is the way to Roark open, how fast is it, which URL and token do the workers use; stop it, and open it."""
+
+from starlette.responses import Response
+
+from roark_ledger.lane_states import LaneState
+from roark_ledger.moves import watch
+from roark_ops.cli.terminal.options import actor
+from roark_ops.cli.views.status import uploads_told
+from roark_ops.console.ask import Ask, NotThere
+from roark_ops.desk.lane import hold_uploads, resume_uploads
+from roark_worker.answers.lane_words import explain_way
+
+
+def page(ask: Ask) -> Response:
+    """Answer with the lane, its evidence, and who uploads where."""
+    moment = ask.stage.live.now()
+    snapshot = moment.snapshot
+    return ask.page(
+        "uploads_part.html" if ask.is_part else "uploads.html",
+        lane=snapshot.lane,
+        snapshot=snapshot,
+        is_held=snapshot.lane.state == LaneState.HELD,
+        found=explain_way(snapshot.lane, snapshot.setup),
+        told=uploads_told(snapshot),
+        crew=sorted(ask.stage.ledger.run(watch.crew()).items()),
+        now_ms=snapshot.now_ms,
+        command="roark-ingest resume" if snapshot.lane.state == LaneState.HELD else "roark-ingest hold --reason TEXT",
+    )
+
+
+def hold(ask: Ask) -> Response:
+    """Stop uploads."""
+    reason = ask.text("reason")
+    if not reason:
+        raise NotThere("Say why uploads are paused, for whoever looks later.")
+    hold_uploads(ask.stage.access, by=actor(ask.visitor.name), reason=reason)
+    ask.stage.live.now(fresh=True)
+    return ask.go("/uploads")
+
+
+def resume(ask: Ask) -> Response:
+    """Open the way again."""
+    resume_uploads(ask.stage.access, by=actor(ask.visitor.name), reason=ask.text("reason"))
+    ask.stage.live.now(fresh=True)
+    return ask.go("/uploads")
