@@ -96,6 +96,9 @@ def _startup(row: Row | None) -> Iterator[Goal]:
     if row:
         yield at_most("`roark-ingest --help`, seconds", row["help_seconds"], 0.3)
         yield at_most("a worker works, seconds", row["worker_seconds"], 3)
+        if found := row.get("import"):
+            yield at_most("`from roark_producer import Producer`, seconds of CPU", found["cpu_seconds"], 0.25)
+            yield at_most("… and MB of the process", found["megabytes"], 30)
 
 
 def at_most(what: str, found: float, wanted: float, *, digits: int = 3) -> Goal:

@@ -121,6 +121,7 @@ def starting(plan: Plan) -> Row:
         "help_seconds": startup.help_seconds(times),
         "help_cpu_seconds": startup.help_cpu_seconds(times),
         "worker_seconds": startup.worker_seconds(min(times, 5)),
+        "import": startup.importing(times),
     }
 
 

@@ -40,6 +40,25 @@ def help_cpu_seconds(times: int) -> float:
     return statistics.median(once() for _ in range(times))
 
 
+# What the kernel calls VmHWM: the peak of this process alone, not of the one that started it.
+IMPORTS = "from roark_producer import Producer; import re, time; "
+IMPORTS += r"print(time.process_time(), re.search(r'VmHWM:\s+(\d+)', open('/proc/self/status').read())[1])"
+
+
+def importing(times: int) -> dict[str, float]:
+    """Median CPU seconds and MB of a process that imports the producer, beyond one that imports nothing."""
+
+    def once(program: str) -> tuple[float, float]:
+        told = subprocess.run([OUR_PYTHON, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+        return float(told[0]), float(told[1]) / 1000
+
+    nothing = IMPORTS.partition("; ")[2]
+    once(IMPORTS)
+    with_it, without = [[once(program) for _ in range(times)] for program in (IMPORTS, nothing)]
+    cpu, memory = (statistics.median(each[n] for each in with_it) for n in (0, 1))
+    return {"cpu_seconds": cpu - statistics.median(each[0] for each in without), "megabytes": memory}
+
+
 def worker_seconds(times: int) -> float:
     """Median time from the start of a worker process until it says that it works."""
 

@@ -178,9 +178,12 @@ def _switches(rows: list[Row]) -> str:
 def _startup(row: Row | None) -> str:
     if not row:
         return ""
+    imported = row.get("import")
+    importing = ["`from roark_producer import Producer`", "", f"{imported['cpu_seconds']:.2f}"] if imported else None
     return "## Start-up, seconds\n\n" + _table(
         ["", "wall clock", "CPU"],
         [
+            *([importing] if importing else []),
             ["`roark-ingest --help`", f"{row['help_seconds']:.2f}", f"{row['help_cpu_seconds']:.2f}"],
             ["a worker works", f"{row['worker_seconds']:.2f}", ""],
         ],
