@@ -16,7 +16,7 @@ DOCKER ?= /tmp/roark-ingest-docker
 LONG   := chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract site
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract site dist
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,14 @@ servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, soc
 
 contract: $(READY) $(SCHEMA)/.ready ## the webhook against its OpenAPI document, by schemathesis: some 3 minutes
 	SCHEMATHESIS=$(abspath $(SCHEMA)/bin/schemathesis) $(BIN)/python -m pytest -m contract -q $(ARGS)
+
+dist: $(READY) ## build wheel and sdist into dist/, and check their metadata and contents
+	rm -rf dist
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install -q --disable-pip-version-check build twine
+	.venv-dist/bin/python -m build -o dist .
+	.venv-dist/bin/python -m twine check --strict dist/*
+	DIST=$(abspath dist) $(BIN)/python -m pytest -q tests/installs/test_contents.py
 
 site: $(READY) $(PAGES)/.ready ## build the pages as a site, into site/; a link that leads nowhere ends it
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=tests $(BIN)/python ops/site/build.py $(PAGES)/bin/zensical site
@@ -105,7 +113,7 @@ vendor: $(READY) ## fetch the scripts that the console serves out of their npm p
 	python3 ops/vendor.py
 
 clean: ## remove what is made here, the data of `up` excepted
-	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) .venv-dist site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt ops/bootstrap.py
