@@ -5,7 +5,10 @@ from collections.abc import Callable
 import pytest
 from workbench import DELAY_MS, Workbench, packed
 
+from roark_ledger.ids import CallId
 from roark_ledger.lifecycle import State
+from roark_ledger.moves import intake
+from roark_ledger.moves.intake import Acceptable
 
 # An expired call is to the ledger as one that was never seen; its count is test_ledger_retention's.
 EVERY_STATE = [state.value for state in State if state is not State.EXPIRED]
@@ -153,3 +156,48 @@ class TestLook:
 
         assert "transcript of" not in repr(bench.entry())
         assert "transcript of" not in repr(bench.claim())
+
+
+class TestIntake:
+    """What comes in, by which the ledger tells how long its memory lasts; on servers whose scripts may ask for INFO."""
+
+    def come_in(self, bench: Workbench, *, per_second: int, seconds: int, stored: bytes) -> None:
+        for _ in range(seconds):
+            bench.clock.advance(1000)
+            names = [CallId(f"call-{bench.clock.now_ms}-{number}") for number in range(per_second)]
+            reports = [Acceptable(name, "print", stored) for name in names]
+            bench.run(intake.accept(reports, revisions="record", per_wakeup=64))
+
+    def intake(self, bench: Workbench) -> tuple[float, float]:
+        found = bench.snapshot().memory.intake
+        assert found is not None
+        return found.per_second, found.packed_bytes
+
+    def test_it_is_the_mean_of_what_came_in(self, real_bench: Workbench) -> None:
+        assert real_bench.snapshot().memory.intake is None
+        self.come_in(real_bench, per_second=4, seconds=10, stored=bytes(600))
+        self.come_in(real_bench, per_second=2, seconds=10, stored=bytes(1200))
+        assert self.intake(real_bench) == (pytest.approx(3, rel=0.1), pytest.approx(900, rel=0.1))
+
+    def test_after_some_time_it_is_what_comes_in_now(self, real_bench: Workbench) -> None:
+        self.come_in(real_bench, per_second=4, seconds=20, stored=bytes(600))
+        real_bench.clock.advance(3_600_000)
+        assert self.intake(real_bench) == (pytest.approx(4, rel=0.1), 600)
+        self.come_in(real_bench, per_second=1, seconds=1, stored=bytes(100))
+        assert self.intake(real_bench) == (pytest.approx(0, abs=0.05), pytest.approx(100, rel=0.1))
+
+    def test_a_call_that_brings_none_counts_for_nothing(self, real_bench: Workbench) -> None:
+        self.come_in(real_bench, per_second=4, seconds=20, stored=bytes(600))
+        before = self.intake(real_bench)
+        real_bench.clock.advance(1000)
+        real_bench.accept_all()
+        assert self.intake(real_bench) == before
+
+    @pytest.mark.parametrize("jump", [-3_600_000, 0])
+    def test_a_clock_or_a_count_that_was_set_back_spoils_nothing(self, real_bench: Workbench, jump: int) -> None:
+        self.come_in(real_bench, per_second=4, seconds=20, stored=bytes(600))
+        real_bench.clock.advance(jump)
+        if not jump:
+            real_bench.ledger.client.hset(real_bench.ledger.calls.keys.counters, "accepted", 1)
+        self.come_in(real_bench, per_second=4, seconds=20, stored=bytes(600))
+        assert self.intake(real_bench) == (pytest.approx(4, rel=0.2), pytest.approx(600))

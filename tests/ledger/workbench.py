@@ -265,7 +265,7 @@ def all_held(reports: Iterable[Claimed]) -> list[Held]:
 
 
 # What scripts note about the server and themselves in the lane's hash; it says nothing of any report.
-_NOTES = (b"memory_", b"promoted_at", b"audit_")
+_NOTES = (b"memory_", b"intake_", b"promoted_at", b"audit_")
 _ZSETS = {
     "fresh": "ready",
     "retry": "ready",

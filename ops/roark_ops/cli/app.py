@@ -18,6 +18,7 @@ from roark_ops.cli.look.doctor import doctor
 from roark_ops.cli.look.explain import explain
 from roark_ops.cli.look.list import list_
 from roark_ops.cli.look.metrics import metrics
+from roark_ops.cli.look.plan import plan
 from roark_ops.cli.look.reconcile import reconcile
 from roark_ops.cli.look.schedule import schedule
 from roark_ops.cli.look.status import status
@@ -165,6 +166,14 @@ _add(
 )
 _add(app, explain, "roark-ingest explain http_422", "roark-ingest explain --list", panel=_LOOK)
 _add(app, schedule, "ROARK_INGEST_MAX_ATTEMPTS=8 roark-ingest schedule", panel=_LOOK)
+_add(
+    app,
+    plan,
+    "roark-ingest plan",
+    "roark-ingest plan --rate 100/s --outage 24h --size 60kB",
+    "roark-ingest plan --rate 20/s --outage 3d --size 60kB --memory 32GB --spool 50GB --webhooks 2",
+    panel=_LOOK,
+)
 
 _add(
     app,

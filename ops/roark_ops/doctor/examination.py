@@ -107,6 +107,7 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield pipeline.judge_accounts(snapshot)
     yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
+    yield pipeline.judge_outage(snapshot)
 
 
 def _examine_workers(access: Access, snapshot: Snapshot) -> Check:

@@ -8,6 +8,7 @@ from roark_ledger.records.screen import uploads
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
+from roark_ops.outage import lasts_in_words
 from roark_worker.answers.lane_words import explain_way
 
 
@@ -44,6 +45,12 @@ def judge_accounts(snapshot: Snapshot) -> Check:
     if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
     return fail("accounts", snapshot.accounts.in_words, f"To see which: {snapshot.accounts.command}")
+
+
+def judge_outage(snapshot: Snapshot) -> Check:
+    """Say how long reports fit into memory while none is delivered. It is no fault that this is not for ever."""
+    lasts = lasts_in_words(snapshot.memory)
+    return ok("outage", lasts or "no estimate: nothing came in lately, or Redis has no maxmemory, or it lasts a month")
 
 
 def judge_bin(snapshot: Snapshot) -> Check:

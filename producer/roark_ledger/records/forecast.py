@@ -1,4 +1,4 @@
-"""When the backlog will be gone if all goes on as it does now. Pure.
+"""When the backlog will be gone if all goes on as it does now, and how long memory lasts if nothing goes out. Pure.
 
 The speeds are means over some 15 s that the deliveries keep in the lane (see `_rate.lua`). Nothing is told where
 nothing can be known: while the lane is shut, when the speeds are old, and when more comes in than goes out.
@@ -19,6 +19,27 @@ class Speed:
     accepted_per_second: float
     delivered_per_second: float
     measured_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How many reports come in a second and how large one is as it is kept: means over the last ten minutes or so."""
+
+    per_second: float
+    packed_bytes: float
+
+    @property
+    def bytes_per_second(self) -> float:
+        """How fast the server's memory fills while nothing is delivered."""
+        return self.per_second * bytes_waiting(self.packed_bytes)
+
+
+def bytes_waiting(packed_bytes: float) -> float:
+    """Return how much of the server's memory a waiting report takes.
+
+    Measured: 470 bytes beside the packed report (record, queues, keys), and what the allocator rounds up.
+    """
+    return packed_bytes * 1.1 + 470
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
-from roark_ledger.records.forecast import Forecast, forecast
+from roark_ledger.records.forecast import Forecast, Intake, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
 from roark_ledger.records.reconciled import Reconciled, parse_reconciled
@@ -32,6 +32,8 @@ class Memory:
     most: int
     growth_per_second: float
     short: bool
+    intake: Intake | None = None
+    """None: nothing came in since a version that measures it."""
 
     @property
     def seconds_to_short(self) -> float | None:
@@ -40,6 +42,15 @@ class Memory:
         if self.most == 0 or self.growth_per_second <= 0:
             return None
         return max(0.0, room / self.growth_per_second)
+
+    def outage_seconds(self, times: int = 1) -> float | None:
+        """For how long reports fit in, at today's rate, while none is delivered: with so many times the limit.
+
+        None where there is no limit, or no rate to go by.
+        """
+        if self.most == 0 or self.intake is None or self.intake.bytes_per_second <= 0:
+            return None
+        return max(0.0, self.most * times * SHORT_SHARE - self.used) / self.intake.bytes_per_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +280,11 @@ def _parse_memory(fields: dict[str, str], used: int, most: int, *, now_ms: int) 
         most=most or int(fields.get("memory_most", 0)),
         growth_per_second=float(fields.get("memory_rate", 0)) if is_fresh else 0.0,
         short=fields.get("memory_short") == "1",
+        intake=_parse_intake(fields),
     )
+
+
+def _parse_intake(fields: dict[str, str]) -> Intake | None:
+    if "intake_ps" not in fields:
+        return None
+    return Intake(float(fields["intake_ps"]), float(fields["intake_bytes"]))

@@ -14,6 +14,7 @@ from roark_ops.cli.terminal.output import print_facts, print_json, print_line, p
 from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.cli.views.promises import promises_document
 from roark_ops.cli.views.reconcile_status import reconcile_document, reconcile_told
+from roark_ops.outage import lasts_in_words
 from roark_ops.todo import todos
 from roark_producer.disk.segments import Pending
 from roark_worker.answers.explain import Side
@@ -63,6 +64,10 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "most_bytes": snapshot.memory.most or None,
             "short": snapshot.memory.short,
             "seconds_to_short": snapshot.memory.seconds_to_short,
+            "outage_seconds": snapshot.memory.outage_seconds(),
+            "outage_seconds_with_twice_the_memory": snapshot.memory.outage_seconds(2),
+            "reports_per_second": snapshot.memory.intake.per_second if snapshot.memory.intake else None,
+            "bytes_per_report": round(snapshot.memory.intake.packed_bytes) if snapshot.memory.intake else None,
         },
         "queues": snapshot.queues,
         "kept": {
@@ -173,6 +178,8 @@ def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
     seconds = snapshot.memory.seconds_to_short
     if seconds is not None and seconds <= _FORECAST_SECONDS:
         told.append(("memory", f"full in {span(seconds)} at the current rate; then reports are refused"))
+    if lasts := lasts_in_words(snapshot.memory):
+        told.append(("outage", lasts))
     return told
 
 

@@ -13,6 +13,31 @@
 local MEMORY_EVERY = 1000
 local SHORT_FROM, SHORT_UNTIL = 0.85, 0.80
 
+-- How many reports come in a second, and how large one is as it is kept: means over the last ten minutes or so, of the
+-- first ten plain ones. By them the ledger can tell how long its memory lasts. The size is that of this call's reports.
+local INTAKE_LASTS = 600000
+local function note_intake()
+  local reports = math.floor((#ARGV - 3) / 4)
+  if reports == 0 then return end
+  local bytes = 0
+  for i = 7, #ARGV, 4 do bytes = bytes + #ARGV[i] end
+  local accepted = tonumber(redis.call('HGET', KEY.counters, 'accepted') or 0)
+  local seen = redis.call('HMGET', KEY.lane, 'intake_since', 'intake_at', 'intake_seen', 'intake_ps', 'intake_bytes')
+  local since, at = tonumber(seen[1] or now), tonumber(seen[2] or now)
+  local rate, size = tonumber(seen[4] or 0), tonumber(seen[5] or 0)
+  local came, passed = accepted - tonumber(seen[3] or accepted), now - at
+  if passed > 0 and came >= 0 then
+    local weight = math.max(1 - math.exp(-passed / INTAKE_LASTS), passed / (now - since))
+    rate = rate + (came * 1000 / passed - rate) * weight
+    size = size + (bytes / reports - size) * weight
+  end
+  if not seen[5] then size = bytes / reports end
+  redis.call(
+    'HSET', KEY.lane, 'intake_since', since, 'intake_at', now, 'intake_seen', accepted,
+    'intake_ps', string.format('%.3f', rate), 'intake_bytes', string.format('%.0f', size)
+  )
+end
+
 -- Looks at the server's memory once a second, notes how fast it grows, and says whether it is short.
 local function memory_is_short()
   local seen = redis.call('HMGET', KEY.lane, 'memory_at', 'memory_used', 'memory_rate', 'memory_short')
@@ -29,6 +54,7 @@ local function memory_is_short()
     'HSET', KEY.lane, 'memory_at', now, 'memory_used', used, 'memory_most', most,
     'memory_rate', string.format('%.0f', rate), 'memory_short', short and 1 or 0
   )
+  note_intake()
   return short
 end
 
