@@ -1,6 +1,6 @@
 """What an outage of Roark takes: memory, disk, time to start again, and what goes to the webhooks' disks. Pure.
 
-    plan = plan_outage(Load(per_second=100, seconds=86_400, packed_bytes=9_100), Room(most=64 * 10**9))
+    plan = plan_outage(Load(per_second=100, seconds=86_400, packed_bytes=9_100), Provision(most=64 * 10**9))
     plan.memory_bytes   # the maxmemory with which everything stays in Redis
 
 1. While nothing is delivered, each report that comes in stays in Redis: up to 85 % of maxmemory.
@@ -37,7 +37,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Provision:
     """What there is: Redis's maxmemory (0: not known) and what is used of it, and each webhook's spool."""
 
     most: int = 0
@@ -75,7 +75,7 @@ def packed_bytes_of(size: float) -> float:
     return float(min(size, 1.4 * size**0.8))
 
 
-def plan_outage(load: Load, room: Room) -> OutagePlan:
+def plan_outage(load: Load, room: Provision) -> OutagePlan:
     """Return what an outage takes, and how far what there is lasts."""
     reports = load.per_second * load.seconds
     each, spooled_each = bytes_waiting(load.packed_bytes), load.packed_bytes + _IN_SPOOL_BYTES

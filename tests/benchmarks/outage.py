@@ -7,7 +7,7 @@
 3. The server ends and starts again, once from a file of commands and once from a rewritten one: how long until it
    answers, and how much of that is CPU.
 
---set NAME=VALUE gives the server another setting than the embedded one has; --set rdbcompression=yes shows what LZF costs.
+--set NAME=VALUE gives the server another setting than the embedded one has.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,6 @@ from typing import Any
 
 from benchmarks.processes import wait_until
 from benchmarks.reports import endless, write_pool
-
 from roark_ledger.ids import CallId
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import intake
@@ -100,10 +100,10 @@ def accept(ledger: Ledger, reports: list[Acceptable]) -> None:
 
 def latencies(ledger: Ledger, reports: Iterator[Acceptable], every: float, goes_on: Callable[[], bool]) -> list[float]:
     """Accept a report every so many seconds for as long as it goes on; return how long each took, in ms."""
-    found, due = [], time.monotonic()
+    found, due, pause = [], time.monotonic(), threading.Event()
     while goes_on():
         due += every
-        time.sleep(max(0.0, due - time.monotonic()))
+        pause.wait(max(0.0, due - time.monotonic()))
         began = time.monotonic()
         accept(ledger, [next(reports)])
         found.append(1000 * (time.monotonic() - began))

@@ -158,7 +158,7 @@ class TestLook:
         assert "transcript of" not in repr(bench.claim())
 
 
-class TestIntake:
+class TestInflow:
     """What comes in, by which the ledger tells how long its memory lasts; on servers whose scripts may ask for INFO."""
 
     def come_in(self, bench: Workbench, *, per_second: int, seconds: int, stored: bytes) -> None:

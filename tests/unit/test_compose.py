@@ -34,6 +34,7 @@ def test_the_server_keeps_what_the_default_promise_needs() -> None:
     assert option(command, "--appendonly") == "yes"
     assert option(command, "--appendfsync") == "always"
     assert option(command, "--maxmemory-policy") == "noeviction"
+    assert option(command, "--rdbcompression") == "no"
 
 
 def test_what_was_promised_to_be_on_disk_outlives_its_container() -> None:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from roark_ledger.records.forecast import Intake, bytes_waiting
+from roark_ledger.records.forecast import Inflow, bytes_waiting
 from roark_ledger.records.snapshot import Memory
 from roark_ops.cli.app import app
 from roark_ops.cli.terminal.sizes import bytes_of, size
-from roark_ops.outage import Load, Room, lasts_in_words, packed_bytes_of, plan_outage
+from roark_ops.outage import Load, Provision, lasts_in_words, packed_bytes_of, plan_outage
 
 GB = 10**9
 DAY = 86_400
@@ -27,14 +27,14 @@ def nothing_from_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_memory_is_for_all_reports_beside_what_is_used_and_below_the_share_at_which_redis_refuses() -> None:
-    plan = plan_outage(A_DAY, Room(used=5 * GB))
+    plan = plan_outage(A_DAY, Provision(used=5 * GB))
     assert plan.reports == 8_640_000
     assert plan.memory_bytes == pytest.approx((5 * GB + 8_640_000 * bytes_waiting(10_000)) / 0.85)
     assert plan.memory_seconds is plan.spool_seconds is plan.refused_seconds is None
 
 
 def test_what_does_not_fit_spools_on_each_webhook_and_then_is_refused() -> None:
-    plan = plan_outage(A_DAY, Room(most=64 * GB, spool_bytes=10 * GB, webhooks=2))
+    plan = plan_outage(A_DAY, Provision(most=64 * GB, spool_bytes=10 * GB, webhooks=2))
     assert plan.memory_seconds == pytest.approx(0.85 * 64 * GB / bytes_waiting(10_000) / 100)
     assert plan.spool_seconds == pytest.approx(2 * 10 * GB / 10_150 / 100)
     assert plan.refused_seconds == pytest.approx(DAY - plan.memory_seconds - plan.spool_seconds)
@@ -44,13 +44,13 @@ def test_what_does_not_fit_spools_on_each_webhook_and_then_is_refused() -> None:
 @pytest.mark.parametrize(
     "room",
     [
-        lambda plan: Room(most=plan.memory_bytes + 1000),
-        lambda plan: Room(most=64 * GB, spool_bytes=plan.spool_needed_bytes + 1000, webhooks=2),
-        lambda plan: Room(most=64 * GB, spool_bytes=10 * GB, webhooks=plan.webhooks_needed),
+        lambda plan: Provision(most=plan.memory_bytes + 1000),
+        lambda plan: Provision(most=64 * GB, spool_bytes=plan.spool_needed_bytes + 1000, webhooks=2),
+        lambda plan: Provision(most=64 * GB, spool_bytes=10 * GB, webhooks=plan.webhooks_needed),
     ],
 )
 def test_with_what_it_says_is_needed_nothing_is_refused(room: object) -> None:
-    needed = plan_outage(A_DAY, Room(most=64 * GB, spool_bytes=10 * GB, webhooks=2))
+    needed = plan_outage(A_DAY, Provision(most=64 * GB, spool_bytes=10 * GB, webhooks=2))
     assert needed.refused_seconds
     assert callable(room)
     assert plan_outage(A_DAY, room(needed)).refused_seconds == 0
@@ -68,7 +68,7 @@ def test_with_what_it_says_is_needed_nothing_is_refused(room: object) -> None:
 def test_the_times_are_those_of_the_whole_outage_and_never_negative(
     rate: float, seconds: float, packed: float, most: int, used: int, spool: int, webhooks: int
 ) -> None:
-    plan = plan_outage(Load(rate, seconds, packed), Room(most, used, spool, webhooks))
+    plan = plan_outage(Load(rate, seconds, packed), Provision(most, used, spool, webhooks))
     times = (plan.memory_seconds, plan.spool_seconds, plan.refused_seconds)
     if most == 0:
         assert times == (None, None, None)
@@ -83,7 +83,7 @@ def test_the_size_as_kept_is_near_what_was_measured_of_made_up_reports(sent: int
 
 
 def memory(**more: object) -> Memory:
-    given = {"used": GB, "most": 10 * GB, "growth_per_second": 0.0, "short": False, "intake": Intake(100, 10_000)}
+    given = {"used": GB, "most": 10 * GB, "growth_per_second": 0.0, "short": False, "intake": Inflow(100, 10_000)}
     return Memory(**(given | more))  # type: ignore[arg-type] # as the test wants
 
 
@@ -95,7 +95,7 @@ def test_the_forecast_is_told_for_todays_rate_and_for_twice_the_memory() -> None
     )
 
 
-@pytest.mark.parametrize("more", [{"most": 0}, {"intake": None}, {"intake": Intake(0, 10_000)}])
+@pytest.mark.parametrize("more", [{"most": 0}, {"intake": None}, {"intake": Inflow(0, 10_000)}])
 def test_where_nothing_can_be_known_nothing_is_told(more: dict[str, object]) -> None:
     assert memory(**more).outage_seconds() is None
     assert lasts_in_words(memory(**more)) == ""
@@ -103,7 +103,7 @@ def test_where_nothing_can_be_known_nothing_is_told(more: dict[str, object]) -> 
 
 def test_a_memory_that_is_full_lasts_no_second_and_one_for_a_month_is_not_told() -> None:
     assert memory(used=9 * GB).outage_seconds() == 0
-    assert lasts_in_words(memory(intake=Intake(0.01, 10_000))) == ""
+    assert lasts_in_words(memory(intake=Inflow(0.01, 10_000))) == ""
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,13 @@ def test_every_setting_is_one_that_there_is() -> None:
 def test_the_server_keeps_what_the_default_promise_needs() -> None:
     (command,) = values("redis", "ExecStart")
 
-    for option in ("--appendonly yes", "--appendfsync always", '--save ""', "--maxmemory-policy noeviction"):
+    for option in (
+        "--appendonly yes",
+        "--appendfsync always",
+        '--save ""',
+        "--rdbcompression no",
+        "--maxmemory-policy noeviction",
+    ):
         assert option in command
         words = [word.strip('"') for word in option.split()]
         there = COMPOSE["services"]["redis"]["command"]

@@ -22,7 +22,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class Inflow:
     """How many reports come in a second and how large one is as it is kept: means over the last ten minutes or so."""
 
     per_second: float

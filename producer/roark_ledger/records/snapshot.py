@@ -8,7 +8,7 @@ from roark_ledger.lifecycle import State
 from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
-from roark_ledger.records.forecast import Forecast, Intake, forecast
+from roark_ledger.records.forecast import Forecast, Inflow, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
 from roark_ledger.records.reconciled import Reconciled, parse_reconciled
@@ -32,7 +32,7 @@ class Memory:
     most: int
     growth_per_second: float
     short: bool
-    intake: Intake | None = None
+    intake: Inflow | None = None
     """None: nothing came in since a version that measures it."""
 
     @property
@@ -284,7 +284,7 @@ def _parse_memory(fields: dict[str, str], used: int, most: int, *, now_ms: int) 
     )
 
 
-def _parse_intake(fields: dict[str, str]) -> Intake | None:
+def _parse_intake(fields: dict[str, str]) -> Inflow | None:
     if "intake_ps" not in fields:
         return None
-    return Intake(float(fields["intake_ps"]), float(fields["intake_bytes"]))
+    return Inflow(float(fields["intake_ps"]), float(fields["intake_bytes"]))

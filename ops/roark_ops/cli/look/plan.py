@@ -51,7 +51,7 @@ def plan(
     from roark_ops.cli.terminal.sizes import bytes_of
     from roark_ops.cli.terminal.words import shown
     from roark_ops.cli.views.plan import show_plan
-    from roark_ops.outage import Load, Room, packed_bytes_of
+    from roark_ops.outage import Load, Provision, packed_bytes_of
     from roark_producer.settings import WebhookSettings
 
     try:
@@ -70,7 +70,7 @@ def plan(
     if not (given_rate and packed):
         fail("the ledger has not seen enough reports to know its own figures: give --rate and --size.", USAGE)
     load = Load(per_second=given_rate, seconds=seconds, packed_bytes=packed)
-    room = Room(
+    room = Provision(
         most=most or (known.most if known else 0),
         used=known.used if known else 0,
         spool_bytes=spool_bytes,

@@ -6,10 +6,10 @@ from typing import Any
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line
 from roark_ops.cli.terminal.sizes import size
 from roark_ops.cli.terminal.words import span
-from roark_ops.outage import Load, OutagePlan, Room, plan_outage
+from roark_ops.outage import Load, OutagePlan, Provision, plan_outage
 
 
-def show_plan(load: Load, room: Room, *, as_json: bool) -> None:
+def show_plan(load: Load, room: Provision, *, as_json: bool) -> None:
     """Print the plan for a load and what there is."""
     plan = plan_outage(load, room)
     if as_json:
@@ -33,13 +33,13 @@ def show_plan(load: Load, room: Room, *, as_json: bool) -> None:
         print_line(advice)
 
 
-def plan_document(load: Load, room: Room, plan: OutagePlan) -> dict[str, Any]:
+def plan_document(load: Load, room: Provision, plan: OutagePlan) -> dict[str, Any]:
     """Return the plan as `--json` prints it. Times in seconds, sizes in bytes, null where it is not known."""
     given = {**asdict(load), **asdict(room), "most": room.most or None}
     return {"given": given, **asdict(plan), "advice": list(advices(room, plan))}
 
 
-def _with_what_there_is(room: Room, plan: OutagePlan) -> list[tuple[str, str]]:
+def _with_what_there_is(room: Provision, plan: OutagePlan) -> list[tuple[str, str]]:
     if plan.memory_seconds is None or plan.spool_seconds is None or plan.refused_seconds is None:
         return [("here", "Redis has no maxmemory, or none is known: give --memory to see how long it lasts")]
     used = f", {size(room.used)} of it used" if room.used else ""
@@ -52,7 +52,7 @@ def _with_what_there_is(room: Room, plan: OutagePlan) -> list[tuple[str, str]]:
     return told
 
 
-def advices(room: Room, plan: OutagePlan) -> tuple[str, ...]:
+def advices(room: Provision, plan: OutagePlan) -> tuple[str, ...]:
     """Return what would keep every report, one way each; nothing where nothing is refused or nothing is known."""
     if not plan.refused_seconds:
         return ()
