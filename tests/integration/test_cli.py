@@ -211,6 +211,7 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "lane": "OK",
         "accounts": "OK",
         "rejected bin": "OK",
+        "outage": "OK",
         "data dir": "OK",
         "token": "OK",
         "roark": "WARN",
