@@ -254,6 +254,11 @@ class WebhookSettings(FromEnvironment):
     )
     webhook_host: str = Field("127.0.0.1", description="address the webhook listens on")
     webhook_port: int = Field(8787, ge=0, le=65535, description="port the webhook listens on")
+    webhook_processes: int = Field(0, ge=0, description="webhook processes; 0: one per core, fewer if memory is short")
+    webhook_metrics_host: str = Field("127.0.0.1", description="address of the webhook's /metrics")
+    webhook_metrics_port: int = Field(8789, ge=0, le=65535, description="port of the webhook's /metrics; 0: none")
+    # However many ask for the page, its text is made once in so many seconds.
+    metrics_fresh_seconds: float = constant(1.0, ge=0)
     webhook_path: str = Field("/vapi", pattern="^/", description="path Vapi posts to")
     webhook_body_seconds: float = Field(15, gt=0, description="timeout for receiving a body (then 408)")
     spool: bool = Field(

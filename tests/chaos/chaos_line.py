@@ -47,7 +47,7 @@ MAX_IN_FLIGHT = 64
 UNSETTLED = (State.READY, State.UPLOADING, State.WAITING)
 WEBHOOK = (
     "from roark_producer.settings import IngestSettings, WebhookSettings;"
-    "from roark_producer.webhook.server import run;"
+    "from roark_producer.webhook.serving.server import run;"
     "run(IngestSettings(), WebhookSettings())"
 )
 HERE = Path(__file__).parent

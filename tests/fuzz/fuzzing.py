@@ -31,7 +31,7 @@ from roark_producer.vapi.report import OtherMessage
 _SENDERS = 4
 _SERVE = (
     "from roark_producer.settings import IngestSettings, WebhookSettings;"
-    "from roark_producer.webhook.server import run;"
+    "from roark_producer.webhook.serving.server import run;"
     "run(IngestSettings(), WebhookSettings())"
 )
 _TYPES = (

@@ -119,7 +119,7 @@ def test_an_odd_traceparent_is_none(traced: Traced) -> None:
 def test_off_means_that_nothing_is_made_nor_imported() -> None:
     assert Traces.wanted(IngestSettings(_env_file=None)) is None
     # redis-py imports the API by itself where it is installed; the SDK's tracing is ours alone
-    code = "import sys, roark_worker.app, roark_producer.webhook.server\n"
+    code = "import sys, roark_worker.app, roark_producer.webhook.serving.server\n"
     code += "sys.exit('opentelemetry.sdk.trace' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

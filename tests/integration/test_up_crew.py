@@ -13,7 +13,7 @@ import pytest
 
 from roark_ops.up.crew import Crew
 from roark_ops.up.processes import Part, PartFailed
-from roark_worker.process.orphans import bound_to_this_process
+from roark_producer.process.orphans import bound_to_this_process
 
 DEADLINE_SECONDS = 10
 READY_AND_WAITING = "import signal; print('ready', flush=True); signal.pause()"

@@ -45,12 +45,13 @@ def watched_run(folder: Path) -> Iterator[Run]:
         line.ledger.client.config_set("maxmemory", "2gb")
         roark = line.start_sandbox("--latency-ms", "30", "--jitter-ms", "20")
         roark.behave(fail=USUAL)
-        webhook = line.start("webhook", "-m", "roark_ops.cli", "webhook", "--port", "0")
+        webhook_port, worker_port = free_port(), free_port()
+        arguments = ("-m", "roark_ops.cli", "webhook", "--port", "0")
+        webhook = line.start("webhook", *arguments, ROARK_INGEST_WEBHOOK_METRICS_PORT=str(webhook_port))
         webhook.wait_for_line("webhook listening on ")
         url = httpx.URL(webhook.log.split("webhook listening on ")[1].split()[0])
-        worker_port = free_port()
         supervisor = line.start_supervisor(2, ROARK_INGEST_METRICS_PORT=str(worker_port))
-        targets = {"roark-webhook": f"127.0.0.1:{url.port}", "roark-worker": f"127.0.0.1:{worker_port}"}
+        targets = {"roark-webhook": f"127.0.0.1:{webhook_port}", "roark-worker": f"127.0.0.1:{worker_port}"}
 
         def meanwhile(number: int) -> None:
             if number == DIES:

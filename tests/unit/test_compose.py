@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from roark_producer.settings import WebhookSettings
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
 
@@ -150,7 +151,11 @@ def test_monitoring_is_there_only_when_it_is_asked_for_and_finds_its_files() -> 
             assert (ROOT / source).is_dir()
     scraped = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     targets = {job["dns_sd_configs"][0]["names"][0]: job["dns_sd_configs"][0]["port"] for job in scraped}
-    assert targets == {"webhook": 8787, "worker": WorkerSettings.model_fields["metrics_port"].default}
+    assert targets == {
+        "webhook": WebhookSettings.model_fields["webhook_metrics_port"].default,
+        "worker": WorkerSettings.model_fields["metrics_port"].default,
+    }
+    assert SERVICES["webhook"]["environment"]["ROARK_INGEST_WEBHOOK_METRICS_HOST"] == "0.0.0.0"
     assert SERVICES["worker"]["environment"]["ROARK_INGEST_METRICS_HOST"] == "0.0.0.0"
 
 

@@ -20,7 +20,7 @@ from roark_ops.console.settings import ConsoleSettings
 from roark_producer.ledger_metrics import ledger_families
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.contract import document
-from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
+from roark_producer.webhook.serving.process import SHUTDOWN_SECONDS
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
 
@@ -141,11 +141,12 @@ def test_that_redis_is_away_kills_nobody() -> None:
 def test_the_pages_are_where_prometheus_and_the_probes_look() -> None:
     settings = named("ConfigMap")["settings"]["data"]
 
-    assert settings["ROARK_INGEST_METRICS_HOST"] == "0.0.0.0"
-    for name, port in (("worker", settings["ROARK_INGEST_METRICS_PORT"]), ("webhook", "8787")):
+    for name, variables in (("worker", "ROARK_INGEST_METRICS"), ("webhook", "ROARK_INGEST_WEBHOOK_METRICS")):
+        assert settings[f"{variables}_HOST"] == "0.0.0.0"
         template = WORKLOADS[name]["template"]["metadata"]["annotations"]
-        assert template["prometheus.io/port"] == port
-        assert CONTAINERS[name]["ports"][0]["containerPort"] == int(port)
+        assert template["prometheus.io/port"] == settings[f"{variables}_PORT"]
+        ports = {port["name"]: port["containerPort"] for port in CONTAINERS[name]["ports"]}
+        assert ports["metrics"] == int(settings[f"{variables}_PORT"])
 
 
 def test_every_setting_is_one_that_there_is() -> None:

@@ -12,7 +12,7 @@ import yaml
 from roark_ops.console.settings import ConsoleSettings
 from roark_ops.up.parts import _SPARE_SECONDS as SPARE_SECONDS
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
-from roark_producer.webhook.server import _SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
+from roark_producer.webhook.serving.process import SHUTDOWN_SECONDS
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
 

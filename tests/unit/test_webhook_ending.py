@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from roark_producer.webhook.server import ended
+from roark_producer.webhook.serving.process import ended
 
 
 def test_a_task_that_takes_its_end_for_an_outage_is_told_again() -> None:

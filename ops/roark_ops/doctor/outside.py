@@ -38,7 +38,7 @@ _BY_PROXY = {
     4: ("a proxy rejects it", _PASS_ON),
     5: ("the proxy can't reach the webhook", f"Make sure that the webhook runs where the proxy expects it: {_PAGE}"),
 }
-_INNER = ("/metrics", "/readyz", "/healthz")
+_INNER = ("/readyz", "/healthz")
 
 
 @dataclass(frozen=True, slots=True)

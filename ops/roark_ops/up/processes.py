@@ -16,7 +16,7 @@ from pathlib import Path
 from roark_ledger.errors import IngestError
 from roark_ledger.whole_files import private
 from roark_ops.up.waiting import until
-from roark_worker.process.orphans import bound_to_this_process
+from roark_producer.process.orphans import bound_to_this_process
 
 _MOST_LOG_BYTES = 10_000_000
 _TOLD_LINES = 8

@@ -15,7 +15,8 @@ it is on the disk. Later it is handed in from here, in the order in which it cam
    passed over and stays where it is; a report that a script of ours fails on goes to a file of its own
    (SEGMENT.refused). `aside.py` names and counts all of it.
 
-The order is that of one process: two webhooks in one folder each keep their own.
+Several processes write into one folder, each into segments of its own; `merging.py` reads them in the order in which
+the requests came.
 
 Files are readable by their owner only: they hold what people said.
 """
@@ -43,7 +44,7 @@ class Spool:
     """Appends to and hands out of one folder. One writer per process; not for several threads at once."""
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._most_bytes = most_bytes
         self._file: int | None = None
         self._path: Path | None = None
@@ -81,22 +82,22 @@ class Spool:
         Raises SpoolFull, with the reason by its name, where a report could not be kept.
         """
         try:
-            make_folder(self._folder)
+            make_folder(self.folder)
             if (held := self.size()) + PROOF_BYTES > self._most_bytes:
                 raise SpoolFull(f"the spool holds {held} bytes; ROARK_INGEST_SPOOL_MAX_BYTES is {self._most_bytes}")
-            prove_disk(self._folder)
+            prove_disk(self.folder)
         except OSError as error:
-            raise SpoolFull(f"cannot write to the spool {self._folder}: {error.strerror}") from error
+            raise SpoolFull(f"cannot write to the spool {self.folder}: {error.strerror}") from error
 
     def waiting(self) -> Iterator[Segment]:
         """Yield the segments that nobody writes any more, oldest first; what cannot be read is passed over."""
-        for path in segments(self._folder):
+        for path in segments(self.folder):
             if path != self._path and (segment := read(path)) is not None:
                 yield segment
 
     def refused(self) -> Iterator[Segment]:
         """Yield what was set aside, to be tried again."""
-        for path in sorted(self._folder.glob("*.refused")):
+        for path in sorted(self.folder.glob("*.refused")):
             if (segment := read(path)) is not None:
                 yield segment
 
@@ -107,7 +108,7 @@ class Spool:
         """
         path = self._fresh_path(".refused")
         write_synced(path, b"".join(frame_of(request, salt_of(path)) for request in requests))
-        sync_folder(self._folder)
+        sync_folder(self.folder)
 
     def done(self, segment: Segment) -> None:
         """Remove a segment whose reports are all in the ledger; keep aside what could not be read."""
@@ -116,11 +117,11 @@ class Spool:
         else:
             segment.path.unlink(missing_ok=True)
         segment.close()
-        sync_folder(self._folder)
+        sync_folder(self.folder)
 
     def size(self) -> int:
         """Return how many bytes lie in the folder."""
-        return waiting_bytes(self._folder)
+        return waiting_bytes(self.folder)
 
     def is_empty(self) -> bool:
         """Whether nothing waits, in any segment."""
@@ -128,7 +129,7 @@ class Spool:
 
     def _writable(self) -> tuple[int, int]:
         if self._file is None or self._path is None:
-            make_folder(self._folder)
+            make_folder(self.folder)
             path = self._fresh_path(".spool")
             # Locked before it can be seen: a reader must not take it for one that nobody writes any more.
             unseen = path.with_suffix(".new")
@@ -136,7 +137,7 @@ class Spool:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 unseen.rename(path)
-                sync_folder(self._folder)
+                sync_folder(self.folder)
             except OSError:
                 os.close(file)
                 raise
@@ -144,11 +145,11 @@ class Spool:
         return self._file, salt_of(self._path)
 
     def _fresh_path(self, suffix: str) -> Path:
-        return self._folder / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        return self.folder / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
 
     def _next_number(self) -> int:
         # After this machine's clock was set back, later reports must still come behind earlier ones.
-        return max([time.time_ns(), *(1 + number_of(path) for path in segments(self._folder))])
+        return max([time.time_ns(), *(1 + number_of(path) for path in segments(self.folder))])
 
     def _cut(self) -> None:
         if self._file is not None:

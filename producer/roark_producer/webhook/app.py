@@ -75,8 +75,12 @@ def create_app(
     traces: Traces | None = None,
     note: PromiseNote | None = None,
     contract: dict[str, Any] | None = None,
+    usable_bytes: int | None = None,
 ) -> Starlette:
-    """Return the application that takes reports at `path`, with or without a slash behind it."""
+    """Return the application that takes reports at `path`, with or without a slash behind it.
+
+    `usable_bytes` is how much memory this process may take; None for all that there is.
+    """
     vapi = VapiRoute(
         settings=settings,
         body_seconds=body_seconds,
@@ -86,13 +90,13 @@ def create_app(
         metrics=metrics,
         spooling=spooling,
         traces=traces,
+        usable_bytes=usable_bytes,
     )
     paths = sorted({path, path.rstrip("/") + "/"})
-    service = Service(ledger, metrics, spooling, note)
+    service = Service(ledger, spooling, note)
     beside = {
         "/healthz": service.health,
         "/readyz": service.ready,
-        "/metrics": service.metrics,
         CONTRACT_PATH: service.contract(contract or document()),
     }
     return Starlette(
@@ -129,11 +133,12 @@ class VapiRoute:
         metrics: WebhookMetrics,
         spooling: Spooling | None = None,
         traces: Traces | None = None,
+        usable_bytes: int | None = None,
     ) -> None:
         self._spooling = spooling
         self._traces = traces
         self._settings = settings
-        self._bodies = Bodies(most_bytes=settings.max_report_bytes, seconds=body_seconds)
+        self._bodies = Bodies(most_bytes=settings.max_report_bytes, seconds=body_seconds, usable=usable_bytes)
         self._intake = Intake(settings)
         self._apart = Apart()
         self._gate = gate

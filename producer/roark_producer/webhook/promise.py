@@ -37,13 +37,19 @@ class Problem:
 
 
 class PromisedLedger:
-    """Belongs to one event loop. `check` asks the server; `make` builds the ledger for how the promise is kept."""
+    """Belongs to one event loop. `check` asks the server; `make` builds the ledger for how the promise is kept.
 
-    def __init__(self, check: Callable[[], Kept], make: Callable[[AfterWrite], AsyncLedger]) -> None:
+    One that is quiet logs nothing: another process sees the same, and tells.
+    """
+
+    def __init__(
+        self, check: Callable[[], Kept], make: Callable[[AfterWrite], AsyncLedger], *, is_quiet: bool = False
+    ) -> None:
         self._inspect = check
         self._make = make
         self._ledger: AsyncLedger | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._is_quiet = is_quiet
         self._last_told = ""
         self.error: IngestError | None = None
         """Why the last check failed: LedgerError when Redis did not answer, BrokenPromise when it cannot keep it."""
@@ -111,7 +117,7 @@ class PromisedLedger:
 
     def _tell(self, action: str, **fields: str) -> None:
         told = f"{action} {fields}"
-        if told != self._last_told:
+        if told != self._last_told and not self._is_quiet:
             level = logging.INFO if self.error is None else logging.ERROR
             event(logger, action, level=level, **fields)
         self._last_told = told

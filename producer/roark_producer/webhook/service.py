@@ -1,4 +1,4 @@
-"""What an orchestrator and Prometheus ask of a webhook: is it alive, does it take reports, how many were there."""
+"""What an orchestrator asks of a webhook: is it alive, and does it take reports?"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.spooling import Spooling
@@ -15,11 +14,8 @@ from roark_producer.webhook.spooling import Spooling
 class Service:
     """The paths beside the one that Vapi posts to."""
 
-    def __init__(
-        self, ledger: PromisedLedger, metrics: WebhookMetrics, spooling: Spooling | None, note: PromiseNote | None
-    ) -> None:
+    def __init__(self, ledger: PromisedLedger, spooling: Spooling | None, note: PromiseNote | None) -> None:
         self._ledger = ledger
-        self._metrics = metrics
         self._spooling = spooling
         self._note = note
 
@@ -37,12 +33,6 @@ class Service:
             return JSONResponse({"status": "not-ready", "reason": reason}, status_code=503)
         status = "spooling" if problem else "degraded" if reason else "ready"
         return JSONResponse({"status": status, **({"reason": reason} if reason else {})})
-
-    async def metrics(self, _request: Request) -> Response:
-        """All metrics in Prometheus' text format."""
-        problem = await self._ledger.problem()
-        text = self._metrics.text(await self._ledger.snapshot(), refusal=problem.refusal if problem else "")
-        return Response(text, media_type=self._metrics.content_type)
 
     @staticmethod
     def contract(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:

@@ -1,11 +1,14 @@
 """The spool behind the webhook: takes what the ledger cannot, and hands it in when it can again.
 
 1. A request that the ledger did not take is kept: those that arrive together share one disk sync.
-2. As long as anything waits here, what comes goes behind it, so that a call's newer report stays the newer one.
-3. A few times a second the oldest segment is handed in, by batches, through the same group commit as live reports.
-   Only when all of it is durable is the segment removed; a crash before that makes repeats, which do no harm.
-   What comes while the last few are handed in waits for them: under load there would always be some more.
-4. Segments that a killed process left are found at the start, and handed in as well.
+2. As long as anything waits in the spool of any process of this webhook, what comes goes behind it, so that a call's
+   newer report stays the newer one (`spool_news.py`).
+3. One process hands in, a few times a second: first the segments that are finished, in the order in which their
+   requests came, by batches, through the same group commit as live reports; when the ledger takes those, all
+   processes are asked to finish theirs. Only when all of a segment is durable is it removed; a crash before that
+   makes repeats, which do no harm. What comes while the last few are handed in waits for them: under load there would
+   always be some more.
+4. Segments that a killed process left are found in the folder, and handed in as well.
 5. A report that a script of ours fails on (its call's record is damaged) goes to a file of its own, which is tried
    again every minute: nothing good ever goes to the rejected bin from here, and nothing waits for it.
 6. At the start, and every minute, the disk proves that it takes a report (`trouble` says why not).
@@ -17,7 +20,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -27,17 +30,21 @@ from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.frames import Spooled
+from roark_producer.disk.merging import Merged
 from roark_producer.disk.segments import Segment
 from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.taking import Intake
 from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.apart import LARGE_BODY_BYTES, Apart
+from roark_producer.webhook.serving.spool_news import SpoolNews
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 64
-_LOOK_SECONDS = 0.5
+_LAST_FEW = 256
+_LOOK_SECONDS, _LOOK_WHILE_WAITING_SECONDS = 0.5, 0.05
 _LAST_FEW_SECONDS = 1.0
+_LAST_FEW_LOOK_SECONDS = 0.01
 _PROVE_SECONDS, _PROVE_AGAIN_SECONDS = 60.0, 5.0
 _REFUSED_AGAIN_SECONDS = 60.0
 
@@ -47,8 +54,9 @@ T = TypeVar("T")
 class Spooling:
     """Belongs to one event loop."""
 
-    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake) -> None:
+    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake, news: SpoolNews | None = None) -> None:
         self._spool = spool
+        self._news = news or SpoolNews()
         self._commit = commit
         self._intake = intake
         self._apart = Apart()
@@ -56,7 +64,7 @@ class Spooling:
         self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._is_told = False
-        self._last_few: asyncio.Event | None = None
+        self._held_up: asyncio.Task[None] | None = None
         self._refused: list[Spooled] = []
         self._refused_again = 0.0
         self._proved = 0.0
@@ -64,17 +72,25 @@ class Spooling:
         """Why reports came here rather than into the ledger; "" when nothing waits here any more."""
         self.trouble = ""
         """Why this machine's disk takes no report now; "" while it does."""
-        # Until the first look, nobody knows what an earlier process left here.
-        self.is_active = True
+
+    @property
+    def is_active(self) -> bool:
         """Whether reports go here rather than to the ledger, because earlier ones still wait here."""
+        return self._news.something_waits
 
     async def takes_over(self) -> bool:
         """Say whether a report goes here rather than to the ledger; first wait for the last few, if it is those."""
-        if self._last_few is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_FEW_SECONDS):
-                    await self._last_few.wait()
+        if self._news.last_few:
+            if self._held_up is None or self._held_up.done():
+                self._held_up = asyncio.create_task(self._until_the_last_few_are_in())
+            await asyncio.shield(self._held_up)
         return self.is_active
+
+    async def _until_the_last_few_are_in(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_FEW_SECONDS):
+                while self._news.last_few:  # noqa: ASYNC110 another process ends it
+                    await asyncio.sleep(_LAST_FEW_LOOK_SECONDS)
 
     async def keep(self, body: bytes, query: dict[str, str] | None, trace: bytes = b"") -> None:
         """Return when the request is on this machine's disk.
@@ -83,7 +99,7 @@ class Spooling:
         """
         kept = asyncio.get_running_loop().create_future()
         self._gathered.append((Spooled(body, query or {}, time.time_ns() // 1_000_000, trace), kept))
-        self.is_active = True
+        self._news.keeping()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await kept
@@ -92,7 +108,7 @@ class Spooling:
         while self._gathered:
             gathered, self._gathered = self._gathered, []
             try:
-                await self._on_disk(partial(self._spool.append, [request for request, _ in gathered]))
+                await self._on_disk(partial(self._append, [request for request, _ in gathered]))
             except Exception as error:  # noqa: BLE001 every waiter must hear of it, whatever it was
                 event(logger, "spool_failed", level=logging.ERROR, requests=len(gathered), error=str(error))
                 self._tell_trouble(str(error) if isinstance(error, SpoolFull) else type(error).__name__)
@@ -103,6 +119,12 @@ class Spooling:
                     event(logger, "spooling", level=logging.WARNING, hint="the ledger can't store reports right now")
                 self._is_told = True
                 _answer(gathered, None)
+
+    def _append(self, requests: Sequence[Spooled]) -> None:
+        try:
+            self._spool.append(requests)
+        finally:
+            self._news.written(len(requests))
 
     async def prove(self) -> None:
         """Learn whether the disk takes a report; `trouble` tells. A spool that others filled is one that does not."""
@@ -130,11 +152,15 @@ class Spooling:
         self.trouble = trouble
 
     async def run(self) -> None:
-        """Hand in what waits, whenever the ledger takes it, until cancelled."""
+        """Hand in what waits, whenever the ledger takes it, or seal it for the process that does; until cancelled."""
         while True:
             try:
-                await self._hand_in_all()
-                await self._try_refused_again()
+                if self._news.hands_in:
+                    await self._hand_in_all()
+                    await self._try_refused_again()
+                elif self._news.is_asked():
+                    await self._on_disk(self._seal)
+                self._note_the_end()
             except LedgerError:
                 # The webhook has told already that the ledger is away, or what it refuses.
                 pass
@@ -142,38 +168,71 @@ class Spooling:
                 # Only the disk's own messages are safe to log: another one might quote the report.
                 why = str(error) if isinstance(error, OSError) else type(error).__name__
                 event(logger, "spool_not_handed_in", level=logging.ERROR, error=why)
-            await asyncio.sleep(_LOOK_SECONDS)
+            soon = self.is_active and not self._news.hands_in
+            await asyncio.sleep(_LOOK_WHILE_WAITING_SECONDS if soon else _LOOK_SECONDS)
+
+    def _note_the_end(self) -> None:
+        if not self.is_active:
+            self._is_told, self.why = False, ""
+
+    def _seal(self) -> None:
+        self._spool.seal()
+        self._news.seal()
 
     async def _hand_in_all(self) -> None:
+        asked_in_vain = False
         try:
-            while segment := await self._on_disk(self._oldest):
-                await self._hand_in_one(segment)
-            self.is_active = self._writing is not None and not self._writing.done()
-            self._is_told = self._is_told and self.is_active
-            self.why = self.why if self.is_active else ""
+            while True:
+                sealed = self._news.sealed()
+                requests = await self._hand_in_sealed()
+                self._news.handed_in(sealed)
+                if not self.is_active or (requests == 0 and asked_in_vain):
+                    # Somebody who died while he wrote, or takes long, keeps it active until a later look.
+                    return
+                self._news.last_few = 0 < requests <= _LAST_FEW
+                await self._seal_all()
+                asked_in_vain = requests == 0
         finally:
-            if self._last_few:
-                self._last_few.set()
-            self._last_few = None
+            self._news.last_few = False
 
-    async def _hand_in_one(self, segment: Segment) -> None:
-        if len(segment.packed) <= _BATCH and self._last_few is None:
-            self._last_few = asyncio.Event()
+    async def _seal_all(self) -> None:
+        """Have all processes seal what they have, and wait for it, not for ever."""
+        self._news.ask()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_FEW_SECONDS):
+                await self._on_disk(self._seal)
+                while not self._news.all_sealed:
+                    await asyncio.sleep(_LAST_FEW_LOOK_SECONDS)
+                    await self._on_disk(self._seal)
+
+    async def _hand_in_sealed(self) -> int:
+        """Hand in all that nobody writes any more; return how many requests that was."""
+        requests = 0
         self._refused = []
+        merged = await self._on_disk(partial(Merged, self._spool.folder))
         try:
-            await self._hand_in(segment)
-            if self._refused:
-                await self._on_disk(partial(self._spool.set_aside, self._refused))
-            await self._on_disk(partial(self._spool.done, segment))
+            while batch := await self._on_disk(partial(merged.batch, _BATCH)):
+                await self._hand_in(batch.requests)
+                requests += len(batch.requests)
+                if batch.ended and self._refused:
+                    await self._on_disk(partial(self._spool.set_aside, self._refused))
+                for segment in batch.ended:
+                    await self._on_disk(partial(self._spool.done, segment))
+                    self._tell_handed_in(segment, len(self._refused))
+                if batch.ended:
+                    self._refused = []
         finally:
-            segment.close()
+            merged.close()
+        return requests
+
+    def _tell_handed_in(self, segment: Segment, set_aside: int) -> None:
         damaged = segment.damaged_bytes + sum(segment.unreadable)
         event(
             logger,
             "spool_handed_in",
-            level=logging.ERROR if damaged or self._refused else logging.WARNING,
-            requests=len(segment.packed) - len(segment.unreadable) - len(self._refused),
-            set_aside=len(self._refused) or None,
+            level=logging.ERROR if damaged or set_aside else logging.WARNING,
+            requests=len(segment.packed) - len(segment.unreadable) - set_aside,
+            set_aside=set_aside or None,
             damaged_bytes=damaged,
         )
 
@@ -185,21 +244,17 @@ class Spooling:
         for segment in await self._on_disk(lambda: list(self._spool.refused())):
             self._refused = []
             with contextlib.closing(segment):
-                await self._hand_in(segment)
+                requests = segment.requests()
+                while batch := list(islice(requests, _BATCH)):
+                    await self._hand_in(batch)
                 if not self._refused:
                     await self._on_disk(partial(self._spool.done, segment))
 
-    def _oldest(self) -> Segment | None:
-        self._spool.seal()
-        return next(self._spool.waiting(), None)
-
-    async def _hand_in(self, segment: Segment) -> None:
-        requests = segment.requests()
-        while batch := list(islice(requests, _BATCH)):
-            # Started in order, they are taken in order; the first error is raised once all have ended.
-            for outcome in await asyncio.gather(*self._taken(batch), return_exceptions=True):
-                if isinstance(outcome, BaseException):
-                    raise outcome
+    async def _hand_in(self, batch: Iterable[Spooled]) -> None:
+        # Started in order, they are taken in order; the first error is raised once all have ended.
+        for outcome in await asyncio.gather(*self._taken(batch), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def _taken(self, batch: Iterable[Spooled]) -> list["asyncio.Task[None]"]:
         return [asyncio.create_task(self._take(request)) for request in batch]

@@ -158,7 +158,7 @@ def test_the_doctor_finds_nginxs_default_and_a_proxy_that_exposes_everything(
         checks = front.doctor()
         assert checks["public url"]["level"] == "OK"
         assert checks["exposed"]["level"] == "WARN"
-        assert "/metrics" in checks["exposed"]["found"]
+        assert "/readyz" in checks["exposed"]["found"]
 
 
 def test_without_a_proxy_and_with_a_signature_the_doctor_gets_through(

@@ -285,7 +285,7 @@ class TestService:
         webhook.post(report(call_id))
         assert (webhook.metric(accepted), webhook.metric(stored)) == (before[0] + 1, before[1] + 1)
         assert webhook.metric("roark_ingest_webhook_body_bytes_count") > 0
-        assert call_id not in webhook.get("/metrics").text
+        assert call_id not in webhook.page()
 
     def test_it_runs_on_uvloop(self, webhook: Webhook) -> None:
         maps = Path(f"/proc/{webhook.process.pid}/maps")

@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from roark_producer.settings import WebhookSettings
-from roark_producer.webhook.server import _bound
+from roark_producer.webhook.serving.listening import listening
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
@@ -13,9 +12,10 @@ from roark_producer.webhook.server import _bound
     ("host", "reached"),
     [("::", {"127.0.0.1", "::1"}), ("[::]", {"127.0.0.1", "::1"}), ("::1", {"::1"}), ("0.0.0.0", {"127.0.0.1"})],
 )
-def test_each_host_is_reached_by_the_addresses_that_it_means(host: str, reached: set[str]) -> None:
-    with _bound(WebhookSettings(_env_file=None, webhook_host=host, webhook_port=0)) as listener:
-        port = listener.getsockname()[1]
+@pytest.mark.parametrize("processes", [1, 3])
+def test_each_host_is_reached_by_the_addresses_that_it_means(host: str, reached: set[str], processes: int) -> None:
+    with listening(host, 0, processes) as listeners:
+        port = listeners[0].getsockname()[1]
         assert {address for address in ("127.0.0.1", "::1") if answers(address, port)} == reached
 
 

@@ -28,14 +28,14 @@ MOST_BYTES = 200_000
 BODY_SECONDS = 0.5
 START = (
     "from roark_producer.settings import IngestSettings, WebhookSettings;"
-    "from roark_producer.webhook.server import run;"
-    "run(IngestSettings(), WebhookSettings())"
+    "from roark_producer.webhook.serving.server import run;"
+    "run(IngestSettings(), WebhookSettings(metrics_fresh_seconds=0))"
 )
 # What is imported later is read before: this Python may be closed to others.
 AS_ANOTHER = (
     "import encodings.ascii, encodings.idna, encodings.latin_1, os, redis.asyncio;"
     "import kombu.transport.redis, uvicorn.lifespan.off, uvicorn.loops.auto, uvicorn.protocols.http.httptools_impl;"
-    "import roark_producer.webhook.server;"
+    "import roark_producer.webhook.serving.server;"
     "os.setgroups([]); os.setgid({user}); os.setuid({user});"
 )
 ids = (f"call-{number:06}" for number in itertools.count())
@@ -87,6 +87,7 @@ class Webhook:
     url: str
     client: httpx.Client
     log: Path
+    metrics_port: int = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -100,8 +101,11 @@ class Webhook:
     def get(self, path: str) -> httpx.Response:
         return self.client.get(httpx.URL(self.url).join(path))
 
+    def page(self) -> str:
+        return self.client.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
+
     def metric(self, name: str) -> float:
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, re.MULTILINE)
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.page(), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     def logged(self) -> str:
@@ -130,6 +134,8 @@ def launched(folder: Path, redis_url: str, *, user: int | None = None, **values:
         "redis_url": redis_url,
         "vapi_secret": SECRET,
         "webhook_port": 0,
+        "webhook_processes": 1,
+        "webhook_metrics_port": 0,
         "webhook_body_seconds": BODY_SECONDS,
         "max_report_bytes": MOST_BYTES,
         "spool": "false",
@@ -148,13 +154,20 @@ def launched(folder: Path, redis_url: str, *, user: int | None = None, **values:
 
 
 def start(folder: Path, redis_url: str, *, user: int | None = None, **values: object) -> Webhook:
-    process = launched(folder, redis_url, user=user, **values)
+    port = free_port()
+    process = launched(folder, redis_url, user=user, **{"webhook_metrics_port": port, **values})
     assert process.stdout is not None
     line = process.stdout.readline()
     log = folder / "webhook.log"
     said = re.fullmatch(r"webhook listening on (http://\S+)\n", line)
     assert said, log.read_text()
-    return Webhook(process, said[1], httpx.Client(timeout=60), log)
+    return Webhook(process, said[1], httpx.Client(timeout=60), log, port)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def eventually(check: Callable[[], object], seconds: float = 10) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def metrics(*, as_json: AsJson = False) -> None:
     """Print the ledger's metrics once, in Prometheus' text format.
 
-    The webhook and the workers serve their own metrics at /metrics, on ports 8787 and 8788 by default.
+    The webhook and the workers serve their own metrics at /metrics, on ports 8789 and 8788 by default.
 
     Units are seconds, bytes and reports. +Inf (null with --json) means never.
     """

@@ -22,6 +22,10 @@ Processes = Annotated[
     int | None,
     typer.Option(min=0, help="Worker processes (0: one per core).", show_default="ROARK_INGEST_PROCESSES, 0"),
 ]
+WebhookProcesses = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes (0: one per core).", show_default="ROARK_INGEST_WEBHOOK_PROCESSES, 0"),
+]
 MaxInFlight = Annotated[
     int | None,
     typer.Option(
@@ -30,18 +34,22 @@ MaxInFlight = Annotated[
 ]
 
 
-def webhook(*, host: Host = None, port: Port = None, log_json: LogJson = False) -> None:
-    """Run the webhook that receives reports from Vapi (Vapi's server URL).
+def webhook(
+    *, host: Host = None, port: Port = None, processes: WebhookProcesses = None, log_json: LogJson = False
+) -> None:
+    """Run the webhook that receives reports from Vapi (Vapi's server URL): one process per core, restarted if it dies.
 
     It answers 200 only once a report is stored durably. Without ROARK_INGEST_VAPI_SECRET it listens on this machine
-    only.
+    only. Metrics of all processes are at http://127.0.0.1:8789/metrics (ROARK_INGEST_WEBHOOK_METRICS_HOST,
+    ROARK_INGEST_WEBHOOK_METRICS_PORT).
     """
     need("webhook")
     log_as(log_json)
     export_variable("ROARK_INGEST_WEBHOOK_HOST", host)
     export_variable("ROARK_INGEST_WEBHOOK_PORT", port)
+    export_variable("ROARK_INGEST_WEBHOOK_PROCESSES", processes)
     from roark_producer.settings import IngestSettings, WebhookSettings
-    from roark_producer.webhook.server import run
+    from roark_producer.webhook.serving.server import run
 
     settings = WebhookSettings()
     try:

@@ -53,7 +53,7 @@ def urls(plan: UpPlan) -> dict[str, str]:
 def places(plan: UpPlan, data_dir: Path) -> list[str]:
     """Say where everything is, as lines."""
     lines = [f"  console   {plan.console_url}    (all of this in a browser)"] if plan.console_url else []
-    lines += [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz and /metrics)"]
+    lines += [f"  webhook   {plan.webhook_url}    (Vapi's server URL; also /readyz)"]
     if plan.sandbox_url:
         lines.append(f"  sandbox   {plan.sandbox_url}/_sandbox/calls    (what it received)")
     if plan.flower_url:

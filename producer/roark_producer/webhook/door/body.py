@@ -30,6 +30,12 @@ def room_for_bodies(most_bytes: int, usable: int) -> int:
     return max(_LEAST_ROOM_BYTES, min(max(_ROOM_BYTES, 2 * most_bytes), usable // _SHARE_OF_MEMORY // _COPIES))
 
 
+def processes_with_room(wanted: int, most_bytes: int, usable: int | None = None) -> int:
+    """Return how many processes, at most `wanted`, can each hold one of the largest bodies; at least one."""
+    usable = usable_memory() if usable is None else usable
+    return max(1, min(wanted, usable // (_SHARE_OF_MEMORY * _COPIES * most_bytes)))
+
+
 class Trouble(Enum):
     """Why there is no body."""
 

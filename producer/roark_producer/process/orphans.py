@@ -25,12 +25,17 @@ def bound_to_this_process(command: list[str], *, by: signal.Signals = signal.SIG
     return [sys.executable, "-IS", __file__, str(int(by)), str(os.getpid()), *command]
 
 
-def _main(death_signal: int, parent: int, command: list[str]) -> None:
+def die_with(parent: int, by: int) -> None:
+    """Have the kernel send this process the signal `by` when its parent dies; end at once if it is dead already."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, death_signal)
+        prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:
             sys.exit(1)
+
+
+def _main(death_signal: int, parent: int, command: list[str]) -> None:
+    die_with(parent, death_signal)
     os.execvp(command[0], command)  # noqa: S606 the command line of whoever started this process
 
 

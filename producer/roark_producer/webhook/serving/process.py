@@ -1,18 +1,13 @@
-"""Runs the webhook: builds its parts, listens, and ends without losing what it said yes to.
+"""One of the webhook's processes: builds its parts, serves, and ends without losing what it said yes to.
 
-1. refuse settings that would leave the door open;
-2. bind the socket, so that a port in use is told at once and port 0 is known;
-3. check the durability promise and say in one line how it is kept. A server that cannot keep it ends the start;
-   one that cannot be reached does not: the answer is 503 until it is there and was checked. So it is with the
-   broker: what is impossible there ends the start in words, what is away may come later;
-4. serve on uvicorn, httptools and uvloop; say where, in one line that other programs wait for;
-5. on SIGTERM, SIGINT or SIGHUP: listen no more, finish the requests under way (what takes longer is answered 503),
-   flush the counts, and return.
+1. build what outlives a request; the durability promise is checked before the first yes (`promise.py`);
+2. serve on uvicorn, httptools and uvloop, on the socket that was bound before this process was forked;
+3. on SIGTERM: listen no more, finish the requests under way (what takes longer is answered 503), flush the counts,
+   and return.
 """
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -23,15 +18,11 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from roark_ledger.errors import LedgerUnavailable
-from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
-from roark_ledger.logs import event, set_up_logging
+from roark_ledger.ledger import AfterWrite, AsyncLedger
 from roark_ledger.server.connection import connect_async
 from roark_ledger.server.durability import Kept, inspect, keep
-from roark_producer.disk.segments import pending
 from roark_producer.disk.spool import Spool
-from roark_producer.gone_settings import tell_gone_settings
-from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.memory import usable_memory
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.taking import Intake
@@ -41,72 +32,64 @@ from roark_producer.webhook.app import create_app
 from roark_producer.webhook.contract import document
 from roark_producer.webhook.door.authentication import Gate
 from roark_producer.webhook.door.connection import BoundedProtocol
-from roark_producer.webhook.door.gate import gate_for, told_of_secrets
-from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
+from roark_producer.webhook.serving.board import Board, Cell
+from roark_producer.webhook.serving.spool_news import SpoolNews
 from roark_producer.webhook.spool_note import SpoolNote
 from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
 from roark_producer.webhook.waking import Waker
 
-logger = logging.getLogger(__name__)
-
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections (60 s), so that none meets a close
-_SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
+SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
 _SLOW_SENDER_MARGIN_SECONDS = 2.0
 _CANCEL_AGAIN_SECONDS = 0.5
 
 
-def run(ingest: IngestSettings, webhook: WebhookSettings) -> None:
-    """Serve until SIGTERM or SIGINT, and then return. To be called from the main thread.
+@dataclass(frozen=True, slots=True)
+class WebhookPlan:
+    """What all processes of a webhook have in common, from before they are forked."""
 
-    Prints `webhook listening on http://HOST:PORT/vapi` when it listens. Raises ConfigurationError when a setting
-    is unsafe or the server cannot keep the durability promised, LedgerFault when Redis refuses us, OSError when
-    the address cannot be bound.
-    """
-    set_up_logging(ingest.log_format, ingest.log_level)
-    tell_gone_settings()
-    gate = gate_for(webhook)
-    servers = Servers(ingest)
-    with _bound(webhook) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(ingest, webhook, gate, servers, listener))
+    ingest: IngestSettings
+    webhook: WebhookSettings
+    gate: Gate
+    servers: Servers
+    board: Board
 
 
-async def _serve(
-    ingest: IngestSettings, webhook: WebhookSettings, gate: Gate, servers: Servers, listener: socket.socket
-) -> None:
+def serve(plan: WebhookPlan, number: int, listener: socket.socket) -> None:
+    """Serve as the process of this number until SIGTERM, and then return. To be called from the main thread."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(plan, number, listener))
+
+
+async def _serve(plan: WebhookPlan, number: int, listener: socket.socket) -> None:
+    ingest, webhook, board = plan.ingest, plan.webhook, plan.board
     traces = Traces.wanted(ingest)
-    async with _parts(ingest, webhook, servers) as parts:
+    async with _parts(plan, number) as parts:
         app = create_app(
             path=webhook.webhook_path,
             settings=ingest,
             body_seconds=webhook.webhook_body_seconds,
-            gate=gate,
+            gate=plan.gate,
             ledger=parts.ledger,
             commit=parts.commit,
             tally=parts.tally,
-            metrics=WebhookMetrics(
-                lambda: pending(ingest.spool_folder),
-                spool_max_bytes=webhook.spool_max_bytes if webhook.spool else 0,
-            ),
+            metrics=WebhookMetrics(board.counts(number)),
             spooling=parts.spooling,
             traces=traces,
             note=parts.note,
             contract=document(webhook),
+            usable_bytes=usable_memory() // board.processes,
         )
-        address = f"{_address(listener)}{webhook.webhook_path}"
 
-        def say_so() -> None:
-            if isinstance(gate, OpenGate):
-                event(logger, "no_secret", level=logging.WARNING, hint="anyone on this machine can post reports")
-            if told := told_of_secrets(webhook):
-                event(logger, "short_secrets", level=logging.WARNING, hint=told)
-            print(f"webhook listening on {address}", flush=True)  # noqa: T201 other programs wait for this line
+        def is_ready() -> None:
+            board.row(number)[Cell.READY] = 1
 
-        server = _Server(app, say_so, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)
-        with _ending_as_told():
+        server = HttpServer(app, is_ready, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)
+        with ending_as_told():
             await server.serve(sockets=[listener])
 
 
@@ -120,8 +103,9 @@ class _Parts:
 
 
 @contextlib.asynccontextmanager
-async def _parts(ingest: IngestSettings, webhook: WebhookSettings, servers: Servers) -> AsyncIterator[_Parts]:
+async def _parts(plan: WebhookPlan, number: int) -> AsyncIterator[_Parts]:
     """Build what outlives a request; at the end, flush and close it."""
+    ingest, webhook, servers = plan.ingest, plan.webhook, plan.servers
     checking, client = servers.ledger(), connect_async(servers.url)
 
     def check() -> Kept:
@@ -130,24 +114,23 @@ async def _parts(ingest: IngestSettings, webhook: WebhookSettings, servers: Serv
     def make(after_write: AfterWrite) -> AsyncLedger:
         return servers.async_ledger(client, after_write)
 
-    ledger = PromisedLedger(check, make)
+    # One of the processes tells what all of them see.
+    ledger = PromisedLedger(check, make, is_quiet=number > 1)
     waker = Waker(servers.wake_ups().publish)
     tally = Tally(ledger)
     commit = GroupCommit(
         ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
     )
-    spooling = _spooling(ingest, webhook, commit)
+    spooling = _spooling(ingest, webhook, commit, SpoolNews(plan.board, number))
     await ledger.check()
-    if ledger.error is not None and not isinstance(ledger.error, LedgerUnavailable):
-        raise ledger.error
-    await _prove(servers, checking, ledger)
     note = PromiseNote(ledger, servers.keeper(make_folder=True), ingest.spool_folder)
     background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
     if spooling:
         await spooling.prove()
         background.append(asyncio.create_task(spooling.run()))
         background.append(asyncio.create_task(spooling.keep_proving()))
-        background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
+        if number == 1:
+            background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:
@@ -174,24 +157,16 @@ async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _prove(servers: Servers, checking: Ledger, ledger: PromisedLedger) -> None:
-    try:
-        if ledger.error is None:
-            await asyncio.to_thread(prove_ledger, checking)
-        await asyncio.to_thread(prove_broker, servers.broker_url, servers.broker_setting)
-    except LedgerUnavailable as error:
-        # It may come later. Reports are taken meanwhile, and the workers' tick wakes.
-        event(logger, "unproven", level=logging.ERROR, error=str(error))
-
-
-def _spooling(ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCommit) -> Spooling | None:
+def _spooling(
+    ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCommit, news: SpoolNews
+) -> Spooling | None:
     if not webhook.spool:
         return None
     spool = Spool(ingest.spool_folder, most_bytes=webhook.spool_max_bytes)
-    return Spooling(spool, commit, Intake(ingest))
+    return Spooling(spool, commit, Intake(ingest), news)
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """uvicorn with a call when it listens, and a look at slow senders once a second."""
 
     def __init__(self, app: ASGIApp, on_listening: Callable[[], None], patience_seconds: float) -> None:
@@ -207,7 +182,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
         )
         self._on_listening = on_listening
@@ -227,27 +202,12 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _bound(webhook: WebhookSettings) -> socket.socket:
-    host = webhook.webhook_host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Whoever says :: means every address of this machine, IPv4's as well.
-    both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, webhook.webhook_port), family=family, backlog=2048, dualstack_ipv6=both)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 @contextlib.contextmanager
-def _ending_as_told() -> Iterator[None]:
+def ending_as_told() -> Iterator[None]:
+    """Take SIGTERM and SIGINT for what they are in the block: uvicorn ends by them, and this process goes on."""
     # uvicorn raises the signal again when it is done; a webhook that was told to end has not failed, and has yet
     # to flush its counts.
     before = {each: signal.signal(each, _nothing_more) for each in (signal.SIGTERM, signal.SIGINT)}
-    # A terminal that is closed, or a service manager's reload, must not cut off what is under way; nohup ignores it.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     finally:
