@@ -1,7 +1,7 @@
-"""Processes under measurement. Each is started in a session of its own, so all that it forks is counted with it.
+"""Processes under measurement, each with all that it starts.
 
-CPU time and memory come from the operating system: CPU is user and system time of every process of the session,
-and of those that have ended and were waited for; memory is PSS, which counts a shared page once.
+CPU time and memory come from the operating system: CPU is user and system time of the process, of all that descend
+from it, and of those that have ended and were waited for; memory is PSS, which counts a shared page once.
 """
 
 import contextlib
@@ -36,13 +36,23 @@ class Group:
         return self._process.pid
 
     def pids(self) -> list[int]:
-        """The processes of the session that run."""
-        return [pid for pid, fields in _all_stats() if int(fields[3]) == self.pid]
+        """The process and those that it started, and those that they started, as far as they run."""
+        return [pid for pid, _ in self._stats()]
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        ticks = sum(sum(map(int, fields[11:15])) for _, fields in _all_stats() if int(fields[3]) == self.pid)
+        ticks = sum(sum(map(int, fields[11:15])) for _, fields in self._stats())
         return ticks / _TICKS_PER_SECOND
+
+    def _stats(self) -> list[tuple[int, list[str]]]:
+        stats = dict(_all_stats())
+        # By session as well: a parent that ended hands its children to somebody else.
+        found = {pid for pid, fields in stats.items() if int(fields[3]) == self.pid}
+        more = True
+        while more:
+            more = {pid for pid, fields in stats.items() if int(fields[1]) in found} - found
+            found |= more
+        return [(pid, stats[pid]) for pid in found]
 
     def pss_bytes(self) -> int:
         """The memory in use now."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from roark_ledger.moves.intake import Acceptable, Result
 from roark_producer.settings import IngestSettings, WebhookSettings
-from roark_producer.webhook import server
+from roark_producer.webhook.serving import process, server
 
 
 class SaysYes:
@@ -20,5 +20,5 @@ class SaysYes:
 
 
 if __name__ == "__main__":
-    server.GroupCommit = SaysYes  # type: ignore[assignment,misc]
+    process.GroupCommit = SaysYes  # type: ignore[assignment,misc]
     server.run(IngestSettings(_env_file=None), WebhookSettings(_env_file=None))

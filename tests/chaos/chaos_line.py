@@ -27,7 +27,7 @@ import tables
 from chaos_load import ByProducer, Load, OverHttp, Sent, reports
 from chaos_table import Row
 from constants import with_constants
-from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, wait_until
+from pipeline import CELERY_WORKER, QUICK, TOKEN, NeverCame, Process, Sandbox, children_of, kill, wait_until
 from replaying import replay_at_once
 from servers import Server
 
@@ -148,6 +148,20 @@ class Line:
         self.webhook = self.run("webhook", "-c", WEBHOOK)
         self.webhook.wait_for_line("webhook listening")
         return self.webhook
+
+    def webhook_pids(self) -> list[int]:
+        """The processes that take requests, and the one with the page."""
+        assert self.webhook
+        return children_of(self.webhook.pid)
+
+    def kill_webhook(self) -> None:
+        """End all of the webhook's processes by kill -9 at once."""
+        assert self.webhook
+        self.webhook.freeze()
+        children = self.webhook_pids()
+        for pid in children:
+            kill(pid)
+        self.webhook.kill()
 
     def start_worker(self, app: str = "roark_worker.app", **environment: str) -> Process:
         """Start a worker; it need not be ready yet."""

@@ -61,7 +61,7 @@ def test_everything_at_once() -> None:
                     line.start_worker()
                 case "webhook":
                     assert line.webhook
-                    line.webhook.kill()
+                    line.kill_webhook()
                     line.start_webhook()
                 case "redis":
                     line.kill_server()

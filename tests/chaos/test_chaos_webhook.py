@@ -1,13 +1,16 @@
 """The webhook is killed, ended and annoyed."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from chaos_line import Line
+from pipeline import kill
 
 from roark_producer.disk.segments import pending
 
@@ -21,7 +24,7 @@ def test_a_webhook_dies_while_it_writes_its_spool() -> None:
         line.until(lambda: pending(line.spool).reports > 40, "reports are spooled")
         line.some_time(0, 0.5)
         with line.fault():
-            line.webhook.kill()
+            line.kill_webhook()
             line.start_webhook()
             line.server.start()
         line.prove()
@@ -35,9 +38,55 @@ def test_a_webhook_is_killed_under_load_again_and_again() -> None:
             line.some_time(0.2, 1)
             assert line.webhook
             with line.fault():
-                line.webhook.kill()
+                line.kill_webhook()
                 line.start_webhook()
         line.prove(duplicates_at_most=0)
+
+
+@pytest.mark.chaos
+def test_each_process_of_a_webhook_is_killed_under_load() -> None:
+    with Line("kill -9 of each of three webhook processes, twice", seed=47, ROARK_INGEST_WEBHOOK_PROCESSES="3") as line:
+        line.start(number=900)
+        for _ in range(2):
+            for place in range(3):
+                line.some_time(0.2, 0.6)
+                with line.fault():
+                    kill(line.webhook_pids()[place])
+        line.prove(duplicates_at_most=0)
+
+
+@pytest.mark.chaos
+def test_the_supervisor_of_a_webhook_is_killed_under_load() -> None:
+    with Line("kill -9 of the webhook's supervisor, three times", seed=48) as line:
+        line.start(number=900)
+        for _ in range(3):
+            line.some_time(0.2, 1)
+            assert line.webhook
+            with line.fault():
+                pids = line.webhook_pids()
+                line.webhook.kill()
+                # Its processes answer what is under way, and end.
+                line.until(lambda pids=pids: not any(Path(f"/proc/{pid}").exists() for pid in pids), "they have ended")
+                line.start_webhook()
+        line.prove(duplicates_at_most=0)
+
+
+@pytest.mark.chaos
+def test_processes_that_spool_are_killed_one_after_the_other() -> None:
+    with Line("Valkey away, kill -9 of each spooling webhook process", seed=49) as line:
+        line.start(number=900)
+        assert line.server
+        line.kill_server()
+        for round_ in range(4):
+            enough = 60 * (round_ + 1)
+            line.until(lambda enough=enough: pending(line.spool).reports > enough, "reports are spooled")
+            line.some_time(0, 0.3)
+            kill(line.webhook_pids()[round_ % 2])
+        with line.fault():
+            line.server.start()
+            line.some_time(0.1, 0.5)
+            kill(line.webhook_pids()[0])
+        line.prove()
 
 
 @pytest.mark.chaos
@@ -65,7 +114,7 @@ def test_the_spool_survives_many_deaths_of_its_webhook() -> None:
             enough = 60 * (round_ + 1)
             line.until(lambda enough=enough: pending(line.spool).reports > enough, "reports are spooled")
             line.some_time(0, 0.3)
-            line.webhook.kill()
+            line.kill_webhook()
             line.start_webhook()
         with line.fault():
             line.server.start()
@@ -120,7 +169,10 @@ def test_a_webhook_that_stands_still_is_no_worse_than_a_slow_one() -> None:
         assert line.webhook
         line.some_time(0.2, 1)
         with line.fault():
-            line.webhook._process.send_signal(signal.SIGSTOP)
+            pids = line.webhook_pids()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
             line.some_time(5, 5)
-            line.webhook.thaw()
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
         line.prove(duplicates_at_most=0)

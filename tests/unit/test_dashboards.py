@@ -104,5 +104,5 @@ def _places(grid: dict[str, int]) -> Iterator[tuple[int, int]]:
 def test_prometheus_is_told_to_scrape_webhook_and_worker_and_to_read_the_rules() -> None:
     config = yaml.safe_load((Path(OPS) / "prometheus" / "prometheus.yml").read_text("utf-8"))
     ports = {job["job_name"]: job["dns_sd_configs"][0]["port"] for job in config["scrape_configs"]}
-    assert ports == {"roark-webhook": 8787, "roark-worker": 8788}
+    assert ports == {"roark-webhook": 8789, "roark-worker": 8788}
     assert config["rule_files"] == ["/etc/prometheus/rules.yml"]
