@@ -119,6 +119,13 @@ class Children:
         return True
 
     def _start(self, child: _Child) -> None:
-        child.running = self._start_one(child.number)
+        try:
+            child.running = self._start_one(child.number)
+        except OSError as error:
+            # No room for another process now: those that run go on.
+            child.start_at = time.monotonic() + self._longest_pause
+            name = f"{self._kind}_not_started"
+            event(logger, name, level=logging.ERROR, **{self._kind: child.number}, error=error.strerror)
+            return
         child.started = time.monotonic()
         event(logger, f"{self._kind}_starting", **{self._kind: child.number}, pid=child.running.pid)
