@@ -73,3 +73,16 @@ def test_a_segment_in_which_nothing_can_be_read_ends_too(tmp_path: Path) -> None
     found, ended = bodies(Merged(tmp_path))
 
     assert (found, ended) == ([], [path])
+
+
+def test_a_segment_whose_last_requests_could_not_be_handed_in_is_found_again(tmp_path: Path) -> None:
+    path = segment(tmp_path, 100, 1, 100, 101)
+    merged = Merged(tmp_path)
+    batch = merged.batch(2)
+    assert batch
+    assert [each.path for each in batch.ended] == [path]
+
+    # when the ledger did not take them
+    merged.close()
+
+    assert bodies(Merged(tmp_path))[0] == [b"100 by 1", b"101 by 1"]

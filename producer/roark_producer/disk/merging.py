@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from roark_producer.disk.frames import Spooled
 from roark_producer.disk.segments import Segment, number_of, read, segments
@@ -17,7 +18,7 @@ _NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class MergedBatch:
     """Requests in their order, and the segments of which these are the last."""
 
     requests: tuple[Spooled, ...] = field(repr=False)
@@ -56,7 +57,7 @@ class _Writer:
 class Merged:
     """What waits in a folder when this is made: the segments that nobody writes, each locked from its turn on.
 
-    For one thread at a time. `close` must follow.
+    For one thread at a time. `close` must follow, whatever happened to the last batch.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,10 +66,11 @@ class Merged:
             writers.setdefault(_writer_of(path), _Writer(deque())).paths.append(path)
         self._writers = list(writers.values())
         self._heap: list[tuple[int, int]] = []
+        self._files: list[BinaryIO] = []
         for number, writer in enumerate(self._writers):
             self._push(number, writer)
 
-    def batch(self, most: int) -> Batch | None:
+    def batch(self, most: int) -> MergedBatch | None:
         """Return the next requests; None at the end."""
         requests: list[Spooled] = []
         ended: list[Segment] = []
@@ -79,16 +81,16 @@ class Merged:
                 requests.append(writer.next)
             elif writer.segment is None:
                 writer.open()
+                self._files += [writer.segment.file] if writer.segment else []
             if writer.segment is not None and (over := writer.advance()):
                 ended.append(over)
             self._push(number, writer)
-        return Batch(tuple(requests), tuple(ended)) if requests or ended else None
+        return MergedBatch(tuple(requests), tuple(ended)) if requests or ended else None
 
     def close(self) -> None:
         """Give the locks back; what was not `done` will be found again."""
-        for writer in self._writers:
-            if writer.segment is not None:
-                writer.segment.close()
+        for file in self._files:
+            file.close()
 
     def _push(self, number: int, writer: _Writer) -> None:
         if writer.segment is None and writer.paths:

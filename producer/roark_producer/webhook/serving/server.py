@@ -29,9 +29,9 @@ from roark_producer.process.forked import Forked
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings, WebhookSettings
-from roark_producer.webhook.door.authentication import OpenGate
 from roark_producer.webhook.door.body import processes_with_room
 from roark_producer.webhook.door.gate import gate_for, told_of_secrets
+from roark_producer.webhook.door.open_gate import OpenGate
 from roark_producer.webhook.metrics import COUNTED
 from roark_producer.webhook.serving.board import Board, Cell
 from roark_producer.webhook.serving.listening import address_of, listening
