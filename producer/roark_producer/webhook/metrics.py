@@ -71,7 +71,7 @@ class WebhookPage:
 
     def __init__(
         self,
-        counted: "Callable[[], array[float]]",
+        counted: "Callable[[], array[float]]" = lambda: array("d", bytes(8 * COUNTED)),
         spool: Callable[[], Pending] | None = None,
         *,
         spool_max_bytes: int = 0,

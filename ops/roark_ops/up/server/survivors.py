@@ -1,6 +1,6 @@
 """An embedded server that outlived its `up`: recognised and ended, so that no two servers write one file.
 
-The server dies with `up` (see `roark_worker.process.orphans`), but the kernel's signal can come too early or find it
+The server dies with `up` (see `roark_producer.process.orphans`), but the kernel's signal can come too early or find it
 stopped. Its process id is in its pid file; since ids are given out again, the process must also be a Valkey whose
 working directory is the one that the file lies in.
 """
