@@ -96,6 +96,10 @@ class Keys:
     """HASH about what is known outside the ledger: its identity, and what is missing (see `remember.lua`)."""
     refused: str
     """HASH call id → `count first total last`: reports that were refused as all might be (see `_refusals.lua`)."""
+    receipts: str
+    """ZSET call id by due time (ms): deliveries that are to be looked up at Roark (see `receipts_note.lua`)."""
+    routes: str
+    """HASH call id → by which way in it was sent, where that is not as a matter of course (see `_route.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -142,6 +146,8 @@ class Keys:
             removed=base + "removed",
             promises=base + "promises",
             refused=base + "refused",
+            receipts=base + "receipts",
+            routes=base + "routes",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
     "-- needs _flow.lua": ("_way.lua", "_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
     "-- needs _way.lua": ("_way.lua",),
+    "-- needs _route.lua": ("_route.lua",),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
     "-- needs _by_hand.lua": ("_by_hand.lua",),

@@ -265,7 +265,7 @@ def all_held(reports: Iterable[Claimed]) -> list[Held]:
 
 
 # What scripts note about the server and themselves in the lane's hash; it says nothing of any report.
-_NOTES = (b"memory_", b"intake_", b"promoted_at", b"audit_")
+_NOTES = (b"memory_", b"intake_", b"promoted_at", b"audit_", b"receipts_")
 _ZSETS = {
     "fresh": "ready",
     "retry": "ready",
@@ -290,10 +290,10 @@ class Inventory:
     @classmethod
     def of(cls, ledger: Ledger) -> "Inventory":
         keys = ledger.calls.keys
-        hashes = ("records", "payloads", "histories", "besides", "revisions", "originals", "refused")
+        hashes = ("records", "payloads", "histories", "besides", "revisions", "originals", "refused", "routes")
         hashes += ("counters", "lane", "rejected", "replay_live", "replay_past")
         zsets = (*_ZSETS, "unconfirmed", "perishable", "fading", "silent", "rejected_order", "rejected_spare")
-        zsets += ("replay_selected", "replay_sent")
+        zsets += ("replay_selected", "replay_sent", "receipts")
         pipeline = ledger.client.pipeline(transaction=False)
         for name in hashes:
             pipeline.hgetall(getattr(keys, name))

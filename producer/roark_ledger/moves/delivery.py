@@ -15,12 +15,14 @@ from roark_ledger.ids import CallId, LeaseToken
 from roark_ledger.lane_states import LaneState as LaneState  # noqa: PLC0414 a claim's answer has it
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.logbook import doer
+from roark_ledger.routes import Route
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
     """One report under a lease. `attempts` are those before this one.
 
-    `age_ms` is since it was accepted, `late_ms` since it was due: accepted, or due again.
+    `age_ms` is since it was accepted, `late_ms` since it was due: accepted, or due again. `route` is Roark's way in by
+    which it must go.
     """
 
     call_id: CallId
@@ -31,6 +33,7 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     priority: str
     packed: bytes
     late_ms: int = 0
+    route: Route = "vapi"
 
     def __repr__(self) -> str:
         """Name the call; what was packed is people's data."""
@@ -47,19 +50,26 @@ class Claim:
 
 
 def claim(
-    *, wanted: int, lease_ms: int, listen_ms: int, most_bytes: int, rules: FlowRules = NO_LIMITS
+    *,
+    wanted: int,
+    lease_ms: int,
+    listen_ms: int,
+    most_bytes: int,
+    rules: FlowRules = NO_LIMITS,
+    route: Route = "vapi",
 ) -> Operation[Claim]:
-    """Take up to `wanted` ready reports under a lease."""
+    """Take up to `wanted` ready reports under a lease. What was sent by another way than `route` stays on it."""
 
     def parse(reply: list[Any]) -> Claim:
         return Claim(LaneState(reply[0].decode()), int(reply[1]), tuple(map(_parse_claimed, reply[2:])))
 
-    return Operation("claim", (wanted, lease_ms, listen_ms, most_bytes, rules.text()), parse)
+    return Operation("claim", (wanted, lease_ms, listen_ms, most_bytes, rules.text(), route), parse)
 
 
 def _parse_claimed(row: list[Any]) -> Claimed:
-    call_id, token, attempts, age_ms, revision, priority, packed, late_ms = row
-    return Claimed(CallId(call_id.decode()), token, attempts, age_ms, revision == 1, priority.decode(), packed, late_ms)
+    call_id, token, attempts, age_ms, revision, priority, packed, late_ms, route = row
+    facts = (CallId(call_id.decode()), token, attempts, age_ms, revision == 1, priority.decode(), packed, late_ms)
+    return Claimed(*facts, "call" if route == b"call" else "vapi")
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +95,8 @@ class Signal(IntEnum):
 class Deliver(msgspec.Struct, frozen=True, gc=False):
     """Roark took the report. `roark_call_id` is its id there, "" where Roark did not say: then it is unconfirmed.
 
-    `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is.
+    `age_ms` is how long ago it was accepted; not recorded, but counted once the delivery is. `in_time` says that this
+    was soon after its call's end, `look_up` that it is to be looked up there.
     """
 
     held: Held
@@ -94,6 +105,8 @@ class Deliver(msgspec.Struct, frozen=True, gc=False):
     took_ms: int = 0
     pause_ms: int = 0
     age_ms: int = 0
+    in_time: bool = False
+    look_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +171,15 @@ class Recorded(list[bool]):
     buried: tuple[int, ...] = ()
 
 
-def deliver(outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
-    """Record deliveries."""
-    args: list[Argument] = [int(keep_payloads), rules.text(), _longest_pause(outcomes)]
+_LETTERS = {(False, False): "-", (True, False): "t", (False, True): "l", (True, True): "b"}
+
+
+def deliver(
+    outcomes: Sequence[Deliver], *, keep_payloads: bool, rules: FlowRules = NO_LIMITS, first_look_ms: int = 0
+) -> Operation[Recorded]:
+    """Record deliveries. Those to be looked up at Roark are due in `first_look_ms`; 0: none is."""
+    args: list[Argument] = [int(keep_payloads), rules.text(), _longest_pause(outcomes), first_look_ms]
+    args.append("".join(_LETTERS[one.in_time, one.look_up] for one in outcomes))
     for outcome in outcomes:
         args += (*_pair(outcome.held), outcome.roark_call_id or "-", outcome.detail, outcome.took_ms)
     return Operation("deliver", tuple(args), _parse_recorded)

@@ -9,6 +9,7 @@ from roark_ledger.moves.operation import Operation, parse_word, parse_words
 from roark_ledger.records.letters import LetterPage, nobody, parse_page
 from roark_ledger.records.logbook import Action, Deed, parse_deed
 from roark_ledger.records.rejected import Rejected, parse_rejected
+from roark_ledger.routes import Route
 from roark_ledger.tombstones import pads
 
 
@@ -162,3 +163,8 @@ def trim_deeds(*, before_ms: int, most: int, who: bytes) -> Operation[int]:
 def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
     """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
     return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
+
+
+def switch_route(route: Route | None, *, who: bytes) -> Operation[str]:
+    """Send reports by one of Roark's ways in from now on; None: as the workers are set. Return what was said before."""
+    return Operation("route", (route or "", who), bytes.decode)

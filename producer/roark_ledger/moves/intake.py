@@ -9,6 +9,7 @@ import msgspec
 
 from roark_ledger.ids import CallId
 from roark_ledger.moves.operation import Argument, Operation
+from roark_ledger.packing import ended_ms_of
 
 if TYPE_CHECKING:
     from roark_ledger.records.promises import UnreadFile
@@ -68,7 +69,8 @@ class Accepted:
 
 def accept(reports: Sequence[Acceptable], *, revisions: str, per_wakeup: int) -> Operation[Accepted]:
     """Store reports and queue them, or learn that they are known."""
-    args: list[Argument] = [revisions, per_wakeup]
+    due = "".join("d" if ended_ms_of(report.packed) else "-" for report in reports)
+    args: list[Argument] = [revisions, per_wakeup, due]
     for report in reports:
         args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
 

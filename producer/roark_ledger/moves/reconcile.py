@@ -14,7 +14,7 @@ from roark_ledger.moves.intake import Acceptable
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.reconciled import Reconciled
 
-__all__ = ["Reconciled", "Stand", "backfill", "note_missing", "reconcile_look", "reconcile_note", "reconcile_turn"]
+__all__ = ["Reconciled", "Stand", "Whereabouts", "backfill", "note_missing", "reconcile_look", "reconcile_note", "reconcile_turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,25 @@ def reconcile_note(
     return Operation("reconcile_note", tuple(args), bool)
 
 
-def reconcile_look(call_ids: Iterable[str]) -> Operation[list[str]]:
-    """Say where the report of each call is: a state, unconfirmed, expired, erased or unknown."""
-    return Operation("reconcile_look", tuple(call_ids), lambda reply: [word.decode() for word in reply])
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a call's report is: `state` is one, or unconfirmed, expired, erased or unknown.
+
+    `roark_call_id` is what Roark named it, and `receipt` what a look for it there found: `seen`, `unseen` or "".
+    """
+
+    state: str
+    roark_call_id: str = ""
+    receipt: str = ""
+
+
+def reconcile_look(call_ids: Iterable[str]) -> Operation[list[Whereabouts]]:
+    """Say where the report of each call is."""
+
+    def parse(reply: list[bytes]) -> list[Whereabouts]:
+        return [Whereabouts(*word.decode().split(" ")[:3]) for word in reply]
+
+    return Operation("reconcile_look", tuple(call_ids), parse)
 
 
 def note_missing(

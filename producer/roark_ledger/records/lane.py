@@ -35,7 +35,8 @@ class Lane:
     `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
     uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
-    said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries.
+    said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries. `route` is the way
+    in to which a person switched, "" where the workers' setting counts.
     """
 
     state: LaneState
@@ -48,6 +49,7 @@ class Lane:
     pace: float = 0.0
     speed: Speed | None = None
     evidence: Evidence = Evidence()
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def parse_lane(fields: dict[str, str], now_ms: int) -> Lane:
         pace=float(fields.get("pace", 0)) if now_ms - number("pace_at") < _PACE_LASTS_MS else 0.0,
         speed=_parse_speed(fields),
         evidence=_parse_evidence(fields, state, number("passed")),
+        route=fields.get("route", ""),
     )
 
 

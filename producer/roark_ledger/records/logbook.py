@@ -45,6 +45,7 @@ class Action(StrEnum):
     LOG_TRIM = "log-trim"
     BACKFILL = "backfill"
     REVEAL = "reveal"
+    ROUTE = "route"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,10 @@ class Entry:
     original: bytes = field_(default=b"", repr=False)
     unconfirmed_ms: int = 0
     """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
+    by_call_route: bool = False
+    """Whether it was sent to Roark's `POST /v1/call`."""
+    looked_up_ms: int = 0
+    """When the delivery is looked up at Roark; 0: it is not, or has been."""
 
 
 def parse_history(text: bytes) -> tuple[Event, ...]:
@@ -102,7 +106,7 @@ def parse_entries(call_ids: Sequence[str], reply: list[Any]) -> list[Entry | Non
 
 
 def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
-    record, erased, score, history, packed, beside, revision, original, unconfirmed = row
+    record, erased, score, history, packed, beside, revision, original, unconfirmed, route, looked_up = row
     if not record and erased == 0:
         return None
     return Entry(
@@ -117,4 +121,6 @@ def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
         has_revision=revision == 1,
         original=original,
         unconfirmed_ms=int(float(unconfirmed)),
+        by_call_route=route[:1] == b"c",
+        looked_up_ms=int(float(looked_up)),
     )

@@ -12,6 +12,7 @@ from roark_ledger.records.forecast import Forecast, Inflow, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
 from roark_ledger.records.reconciled import Reconciled, parse_reconciled
+from roark_ledger.records.receipts import Receipts, parse_receipts
 from roark_ledger.records.reply import pairs
 from roark_ledger.records.setup import Setup, parse_setup
 
@@ -134,6 +135,7 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: ReplayCounts = ReplayCounts()
+    receipts: Receipts = Receipts()
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
     losses: tuple[Loss, ...] = ()
@@ -250,6 +252,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         setup=parse_setup(setup) if setup else None,
         replays=ReplayCounts(**{name.decode(): int(number) for name, number in pairs(replays)}),
         reconciled=parse_reconciled(lane_fields),
+        receipts=parse_receipts(lane_fields, counted, queues.get("receipts", 0)),
         losses=losses,
         unread=unread,
         spooled_because=spooled_because,

@@ -9,14 +9,16 @@
 -- go youngest first, so that today's calls do not queue behind an outage's.
 --
 -- needs _flow.lua
+-- needs _route.lua
 --
 -- ARGV  1 now   2 reports wanted, at most 1000 are given   3 lease (ms)
 --       4 listen (ms): how long this caller will ask again by itself if it gets less than it wanted; 0: it is
 --       about to leave, wake somebody for what comes next
 --       5 largest sum of packed bytes wanted; the first report may be larger than that   6 the lane's rules
+--       7 the way in that the caller is set to: `vapi` or `call`
 -- Returns { lane, wait, report … }: lane is open, held, probing, breaker-open, half-open or throttled; wait is
 -- ms until asking again makes sense, 0 for now; a report is
--- { call id, token, attempts, age (ms), revision, priority, packed, late (ms): how long it has been due }.
+-- { call id, token, attempts, age (ms), revision, priority, packed, late (ms): how long it has been due, way in }.
 
 local PERISHABLE_WITHIN = 300000
 local LATE_MS, OLDEST_EACH = 30000, 8
@@ -145,6 +147,9 @@ if #ids > 0 then
   local records = redis.call('HMGET', KEY.records, unpack(ids))
   local payloads = redis.call('HMGET', KEY.payloads, unpack(ids))
   local written, leased, perishing = {}, {}, {}
+  local wanted_route = lane.route or ARGV[7]
+  local any_noted = redis.call('EXISTS', KEY.routes) == 1
+  local marks = any_noted and redis.call('HMGET', KEY.routes, unpack(ids)) or {}
   for i, id in ipairs(ids) do
     local packed = payloads[i]
     local record = parse(records[i])
@@ -155,6 +160,8 @@ if #ids > 0 then
       move(id, record, 'lose', now)
       tell(id, 'lost')
     else
+      local route = route_of(record, marks[i], wanted_route)
+      note_route(id, route, marks[i])
       record.state = LEGAL.claim[record.state]
       record.since = now
       record.token = token
@@ -165,7 +172,7 @@ if #ids > 0 then
       if record.expires > 0 then perishing[#perishing + 1] = id end
       answer[#answer + 1] = {
         id, token, record.attempts, now - record.accepted, tonumber(record.revision), record.priority, packed,
-        math.max(0, now - tonumber(scores[i])),
+        math.max(0, now - tonumber(scores[i])), route,
       }
     end
   end

@@ -6,17 +6,25 @@
 -- forgotten one day. An upload that lost its lease and names the call confirms it, if it was of the same report.
 --
 -- needs _flow.lua
+-- needs _route.lua
 --
 -- ARGV  1 now   2 keep: 1 keeps the payload, 0 drops it   3 the lane's rules
 --       4 pause (ms): how long Roark asked all of us to wait, 0 for not at all
+--       5 after how many ms what Roark took is looked up there, 0: never
+--       6 a letter for each report: t in Roark in time after its call's end, l to be looked up, b both, - neither
 --       then for each report: call id, token, Roark's id or -, history line (JSON), how long it took (ms)
 -- Returns for each report 1, or 0 where the lease was lost; behind them { what, why } for what the lane came to.
 
+local FIRST = 7
+-- After an incident all is looked up for a while, but no more than can be: looks have a rate.
+local AFTER_MS, MOST_OPEN = 600000, 5000
+
 local rules = flow_rules(ARGV[3])
+local first_look = tonumber(ARGV[5])
 local results = {}
 local ids, records, lines, told = {}, {}, {}, {}
 
-for i = 5, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
+for i = FIRST, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
 for i, text in ipairs(#ids > 0 and redis.call('HMGET', KEY.records, unpack(ids)) or {}) do
   -- A call that comes twice has one record: its first delivery ends the lease.
   records[ids[i]] = records[ids[i]] or parse(text)
@@ -25,6 +33,7 @@ end
 local delivered, written, silent = {}, {}, {}
 local named, unnamed = {}, {}
 local last_began, last_ended = 0, 0
+local letters, in_time = {}, 0
 
 local function deliver(id, record, note)
   record.state = LEGAL.deliver[record.state]
@@ -42,6 +51,25 @@ local function deliver(id, record, note)
   else
     named[#named + 1] = id
   end
+end
+
+-- The sample, and what tells whether an incident did harm: what failed before, and all that comes soon after it.
+local function ask_for_receipts()
+  if first_look == 0 then return end
+  local is_after = lane.resumed and now - lane.resumed < AFTER_MS
+  local asked, room = {}, nil
+  for _, id in ipairs(named) do
+    local is_sampled = letters[id] == 'l' or letters[id] == 'b'
+    if not is_sampled and (is_after or told[id]) then
+      room = room or MOST_OPEN - redis.call('ZCARD', KEY.receipts)
+      is_sampled, room = room > 0, room - 1
+    end
+    if is_sampled then
+      asked[#asked + 1] = now + first_look
+      asked[#asked + 1] = id
+    end
+  end
+  if #asked > 0 then redis.call('ZADD', KEY.receipts, unpack(asked)) end
 end
 
 -- All at once: a command for each report and each place would cost three times as much.
@@ -78,13 +106,16 @@ local function confirm_late(id, record, name, line)
 end
 
 open_lane()
-for i = 5, #ARGV, 5 do
+for i = FIRST, #ARGV, 5 do
   local id, token = ARGV[i], ARGV[i + 1]
   local record = records[id]
   if holds(record, token) then
     local began = record.since
     time_answer(began, tonumber(ARGV[i + 4]))
     lines[id] = ARGV[i + 3]
+    local letter = string.sub(ARGV[6], (i - FIRST) / 5 + 1, (i - FIRST) / 5 + 1)
+    letters[id] = letter
+    if (letter == 't' or letter == 'b') and record.revision == '0' then in_time = in_time + 1 end
     told[id] = record.attempts > 0 or record.deaths > 0 or record.priority ~= 'f' or record.revision ~= '0'
     deliver(id, record, ARGV[i + 2])
     local ended = began + tonumber(ARGV[i + 4])
@@ -98,6 +129,9 @@ for i = 5, #ARGV, 5 do
   end
 end
 record_all()
+count('calls_in_time', in_time)
+ask_for_receipts()
+forget_routes(delivered)
 local any_beside = redis.call('HLEN', KEY.besides) > 0
 for _, id in ipairs(delivered) do
   replay_ended(id, 'delivered', '', lines[id])

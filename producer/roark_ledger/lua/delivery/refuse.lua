@@ -4,6 +4,7 @@
 -- what its probe came to. Does nothing for a caller that lost its lease.
 --
 -- needs _flow.lua
+-- needs _route.lua
 --
 -- ARGV  1 now   2 longest gap between probes of a held lane (ms)   3 most sends of one report, whatever else is the case
 --       then for each report: call id, token, reason's code, what was said, how long it took (ms), history line (JSON),
@@ -77,6 +78,7 @@ local function refuse(id, token, record, code, said, took, line, last_words)
   local began = record.since
   local ended = began + took
   local past = past_refusals(id)
+  note_refused(id)
   local first = past.count > 0 and past or { began = began, ended = ended }
   local passed = others_passed(first.began, first.ended)
   if passed and past.count > 0 then lane.alone = math.max(lane.alone or 0, first.began) end

@@ -3,6 +3,7 @@
 -- A fresh report goes back to its old place in the queue. Does nothing for a caller that lost its lease.
 --
 -- needs _flow.lua
+-- needs _route.lua
 --
 -- ARGV  1 now   then for each report: call id, token
 -- Returns for each report 1, or 0 where the lease was lost.
@@ -13,6 +14,7 @@ for i = 2, #ARGV, 2 do
   local id = ARGV[i]
   local record = read(id)
   if holds(record, ARGV[i + 1]) then
+    note_given_up(id)
     move(id, record, 'release', record.priority == 'f' and record.accepted or now)
     take_beside(id, record)
     probe_is_back(id, ARGV[i + 1])

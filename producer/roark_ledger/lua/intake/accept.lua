@@ -6,6 +6,7 @@
 -- needs _way.lua
 --
 -- ARGV  1 now   2 revisions: `record` or `upload`   3 how many ready reports are more than one worker's work
+--       4 a letter for each report: d where it came soon after its call's end, so that it is due at Roark in time
 --       then for each report: call id, fingerprint, end of its audio links (ms) or 0, packed report
 -- Returns { wake, result … }: wake is 1 when a wake-up should be published; a result is accepted, duplicate,
 -- replaced, revision or erased.
@@ -72,6 +73,7 @@ end
 -- New reports, all at once: a command for each report and each place would cost twice as much. The payloads come first
 -- and side by side: with a record between any two, the room that each leaves when it is delivered could not be joined.
 local new, payloads, records, ready, perishable = {}, {}, {}, {}, {}
+local due_in_time = 0
 
 local function keep_new(id, fingerprint, expires, packed)
   local record = {
@@ -157,10 +159,13 @@ local function accept(id, fingerprint, expires, packed)
   return 'duplicate'
 end
 
-for i = 4, #ARGV, 4 do
-  results[#results + 1] = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+for i = 5, #ARGV, 4 do
+  local result = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+  results[#results + 1] = result
+  if result == 'accepted' and string.sub(ARGV[4], (i - 1) / 4, (i - 1) / 4) == 'd' then due_in_time = due_in_time + 1 end
 end
 store_new()
+count('calls_due', due_in_time)
 
 local function times_doubled(number)
   return number < per_wakeup and 0 or 1 + math.floor(math.log(number / per_wakeup) / math.log(2) + 1e-9)

@@ -20,14 +20,16 @@
 --             calm, busy, look_n, look_log                         see _level.lua
 --   speed     speed_at, accepted, delivered, accepted_ps, delivered_ps       see _rate.lua
 --   receipts  unnamed                                            share of late deliveries that Roark did not name
+--   route     route                                              the way in, where a person switched it: see _route.lua
 --   others    listening_until, turn, late_turn, last_claim, resumed, at (of the last change)
 --   not here  memory_at, memory_used, memory_most, memory_rate, memory_short: see accept.lua
+--             receipts_…: see receipts_turn.lua and receipts_note.lua
 --             audit_by, audit_heard, audit_at, audit_…: see audit_turn.lua   promoted_at, rewinding: see promote.lua
 
 local TIME, NUMBER, WORD = 1, 2, 3
 local FIELD = {
   state = WORD, by = WORD, reason = WORD, probe = WORD, evidence = WORD, refusals = WORD, failures = WORD,
-  failures_before = WORD,
+  failures_before = WORD, route = WORD,
 
   since = TIME, probe_at = TIME, breaker_until = TIME, breaker_since = TIME, window_at = TIME, run_since = TIME,
   paused_until = TIME, paused_since = TIME, pace_at = TIME, second_at = TIME, cut_at = TIME, pressed = TIME,

@@ -122,6 +122,7 @@ end
 -- Takes a call off the list of the delivered. It is looked for from the end: what is revised was mostly delivered
 -- just now.
 local function no_longer_delivered(id)
+  redis.call('ZREM', KEY.receipts, id)
   if redis.call('ZREM', KEY.unconfirmed, id) == 0 then redis.call('LREM', KEY.delivered, -1, id) end
   count('delivered', -1)
 end
@@ -229,9 +230,10 @@ local function holds(record, token)
 end
 
 -- Removes what lies under a call's id, its place aside; returns the names of what was there.
-local BELONGINGS = { 'records', 'payloads', 'histories', 'besides', 'revisions', 'originals', 'refused' }
+local BELONGINGS = { 'records', 'payloads', 'histories', 'besides', 'revisions', 'originals', 'refused', 'routes' }
 local function drop(id)
   local gone = {}
+  redis.call('ZREM', KEY.receipts, id)
   for _, name in ipairs(BELONGINGS) do
     if redis.call('HDEL', KEY[name], id) == 1 then gone[#gone + 1] = name end
   end

@@ -4,7 +4,8 @@
 -- ARGV  1 now   then the call ids
 -- Returns { now, call … } for the first of these ids, at most as many as lie in MOST_BYTES. A call is
 --         { record or '', erased (1 or 0), score in its place, history, packed or '', beside (1 or 0),
---           revision (1 or 0), original or '', since when it is unconfirmed (ms), 0 where it is not }.
+--           revision (1 or 0), original or '', since when it is unconfirmed (ms), 0 where it is not,
+--           its way in as _route.lua notes it or '', when it is looked up at Roark (ms), 0 where it is not }.
 
 local MOST_BYTES = 500000
 
@@ -23,6 +24,7 @@ local function look(id)
     redis.call('HGET', KEY.histories, id) or '', redis.call('HGET', KEY.payloads, id) or '',
     redis.call('HEXISTS', KEY.besides, id), redis.call('HEXISTS', KEY.revisions, id),
     redis.call('HGET', KEY.originals, id) or '', tostring(redis.call('ZSCORE', KEY.unconfirmed, id) or 0),
+    redis.call('HGET', KEY.routes, id) or '', tostring(redis.call('ZSCORE', KEY.receipts, id) or 0),
   }
 end
 

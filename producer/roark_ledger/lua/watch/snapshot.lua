@@ -4,7 +4,8 @@
 -- needs _way.lua
 --
 -- ARGV  1 now
--- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … `way`, the lane's state },
+-- Returns { now, { queue or state, count, … }, { counter, value, … }, { lane field, value, … `way`, the lane's state,
+--           `receipts_due`, when the next delivery is looked up at Roark },
 --           { oldest ready (ms), earliest due (ms), oldest dead (ms), besides, revisions, rejected,
 --             lines of the logbook, earliest end of a lease (ms), ready reports whose audio links end within 5 minutes,
 --             memory used, maxmemory },
@@ -41,6 +42,7 @@ local function add_size(name)
 end
 for _, name in ipairs(PLACES) do add_size(name) end
 add_size('silent')
+add_size('receipts')
 -- What retention is about to remove, see expire.lua. No worker did lately: the setting is off, or all are down.
 local retention = {}
 local function look_at_retention(state)
@@ -81,6 +83,13 @@ local function replays()
   return found
 end
 
+local function told_of_lane()
+  local told = lane_as_told()
+  told[#told + 1] = 'receipts_due'
+  told[#told + 1] = string.format('%.0f', first(KEY.receipts))
+  return told
+end
+
 local TOLD = { id = true, lost = true, unread = true, why = true }
 
 local function promises()
@@ -95,7 +104,7 @@ local function promises()
 end
 
 return {
-  now, sizes, counters, lane_as_told(),
+  now, sizes, counters, told_of_lane(),
   {
     oldest, first(KEY.waiting), first(KEY.dead), redis.call('HLEN', KEY.besides),
     redis.call('HLEN', KEY.revisions), redis.call('ZCARD', KEY.rejected_order),
