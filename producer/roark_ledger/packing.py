@@ -10,8 +10,8 @@ of the payload: that took a tenth of the time of packing, and as much again in t
 The four bits below are for versions to come, which keep the checksum: what sets one of them and is whole was not
 damaged, but packed by a newer version (`NewerPayload`). It is to wait for one that reads it.
 
-When the call ended (Unix ms) is there for reports that came soon after it: they are due at Roark in time. It stands behind
-the payload's frame, where earlier versions do not look.
+When the call ended (Unix ms) is there for reports that came soon after it: they are due at Roark in time. It stands
+behind the payload's frame, where earlier versions do not look.
 
 The payload is the sender's own bytes and comes back as such, or not at all. Reports compress 6 to 10 times. Measured
 for 57 kB at the median: level 1 as zstd sets it for megabytes, but with a table that the processor's first cache holds,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 Route = Literal["vapi", "call"]
-"""`vapi`: POST /v1/vapi/call, which takes Vapi's reports as they are. `call`: POST /v1/call, which wants them mapped."""
+"""`vapi`: POST /v1/vapi/call takes Vapi's reports as they are. `call`: POST /v1/call wants them mapped."""
 
 BY_EXTERNAL_ID = "by-external-id"
 """What stands for Roark's id of a call where Roark said that it has one with our externalId, and did not name it."""

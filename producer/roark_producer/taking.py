@@ -1,4 +1,4 @@
-"""What becomes of reports before the ledger sees them, and the receipts: what both producers have in common. Pure.
+"""What becomes of reports before the ledger sees them, and the receipts: what both producers have in common.
 
 batch = intake.batch(bodies, properties)       parsed, packed; what is unusable, and what is no report
 batch.rejections, batch.ignored                what a producer keeps and counts first
@@ -8,7 +8,8 @@ batch.receipts(results)                        one for each body, in order
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ AnyReport = bytes | bytearray | memoryview | str | Mapping[str, Any]
 
 BATCH_REPORTS = 64
 BATCH_BYTES = 5_000_000
+_SOON_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,20 @@ class Batch:
 
 
 class Intake:
-    """From bytes to what the ledger accepts, or to the receipt of what it does not take. Pure but for packing."""
+    """From bytes to what the ledger accepts, or to the receipt of what it does not take.
 
-    def __init__(self, settings: "IngestSettings", *, source: str = "python", traces: Traces | None = None) -> None:
+    A report that comes soon after its call's end is due at Roark in time; others are imported, or brought in.
+    """
+
+    def __init__(
+        self,
+        settings: "IngestSettings",
+        *,
+        source: str = "python",
+        traces: Traces | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._now = now
         self._rules = settings.property_rules()
         self._max_bytes = settings.max_report_bytes
         self._rejected_max = settings.rejected_max
@@ -139,8 +152,9 @@ class Intake:
         match message:
             case OtherMessage():
                 return message
-            case Report(call_id, payload, fingerprint, expires_ms):
-                packed = pack(payload, gather(self._rules, payload, query, properties), trace)
+            case Report(call_id, payload, fingerprint, expires_ms, ended_ms):
+                ended_ms = ended_ms if abs(self._now() * 1000 - ended_ms) < _SOON_MS else 0
+                packed = pack(payload, gather(self._rules, payload, query, properties), trace, ended_ms)
                 return Acceptable(call_id, fingerprint, packed, expires_ms)
 
     def rejection(self, body: bytes, error: InvalidReport, *, source: str) -> operation.Operation[bool]:

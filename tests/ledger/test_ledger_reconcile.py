@@ -10,7 +10,7 @@ from roark_worker.upkeep.audit import audit
 FROM = b'{"source":"vapi-list"}'
 
 
-def look(bench: Workbench, *call_ids: str) -> list[str]:
+def look(bench: Workbench, *call_ids: str) -> list[reconciled.Whereabouts]:
     return bench.run(reconciled.reconcile_look(call_ids))
 
 
@@ -56,7 +56,7 @@ KNOWN = ("ready", "uploading", "waiting", "delivered", "unconfirmed", "dead", "d
 
 @pytest.mark.parametrize("state", [*KNOWN, "unknown"])
 def test_each_call_is_where_its_report_is(bench: Workbench, state: str) -> None:
-    assert look(bench, in_state(bench, state), "never-seen") == [state, "unknown"]
+    assert [one.state for one in look(bench, in_state(bench, state), "never-seen")] == [state, "unknown"]
 
 
 @pytest.mark.parametrize("state", KNOWN)

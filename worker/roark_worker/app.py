@@ -36,6 +36,7 @@ from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.wake_ups import DELIVER_TASK
 from roark_worker.alerts.alerting import Alerter
 from roark_worker.calls.fresh_audio import FreshAudio
+from roark_worker.calls.receipts import ReceiptLooker
 from roark_worker.calls.reconciling import Reconciler
 from roark_worker.delivery import Delivery
 from roark_worker.flower.celery_events import CeleryEvents
@@ -129,6 +130,7 @@ class TickStep(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no t
             Auditor(ledger, every_seconds=60 * worker_settings().audit_minutes),
             Alerter(ledger, worker_settings(), ingest_settings().data_dir, console_url=ingest_settings().console_url),
             Reconciler(ledger, vapi_settings(), ingest_settings(), worker_settings()),
+            ReceiptLooker(ledger, worker_settings(), Token.of(worker_settings())),
         ]
         for one in self.rounds:
             one.start()

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Outcome, Refuse, Signal
-from roark_ledger.packing import DamagedPayload, unpack
+from roark_ledger.packing import DamagedPayload, ended_ms_of, unpack
 from roark_producer.vapi.assistant import assistant_of
 from roark_worker.answers.answer_words import unquoted
 from roark_worker.answers.reasons import Judged, reason_of
 from roark_worker.answers.verdict import Delivered, OurFault, Passing, Refused, Verdict
 from roark_worker.attempt import Attempt
+from roark_worker.receipt_rules import ReceiptRules
 from roark_worker.schedule import Schedule
 
 EXHAUSTED = "exhausted"
@@ -19,14 +20,27 @@ NEWER_VERSION = "newer_version"
 _NEWER_VERSION_SECONDS = 120
 
 
-def decide(attempt: Attempt, schedule: Schedule, *, max_conflicts: int, chance: float) -> Outcome:  # noqa: PLR0911 one for each verdict
+_NO_RECEIPTS = ReceiptRules(0, 0, 0)
+
+
+def decide(  # noqa: PLR0911 one for each verdict
+    attempt: Attempt,
+    schedule: Schedule,
+    *,
+    max_conflicts: int,
+    chance: float,
+    receipts: ReceiptRules = _NO_RECEIPTS,
+) -> Outcome:
     """Return what is recorded of an attempt that was judged. `chance` is evenly drawn from 0 to 1."""
     held, tried = attempt.held, attempt.number
     match attempt.verdict:
         case Delivered() as delivered:
             pause_ms = _pause_ms(delivered.lane_pause, schedule)
             took_ms, age_ms = attempt.duration_ms, attempt.age_ms
-            return Deliver(held, delivered.roark_call_id, _detail(attempt), took_ms, pause_ms, age_ms)
+            in_time = receipts.is_in_time(ended_ms_of(attempt.claimed.packed), attempt.ended * 1000)
+            look_up = receipts.is_sampled(held.call_id)
+            named = delivered.roark_call_id
+            return Deliver(held, named, _detail(attempt), took_ms, pause_ms, age_ms, in_time, look_up)
         case OurFault() as fault:
             last_words = _last_words(attempt, "alone")
             return Refuse(held, fault.reason, fault.message, _detail(attempt), last_words, attempt.duration_ms)
@@ -126,4 +140,6 @@ def _facts(attempt: Attempt) -> dict[str, Any]:
             detail["unconfirmed"] = True
     if attempt.claimed.revision:
         detail["revision"] = True
+    if attempt.claimed.route == "call":
+        detail["route"] = "call"
     return detail

@@ -178,6 +178,7 @@ class Delivery:
                 listen_ms=_LISTEN_MS if listen else 0,
                 most_bytes=min(self._settings.claim_bytes, self._journey.room.most_bytes // 4),
                 rules=self._rules,
+                route=self._settings.route,
             )
         )
         self._counts.claimed(claim, asyncio.get_running_loop().time() - asked)

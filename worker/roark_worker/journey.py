@@ -34,6 +34,7 @@ from roark_worker.flower.event_sender import EventSender
 from roark_worker.metrics.counting import Counts
 from roark_worker.recorder import Recorder
 from roark_worker.settings import WorkerSettings
+from roark_worker.upload.call_route import NotForThisRoute
 from roark_worker.upload.roark import Roark, UploadFailed, upload_body
 from roark_worker.upload.room import Room, need_of, room_bytes
 
@@ -60,6 +61,7 @@ class Journey:
         self._roark = roark
         self._settings = settings
         self._schedule = settings.schedule()
+        self._receipts = settings.receipt_rules()
         self._chance = chance
         self._counts = counts
         self._traces = traces
@@ -127,7 +129,10 @@ class Journey:
         # What waiting for room, or Vapi, takes is none of Roark's time, by which the level is found.
         attempt.started = self._loop.time()
         try:
-            attempt.body = upload_body(fresh or unpack(report.packed), revision=report.revision)
+            unpacked = fresh or unpack(report.packed)
+            attempt.body = upload_body(unpacked, revision=report.revision, route=report.route)
+        except NotForThisRoute as error:
+            attempt.verdict = Refused(error.code, message=str(error))
         except NewerPayload as error:
             attempt.verdict = Passing(NEWER_VERSION, message=str(error))
         except DamagedPayload as error:
@@ -137,7 +142,7 @@ class Journey:
     async def _upload(self, attempt: Attempt) -> None:
         told = attempt.span.traceparent if attempt.span and self._settings.traceparent_to_roark else ""
         try:
-            attempt.answer = await self._roark.upload(attempt.body, traceparent=told)
+            attempt.answer = await self._roark.upload(attempt.body, route=attempt.claimed.route, traceparent=told)
         except UploadFailed as error:
             attempt.verdict = Passing(error.reason, message=error.detail)
 
@@ -158,14 +163,17 @@ class Journey:
 
     def _judge(self, attempt: Attempt) -> None:
         if attempt.answer:
-            attempt.verdict = judge(attempt.answer, datetime.fromtimestamp(attempt.ended, UTC))
+            at = datetime.fromtimestamp(attempt.ended, UTC)
+            attempt.verdict = judge(attempt.answer, at, attempt.claimed.route)
 
     def _decide(self, attempt: Attempt) -> None:
         if attempt.outcome or not attempt.verdict:
             # It was given back, or could not be recorded the last time.
             return
         conflicts, chance = self._settings.max_conflicts, self._chance()
-        attempt.outcome = decide(attempt, self._schedule, max_conflicts=conflicts, chance=chance)
+        attempt.outcome = decide(
+            attempt, self._schedule, max_conflicts=conflicts, chance=chance, receipts=self._receipts
+        )
         self._tell(attempt, attempt.outcome, attempt.verdict)
 
     def _tell(self, attempt: Attempt, outcome: Outcome, verdict: Verdict) -> None:

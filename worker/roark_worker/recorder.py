@@ -125,7 +125,7 @@ class Recorder:
         steps: list[tuple[str, Operation[Any]]] = []
         if delivered:
             keep = self._settings.keep_payloads
-            steps.append(("delivered", delivery.deliver(delivered, keep_payloads=keep, rules=self._rules)))
+            steps.append(("delivered", self._deliver(delivered, keep_payloads=keep)))
         if deferred:
             steps.append(("deferred", delivery.defer(deferred, rules=self._rules)))
         if buried:
@@ -151,6 +151,10 @@ class Recorder:
             flags = [flag for reply in replies for flag in reply]
             told = [*delivered, *deferred, *buried, *judged, *released]
             self._tell([one for one, flag in zip(told, flags, strict=True) if flag])
+
+    def _deliver(self, delivered: Sequence[Deliver], *, keep_payloads: bool) -> Operation[Recorded]:
+        first_look_ms = self._settings.receipt_rules().first_look_ms
+        return delivery.deliver(delivered, keep_payloads=keep_payloads, rules=self._rules, first_look_ms=first_look_ms)
 
     def _refuse(self, refused: Sequence[Refuse]) -> Operation[Recorded]:
         longest_gap_ms = round(self._settings.probe_max_seconds * 1000)

@@ -13,11 +13,14 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
+from roark_ledger.routes import Route
 from roark_ledger.urls import split_url
 from roark_producer.settings import FromEnvironment, IngestSettings, constant
+from roark_worker.receipt_rules import ReceiptRules
 from roark_worker.schedule import Schedule
 from roark_worker.upload.room import processes_with_room
 
+_CREATION_PATH = "/v1/call"
 _LARGEST_REPORT: int = IngestSettings.model_fields["max_report_bytes"].default
 
 
@@ -33,7 +36,12 @@ class WorkerSettings(FromEnvironment):
     roark_project_id: str | None = Field(
         None, validation_alias="ROARK_PROJECT_ID", description="project, sent as X-Roark-Project-Id"
     )
-    upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path for uploads")
+    upload_path: str = Field("/v1/vapi/call", pattern="^/", description="path for uploads by the way in vapi")
+    route: Route = Field(
+        "vapi",
+        description="Roark's way in: vapi (POST /v1/vapi/call), or call (POST /v1/call, should the first one be gone); "
+        "`roark-ingest route` switches all workers at once",
+    )
     transport: Literal["pyreqwest", "httpx"] = Field(
         "pyreqwest", description="HTTP client: pyreqwest (Rust), or plain httpx, for few concurrent uploads"
     )
@@ -119,6 +127,16 @@ class WorkerSettings(FromEnvironment):
     # are in ops/prometheus/rules.yml.
     alert_audio_minutes: float = constant(60, ge=0)
     alert_unconfirmed_share: float = constant(0.05, gt=0, le=1)
+    receipt_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of deliveries that a worker looks up at Roark some minutes later, from 0 (none) to 1 (all)",
+    )
+    # When a delivery is first looked up; the later looks follow from it.
+    receipt_minutes: float = constant(4, gt=0)
+    # Roark shall have a call so soon after its end.
+    call_minutes: float = constant(5, gt=0)
     dead_days: float = Field(0, ge=0, description="how long dead letters are kept; 0: forever")
     discarded_days: float = Field(0, ge=0, description="how long discarded letters can be restored; 0: forever")
     unconfirmed_days: float = Field(
@@ -192,6 +210,10 @@ class WorkerSettings(FromEnvironment):
             longest_cooldown_ms=round(self.breaker_max_seconds * 1000),
         )
 
+    def receipt_rules(self) -> ReceiptRules:
+        """Return which deliveries are looked up at Roark, and which calls are there in time."""
+        return ReceiptRules(self.receipt_share, round(self.receipt_minutes * 60_000), round(self.call_minutes * 60_000))
+
     def schedule(self) -> Schedule:
         """Return when a report is tried again."""
         return Schedule(
@@ -204,8 +226,12 @@ class WorkerSettings(FromEnvironment):
 
     @property
     def upload_url(self) -> str:
-        """Where reports are posted."""
-        return self.roark_base_url + self.upload_path
+        """Where reports are posted by the way in that is set."""
+        return self.url_of(self.route)
+
+    def url_of(self, route: Route) -> str:
+        """Return where reports are posted by this way in."""
+        return self.roark_base_url + (self.upload_path if route == "vapi" else _CREATION_PATH)
 
     @property
     def process_count(self) -> int:

@@ -25,11 +25,13 @@ from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.record import Entry
+from roark_ledger.routes import Route
 from roark_ledger.urls import split_url, without_secrets
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Death, fold
 from roark_worker.answers.verdict import Delivered, judge
 from roark_worker.settings import WorkerSettings, is_usable_token
+from roark_worker.upload.call_route import NotForThisRoute
 from roark_worker.upload.roark import Roark, Token, UploadFailed, upload_body
 
 NO_TOKEN = "rehearsal-without-a-token"  # noqa: S105 that is what it says
@@ -94,6 +96,7 @@ class Rehearsal:
             upload_seconds=settings.upload_seconds,
             quick_tries=settings.quick_tries,
         )
+        self._route = settings.route
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, call_ids: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> list[GroupRehearsal]:
@@ -123,13 +126,16 @@ class Rehearsal:
         return death, await self._upload(roark, death, entry, revision=entry.record.revision)
 
     async def _upload(self, roark: Roark, death: Death, entry: Entry, *, revision: bool) -> Rehearsed:
+        route: Route = "call" if entry.by_call_route or (entry.free_route and self._route == "call") else "vapi"
         try:
-            answer = await roark.upload(upload_body(unpack(entry.packed), revision=revision))
+            answer = await roark.upload(upload_body(unpack(entry.packed), revision=revision, route=route), route=route)
+        except NotForThisRoute as error:
+            return _failed(death, entry.call_id, error.code, 0, str(error))
         except DamagedPayload:
             return _failed(death, entry.call_id, "damaged", 0, "")
         except UploadFailed as error:
             return _failed(death, entry.call_id, error.reason, 0, error.detail)
-        verdict = judge(answer, self._now())
+        verdict = judge(answer, self._now(), route)
         if isinstance(verdict, Delivered):
             return Rehearsed(entry.call_id, death.group, RehearsalOutcome.DELIVERED)
         return _failed(death, entry.call_id, verdict.reason, verdict.status, verdict.message)

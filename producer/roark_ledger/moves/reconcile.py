@@ -14,7 +14,16 @@ from roark_ledger.moves.intake import Acceptable
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.reconciled import Reconciled
 
-__all__ = ["Reconciled", "Stand", "Whereabouts", "backfill", "note_missing", "reconcile_look", "reconcile_note", "reconcile_turn"]
+__all__ = [
+    "Reconciled",
+    "Stand",
+    "Whereabouts",
+    "backfill",
+    "note_missing",
+    "reconcile_look",
+    "reconcile_note",
+    "reconcile_turn",
+]
 
 
 @dataclass(frozen=True, slots=True)

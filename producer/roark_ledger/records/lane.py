@@ -35,8 +35,8 @@ class Lane:
     `since_ms` since when, and
     `next_ms` when a probe or the next upload may go; 0 where that does not apply. `limit` is the level of
     uploads in flight that was found, 0 where none is set; `pace` how many per second Roark let through when it last
-    said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries. `route` is the way
-    in to which a person switched, "" where the workers' setting counts.
+    said that we are too fast, 0 where it did not lately; `speed` is None until there were deliveries. `route` is the
+    way in to which a person switched, "" where the workers' setting counts.
     """
 
     state: LaneState

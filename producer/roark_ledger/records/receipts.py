@@ -41,6 +41,9 @@ class Receipts:
         return waits_ms if waits_ms > _LATE_MS else 0
 
 
+NO_RECEIPTS = Receipts()
+
+
 def parse_receipts(lane: Mapping[str, str], counters: Mapping[str, int], waiting: int) -> Receipts:
     """Read what the lane's hash and the counters say of it."""
 

@@ -86,6 +86,8 @@ class Entry:
     """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
     by_call_route: bool = False
     """Whether it was sent to Roark's `POST /v1/call`."""
+    free_route: bool = False
+    """Whether Roark only ever refused it, so that it may go by any of its ways in."""
     looked_up_ms: int = 0
     """When the delivery is looked up at Roark; 0: it is not, or has been."""
 
@@ -122,5 +124,6 @@ def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
         original=original,
         unconfirmed_ms=int(float(unconfirmed)),
         by_call_route=route[:1] == b"c",
+        free_route=route == b"f",
         looked_up_ms=int(float(looked_up)),
     )

@@ -11,8 +11,8 @@ from roark_ledger.records.alerts import Alert, parse_alerts
 from roark_ledger.records.forecast import Forecast, Inflow, forecast
 from roark_ledger.records.lane import Lane, parse_lane
 from roark_ledger.records.promises import Loss, Unread, parse_promises
+from roark_ledger.records.receipts import NO_RECEIPTS, Receipts, parse_receipts
 from roark_ledger.records.reconciled import Reconciled, parse_reconciled
-from roark_ledger.records.receipts import Receipts, parse_receipts
 from roark_ledger.records.reply import pairs
 from roark_ledger.records.setup import Setup, parse_setup
 
@@ -135,7 +135,7 @@ class Snapshot:
     last_tick_ms: int = 0
     """When a worker last ticked, up to ten seconds too early; 0: none ever did."""
     replays: ReplayCounts = ReplayCounts()
-    receipts: Receipts = Receipts()
+    receipts: Receipts = NO_RECEIPTS
     reconciled: Reconciled | None = None
     """None: no worker ever had Vapi's key, and nobody compared by hand."""
     losses: tuple[Loss, ...] = ()

@@ -42,13 +42,15 @@ _TYPE_WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,60}")
 class Report(msgspec.Struct, frozen=True, gc=False):
     """One end-of-call report. `payload` is the inner message's JSON, byte for byte as it was sent.
 
-    `expires_ms` is the Unix time at which its audio links end (`artifact.presignedUrlsExpiresAt`), else 0.
+    `expires_ms` is the Unix time at which its audio links end (`artifact.presignedUrlsExpiresAt`), `ended_ms` that at
+    which the call did (`endedAt`); 0 where the report does not say.
     """
 
     call_id: CallId
     payload: bytes
     fingerprint: str
     expires_ms: int = 0
+    ended_ms: int = 0
 
     def __repr__(self) -> str:
         """Name the call; the payload is people's data."""
@@ -74,6 +76,7 @@ class _Message(msgspec.Struct, gc=False):
     timestamp: msgspec.Raw = msgspec.Raw()
     artifact: dict[str, msgspec.Raw] | None = None
     message: msgspec.Raw = msgspec.Raw()
+    endedAt: msgspec.Raw = msgspec.Raw()  # noqa: N815 Vapi's own spelling
 
 
 class _LargeMessage(msgspec.Struct, gc=False):
@@ -84,6 +87,7 @@ class _LargeMessage(msgspec.Struct, gc=False):
     timestamp: msgspec.Raw = msgspec.Raw()
     artifact: msgspec.Raw = msgspec.Raw()
     message: msgspec.Raw = msgspec.Raw()
+    endedAt: msgspec.Raw = msgspec.Raw()  # noqa: N815 Vapi's own spelling
 
 
 _usual = msgspec.json.Decoder(_Message)
@@ -124,7 +128,7 @@ def _report(payload: bytes, message: _Message | _LargeMessage) -> Report | Other
     _require_utf8(payload)
     artifact = message.artifact
     inside = _artifact(bytes(artifact)) if isinstance(artifact, msgspec.Raw) else artifact
-    return _made(payload, _usable(message.call.id), bytes(message.timestamp), inside or {})
+    return _made(payload, _usable(message.call.id), bytes(message.timestamp), inside or {}, bytes(message.endedAt))
 
 
 def _read_thoroughly(body: bytes) -> Report | OtherMessage:
@@ -141,7 +145,8 @@ def _read_thoroughly(body: bytes) -> Report | OtherMessage:
     if message_type != END_OF_CALL_REPORT:
         return _opened(body, _unknown(message_type, message, is_wrapped=payload != body))
     _require_utf8(payload)
-    return _made(payload, _call_id(message), message.get("timestamp", b""), _artifact(message.get("artifact", b"")))
+    inside = _artifact(message.get("artifact", b""))
+    return _made(payload, _call_id(message), message.get("timestamp", b""), inside, message.get("endedAt", b""))
 
 
 def _artifact(artifact: bytes) -> dict[str, bytes]:
@@ -184,10 +189,17 @@ def _unknown(message_type: str, message: Mapping[str, bytes], *, is_wrapped: boo
     return InvalidReport("type", f"is not a known Vapi message type{quoted}")
 
 
-def _made(payload: bytes, call_id: CallId, timestamp: bytes, artifact: Mapping[str, bytes | msgspec.Raw]) -> Report:
+def _made(
+    payload: bytes,
+    call_id: CallId,
+    timestamp: bytes,
+    artifact: Mapping[str, bytes | msgspec.Raw],
+    ended: bytes,
+) -> Report:
     links = {name: bytes(value) for name, value in artifact.items() if name.startswith("presigned")}
     made_anew = links | {"timestamp": timestamp} if timestamp else links
-    return Report(call_id, payload, fingerprint(payload, made_anew), _links_end(links))
+    links_end = _moment(links.get("presignedUrlsExpiresAt", b""))
+    return Report(call_id, payload, fingerprint(payload, made_anew), links_end, _moment(ended))
 
 
 def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
@@ -197,12 +209,12 @@ def _unwrap(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     return body, outer
 
 
-def _links_end(links: Mapping[str, bytes]) -> int:
+def _moment(value: bytes) -> int:
     try:
-        end = datetime.fromisoformat(msgspec.json.decode(links["presignedUrlsExpiresAt"], type=str))
-        return max(0, round(end.timestamp() * 1000)) if end.tzinfo else 0
-    except (KeyError, ValueError, OverflowError):
-        # Only an order of priority hangs on it; a report is not refused for it.
+        end = datetime.fromisoformat(msgspec.json.decode(value, type=str)) if value else None
+        return max(0, round(end.timestamp() * 1000)) if end and end.tzinfo else 0
+    except (ValueError, OverflowError):
+        # Only an order of priority, or a figure, hangs on it; a report is not refused for it.
         return 0
 
 

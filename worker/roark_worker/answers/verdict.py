@@ -5,6 +5,7 @@
     2xx with an error inside                     judged by what it says; passing where it says nothing that is known
     2xx that is no JSON object                   passing: a proxy's page, not Roark
     409 that says that the call is there         delivered; confirmed where the call is named, too
+    409 at POST /v1/call                         delivered, confirmed: it has our externalId, the call's own id
     anything else                                as the table of reasons says for its status (reasons.py)
     4xx that does not read like Roark's          we are wrong: something in front of Roark answered
 
@@ -23,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from roark_ledger.routes import BY_EXTERNAL_ID, Route
 from roark_worker.answers.answer_words import UNREADABLE, Kind, Words, words_of
 from roark_worker.answers.error_inside import error_inside, status_inside
 from roark_worker.answers.rate_headers import exhausted_for
@@ -36,6 +38,7 @@ _FOR_ALL_OF_US = frozenset({429, 503})
 _DUPLICATE = re.compile(
     r"duplicate|already[\s_-]*(been[\s_-]*)?(imported|exist|uploaded|created|received|ingested)", re.IGNORECASE
 )
+_LOCKED = re.compile(r"being processed|in progress|lock|try again|retry", re.IGNORECASE)
 _USABLE_ROARK_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
 
@@ -125,6 +128,7 @@ Verdict = Delivered | Passing | Refused | OurFault
 
 class _Data(msgspec.Struct):
     callId: str = ""  # noqa: N815 Roark's own spelling
+    id: str = ""
 
 
 class _SuccessBody(msgspec.Struct):
@@ -135,18 +139,27 @@ class _SuccessBody(msgspec.Struct):
 _successes = msgspec.json.Decoder(_SuccessBody)
 
 
-def judge(answer: Answer, now: datetime) -> Verdict:
-    """Say what `answer` means for the report that was uploaded."""
+def judge(answer: Answer, now: datetime, route: Route = "vapi") -> Verdict:
+    """Say what `answer` means for the report that was uploaded, by this way in."""
     if 200 <= answer.status < 300:
-        return _judge_success(answer, now)
+        return _judge_success(answer, now, route)
     words = words_of(answer.body, cut=answer.cut)
+    if answer.status == _CONFLICT and route == "call" and _is_known_there(answer, words):
+        named = _named_anywhere(words.value, 4) or BY_EXTERNAL_ID
+        return Delivered(answer.status, named, True, exhausted_for(answer.headers, now))
     if answer.status == _CONFLICT and words.kind is Kind.OBJECT and _says_duplicate(words):
         return _already_there(answer, words, now)
     return _judge_failure(answer, words, now, answer.status)
 
 
-def _judge_success(answer: Answer, now: datetime) -> Verdict:
-    roark_call_id = _roark_call_id(answer.body)
+def _is_known_there(answer: Answer, words: Words) -> bool:
+    # 409 says that this externalId, which is the call's own id, exists; but a lock is one, too.
+    is_roarks = words.kind is Kind.OBJECT and words.reads_like_roark
+    return is_roarks and answer.headers.get("x-should-retry") != "true" and not _LOCKED.search(words.message)
+
+
+def _judge_success(answer: Answer, now: datetime, route: Route) -> Verdict:
+    roark_call_id = _roark_call_id(answer.body, route)
     if roark_call_id and not _may_contradict(answer.body):
         return Delivered(answer.status, roark_call_id, lane_pause=exhausted_for(answer.headers, now))
     return _judge_doubtful(answer, now, roark_call_id)
@@ -252,9 +265,10 @@ def _is_somebody_elses(judged: Judged, words: Words) -> bool:
     return judged is Judged.REFUSED and not words.reads_like_roark
 
 
-def _roark_call_id(body: bytes) -> str:
+def _roark_call_id(body: bytes, route: Route) -> str:
     try:
         data = _successes.decode(body).data
     except UNREADABLE:
         return ""
-    return data.callId if data and _USABLE_ROARK_ID.fullmatch(data.callId) else ""
+    named = (data.id or data.callId if route == "call" else data.callId) if data else ""
+    return named if _USABLE_ROARK_ID.fullmatch(named) else ""

@@ -20,11 +20,13 @@ from roark_ledger.errors import InvalidReport
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.intake import Acceptable
+from roark_ledger.routes import BY_EXTERNAL_ID
 from roark_producer.producer import BACKFILLED
 from roark_producer.taking import Intake
 from roark_producer.vapi.calls import report_of
 from roark_producer.vapi.slices import members
-from roark_worker.calls.rules import Bucket, Listed, ReconcileRules, Stretch, bucket, read_listed
+from roark_worker.calls.roark_calls import RoarkCalls, RoarkSaysNothing
+from roark_worker.calls.rules import KNOWN, Bucket, Listed, ReconcileRules, Stretch, bucket, read_listed
 from roark_worker.calls.vapi import Vapi, VapiFailed
 
 PAGE, WHOLE_PAGE = 100, 1000
@@ -34,18 +36,64 @@ _FROM_VAPI = b'{"source":"vapi-list"}'
 
 
 @dataclass
+class AtRoark:
+    """What Roark showed of the delivered calls that were looked up there, all of them; `silent` says why not all.
+
+    `absent` are ids of calls that Roark had named and does not show.
+    """
+
+    visible: int = 0
+    absent: list[str] = field(default_factory=list)
+    silent: str = ""
+
+
+@dataclass
 class Comparison:
-    """What was found so far: calls by bucket, and which are missing. `incomplete` says why not all was read."""
+    """What was found so far: calls by bucket, and which are missing. `incomplete` says why not all was read.
+
+    Of the delivered ones Roark did not name the `unconfirmed`; those that were looked up there some minutes later were
+    `seen` or `unseen`. `at_roark` is None where Roark was not asked now.
+    """
 
     since_ms: int
     until_ms: int
     buckets: Counter[Bucket] = field(default_factory=Counter)
     unconfirmed: int = 0
+    seen: int = 0
+    unseen: int = 0
+    at_roark: AtRoark | None = None
     missing: dict[str, int] = field(default_factory=dict)
     backfilled: int = 0
     unusable: dict[str, str] = field(default_factory=dict)
     done_ms: int = 0
     incomplete: str = ""
+
+    @property
+    def confirmed(self) -> int:
+        """How many delivered calls Roark named, or a person confirmed."""
+        return self.buckets[Bucket.DELIVERED] - self.unconfirmed
+
+    @property
+    def here(self) -> int:
+        """How many of the ended calls have a report here, whatever became of it."""
+        return sum(self.buckets[kind] for kind in set(KNOWN.values()))
+
+    def certificate(self) -> dict[str, Any]:
+        """Return the sums of the three sides, and whether they agree: each call of Vapi's is here, and at Roark.
+
+        `roark` is how many Roark shows, or where it was not asked, how many it named; `looked_up` tells which.
+        """
+        looked_up = self.at_roark is not None and not self.at_roark.silent
+        at_roark = self.at_roark.visible if self.at_roark and looked_up else self.confirmed
+        return {
+            "vapi": self.ended,
+            "here": self.here,
+            "delivered": self.buckets[Bucket.DELIVERED],
+            "roark": at_roark,
+            "looked_up": looked_up,
+            "not_visible": len(self.at_roark.absent) if self.at_roark else 0,
+            "agree": self.ended == self.here == self.buckets[Bucket.DELIVERED] == at_roark,
+        }
 
     @property
     def ended(self) -> int:
@@ -55,11 +103,12 @@ class Comparison:
     def document(self) -> dict[str, Any]:
         """Return the figures, without the ids of calls."""
         counted = {kind.value: self.buckets[kind] for kind in Bucket if kind is not Bucket.NOT_YET}
-        confirmed = self.buckets[Bucket.DELIVERED] - self.unconfirmed
+        receipts = {"confirmed": self.confirmed, "unconfirmed": self.unconfirmed}
         return {
             "vapi": self.ended,
             "buckets": counted,
-            "receipts": {"confirmed": confirmed, "unconfirmed": self.unconfirmed},
+            "receipts": receipts | {"seen": self.seen, "unseen": self.unseen},
+            "certificate": self.certificate(),
             "not_yet": self.buckets[Bucket.NOT_YET],
             "backfilled": self.backfilled,
         }
@@ -75,7 +124,7 @@ class Window:
 
 
 class Comparer:
-    """Compares stretches of time. `backfill` makes reports of what is missing."""
+    """Compares stretches of time. `backfill` makes reports of what is missing; `roark` shows what is delivered."""
 
     def __init__(
         self,
@@ -86,7 +135,9 @@ class Comparer:
         *,
         backfill: bool,
         now: Callable[[], float] = time.time,
+        roark: RoarkCalls | None = None,
     ) -> None:
+        self._roark = roark
         self._ledger = ledger
         self._vapi = vapi
         self._rules = rules
@@ -132,8 +183,12 @@ class Comparer:
         answers = self._ledger.run(reconciled.reconcile_look(call.call_id for call in calls))
         missing = []
         for call, answer in zip(calls, answers, strict=True):
-            kind = bucket(call, answer, self._rules, now_ms)
-            found.unconfirmed += answer == "unconfirmed"
+            kind = bucket(call, answer.state, self._rules, now_ms)
+            found.unconfirmed += answer.state == "unconfirmed"
+            found.seen += answer.receipt == "seen"
+            found.unseen += answer.receipt == "unseen"
+            if kind is Bucket.DELIVERED and self._roark:
+                self._look_up(call.call_id, answer.roark_call_id, self._roark, found)
             if kind is Bucket.MISSING:
                 missing.append(call)
             else:
@@ -144,6 +199,18 @@ class Comparer:
         if left:
             ends = [(call.call_id, call.ended_ms or call.created_ms) for call in left]
             self._ledger.run(reconciled.note_missing(ends, oldest_ms=self._oldest_ms()))
+
+    def _look_up(self, call_id: str, roark_call_id: str, roark: RoarkCalls, found: Comparison) -> None:
+        found.at_roark = found.at_roark or AtRoark()
+        if found.at_roark.silent or roark_call_id in {"", "-", BY_EXTERNAL_ID}:
+            return
+        try:
+            if roark.is_visible(roark_call_id):
+                found.at_roark.visible += 1
+            else:
+                found.at_roark.absent.append(call_id)
+        except RoarkSaysNothing as nothing:
+            found.at_roark.silent = str(nothing)
 
     def _bring_in(self, missing: Sequence[Listed], found: Comparison) -> list[Listed]:
         """Make and store the reports of missing calls; return the calls of which none can be made."""

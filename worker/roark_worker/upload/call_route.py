@@ -48,7 +48,7 @@ _ENDED_LIKE = {
 
 
 class NotForThisRoute(IngestError):
-    """A report that cannot be made into such a call. `code` is `route_needs_recording` or `route_needs_start`."""
+    """A report that cannot be made into such a call. `code` is `route_needs_recording`, `…_start` or `…_json`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -60,7 +60,14 @@ def creation_of(payload: bytes, properties: bytes = b"") -> bytes:
 
     Raises NotForThisRoute when Roark would refuse it for what the report does not have.
     """
-    report = _object(json.loads(payload))
+    try:
+        return _creation(_object(json.loads(payload)), properties)
+    except (ValueError, RecursionError):
+        # Numbers of thousands of digits, or nested beyond all measure: JSON, and nothing that can be mapped.
+        raise NotForThisRoute("route_needs_json", "the report's JSON cannot be mapped") from None
+
+
+def _creation(report: dict[str, Any], properties: bytes) -> bytes:
     call, artifact = _object(report.get("call")), _object(report.get("artifact"))
     sources = (artifact, report)
     recording = _url(sources, "presignedMonoUrl", "recordingUrl")

@@ -14,13 +14,14 @@ Nor does reqwest hear of it when a task is cancelled: it goes on with that uploa
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, get_args
 
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import ClientBuilder
 from pyreqwest.http import HeaderMap, Url
 
+from roark_ledger.routes import Route
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings
 
@@ -44,8 +45,8 @@ _NAMES: tuple[tuple[type[exceptions.PyreqwestError], type[httpx.RequestError]], 
 class Carrier(Protocol):
     """Posts one body and returns the answer; keeps the time of each try; raises httpx's errors."""
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post `body` to the address in the settings."""
+    async def post(self, headers: Mapping[str, str], body: bytes, route: Route) -> Answer:
+        """Post `body` to that way in."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -65,7 +66,7 @@ class OverReqwest:
     """Uploads through reqwest."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._url = Url(settings.upload_url)
+        self._urls = {route: Url(settings.url_of(route)) for route in get_args(Route)}
         self._headers: Mapping[str, str] = {}
         self._rust_headers = HeaderMap()
         self._client = (
@@ -77,11 +78,11 @@ class OverReqwest:
             .build()
         )
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, headers: Mapping[str, str], body: bytes, route: Route) -> Answer:
         """Send an upload and read its answer; raises httpx's errors."""
         if headers is not self._headers:
             self._headers, self._rust_headers = headers, HeaderMap(headers)
-        request = self._client.post(self._url).headers(self._rust_headers).body_bytes(body)
+        request = self._client.post(self._urls[route]).headers(self._rust_headers).body_bytes(body)
         try:
             async with request.build_streamed() as answer:
                 read = bytearray()
@@ -103,14 +104,14 @@ class OverHttpx:
 
     def __init__(self, settings: WorkerSettings, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._url = httpx.URL(settings.upload_url)
+        self._urls = {route: httpx.URL(settings.url_of(route)) for route in get_args(Route)}
         self._upload_seconds = settings.upload_seconds
         timeout = httpx.Timeout(settings.upload_seconds, connect=settings.connect_seconds, pool=None)
         self._extensions = {"timeout": timeout.as_dict()}
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, headers: Mapping[str, str], body: bytes, route: Route) -> Answer:
         """Send an upload and read its answer; raises httpx's errors."""
-        request = httpx.Request("POST", self._url, headers=headers, content=body, extensions=self._extensions)
+        request = httpx.Request("POST", self._urls[route], headers=headers, content=body, extensions=self._extensions)
         async with asyncio.timeout(self._upload_seconds):
             response = await self._client.send(request, stream=True)
             try:

@@ -1,8 +1,9 @@
 """Posts a report to Roark and returns its answer.
 
-1. The body is spliced around the sender's own bytes: nothing is parsed and printed again.
+1. The body is spliced around the sender's own bytes: nothing is parsed and printed again. For Roark's other way in it
+   is a map of them (`call_route.py`).
 2. Up to two quick tries (tenacity) follow a connection that was refused or dropped; every upload says
-   `skipAlreadyImported`, so one that Roark had already taken does no harm.
+   `skipAlreadyImported`, or its `externalId`, so one that Roark had already taken does no harm.
 3. The answer's body is read up to 64 kB; redirects are not followed, a POST does not survive them.
 4. Whatever goes wrong without an answer is an UploadFailed, by one of these reasons:
 
@@ -29,9 +30,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from roark_ledger.logs import event
 from roark_ledger.packing import Unpacked
+from roark_ledger.routes import Route
 from roark_worker.answers.no_connection import Cause, cause_in
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings, is_usable_token
+from roark_worker.upload.call_route import creation_of
 from roark_worker.upload.carrier import OverHttpx, carrier
 
 logger = logging.getLogger(__name__)
@@ -54,8 +57,13 @@ class UploadFailed(Exception):
         self.detail = detail
 
 
-def upload_body(report: Unpacked, *, revision: bool) -> bytes:
-    """Return the request's body. A revision must not be skipped for the report that Roark already has."""
+def upload_body(report: Unpacked, *, revision: bool, route: Route = "vapi") -> bytes:
+    """Return the request's body. A revision must not be skipped for the report that Roark already has.
+
+    Raises NotForThisRoute where a way in wants what the report does not have.
+    """
+    if route == "call":
+        return creation_of(report.payload, report.properties)
     properties = b',"properties":' + report.properties if report.properties else b""
     skip = b"false" if revision else b"true"
     return b'{"vapiEndOfCallReportPayload":%b%b,"skipAlreadyImported":%b}' % (report.payload, properties, skip)
@@ -116,7 +124,7 @@ class Roark:
             reraise=True,
         )
 
-    async def upload(self, body: bytes, *, traceparent: str = "") -> Answer:
+    async def upload(self, body: bytes, *, route: Route = "vapi", traceparent: str = "") -> Answer:
         """Post one report and return Roark's answer, whatever it is. `traceparent` is sent where it is given.
 
         Raises UploadFailed when no answer came.
@@ -125,10 +133,10 @@ class Roark:
         started = loop.time()
         try:
             try:
-                return await self._carrier.post(self._current_headers(traceparent), body)
+                return await self._carrier.post(self._current_headers(traceparent), body, route)
             except _DROPPED as error:
                 async with asyncio.timeout_at(started + self._upload_seconds):
-                    return await self._post_again(body, traceparent, error)
+                    return await self._post_again(body, route, traceparent, error)
         # Chains end here: an error of httpx may quote the header with the token in it.
         except (TimeoutError, httpx.TimeoutException) as error:
             raise self._too_late(error, loop.time() - started) from None
@@ -148,14 +156,14 @@ class Roark:
             return UploadFailed("connect_timeout", f"no connection within {self._connect_seconds:g} s")
         return UploadFailed("timeout", f"no answer within {self._upload_seconds:g} s")
 
-    async def _post_again(self, body: bytes, traceparent: str, error: Exception) -> Answer:
+    async def _post_again(self, body: bytes, route: Route, traceparent: str, error: Exception) -> Answer:
         # tenacity starts from the failure of the first try: around every upload it would cost some 8 % of it.
         failed = [error]
 
         async def next_try() -> Answer:
             if failed:
                 raise failed.pop()
-            return await self._carrier.post(self._current_headers(traceparent), body)
+            return await self._carrier.post(self._current_headers(traceparent), body, route)
 
         return await self._retrying(next_try)
 

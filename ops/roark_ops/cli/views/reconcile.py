@@ -34,6 +34,8 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
                 **found.document(),
                 "missing": sorted(found.missing),
                 "unusable": found.unusable,
+                "not_visible_at_roark": sorted(found.at_roark.absent) if found.at_roark else None,
+                "roark_silent": (found.at_roark.silent or None) if found.at_roark else None,
                 "incomplete": found.incomplete or None,
             }
         )
@@ -43,6 +45,7 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
     )
     rows = [(kind.value, str(found.buckets[kind]), meaning) for kind, meaning in MEANINGS.items()]
     print_table(("", "calls", ""), rows, right=frozenset({1}))
+    _show_certificate(found)
     if found.unconfirmed:
         print_line(f"{found.unconfirmed} of the delivered are unconfirmed: Roark's answer did not name the call.")
     if found.buckets[Bucket.NOT_YET]:
@@ -53,6 +56,28 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
     if found.incomplete:
         print_line(f"Incomplete: {shown(found.incomplete)}", style="bold yellow")
         print_line(f"Next: roark-ingest reconcile --since {iso(_end(found))}")
+
+
+def _show_certificate(found: Comparison) -> None:
+    sums = found.certificate()
+    looked_up = (
+        "visible there now" if sums["looked_up"] else "named by Roark when it took them; --at-roark looks them up"
+    )
+    rows = [
+        ("Vapi", str(sums["vapi"]), "ended"),
+        ("here", str(sums["here"]), f"have a report; {sums['delivered']} delivered"),
+        ("Roark", str(sums["roark"]), looked_up),
+    ]
+    print_table(("", "calls", ""), rows, right=frozenset({1}))
+    print_line("The three sums agree." if sums["agree"] else "The three sums do not agree; the table above says why.")
+    if found.seen or found.unseen:
+        print_line(f"Looked up after delivery: {found.seen} visible at Roark, {found.unseen} not within 10 minutes.")
+    if not found.at_roark:
+        return
+    if found.at_roark.silent:
+        print_line(f"Not all could be looked up at Roark: {shown(found.at_roark.silent)}", style="bold yellow")
+    for call_id in sorted(found.at_roark.absent)[:_MOST_SHOWN]:
+        print_line(f"call {shown(call_id)} was delivered, but Roark does not show it")
 
 
 def _show_missing(found: Comparison) -> None:

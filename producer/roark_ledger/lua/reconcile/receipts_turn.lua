@@ -18,7 +18,7 @@ local due = redis.call('ZRANGEBYSCORE', KEY.receipts, '-inf', now, 'WITHSCORES',
 for i = 1, #due, 2 do
   local id, at = due[i], tonumber(due[i + 1])
   local record = read(id)
-  if record.state ~= 'delivered' or record.note == '-' then
+  if record.state ~= 'delivered' or record.note == '-' or record.note == 'by-external-id' then
     redis.call('ZREM', KEY.receipts, id)
   elseif now - at > tonumber(ARGV[5]) then
     redis.call('ZREM', KEY.receipts, id)
