@@ -57,7 +57,7 @@ def dashboard_queries() -> Iterator[Query]:
 def rule_queries() -> Iterator[Query]:
     for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]:
         for rule in group["rules"]:
-            yield Query(rule["alert"], rule["expr"])
+            yield Query(rule.get("alert") or rule["record"], rule["expr"])
 
 
 def rule_selectors() -> Iterator[Query]:

@@ -51,6 +51,10 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if snapshot.reconciled and (missing := snapshot.reconciled.missing):
         calls = "1 call" if missing == 1 else f"{missing} calls"
         found.append(Todo(f"{calls} ended at Vapi, but no report came.", "roark-ingest reconcile --since 14d"))
+    if snapshot.receipts.are_missing:
+        share = f"{snapshot.receipts.unseen_share:.0%}"
+        what = f"Roark does not show {share} of the latest deliveries that were looked up there."
+        found.append(Todo(what, "roark-ingest reconcile --since 24h --at-roark"))
     found += [
         Todo(notice, _LISTS.get(kept.state, "roark-ingest dlq list"))
         for kept in snapshot.retention

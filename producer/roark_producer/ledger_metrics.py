@@ -39,6 +39,7 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
         yield from _audit(snapshot)
         yield from _replays(snapshot)
         yield from _reconciled(snapshot)
+        yield from _receipts(snapshot)
         alerts = {kind.value: active for kind, active in gauges(snapshot.alerts).items()}
         yield _by_label("alerts", "1 for each kind of alert that is active (see `roark-ingest alerts`)", "kind", alerts)
 
@@ -223,6 +224,26 @@ def _reconciled(snapshot: Snapshot) -> Iterator[Metric]:
         "reconcile_late_seconds",
         "For how long workers with Vapi's key have not read its list whole, once it is two hours; 0: in time, or off",
         found.late_ms(snapshot.now_ms) / 1000 if found else 0,
+    )
+
+
+def _receipts(snapshot: Snapshot) -> Iterator[Metric]:
+    found = snapshot.receipts
+    yield _gauge("receipts_open", "Deliveries that are still to be looked up at Roark", found.open)
+    yield _gauge(
+        "receipts_visible_share",
+        "Share of the deliveries looked up in time that were visible at Roark within 10 minutes; 1 where none was yet",
+        1.0 if found.share_in_time is None else found.share_in_time,
+    )
+    yield _gauge(
+        "receipts_unseen_share",
+        "Share of the latest fifty or so deliveries looked up that were not visible at Roark within 10 minutes",
+        found.unseen_share,
+    )
+    yield _gauge(
+        "receipts_stale_seconds",
+        "For how long deliveries could not be looked up at Roark, once it is an hour; 0: they are, or none is due",
+        found.late_ms(snapshot.now_ms) / 1000,
     )
 
 

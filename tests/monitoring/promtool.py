@@ -27,4 +27,4 @@ def promtool(*arguments: str, stdin: bytes = b"") -> str:
 def alerts() -> dict[str, dict[str, object]]:
     """Return the rules of rules.yml by the alert's name."""
     groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}

@@ -53,6 +53,7 @@ def healthy() -> Series:
         "audit_difference_reports": 0, "unaccounted_reports": 0, "audit_age_seconds": 300, "audio_ending_reports": 0,
         "tick_age_seconds": 5,
         "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
+        "receipts_unseen_share": 0.01, "receipts_stale_seconds": 0,
         "vapi_calls_missing": 0, "reconcile_late_seconds": 0,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
         "rejected_fill_ratio": 0.1,
@@ -68,6 +69,8 @@ def healthy() -> Series:
     series |= of_ledger("roark_ingest_replay_jobs", 'state="paused"', still(0))
     for event in ("rejected", "poisoned", "leases_expired", "audio_expired"):
         series |= of_ledger("roark_ingest_events_total", f'event="{event}"', still(7))
+    for event, each in {"calls_due": 60, "calls_in_time": 60, "receipts_late": 0}.items():
+        series |= of_ledger("roark_ingest_events_total", f'event="{event}"', rising(each))
     for outcome, each in {"delivered": 60, "buried": 0, "deferred": 1}.items():
         series |= of_worker("roark_ingest_worker_settled_total", f'outcome="{outcome}"', rising(each))
     series |= of_worker("roark_ingest_worker_upload_seconds_count", 'result="delivered"', rising(60))
@@ -223,6 +226,22 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
     "Vapi's list not read": (
         of_ledger("roark_ingest_reconcile_late_seconds", "", still(9000)), ("RoarkIngestReconcileStale",),
     ),
+    "Roark does not show what it took": (
+        of_ledger("roark_ingest_receipts_unseen_share", "", still(0.2)) | event("receipts_late", 1),
+        ("RoarkIngestReceiptsMissing",),
+    ),
+    "one that Roark did not show, long ago": (of_ledger("roark_ingest_receipts_unseen_share", "", still(0.2)), NOTHING),
+    "nothing can be looked up at Roark": (
+        of_ledger("roark_ingest_receipts_stale_seconds", "", still(4000)), ("RoarkIngestReceiptsMissing",),
+    ),
+    "half of the calls are late": (
+        event("calls_in_time", 30), ("RoarkIngestCallsLateFastBurn", "RoarkIngestCallsLateSlowBurn"),
+    ),
+    # What is due counts five minutes later, which of half an hour in all is a sixth.
+    "a quarter of the calls is late": (event("calls_in_time", 46), ("RoarkIngestCallsLateSlowBurn",)),
+    "one of two hundred is late": (event("calls_in_time", 59.7), NOTHING),
+    "few calls, half of them late": (event("calls_due", 0.3) | event("calls_in_time", 0.15), NOTHING),
+    "no calls at all": (event("calls_due", 0) | event("calls_in_time", 0), NOTHING),
     "audio about to end": (of_ledger("roark_ingest_audio_ending_reports", "", still(2)), ("RoarkIngestAudioEnding",)),
     "audio that has ended": (event("audio_expired", 1), ("RoarkIngestAudioExpired",)),
     "no worker ticks": (of_ledger("roark_ingest_tick_age_seconds", "", still(90)), ("RoarkIngestWorkersAbsent",)),

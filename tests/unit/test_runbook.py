@@ -19,6 +19,7 @@ ALERTS = {
     rule["alert"]: rule
     for group in yaml.safe_load((OPS / "prometheus" / "rules.yml").read_text("utf-8"))["groups"]
     for rule in group["rules"]
+    if "alert" in rule
 }
 SECTIONS = dict(section.split("\n", 1) for section in re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:])
 COMMANDS = sorted(
@@ -43,6 +44,11 @@ def test_an_alert_links_its_heading_and_says_what_is_wrong(alert: str) -> None:
     assert notes["summary"]
     assert notes["description"].endswith(".")
     assert ALERTS[alert]["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_no_two_alerts_say_the_same() -> None:
+    said = [notes["annotations"][what] for notes in ALERTS.values() for what in ("summary", "description")]
+    assert len(said) == len(set(said))
 
 
 @for_each("alert", ALERTS)

@@ -11,6 +11,7 @@ from roark_ops.cli.act import rejected, repair
 from roark_ops.cli.act.enqueue import enqueue
 from roark_ops.cli.act.erase import erase
 from roark_ops.cli.act.lane import hold, resume
+from roark_ops.cli.act.route import route
 from roark_ops.cli.letters import dlq, dlq_edit, dlq_files, dlq_moves, replay, unconfirmed
 from roark_ops.cli.look import alerts, log
 from roark_ops.cli.look.audit import audit
@@ -148,6 +149,7 @@ _add(
     "roark-ingest reconcile",
     "roark-ingest reconcile --since 7d --json | jq .buckets",
     "roark-ingest reconcile --since 2026-05-19 --until 2026-05-20 --backfill",
+    "roark-ingest reconcile --since 24h --at-roark",
     panel=_LOOK,
 )
 _add(
@@ -185,6 +187,7 @@ _add(
 )
 _add(app, hold, 'roark-ingest hold --reason "Roark maintenance until 4 pm"', panel=_ACT)
 _add(app, resume, panel=_ACT)
+_add(app, route, "roark-ingest route", "roark-ingest route call --reason 'Roark, ticket 4711'", panel=_ACT)
 _add(app, dlq_moves.set_aside, "roark-ingest set-aside CALL_ID --reason 'test call, ticket 4711'", panel=_ACT)
 _add(
     app,

@@ -21,6 +21,7 @@ from roark_worker.answers.explain import Explanation, Replay, Side, explain
 from roark_worker.answers.lane_words import explain_way
 
 _ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
+_RECEIPTS = frozenset({"seen", "unseen", "absent"})
 _EVENTS = {
     "deferred": "the attempt failed; a retry was scheduled",
     "refused": "refused; a retry was scheduled to see whether others are refused, too",
@@ -40,6 +41,9 @@ _EVENTS = {
     "set_aside": "a person set it aside: became a dead letter",
     "discarded": "discarded",
     "restored": "restored: a dead letter again",
+    "seen": "looked up at Roark: visible",
+    "unseen": "looked up at Roark: not visible within 10 minutes",
+    "absent": "looked up at Roark: not visible even after a day",
     "backfilled": "no report came: rebuilt from Vapi's list of calls",
 }
 
@@ -76,6 +80,9 @@ class Next:
 class Story:
     """Everything about one call. `state` is erased for one whose data is gone; times are Unix ms, 0 for none.
 
+    `receipt` is what the last look at Roark found, seen, unseen or absent; `looked_up_ms` when the next one is due.
+    `route` is by which of Roark's ways in it was sent, "" where it was not yet, or that does not matter.
+
     `confirmed` says of a delivered one whether that is known, by Roark's id or a person's word. `edited` names the
     places in which the report differs from the one that was sent.
     """
@@ -94,6 +101,9 @@ class Story:
     is_revision: bool = False
     newer_waits: bool = False
     revision_kept: bool = False
+    receipt: str = ""
+    looked_up_ms: int = 0
+    route: str = ""
     edited: tuple[str, ...] = ()
     steps: tuple[StoryStep, ...] = field(default=())
     explanation: Explanation | None = None
@@ -121,6 +131,9 @@ def tell(entry: Entry, lane: Lane, setup: Setup | None = None) -> Story:
         is_revision=record.revision,
         newer_waits=entry.has_newer,
         revision_kept=entry.has_revision,
+        receipt=next((step.event for step in reversed(steps) if step.event in _RECEIPTS), "") if delivered else "",
+        looked_up_ms=entry.looked_up_ms,
+        route="call" if entry.by_call_route else "",
         edited=_edited(entry),
         steps=steps,
         explanation=_explained(entry, record, steps),

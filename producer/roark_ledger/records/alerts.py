@@ -34,6 +34,7 @@ class AlertKind(StrEnum):
     RECONCILE_STALE = "reconcile_stale"
     LEDGER_LOST = "ledger_lost"
     SPOOL_UNREADABLE = "spool_unreadable"
+    RECEIPTS_MISSING = "receipts_missing"
 
 
 @dataclass(frozen=True, slots=True)

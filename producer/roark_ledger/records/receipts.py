@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LATE_MS = 3_600_000
+_FEW, _UNSEEN_SHARE = 3, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Receipts:
     def share_in_time(self) -> float | None:
         """The share that was visible at Roark within ten minutes; None where nothing was looked up."""
         return self.in_time / (self.in_time + self.late) if self.in_time + self.late else None
+
+    @property
+    def are_missing(self) -> bool:
+        """Whether several were not visible in time, and lately at that."""
+        return self.late >= _FEW and self.unseen_share > _UNSEEN_SHARE
 
     def late_ms(self, now_ms: int) -> int:
         """For how long looks have been due that nobody could make, once that is no chance; else 0."""

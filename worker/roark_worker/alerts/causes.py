@@ -49,6 +49,7 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.RECONCILE_STALE: _reconcile_stale(snapshot),
         AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
         AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
+        AlertKind.RECEIPTS_MISSING: _receipts_missing(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -262,6 +263,37 @@ def _spool_unreadable(snapshot: Snapshot) -> Message | None:
     told = " ".join(each.words() for each in snapshot.unread)
     headline = "A webhook's spool contains accepted reports that cannot be read."
     return Message(headline, f"{told} {UNREAD_TODO}", "roark-ingest repair spool")
+
+
+def _receipts_missing(snapshot: Snapshot) -> Message | None:
+    found = snapshot.receipts
+    if found.are_missing:
+        return Message(
+            f"Roark does not show {found.unseen_share:.0%} of the latest deliveries that were looked up there.",
+            "Roark accepted them more than ten minutes before. The command looks up each one; give Roark's support the "
+            "call IDs that it lists.",
+            "roark-ingest reconcile --since 24h --at-roark",
+            "unseen",
+        )
+    if late_ms := found.late_ms(snapshot.now_ms):
+        return Message(
+            f"Deliveries have not been looked up at Roark for {_span(late_ms)}.",
+            f"{why_unseen(found.error)} Until then, only Roark's answers to the uploads show that it has the calls.",
+            "roark-ingest doctor",
+            found.error or "late",
+        )
+    return None
+
+
+def why_unseen(error: str) -> str:
+    """Return why deliveries could not be looked up at Roark, by the code that the worker kept."""
+    return {
+        "": "No worker does it, or there are more than can be looked up.",
+        "token": "Roark does not let the token read calls.",
+        "busy": "Roark answers: too many requests.",
+        "unreachable": "The workers can't reach Roark.",
+        "odd_answer": "The answer is not that of Roark's API.",
+    }.get(error, "Roark answers with errors.")
 
 
 def _span(ms: int) -> str:

@@ -10,9 +10,11 @@ from roark_ledger.moves import watch
 from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.screen import uploads, uploads_are
 from roark_ledger.records.snapshot import Retention, Snapshot
+from roark_ledger.routes import path_of
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.cli.views.promises import promises_document
+from roark_ops.cli.views.receipts_status import receipts_document, receipts_told
 from roark_ops.cli.views.reconcile_status import reconcile_document, reconcile_told
 from roark_ops.outage import lasts_in_words
 from roark_ops.todo import todos
@@ -42,12 +44,14 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "at": iso(now),
         "states": {state.value: number for state, number in snapshot.states.items()},
         "totals": {name: snapshot.total(name) for name in _TOTALS},
-        "receipts": {"confirmed": snapshot.confirmed, "unconfirmed": snapshot.unconfirmed},
+        "receipts": receipts_document(snapshot),
+        "in_time": {"calls": snapshot.receipts.calls_due, "within_5_min": snapshot.receipts.calls_in_time},
         "balanced": snapshot.balanced,
         "lane": {
             "state": lane.state,
             "reason": shown(lane.reason) or None,
             "by": shown(lane.by) or None,
+            "route": lane.route or None,
             "since": iso(lane.since_ms),
             "next": iso(lane.next_ms),
             "in_flight_limit": round(lane.limit, 1) or None,
@@ -129,6 +133,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("spool", f"{counted(spool.reports, 'report')} on this machine's disk, not yet in Redis"),
             ("audit", audit_told(snapshot)),
             ("vapi", reconcile_told(snapshot)),
+            *receipts_told(snapshot),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
@@ -264,6 +269,8 @@ def uploads_told(snapshot: Snapshot) -> str:
         parts.append(f"by {shown(lane.by)}")
     if lane.reason:
         parts.append(f"({shown(lane.reason)})")
+    if lane.route:
+        parts.append(f"by {path_of(lane.route)}, as someone chose")
     if lane.next_ms:
         later = lane.next_ms > snapshot.now_ms
         parts.append(f"next upload {ago(lane.next_ms, snapshot.now_ms)}" if later else "next probe due now")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from roark_ledger.ids import as_argument
+from roark_ledger.routes import BY_EXTERNAL_ID, path_of
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.running import say
 from roark_ops.cli.terminal.words import ago, iso, moment, shown
@@ -44,6 +45,9 @@ def document(story: Story) -> dict[str, Any]:
         "roark_call_id": story.roark_call_id or None,
         "confirmed": story.confirmed,
         "audio_links_end": iso(story.expires_ms),
+        "receipt": story.receipt or None,
+        "receipt_due": iso(story.looked_up_ms),
+        "route": story.route or None,
         "is_revision": story.is_revision,
         "newer_report_waits": story.newer_waits,
         "revision_kept": story.revision_kept,
@@ -92,7 +96,12 @@ def _print(story: Story, asked_by: str) -> None:
         facts.append(("accepted", f"{moment(story.accepted_ms)} ({ago(story.accepted_ms, now)})"))
         facts.append(("attempts", str(story.attempts)))
     if story.roark_call_id:
-        facts.append(("at Roark", story.roark_call_id))
+        known = "known by its externalId, the call ID" if story.roark_call_id == BY_EXTERNAL_ID else story.roark_call_id
+        facts.append(("at Roark", known))
+    if story.receipt or story.looked_up_ms:
+        facts.append(("receipt", _receipt(story)))
+    if story.route:
+        facts.append(("route", path_of(story.route)))
     if story.reason:
         facts.append(("reason", story.reason))
     if story.expires_ms:
@@ -120,6 +129,20 @@ def _print(story: Story, asked_by: str) -> None:
     print_line(f"Next: {story.next.what}{when}")
     if story.next.command and not story.next.command.startswith(asked_by):
         print_line(f"      {story.next.command}")
+
+
+_RECEIPT_WORDS = {
+    "": "not looked up yet",
+    "seen": "visible at Roark",
+    "unseen": "not visible at Roark within 10 minutes",
+    "absent": "not visible at Roark even after a day",
+}
+
+
+def _receipt(story: Story) -> str:
+    due = story.looked_up_ms
+    following = f"; looked up {ago(due, story.now_ms)}" if due > story.now_ms else "; look-up due now" if due else ""
+    return f"{_RECEIPT_WORDS[story.receipt]}{following}"
 
 
 def print_steps(steps: tuple[StoryStep, ...]) -> None:

@@ -1,0 +1,61 @@
+"""`roark-ingest route`: by which of Roark's two ways in reports are sent."""
+
+from typing import Annotated
+
+import typer
+
+from roark_ops.cli.terminal.options import As, AsJson, actor
+from roark_ops.cli.terminal.output import print_json, print_line
+from roark_ops.cli.terminal.running import USAGE, fail
+
+Way = Annotated[
+    str | None,
+    typer.Argument(metavar="[vapi|call|setting]", help="The way in; none: show the current one.", show_default=False),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
+Reason = Annotated[str, typer.Option(help="Why, for the log.", show_default=False)]
+
+_CHANGES = """\
+Reports that were never sent, or only ever refused, will go to {path}. Reports that were sent by the other way
+stay on it, because Roark might have them: two ways in would make two calls of one."""
+_OF_CALL = """\
+POST /v1/call takes a call's recording, transcript and tool calls, not Vapi's whole report, and refuses calls without
+a recording: those become dead letters (route_needs_recording). Use it only if Roark says that POST /v1/vapi/call is
+gone."""
+
+
+def route(way: Way = None, *, yes: Yes = False, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
+    """Show or switch the way in by which reports go to Roark, for all workers at once and without a restart.
+
+    vapi: POST /v1/vapi/call (the default). call: POST /v1/call. setting: each worker's ROARK_INGEST_ROUTE.
+    """
+    from roark_ledger.moves import desk, watch
+    from roark_ledger.records.logbook import doer
+    from roark_ledger.routes import path_of
+    from roark_ops.access import Access
+    from roark_worker.settings import WorkerSettings
+
+    if way not in {None, "vapi", "call", "setting"}:
+        fail("The way in must be vapi, call or setting.", USAGE)
+    with Access.from_env() as access:
+        chosen = access.ledger.run(watch.snapshot()).lane.route
+        if way is None:
+            setting = WorkerSettings().route
+            if as_json:
+                print_json({"route": chosen or setting, "chosen": chosen or None, "setting": setting})
+            else:
+                whence = "chosen with `roark-ingest route`" if chosen else "ROARK_INGEST_ROUTE of this shell"
+                print_line(f"Reports go to {path_of(chosen or setting)} ({whence}).")
+            return
+        if not yes and not as_json:
+            typer.echo(_CHANGES.format(path="the way that each worker is set to" if way == "setting" else path_of(way)))
+            if way == "call":
+                typer.echo(_OF_CALL)
+            typer.confirm("Switch all workers?", abort=True)
+        to = {"vapi": "vapi", "call": "call"}.get(way or "")
+        before = access.ledger.run(desk.switch_route(to, who=doer(actor(by), reason)))  # type: ignore[arg-type]
+    if as_json:
+        print_json({"route": to, "before": before or None, "changed": before != (to or "")})
+        return
+    now = path_of(to) if to else "the way that each worker is set to"
+    print_line(f"Reports go to {now}. If uploads are paused, the next probe uses it; or: roark-ingest resume")
