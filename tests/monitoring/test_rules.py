@@ -237,8 +237,6 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
     "half of the calls are late": (
         event("calls_in_time", 30), ("RoarkIngestCallsLateFastBurn", "RoarkIngestCallsLateSlowBurn"),
     ),
-    # What is due counts five minutes later, which of half an hour in all is a sixth.
-    "a quarter of the calls is late": (event("calls_in_time", 46), ("RoarkIngestCallsLateSlowBurn",)),
     "one of two hundred is late": (event("calls_in_time", 59.7), NOTHING),
     "few calls, half of them late": (event("calls_due", 0.3) | event("calls_in_time", 0.15), NOTHING),
     "no calls at all": (event("calls_due", 0) | event("calls_in_time", 0), NOTHING),
@@ -314,6 +312,25 @@ def test_a_lane_that_a_person_forgot_is_told_after_an_hour(tmp_path: Path) -> No
         ],
     }
     run([test | {"input_series": only, "promql_expr_test": [told]}], tmp_path)
+
+
+@pytest.mark.parametrize(("late", "is_told"), [(0.05, True), (0.02, False)])
+def test_calls_that_are_late_all_day_are_told_once_they_use_up_the_budget(
+    late: float, is_told: bool, tmp_path: Path
+) -> None:
+    hours = 12
+    series = {"calls_due": 60.0, "calls_in_time": 60 * (1 - late)}
+    only = [
+        {"series": name, "values": f"0+{per_minute / 2}x{120 * hours}"}
+        for event_name, per_minute in series.items()
+        for name in of_ledger("roark_ingest_events_total", f'event="{event_name}"', "")
+    ]
+    told = {
+        "expr": 'count(ALERTS{alertname=~"RoarkIngestCallsLate.*",alertstate="firing"})',
+        "eval_time": f"{hours}h",
+        "exp_samples": [{"labels": "{}", "value": 1}] if is_told else [],
+    }
+    run([as_test({}, NOTHING) | {"input_series": only, "promql_expr_test": [told]}], tmp_path)
 
 
 def test_every_alert_was_seen_firing() -> None:
