@@ -5,7 +5,7 @@ from workbench import LEASE_MS, Workbench, held
 
 from roark_ledger.moves import delivery, receipts
 from roark_ledger.moves.delivery import Deliver
-from roark_ledger.moves.receipts import Due, Found
+from roark_ledger.moves.receipts import Due, LookedUp
 
 MINUTE = 60_000
 AGES = (4 * MINUTE, 9 * MINUTE, 30 * MINUTE)
@@ -27,7 +27,7 @@ def due(bench: Workbench, who: str = "w-1") -> list[str]:
 
 
 def note(bench: Workbench, one: Due, *, visible: bool) -> bool:
-    found = Found(one, visible, b'{"status":200}')
+    found = LookedUp(one, visible, b'{"status":200}')
     return bench.run(receipts.receipts_note([found], in_time_ms=IN_TIME, ages_ms=AGES))[0]
 
 

@@ -10,6 +10,7 @@ from roark_ledger.records.alerts import AlertKind, Facts, NotedSpool
 from roark_ledger.records.forecast import Speed
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.promises import Loss, Unread, UnreadFile
+from roark_ledger.records.receipts import Receipts
 from roark_ledger.records.reconciled import Reconciled
 from roark_ledger.records.snapshot import Memory, Retention, Snapshot
 from roark_worker.alerts.causes import AlertRules, causes
@@ -96,6 +97,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         snapshot(unread=(Unread("host:/spool", (UnreadFile("a.damaged", "why", 2),)),)),
         NOTHING,
     ),
+    AlertKind.RECEIPTS_MISSING: (snapshot(receipts=Receipts(late=3, unseen_share=0.06)), NOTHING),
 }
 
 
@@ -117,6 +119,16 @@ def test_one_that_never_came_to_an_end_is_a_cause_after_two_hours() -> None:
     never = reconciled(at_ms=0, first_ms=NOW - 121 * MINUTE)
 
     assert set(causes(snapshot(reconciled=never), NOTHING, RULES)) == {AlertKind.RECONCILE_STALE}
+
+
+def test_deliveries_that_cannot_be_looked_up_are_told_with_the_reason_and_a_few_late_ones_are_not() -> None:
+    due_ms = NOW - 61 * MINUTE
+    silent = snapshot(receipts=Receipts(open=1, due_ms=due_ms, error="token"))
+
+    assert "does not let the token read calls" in causes(silent, NOTHING, RULES)[AlertKind.RECEIPTS_MISSING].explanation
+    assert causes(snapshot(receipts=Receipts(open=1, due_ms=NOW - 59 * MINUTE)), NOTHING, RULES) == {}
+    assert causes(snapshot(receipts=Receipts(late=2, unseen_share=0.5)), NOTHING, RULES) == {}
+    assert causes(snapshot(receipts=Receipts(late=900, unseen_share=0.05)), NOTHING, RULES) == {}
 
 
 def test_a_calm_pipeline_gives_no_cause() -> None:

@@ -131,7 +131,7 @@ class WorkerSettings(FromEnvironment):
         0.01,
         ge=0,
         le=1,
-        description="share of deliveries that a worker looks up at Roark some minutes later, from 0 (none) to 1 (all)",
+        description="share of deliveries that a worker looks up at Roark a few minutes later, from 0 (none) to 1 (all)",
     )
     # When a delivery is first looked up; the later looks follow from it.
     receipt_minutes: float = constant(4, gt=0)

@@ -20,7 +20,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookedUp:
     """What a look found. `detail` is the history's line."""
 
     due: Due
@@ -40,7 +40,7 @@ def receipts_turn(*, who: str, patience_ms: int, most: int) -> Operation[list[Du
 
 
 def receipts_note(
-    found: Iterable[Found], *, in_time_ms: int, ages_ms: Sequence[int], error: str = ""
+    found: Iterable[LookedUp], *, in_time_ms: int, ages_ms: Sequence[int], error: str = ""
 ) -> Operation[list[bool]]:
     """Keep what was found, and by which code nothing could be; False marks what was known already."""
     args: list[Argument] = [error, in_time_ms, " ".join(map(str, ages_ms))]

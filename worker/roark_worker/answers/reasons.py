@@ -423,7 +423,7 @@ REASONS: tuple[Reason, ...] = (
         Replay.USELESS,
         "the report has a recording, or Roark's other way in works (`roark-ingest route vapi`)",
         "If the call was recorded, add `artifact.recordingUrl` with `dlq edit`. A newer report of the call replaces "
-        "this one automatically. Calls that failed before anybody spoke have no recording: discard them.",
+        "this one automatically. Calls that failed at their start have no recording: discard them.",
         _SHOW,
         Signal.UNSENT,
     ),

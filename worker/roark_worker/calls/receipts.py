@@ -15,7 +15,7 @@ import msgspec
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import receipts
-from roark_ledger.moves.receipts import Due, Found
+from roark_ledger.moves.receipts import Due, LookedUp
 from roark_worker.calls.roark_calls import RoarkCalls, RoarkSaysNothing
 from roark_worker.process.rounds import Rounds
 from roark_worker.settings import WorkerSettings
@@ -79,7 +79,7 @@ class ReceiptLooker(Rounds):
         return kept
 
     def _note(self, one: Due | None = None, *, visible: bool = False, error: str = "") -> int:
-        found = [Found(one, visible, _line(one, visible=visible))] if one else []
+        found = [LookedUp(one, visible, _line(one, visible=visible))] if one else []
         note = receipts.receipts_note(
             found, in_time_ms=self._rules.in_time_ms, ages_ms=self._rules.ages_ms, error=error
         )
