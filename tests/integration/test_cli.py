@@ -32,7 +32,7 @@ def test_status_of_an_empty_ledger_has_every_key_and_ends_with_0(line: CommandLi
         ("ready", "uploading", "waiting", "delivered", "dead", "discarded", "expired", "erased"), 0
     )
     assert found["totals"] | {"accepted": 0, "duplicates": 0, "rejected": 0, "revisions": 0} == found["totals"]
-    names = ("state", "reason", "by", "since", "next", "in_flight_limit", "pace_per_second", "evidence")
+    names = ("state", "reason", "by", "route", "since", "next", "in_flight_limit", "pace_per_second", "evidence")
     assert found["lane"] == dict.fromkeys(names) | {"state": "open"}
     assert found["backlog_gone_seconds"] == 0
     assert found["oldest_ready_seconds"] is None
