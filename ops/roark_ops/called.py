@@ -30,7 +30,7 @@ COMMANDS = (
         "doctor",
     ),
     *("doctor", "metrics", "explain", "schedule", "enqueue", "hold", "resume", "set-aside", "erase", "dlq", "rejected"),
-    *("replay", "alerts", "log", "repair", "console", "route"),
+    *("replay", "alerts", "log", "repair", "console", "route", "plan"),
 )
 """What may stand behind the name; other words behind it are a sentence's."""
 _CALL = re.compile(rf"(?<![\w./-]){NAME}(?= (?:(?:{'|'.join(COMMANDS)})\b|--|COMMAND))")
