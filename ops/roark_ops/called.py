@@ -36,7 +36,7 @@ COMMANDS = (
 _CALL = re.compile(rf"(?<![\w./-]){NAME}(?= (?:(?:{'|'.join(COMMANDS)})\b|--|COMMAND))")
 
 NEEDED = {
-    "cli": ("typer", "rich", "httpx", "tenacity", "prometheus_client", "celery", "kombu"),
+    "cli": ("typer", "rich", "httpx", "tenacity", "prometheus_client", "celery", "kombu", "phonenumbers"),
     "worker": ("pyreqwest",),
     "webhook": ("starlette", "uvicorn", "httptools", "uvloop"),
     "flower": ("flower", "tornado"),

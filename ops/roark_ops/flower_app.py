@@ -11,10 +11,12 @@ and no CA in a URL. It gets ours.
 import os
 from typing import Any
 
+import flower.app
 import flower.views
 from flower.utils.broker import RedisBase
 
 from roark_ledger.server.connection import connect_async
+from roark_ops.erasing.flower_store import ForgettingEvents
 from roark_worker.app import app
 from roark_worker.process.shared import servers
 
@@ -32,5 +34,7 @@ class _Broker(RedisBase):  # type: ignore[misc] # Flower has no types
 
 
 flower.views.Broker = _Broker
+ForgettingEvents.ledger = servers().ledger()
+flower.app.Events = ForgettingEvents
 
 __all__ = ["app"]

@@ -59,6 +59,7 @@ def create_app(options: SandboxOptions, clock: Callable[[], float]) -> Starlette
             Route(options.path, CallImport(options, behaviour, memory, traffic), methods=["POST"]),
             Route("/v1/call", CallCreation(options, behaviour, memory, traffic), methods=["POST"]),
             Route("/v1/call/{call_id}", service.call),
+            Route("/v1/call/{call_id}", service.hide, methods=["DELETE"]),
             Route("/health", service.health),
             Route("/v1/me", service.me),
             *Control(behaviour, memory, traffic).routes(),

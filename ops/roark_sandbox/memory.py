@@ -73,6 +73,10 @@ class SandboxMemory:
         """The call to which Roark gave this id, None where it gave it to none."""
         return self._by_roark_id.get(roark_id)
 
+    def hide(self, roark_id: str) -> None:
+        """Hides a call from reads by its id; that it was imported stays counted."""
+        self._payloads.pop(self._by_roark_id.pop(roark_id, ""), None)
+
     def answered(self, call_id: str, status: int | None) -> None:
         """Notes the status of the last answer for the call, None when it got no answer."""
         self._call(call_id).last_status = status

@@ -100,6 +100,8 @@ class Keys:
     """ZSET call id by due time (ms): deliveries that are to be looked up at Roark (see `receipts_note.lua`)."""
     routes: str
     """HASH call id → by which way in it was sent, where that is not as a matter of course (see `_route.lua`)."""
+    logbook_fresh: str
+    """STREAM while the logbook is written anew for an erased call's sake (see `copy_deeds.lua`)."""
 
     @classmethod
     def under(cls, prefix: str) -> "Keys":
@@ -148,6 +150,7 @@ class Keys:
             refused=base + "refused",
             receipts=base + "receipts",
             routes=base + "routes",
+            logbook_fresh=base + "logbook:fresh",
         )
 
     def in_order(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ answers NOSCRIPT without having done anything; the script is sent and the operat
 in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -20,10 +20,12 @@ from roark_ledger.moves.operation import Operation
 from roark_ledger.records.record import Record
 from roark_ledger.scripts import script
 from roark_ledger.server.connection import translated_errors
+from roark_ledger.tombstones import tombstone
 
 T = TypeVar("T")
 Client = TypeVar("Client")
 DEFAULT_PREFIX = "roark"
+_MOST_ASKED = 1000
 AfterWrite = tuple[str | int, ...]
 
 
@@ -190,6 +192,25 @@ class Ledger(_Open[redis.Redis]):
         """Return how many fields a hash has."""
         with translated_errors(self.client):
             return int(self.client.hlen(key))
+
+    def erased_count(self) -> int:
+        """Return how many calls and rejected bodies were erased. For who may run no scripts; see `erased_of`."""
+        with translated_errors(self.client):
+            return int(self.client.scard(self.calls.keys.erased))
+
+    def erased_of(self, call_ids: Collection[str]) -> set[str]:
+        """Return those of the calls that were erased, by plain commands that read."""
+        keys, ids, found = self.calls.keys, list(call_ids), set()
+        with translated_errors(self.client):
+            pads: Any = self.client.hmget(keys.counters, ["erase_inner", "erase_outer"])
+            inner, outer = pads
+            if inner is None or outer is None:
+                return set()
+            for first in range(0, len(ids), _MOST_ASKED):
+                some = ids[first : first + _MOST_ASKED]
+                replies = self.client.smismember(keys.erased, [tombstone(inner, outer, call_id) for call_id in some])
+                found |= {call_id for call_id, is_there in zip(some, replies, strict=True) if is_there}
+        return found
 
     def server_run(self) -> str:
         """Return what names this run of the server; another one after each start."""

@@ -11,7 +11,9 @@ from pipeline import TOKEN, Pipeline, wait_until
 from replaying import replay_at_once
 
 from roark_ledger.lifecycle import State
-from roark_ledger.moves import delivery
+from roark_ledger.moves import delivery, desk
+from roark_ledger.records.logbook import doer
+from roark_ops.erasing.flower_store import clean_store
 from roark_samples import sample_reports
 
 pytestmark = pytest.mark.acceptance
@@ -95,6 +97,13 @@ def test_flower_says_of_each_call_what_the_ledger_says(line: Pipeline, bodies: l
     with flower_beside(line) as flower:
         flower.wait_for(SUCCESS=REPORTS - 2, FAILURE=2)
         assert httpx.get(flower.url).status_code == 401
+
+        # and what is erased is gone from it, and from its store, within seconds
+        line.ledger.run(desk.erase(refused[1], key=b"k" * 32, who=doer("ada")))
+        place = clean_store(line.folder / "data" / "flower", line.ledger)
+        assert (place.became, place.what) == ("done", "by itself")
+        assert flower.find(refused[1]) == []
+        assert refused[2] in flower.reports()
 
 
 def test_successes_above_the_rate_are_sampled_problems_are_not_and_all_can_be_switched_off(

@@ -279,3 +279,23 @@ def test_dlq_import_of_something_else_is_told_by_line(line: CommandLine, tmp_pat
     assert "wrong.ndjson:1: rejected: not an exported dead letter: payload: is missing" in ended.stderr
     assert "wrong.ndjson:2: rejected" in ended.stderr
     assert line.snapshot().rejected_kept == 0
+
+
+def test_a_file_whose_manifest_was_forged_with_it_is_found_out_by_the_checksum(line: CommandLine) -> None:
+    line.bury_all("c-1")
+    exported = line.run("dlq", "export", "dead.ndjson.gz", "--json").document["sha256"]
+    assert line.run("log", "list", "--action", "export", "--json").document["about"]["sha256"] == exported
+    line.run("erase", "c-1", "--yes")
+    line.bury_all("c-2")
+    line.run("dlq", "export", "forged.ndjson")
+    line.run("dlq", "discard", "c-2", "--yes")
+
+    ended = line.run("dlq", "import", "forged.ndjson", "--sha256", exported)
+
+    assert ended.exit_code == 1
+    assert "checksum differs. Nothing was queued." in ended.stderr
+    assert (
+        line.run("dlq", "import", "dead.ndjson.gz", "--sha256", exported.upper(), "--json").document["result"]
+        == "erased"
+    )
+    assert line.run("dlq", "import", "-", "--sha256", exported).exit_code == 2

@@ -109,6 +109,27 @@ def test_what_an_answer_quotes_of_the_report_is_not_kept(status: int, body: byte
         assert private not in text
 
 
+NUMBERS = ("+15550101234", "+1 (555) 010\u20111234", "06 12 34 56 78", "(555) 010-12345", "0612345678", "33612345678")
+NO_NUMBERS = (
+    "at 2026-05-19 23:13:32",
+    "2026-05-19",
+    "12345678",
+    "0193b2c4-6f1d-7c3e-9a55-123456789012",
+    "x1234567890",
+    "1.5",
+)
+
+
+def test_no_phone_number_that_roark_names_is_kept_in_whatever_layout() -> None:
+    for number in NUMBERS:
+        body = json.dumps({"type": "v", "code": "c", "message": f"number {number} is not valid"}, ensure_ascii=False)
+        message = kept(judge(Answer(422, {}, body.encode()), NOW))["message"]
+        assert message in {"number *** is not valid", "number +*** is not valid"}, number
+    for text in NO_NUMBERS:
+        body = json.dumps({"type": "v", "code": "c", "message": f"it is {text}"})
+        assert kept(judge(Answer(422, {}, body.encode()), NOW))["message"] == f"it is {text}"
+
+
 @pytest.mark.parametrize("open_tag", [b"<h1>", b"<title>", b"<", b"<!--", b"<script>", b"<script", b"&"])
 def test_a_page_that_never_ends_its_tags_takes_no_long_time(open_tag: bytes) -> None:
     started = datetime.now(UTC)

@@ -66,3 +66,19 @@ def test_what_is_no_exported_letter_is_refused_by_the_field_that_is_wrong(line: 
     with pytest.raises(InvalidReport) as refused:
         read_line(line)
     assert refused.value.field == field
+
+
+def test_an_import_takes_no_properties_that_no_other_way_takes() -> None:
+    for properties in (
+        b'{"a b":1}',
+        b'{"A":1}',
+        b'{"a":null}',
+        b'{"a":{"b":1}}',
+        b'{"a":[1]}',
+        b"[]",
+        b"{" + b",".join(b'"a%d":1' % number for number in range(101)) + b"}",
+    ):
+        with pytest.raises(InvalidReport, match="properties"):
+            read_line(b'{"properties":' + properties + b',"payload":' + payload() + b"}")
+    kept = b'{"a":"x","b":-1.50,"c":true,"d_1":1e400}'
+    assert unpack(read_line(b'{"properties":' + kept + b',"payload":' + payload() + b"}").packed).properties == kept

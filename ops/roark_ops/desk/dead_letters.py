@@ -15,7 +15,7 @@ tells you which state the call is in instead.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -58,10 +58,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many dead letters were written, and how many were left out because they were gone or unreadable."""
+    """How many dead letters were written, how many were left out because they were gone or unreadable, and a checksum.
+
+    `sha256` is of the lines of letters, as the manifest and the log have it.
+    """
 
     letters: int
     left_out: int
+    sha256: str = field(default="", compare=False)
 
 
 class DeadLetters:
@@ -132,9 +136,9 @@ class DeadLetters:
             now_ms, _ = self.counted()
             facts = {"left_out": left_out, "chosen": chosen.in_words(), "exported_ms": now_ms}
             file.write(seal.manifest(**facts, version=version("roark-ingest")) + b"\n")
-        who = doer(self._by, file=name, chosen=chosen.in_words())
+        who = doer(self._by, file=name, chosen=chosen.in_words(), sha256=seal.sha256)
         self._ledger.run(desk.log_deed(Action.EXPORT, who=who, count=seal.letters))
-        return Exported(seal.letters, left_out)
+        return Exported(seal.letters, left_out, seal.sha256)
 
     def _lines(self, chosen: Filter, complain: Callable[[str, str], object]) -> Iterator[bytes | None]:
         for letter in self._walk(chosen, State.DEAD, Extent(whole=True)):

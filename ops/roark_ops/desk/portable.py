@@ -25,6 +25,7 @@ from roark_ledger.records.letters import DeadLetter
 from roark_ops.desk.grouping import Death
 from roark_producer.producer import Producer
 from roark_producer.taking import Receipt
+from roark_producer.vapi.properties import check_stored
 from roark_producer.vapi.report import Report, read_message
 from roark_producer.vapi.slices import members
 
@@ -44,9 +45,14 @@ class Seal:
         self.letters += 1
         self._hash.update(line + b"\n")
 
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the lines that were taken."""
+        return self._hash.hexdigest()
+
     def manifest(self, **facts: Any) -> bytes:
         """Return the manifest's line for what was taken, without its end."""
-        known = {"format": FORMAT, "letters": self.letters, "sha256": self._hash.hexdigest()}
+        known = {"format": FORMAT, "letters": self.letters, "sha256": self.sha256}
         return _MANIFEST + msgspec.json.encode(known | facts) + b"}"
 
     def breach(self, line: bytes) -> str:
@@ -60,7 +66,7 @@ class Seal:
             return f"its format is {form}, but this version reads {FORMAT}"
         if letters != self.letters:
             return f"the manifest lists {letters} letters, but the file has {self.letters}"
-        return "" if digest == self._hash.hexdigest() else "the file was changed after the export: checksums differ"
+        return "" if digest == self.sha256 else "the file was changed after the export: checksums differ"
 
 
 def is_manifest(line: bytes) -> bool:
@@ -117,7 +123,7 @@ def read_line(line: bytes) -> Acceptable:
         raise InvalidReport("payload", "is not an end-of-call report")
     properties = found.get("properties", b"")
     if properties:
-        members(properties, "properties")
+        check_stored(properties)
     return Acceptable(message.call_id, message.fingerprint, pack(message.payload, properties), message.expires_ms)
 
 

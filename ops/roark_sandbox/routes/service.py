@@ -65,6 +65,15 @@ class SideRoutes:
             },
         )
 
+    async def hide(self, request: Request) -> Response:
+        """Hides a call from every read, as Roark says of its DELETE; an unknown one is 404."""
+        roark_id = request.path_params["call_id"]
+        is_there = self._memory.call_of(roark_id) is not None
+        answer = self._answer(request, {"id": roark_id, "deleted": True} if is_there else None)
+        if is_there and answer.status_code < 300:
+            self._memory.hide(roark_id)
+        return answer
+
     def _answer(self, request: Request, data: dict[str, object] | None) -> Response:
         if (down := self._behaviour.outage()) is not None:
             return answers.refused(down)

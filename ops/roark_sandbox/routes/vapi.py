@@ -77,6 +77,7 @@ class SandboxVapi:
         return [
             Route("/call", self._answering(self._list)),
             Route("/call/{id}", self._answering(self._one)),
+            Route("/call/{id}", self._answering(self._delete), methods=["DELETE"]),
             Route("/assistant/{id}", self._answering(self._one)),
             Route("/phone-number/{id}", self._answering(self._one)),
             Route("/_sandbox/vapi", local_only(self.look)),
@@ -161,6 +162,13 @@ class SandboxVapi:
         if is_call and self._created[thing_id] < self._oldest_ms():
             return _error(404, "Not Found")
         return _json(_with_new_links(thing))
+
+    def _delete(self, request: Request) -> Response:
+        answer, thing_id = self._one(request), request.path_params["id"]
+        if answer.status_code < 300:
+            del self._things[thing_id]
+            self._order.remove((self._created.pop(thing_id), thing_id))
+        return answer
 
     def _keep(self, thing_id: str, thing: dict[str, object]) -> None:
         # What has a status is a call; assistants and numbers have none.

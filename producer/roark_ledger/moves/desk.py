@@ -80,6 +80,31 @@ def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operati
     return Operation("erase_rejected", (*pads(key), who, *digests), parse_words)
 
 
+def erased_among(call_ids: Iterable[str]) -> Operation[list[str]]:
+    """Say which calls were erased: the tombstone of each, or an empty text."""
+    return Operation("erased_among", tuple(call_ids), parse_words)
+
+
+def copy_deeds(*, after: str, most: int, changed: Iterable[tuple[str, bytes, str]] = ()) -> Operation[tuple[int, str]]:
+    """Copy a page of the logbook behind the line `after` ("": from the beginning), some of its lines changed.
+
+    `changed` are a line's id, who (JSON) and calls. Returns how many lines, -1 where somebody else copies, and the
+    id of the last one.
+    """
+    args = tuple(each for line in changed for each in line)
+    return Operation("copy_deeds", (after, most, *args), lambda reply: (int(reply[0]), reply[1].decode()))
+
+
+def swap_deeds(last: str) -> Operation[bool]:
+    """Put the copy in the logbook's place where the line `last` is both's last; say whether it is."""
+    return Operation("swap_deeds", (last,), bool)
+
+
+def mask_job(where: str, field: str, *, seen: bytes, instead: bytes) -> Operation[bool]:
+    """Write what is told of a replay job (`live` or `past`) anew, where it still reads as `seen`."""
+    return Operation("mask_job", (where, field, _sha1(seen), instead), bool)
+
+
 def _sha1(packed: bytes) -> str:
     return hashlib.sha1(packed, usedforsecurity=False).hexdigest()
 

@@ -85,6 +85,18 @@ def check_given(rules: PropertyRules, given: Mapping[str, Scalar] | None) -> Non
         )
 
 
+def check_stored(properties: bytes) -> None:
+    """Raise InvalidReport when properties, a JSON object as it is kept and exported, are none that `gather` makes."""
+    found = members(properties, "properties")
+    for name, value in found.items():
+        if not _NAME.fullmatch(name):
+            raise InvalidReport(f"properties.{name}", "is not a snake_case name (a-z, 0-9, _)")
+        if value[:1] in {b"{", b"["} or value == b"null":
+            raise InvalidReport(f"properties.{name}", "must be a string, a number or true/false")
+    if len(found) > MOST_PROPERTIES:
+        raise InvalidReport("properties", f"are {len(found)}; Roark takes at most {MOST_PROPERTIES}")
+
+
 def _checked(name: str, value: Scalar) -> bytes:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidReport(f"properties.{name}", "is not a snake_case name (a-z, 0-9, _)")

@@ -295,14 +295,21 @@ def _parameter(text: str) -> str:
 
 def shown(text: str, most: int) -> str:
     """Return a text from outside as one line of at most `most` characters that may be shown and kept."""
-    return masked_text(_CONTROL.sub(" ", text[: 2 * most]).strip())[:most].strip()
+    return _masked(_CONTROL.sub(" ", text[: 2 * most]).strip())[:most].strip()
+
+
+def _masked(text: str) -> str:
+    return _NUMBER.sub("***", masked_text(text))
 
 
 def _excerpt(text: str) -> str:
-    line = masked_text(_CONTROL.sub(" ", text).strip())
+    line = _masked(_CONTROL.sub(" ", text).strip())
     return line.encode("utf-8", "replace")[:MOST_EXCERPT_BYTES].decode("utf-8", "ignore").strip()
 
 
+# Whatever reads like a phone number without a plus as well: what Roark names may be a person's. No part of an id, and
+# no date: that has eight digits.
+_NUMBER = re.compile(r"(?<![\w.:/-])[(]?\d(?:[ ().\-/\u00a0\u2010-\u2015\u202f]{0,2}\d){8,14}(?![\w:-])")
 _WORD = re.compile(r"[^\s\"',:;{}\[\]()]+")
 _LEAST_QUOTE = 12
 

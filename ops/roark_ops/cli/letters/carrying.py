@@ -12,13 +12,14 @@ from roark_ops.cli.act.enqueueing import complainer, feed, json_line, sum_up
 from roark_ops.cli.act.feeding import Fed, Feeder, Told
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.progress import progress
-from roark_ops.cli.terminal.running import FAILED, say
+from roark_ops.cli.terminal.running import FAILED, USAGE, fail, say
 from roark_ops.cli.terminal.sources import STDIN, Source
 from roark_ops.cli.terminal.targets import target
 from roark_ops.cli.terminal.words import counted, shown
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.portable import Seal, is_manifest, prepared, take_in
+from roark_producer.files.compression import DamagedInput
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
 from roark_producer.taking import Receipt
@@ -34,11 +35,12 @@ def carry_out(access: Access, chosen: Filter, path: str, *, by: str, force: bool
         # In a pipe every line is a letter, for jq and grep.
         done = desk.export(file, chosen, name=path, manifest=path != STDIN, complain=_complain)
     if as_json and path != STDIN:
-        print_json({"file": path, "exported": done.letters, "left_out": done.left_out})
+        print_json({"file": path, "exported": done.letters, "left_out": done.left_out, "sha256": done.sha256})
     elif path == STDIN:
         say(f"{counted(done.letters, 'dead letter')} exported.")
     else:
         print_line(f"{counted(done.letters, 'dead letter')} exported to {path}.")
+        print_line(f"sha256 {done.sha256}")
     if done.left_out:
         say(f"Skipped {counted(done.left_out, 'report')}.")
 
@@ -47,12 +49,16 @@ def _complain(call_id: str, why: str) -> None:
     say(f"roark-ingest: skipped call {shown(call_id)}: {why}")
 
 
-def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool) -> int:
+def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, as_json: bool, sha256: str = "") -> int:
     """Queue what was exported, and return the exit code.
 
     `partial` says that lines may be missing, or changed, so that no manifest matches. With `check` nothing is queued.
+    With `sha256` nothing is queued but a file whose letters have that checksum: whoever changes one can also write the
+    manifest anew.
     """
     settings = IngestSettings()
+    if sha256:
+        _prove(sources, sha256.strip().lower())
     fed, customs = Fed(), _Customs()
     with Producer.from_settings(settings, source="import") as producer, progress(sources, quiet=False) as screen:
         files = " ".join(source.name for source in sources)
@@ -78,6 +84,23 @@ def carry_in(sources: Sequence[Source], *, by: str, partial: bool, check: bool, 
     if code or partial:
         return code
     return _complain_about(customs, sources)
+
+
+def _prove(sources: Sequence[Source], sha256: str) -> None:
+    for source in sources:
+        if source.path == STDIN:
+            fail("--sha256 needs a file: standard input can only be read once.", USAGE)
+        seal = Seal()
+        try:
+            with source.opened() as file:
+                # As a file's lines, whatever they hold: this is before anything in it is believed.
+                for line in file:
+                    if not is_manifest(line):
+                        seal.add(line.removesuffix(b"\n"))
+        except (OSError, DamagedInput) as error:
+            fail(f"cannot read {source.name}: {error}.")
+        if seal.sha256 != sha256:
+            fail(f"{source.name} is not the file that was exported: its checksum differs. Nothing was queued.")
 
 
 def _complain_about(customs: "_Customs", sources: Sequence[Source]) -> int:

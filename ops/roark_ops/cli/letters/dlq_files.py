@@ -16,6 +16,16 @@ Target = Annotated[
 Origin = Annotated[str, typer.Argument(metavar="FILE", help="A file from `dlq export`. Use - for standard input.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Partial = Annotated[bool, typer.Option("--partial", help="Accept missing or changed lines: ignore the manifest.")]
+Sha256 = Annotated[
+    str,
+    typer.Option(
+        "--sha256",
+        metavar="CHECKSUM",
+        help="Queue nothing unless the letters have this checksum (see `dlq export`, `log list`): a manifest can be "
+        "forged along with the letters.",
+        show_default=False,
+    ),
+]
 Check = Annotated[bool, typer.Option("--check", help="Only check that the file is complete and valid.")]
 
 
@@ -34,7 +44,13 @@ def export(file: Target, *, chosen: "Filter", force: Force = False, by: As = Non
 
 
 def import_(
-    file: Origin, *, partial: Partial = False, check: Check = False, by: As = None, as_json: AsJson = False
+    file: Origin,
+    *,
+    partial: Partial = False,
+    check: Check = False,
+    sha256: Sha256 = "",
+    by: As = None,
+    as_json: AsJson = False,
 ) -> None:
     """Queue the reports of an exported file, with their properties, as `enqueue` would.
 
@@ -44,5 +60,5 @@ def import_(
     from roark_ops.cli.letters.carrying import carry_in
     from roark_ops.cli.terminal.sources import chosen
 
-    if code := carry_in(chosen([file]), by=actor(by), partial=partial, check=check, as_json=as_json):
+    if code := carry_in(chosen([file]), by=actor(by), partial=partial, check=check, as_json=as_json, sha256=sha256):
         raise typer.Exit(code)

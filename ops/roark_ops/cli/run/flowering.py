@@ -1,10 +1,13 @@
 """Turns this process into Flower, with our Celery app's broker and what its tasks are called."""
 
+import fcntl
 import os
 import stat
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import NoReturn
 
 from roark_ledger.whole_files import private
@@ -22,6 +25,10 @@ _DEFAULTS = {
 }
 
 
+_LOCK_SECONDS = 5.0
+_PAUSE_SECONDS = 0.1
+
+
 def become_flower(host: str, port: int, database: Path, basic_auth: str | None) -> NoReturn:
     """Replace this process by Flower."""
     command = [sys.executable, "-P", "-m", "celery", "-A", "roark_ops.flower_app", "flower"]
@@ -29,6 +36,7 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
     command += [f"--address={'' if host == '::' else host}", f"--port={port}"]
     environment = _DEFAULTS | {"FLOWER_DB": str(database)} | os.environ
     close_to_others(database)
+    _own(database)
     tell_ignored_variables()
     for name in ignored_variables():
         del environment[name]
@@ -48,3 +56,15 @@ def close_to_others(database: Path) -> None:
                     os.fchmod(handle, 0o600)
             finally:
                 os.close(handle)
+
+
+def _own(database: Path) -> None:
+    # Kept open over the exec: as long as this Flower lives, `erase` leaves its store to it.
+    handle = private(str(database.with_name(f"{database.name}.lock")), os.O_RDWR | os.O_CREAT)
+    os.set_inheritable(handle, True)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        Event().wait(_PAUSE_SECONDS)

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import counted, iso, moment, shown
-from roark_ops.desk.erasing import BEYOND, Certificate, Found
+from roark_ops.erasing.certificate import Certificate
+from roark_ops.erasing.eraser import Found
 
 
 class EraseScreen:
@@ -48,22 +49,36 @@ class EraseScreen:
             self._bars.stop()
 
 
-def list_found(found: Sequence[Found], in_spool: Sequence[str], *, as_json: bool) -> None:
-    """Print where a number was found. The number itself is not printed."""
-    rows = [(one.call_id, one.digest, one.kept_in, one.fields) for one in found]
-    rows += [(call_id, "", "spool", ()) for call_id in in_spool]
+def list_found(found: Sequence[Found], *, as_json: bool) -> None:
+    """Print the places found: what is the number, and what only mentions it. The number itself is not printed."""
     if as_json:
-        for call_id, digest, kept_in, fields in rows:
+        for one in found:
             print_json(
-                {"call_id": call_id or None, "entry": digest or None, "in": kept_in, "fields": [*map(shown, fields)]}
+                {
+                    "call_id": one.call_id or None,
+                    "entry": one.digest or None,
+                    "in": one.kept_in,
+                    "class": _class(one),
+                    "fields": [*map(shown, one.fields.is_)],
+                    "mentioned_in": [*map(shown, one.fields.mentions)],
+                }
             )
         return
-    if rows:
-        head = ("call", "entry", "in", "fields")
-        print_table(head, [(one, digest, where, shown(", ".join(fields))) for one, digest, where, fields in rows])
+    if found:
+        rows = [
+            (one.call_id, one.digest, one.kept_in, _class(one), shown(", ".join(one.fields.is_ + one.fields.mentions)))
+            for one in found
+        ]
+        print_table(("call", "entry", "in", "class", "fields"), rows)
         print_line()
-    calls = len({call_id for call_id, *_ in rows if call_id})
-    print_line(f"{counted(calls, 'call')} found. Nothing was changed.")
+    calls = {one.call_id for one in found if one.call_id}
+    certain = {one.call_id for one in found if one.call_id and one.fields.is_}
+    beside = f", {len(calls - certain)} of them only mention it (--mentions)" if calls - certain else ""
+    print_line(f"{counted(len(calls), 'call')} found{beside}. Nothing was changed.")
+
+
+def _class(found: Found) -> str:
+    return "is" if found.fields.is_ else "mentions"
 
 
 def document(certificate: Certificate) -> dict[str, Any]:
@@ -94,7 +109,10 @@ def document(certificate: Certificate) -> dict[str, Any]:
             "busy_files": spool.busy,
             "unread_bytes": spool.unread_bytes,
         },
-        "beyond": list(BEYOND),
+        "places": [
+            {"place": one.name, "became": one.became.value, "what": one.what or None, "why": one.why or None}
+            for one in certificate.places
+        ],
     }
 
 
@@ -111,7 +129,6 @@ def show_certificate(certificate: Certificate, *, as_json: bool) -> None:
             *([("reason", shown(certificate.reason))] if certificate.reason else []),
             ("calls", str(len(certificate.calls))),
             ("rejected", counted(len(certificate.rejected), "report")),
-            *_spool(certificate),
         ]
     )
     for call in certificate.calls:
@@ -122,25 +139,12 @@ def show_certificate(certificate: Certificate, *, as_json: bool) -> None:
         print_line()
         print_line(f"{tombstone}  erased from the rejected bin")
     print_line()
-    print_line(
-        "Each call is shown as a keyed hash of its ID. Later reports of it are refused. Not erased by this command:"
-    )
-    for sentence in BEYOND:
-        print_line(f"- {sentence}")
-
-
-def _spool(certificate: Certificate) -> list[tuple[str, str]]:
-    if (spool := certificate.spool) is None:
-        return []
-    told = [("spool", f"{counted(spool.requests, 'request')} erased from {counted(spool.files, 'file')}")]
-    if spool.busy:
-        busy = f"{counted(spool.busy, 'file')} skipped, in use by a running webhook: run this again in a minute"
-        told.append(("", busy))
-    if spool.unread_bytes:
-        told.append(
-            ("", f"{spool.unread_bytes} damaged bytes could not be searched: delete the *.damaged files yourself")
-        )
-    return told
+    print_line("Each call is shown as a keyed hash of its ID. Later reports of it are refused. Place by place:")
+    print_line()
+    for one in certificate.places:
+        print_line(f"{one.became.value:<13}  {one.name}{': ' if one.what else ''}{one.what}")
+        if one.why:
+            print_line(f"{'':<13}  {one.why}")
 
 
 def _told(state: str) -> str:

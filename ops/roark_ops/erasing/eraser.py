@@ -1,15 +1,17 @@
-"""Erases a person's data: from the ledger, the rejected bin, and a webhook's spool.
+"""Erases a person's data: from the ledger, the rejected bin, the logbook, Redis's files, and files of this machine.
 
-1. Calls are named by their ids, or found by a phone number: a walk over everything that is kept packed (payloads, newer
-   reports beside them, revisions, originals of edited ones) and over the rejected bin, page by page.
+1. Calls are named by their ids, or found by a phone number or a text: a walk over everything that is kept (payloads,
+   newer reports beside them, revisions, originals of edited ones, histories) and over the rejected bin, page by page.
 2. Each call is erased by one script, all or nothing, durably; what is left of it is a tombstone, so that a late webhook
    or an import does not bring it back. A walk that ends early has erased what it said, and may be repeated.
-3. The certificate says what was removed where, when and by whom, and what this cannot reach. It names nobody.
+3. Then everything else that names such calls is cleaned (`clean_up`). What was erased by a run that was killed is found
+   there by the tombstones.
+4. The certificate says of each place what became of it. It names nobody.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -17,77 +19,59 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from roark_ledger.errors import InvalidReport, LedgerUnavailable
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import desk, watch
-from roark_ledger.moves.desk import Erased
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.logbook import doer
 from roark_ops.access import Access
 from roark_ops.desk.rejected import RejectedBin
+from roark_ops.erasing.certificate import Certificate
+from roark_ops.erasing.searching import Places, Sought
 from roark_producer.disk.frames import Spooled
-from roark_producer.disk.purging import Purged, purge
-from roark_producer.vapi.phone import places_of
+from roark_producer.disk.purging import purge
 from roark_producer.vapi.report import Report, read_message
 
 _PAGE = 32
 _PATIENCE_SECONDS = 30
-_KEPT = ("payloads", "besides", "revisions", "originals")
+_KEPT = ("payloads", "besides", "revisions", "originals", "histories")
 _PREFIXED = frozenset({"besides", "revisions"})
-
-BEYOND = (
-    "Data at Roark and Vapi: ask them to erase it.",
-    "Redis's files until they are rewritten (BGREWRITEAOF, or BGSAVE without an append-only file), and backups.",
-    "Exported files, logs of other systems, and the call IDs that Flower remembers until it restarts.",
-    "Spools of webhooks on other machines. Their reports of erased calls are refused; --spool clears the files there.",
-)
+_TEXTS = frozenset({"histories"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a number stands: a call, or an entry of the rejected bin; what kind of report; which fields."""
+    """Where somebody stands: a call, or an entry of the rejected bin; what is kept of it; which fields."""
 
     call_id: str
     digest: str
     kept_in: str
-    fields: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Certificate:
-    """What was erased. Calls and entries of the rejected bin are named by their tombstones only."""
-
-    number: str
-    by: str
-    reason: str
-    at_ms: int = 0
-    calls: list[Erased] = field(default_factory=list)
-    rejected: list[str] = field(default_factory=list)
-    spool: Purged | None = None
-    looked_at: int = 0
+    fields: Places
 
 
 class Eraser:
     """Finds and erases. `by` is who acts; every method may raise LedgerUnavailable."""
 
-    def __init__(self, access: Access, *, by: str, reason: str = "") -> None:
+    def __init__(self, access: Access, *, by: str, reason: str = "", sought: Sought = Sought()) -> None:  # noqa: B008 frozen
         self._access = access
         self._ledger: Ledger = access.ledger
+        self.sought = sought
         self.certificate = Certificate(secrets.token_hex(8), by, reason)
-        self._who = doer(by, reason, certificate=self.certificate.number)
+        # The reason is kept in the logbook, and may name the person.
+        self._who = doer(by, sought.masked(reason), certificate=self.certificate.number)
 
     def size(self) -> int:
-        """Return how many things a search by number looks at."""
+        """Return how many things a search looks at."""
         kept = sum(self._ledger.hash_size(key) for _, key in self._kept_keys())
         return kept + self._ledger.run(watch.snapshot()).rejected_kept
 
-    def find(self, number: str, progress: Callable[[int], None] = lambda _: None) -> Iterator[Found]:
-        """Yield where a phone number stands, in any order. What is accepted meanwhile may be missed.
+    def find(self, progress: Callable[[int], None] = lambda _: None) -> Iterator[Found]:
+        """Yield where the numbers and texts stand, in any order. What is accepted meanwhile may be missed.
 
         `progress` is told how many reports have been looked at.
         """
         for name, key in self._kept_keys():
-            yield from self._find_in(name, key, number, progress)
+            yield from self._find_in(name, key, progress)
         for entry in RejectedBin(self._ledger).entries():
             self._look(1, progress)
-            if fields := _fields_of(entry.packed, number):
+            if fields := self._fields_of(entry.packed):
                 yield Found(_call_id(unpack(entry.packed).payload), entry.digest, "rejected", fields)
 
     def find_rejected(self, call_ids: Iterable[str]) -> list[str]:
@@ -119,26 +103,27 @@ class Eraser:
             tombstones: list[str] = self._access.run_durably(operation)
             self.certificate.rejected += tombstones
 
-    def calls_in_spool(self, folder: Path, number: str) -> list[str]:
-        """Return the calls of a spool whose reports have this number; raises OSError."""
-        found: list[str] = []
+    def find_in_spool(self, folder: Path) -> list[Found]:
+        """Return the calls of a spool in which the numbers and texts stand; raises OSError."""
+        found: dict[Found, None] = {}
 
         def look(request: Spooled) -> bool:
-            if not places_of(number, request.body):
-                return False
-            found.append(_call_id(request.body))
-            return True
+            if fields := self.sought.places_in(request.body):
+                found[Found(_call_id(request.body), "", "spool", fields)] = None
+            return False
 
         purge(folder, look, only_look=True)
-        return [call_id for call_id in dict.fromkeys(found) if call_id]
+        return list(found)
 
-    def purge_spool(self, folder: Path, call_ids: Iterable[str], number: str) -> None:
-        """Take these calls, and whatever has this number, out of a spool's files; raises OSError."""
+    def purge_spool(self, folder: Path, call_ids: Iterable[str], *, mentions: bool) -> None:
+        """Take these calls, and whatever has what is sought, out of a spool's files; raises OSError."""
         wanted = [call_id.encode() for call_id in call_ids]
 
         def is_unwanted(request: Spooled) -> bool:
-            named = any(call_id in request.body for call_id in wanted)
-            return named or bool(number and places_of(number, request.body))
+            if any(call_id in request.body for call_id in wanted):
+                return True
+            found = self.sought.places_in(request.body) if self.sought else Places()
+            return bool(found.is_ or (mentions and found.mentions))
 
         self.certificate.spool = purge(folder, is_unwanted)
 
@@ -150,13 +135,32 @@ class Eraser:
     def _kept_keys(self) -> list[tuple[str, str]]:
         return [(name, getattr(self._ledger.calls.keys, name)) for name in _KEPT]
 
-    def _find_in(self, name: str, key: str, number: str, progress: Callable[[int], None]) -> Iterator[Found]:
+    def _find_in(self, name: str, key: str, progress: Callable[[int], None]) -> Iterator[Found]:
         for page in self._pages(key):
             for call_id, text in page.items():
                 packed = text.split(b" ", 2)[2] if name in _PREFIXED else text
-                if fields := _fields_of(packed, number):
+                fields = self._in_history(text) if name in _TEXTS else self._fields_of(packed)
+                if self.sought.is_in(call_id):
+                    fields = Places(fields.is_, (*fields.mentions, "call ID"))
+                if fields:
                     yield Found(call_id, "", name, fields)
             self._look(len(page), progress)
+
+    def _in_history(self, text: bytes) -> Places:
+        is_there = self.sought.is_in(text.decode("utf-8", "replace"))
+        return Places(mentions=("history",)) if is_there else Places()
+
+    def _fields_of(self, packed: bytes) -> Places:
+        try:
+            stored = unpack(packed)
+        except DamagedPayload:
+            return Places()
+        found = self.sought.places_in(stored.payload)
+        beside = self.sought.places_in(stored.properties) if stored.properties else Places()
+        return Places(
+            (*found.is_, *(f"properties.{path}" for path in beside.is_)),
+            (*found.mentions, *(f"properties.{path}" for path in beside.mentions)),
+        )
 
     def _pages(self, key: str) -> Iterator[dict[str, bytes]]:
         # While Redis is away the walk waits, and goes on where it stood; cursors of another start mean nothing.
@@ -183,15 +187,6 @@ def _patiently() -> Retrying:
         wait=wait_fixed(0.5),
         reraise=True,
     )
-
-
-def _fields_of(packed: bytes, number: str) -> tuple[str, ...]:
-    try:
-        stored = unpack(packed)
-    except DamagedPayload:
-        return ()
-    properties = (f"properties.{path}" for path in places_of(number, stored.properties) if stored.properties)
-    return (*places_of(number, stored.payload), *properties)
 
 
 def _call_id(body: bytes) -> str:
