@@ -57,8 +57,9 @@ class Shift:
     def begin(self) -> None:
         """Deliver what is good, then bring about the second and the third fault, and then the first."""
         good, _ = self.part(0, GOOD)
+        before = self.delivered
         self.line.submit(good)
-        self.line.wait_for(State.DELIVERED, self.delivered + GOOD)
+        self.line.wait_for(State.DELIVERED, before + GOOD)
         field, _ = self.part(GOOD, FIELD)
         inside, _ = self.part(GOOD + FIELD, INSIDE)
         self.fail(*faults_of_reports(self))

@@ -352,3 +352,13 @@ def test_the_page_reads_without_javascript(line: CommandLine, console: ConsoleUn
     # every button that does something is one of a form
     assert 'formaction="/freeze/replay" name="all"' in console.get("/reports?state=dead").text
     assert "4 match" in console.get("/reports/count?state=dead").text
+
+
+def test_while_the_letters_are_read_for_the_first_time_the_list_is_there_already(
+    line: CommandLine, console: ConsoleUnderTest
+) -> None:
+    line.bury_all("call-1", "call-2")
+    with console.stage.surveyor._lock:
+        assert "Reading the dead letters" in text(console.get("/causes").text)
+        assert "2 reports" in text(console.get("/reports", state="dead").text)
+    assert "2 dead letters of 1 cause" in text(console.get("/causes").text)

@@ -138,14 +138,23 @@ class Live:
     def _run(self) -> None:
         last = ""
         while not self._stop.is_set():
-            with self._lock, contextlib.suppress(LedgerError):
-                self._look()
-            moment = self._moment
-            if moment and (told := _told(moment)) != last:
-                last = told
-                self._tell(told)
-            self._survey(moment)
+            try:
+                last = self._round(last)
+            except LedgerError:
+                pass
+            except Exception as error:  # noqa: BLE001 if this thread ended, nothing would be live any more
+                event(logger, "look_failed", level=logging.ERROR, error=type(error).__name__)
             self._stop.wait(_EVERY_SECONDS)
+
+    def _round(self, last: str) -> str:
+        with self._lock:
+            self._look()
+        moment = self._moment
+        told = _told(moment) if moment else last
+        if told != last:
+            self._tell(told)
+        self._survey(moment)
+        return told
 
     def _survey(self, moment: Moment | None) -> None:
         # Nobody looks: the next one who does waits for a moment, and Redis has peace until then.

@@ -33,6 +33,7 @@ _RESTS = 20
 _LEAST_REST_SECONDS = 0.9
 _QUICK_SECONDS = 0.3
 _KEPT = 64
+_PATIENCE_SECONDS = 2.0
 _IN_FULL = Extent(properties=True, assistants=True)
 
 
@@ -102,7 +103,8 @@ class Surveyor:
     def look(self, *, at_once: bool = False) -> Survey:
         """Return the survey, brought up to date where that is quickly done, or where it must be (`at_once`).
 
-        Raises LedgerUnavailable when there is none yet and Redis is away.
+        While the letters are read for the first time it is not whole: `read` says how far that is. Raises
+        LedgerUnavailable when there is none yet and Redis is away.
         """
         if at_once or not self._survey.is_whole or (self._is_due() and self.is_quick):
             self.refresh(wait=at_once or not self._survey.is_whole)
@@ -114,8 +116,8 @@ class Surveyor:
         return self._took <= _QUICK_SECONDS
 
     def refresh(self, *, wait: bool = True) -> None:
-        """Bring the survey up to date, unless somebody else does that right now."""
-        if not self._lock.acquire(blocking=wait):
+        """Bring the survey up to date, unless somebody else does that right now and is not done in a moment."""
+        if not self._lock.acquire(timeout=_PATIENCE_SECONDS if wait else 0):
             return
         try:
             began = time.monotonic()

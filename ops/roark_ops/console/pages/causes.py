@@ -47,6 +47,7 @@ def page(ask: Ask) -> Response:
     return ask.page(
         "causes_part.html" if ask.is_part else "causes.html",
         survey=survey,
+        read=ask.stage.surveyor.read,
         causes=causes,
         more=len(survey.groups) - len(causes),
         moment=moment,

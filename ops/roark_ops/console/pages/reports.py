@@ -17,6 +17,7 @@ from roark_ops.cli.letters.filtering import read_filter
 from roark_ops.cli.terminal.running import Misused
 from roark_ops.console.ask import Ask
 from roark_ops.console.deeds import VERBS, Verb
+from roark_ops.console.memory.survey import Survey
 from roark_ops.console.writing import number
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.grouping import Death
@@ -149,8 +150,8 @@ def count(ask: Ask) -> Response:
 
 def matching(ask: Ask, asked: ReportQuery) -> Iterator[DeadLetter]:
     """Yield all reports that are meant."""
-    if asked.is_dead:
-        yield from ask.stage.surveyor.look().matching(asked.chosen)
+    if asked.is_dead and (survey := ask.stage.surveyor.look()).is_whole:
+        yield from survey.matching(asked.chosen)
         return
     for letter, _ in Pages(ask.stage.ledger).walk(asked.chosen, asked.states, None):
         yield letter
@@ -168,8 +169,8 @@ def _page(ask: Ask, asked: ReportQuery, snapshot: Snapshot) -> tuple[Sequence[De
         behind = Cursor.parse(ask.query["cursor"]) if "cursor" in ask.query else None
     except ValueError:
         return (), "", 0
-    if asked.is_dead:
-        return _page_in_memory(ask, asked, behind, snapshot.now_ms)
+    if asked.is_dead and (survey := ask.stage.surveyor.look()).is_whole:
+        return _page_in_memory(survey, asked, behind, snapshot.now_ms)
     page = Pages(ask.stage.ledger).page(asked.chosen, asked.states, limit=PER_PAGE, behind=behind)
     is_all = behind is None and page.following is None
     total = len(page.letters) if is_all else _in_all(asked, snapshot) if asked.chosen.is_everything else None
@@ -177,9 +178,9 @@ def _page(ask: Ask, asked: ReportQuery, snapshot: Snapshot) -> tuple[Sequence[De
 
 
 def _page_in_memory(
-    ask: Ask, asked: ReportQuery, behind: Cursor | None, now_ms: int
+    survey: Survey, asked: ReportQuery, behind: Cursor | None, now_ms: int
 ) -> tuple[Sequence[DeadLetter], str, int]:
-    found = ask.stage.surveyor.look().matching(asked.chosen)
+    found = survey.matching(asked.chosen)
     if behind is None:
         page, youngest_ms = found[:PER_PAGE], now_ms
     else:

@@ -23,7 +23,7 @@
       if (plots[box.dataset.chart]) { plots[box.dataset.chart].setData(data); continue; }
       plots[box.dataset.chart] = new uPlot({ width, height: 150, cursor: { drag: { x: false, y: false } }, tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
         scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
-        axes: [{ ...axis(), values: clock, space: 64, incrs: [60, 300, 900, 1800, 3600] }, { ...axis(), size: 44 }], series: [{ label: "at", value: (_, at) => (at ? new Date(at * 1000).toISOString().slice(11, 19) + "Z" : "") }, ...series()] }, data, box);
+        axes: [{ ...axis(), values: clock, size: 28, space: 64, incrs: [60, 300, 900, 1800, 3600] }, { ...axis(), size: 44 }], series: [{ label: "at", value: (_, at) => (at ? new Date(at * 1000).toISOString().slice(11, 19) + "Z" : "") }, ...series()] }, data, box);
     }
   };
   let last = 0;
