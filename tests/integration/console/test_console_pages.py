@@ -15,7 +15,7 @@ from roark_ledger.packing import pack
 from roark_ops.console.access.roles import Role
 from roark_ops.console.routes import ROUTES
 
-MARKUP = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>{{7*7}}"
+MARKUP = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>{{7919*7907}}"
 
 
 class Text(HTMLParser):
@@ -307,7 +307,7 @@ def test_markup_in_any_field_from_outside_is_text_on_every_page(line: CommandLin
     pages["done"] = console.post("/go/edit", id=selection, reason=MARKUP)
     # then it is text
     assert {name: strange_tags(page.text) for name, page in pages.items() if strange_tags(page.text)} == {}
-    assert {name for name, page in pages.items() if "49" in page.text and "{{7*7}}" not in unescape(page.text)} == set()
+    assert {name for name, page in pages.items() if str(7919 * 7907) in page.text} == set()
     for name in ("/causes", "call", "/log", "/uploads"):
         assert "<script>alert(2)</script>" in text(pages[name].text), name
 

@@ -19,6 +19,7 @@ _PAGES = {
     AlertKind.UNCONFIRMED: "/receipts",
     AlertKind.REJECTED_FILLING: "/rejected",
     AlertKind.CALLS_MISSING: "/receipts",
+    AlertKind.RECEIPTS_MISSING: "/receipts",
     AlertKind.RECONCILE_STALE: "/receipts",
     AlertKind.LEDGER_LOST: "/health",
     AlertKind.SPOOL_UNREADABLE: "/health",
