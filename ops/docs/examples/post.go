@@ -20,7 +20,7 @@ func post(report []byte, tries int) (status int, answer []byte, err error) {
 		}
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("X-Vapi-Secret", os.Getenv("VAPI_SECRET"))
-		wait := time.Duration(min(1<<attempt, 60)) * time.Second
+		wait := time.Duration(attempt*attempt) * time.Second
 		response, err := client.Do(request)
 		if err == nil {
 			answer, err = io.ReadAll(response.Body)
