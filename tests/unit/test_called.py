@@ -108,7 +108,7 @@ class TestWhatIsMissing:
 
     def test_a_module_of_no_extra_is_a_fault_of_its_own(self) -> None:
         assert lacking_for(ModuleNotFoundError(name="no_such_thing")) == ""
-        assert "roark-ingest[worker]" in lacking_for(ModuleNotFoundError(name="pyreqwest.client"))
+        assert "roark-ingest[worker]" in lacking_for(ModuleNotFoundError(name="uvloop.loop"))
 
     def test_without_the_command_the_command_says_so(self) -> None:
         program = "import sys; sys.modules['typer'] = None; from roark_ops.cli import main; main()"
