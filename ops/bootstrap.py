@@ -5,7 +5,8 @@
 1. A virtual environment that works is kept, one that does not is made anew.
 2. pip comes with `venv`; where it does not (Debian without python3-venv) its wheel is fetched from the index that
    pip itself would ask, and must have the digest below.
-3. The project is installed for development, with the versions in constraints.txt.
+3. What the project needs is installed, and nothing else: the versions of constraints.txt and ops/locked, and only
+   files whose digest stands there. Then the project itself, for development.
 
 Only the standard library is used, and pip's own settings count (PIP_INDEX_URL, pip.conf, proxies, certificates).
 """
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 PIP_WHEEL = "pip-26.3-py3-none-any.whl"
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+LOCKED = ("constraints.txt", "ops/locked/build.txt", "ops/locked/dev.txt")
 DEFAULT_INDEX = "https://pypi.org/simple"
 
 
@@ -41,10 +43,10 @@ def main(environment: Path) -> None:
     python = environment / "bin" / "python"
     if not has_pip(python):
         make(environment, python)
-    say(f"1 of 2: the tools that build it, into {environment.name}")
-    pip(python, "hatchling", "editables")
-    say("2 of 2: what it needs, at the versions of constraints.txt: some 80 packages, a minute or two the first time")
-    pip(python, "--no-build-isolation", "--editable", f"{ROOT}[standard,dev]", shows=True)
+    say(f"1 of 2: what it needs, into {environment.name}: some 100 packages, a minute or two the first time")
+    pip(python, "--require-hashes", *(part for file in LOCKED for part in ("-r", str(ROOT / file))), shows=True)
+    say("2 of 2: roark-ingest itself")
+    pip(python, "--no-build-isolation", "--editable", str(ROOT))
     say("done; the commands are in .venv/bin (`. .venv/bin/activate` puts them on your PATH)")
 
 
@@ -115,9 +117,9 @@ def pip_setting(name: str, default: str) -> str:
 
 
 def pip(python: Path, *arguments: str, shows: bool = False) -> None:
-    """Install with pip, at the versions of constraints.txt; `shows` tells each package as it is fetched."""
+    """Install with pip just what is named; `shows` tells each package as it is fetched."""
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    command += ["--constraint", str(ROOT / "constraints.txt"), *arguments]
+    command += ["--no-deps", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:  # noqa: S603 our own
         told = [line.rstrip() for line in follow(running.stdout or [], shows=shows)]
     if running.returncode != 0:
