@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from roark_ledger.errors import ConfigurationError
+from roark_ops.console.settings import ConsoleSettings
 from roark_ops.up import parts
 from roark_ops.up.plan import Options, Settings, UpPlan, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
-from roark_producer.settings import IngestSettings, WebhookSettings
+from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
 
 
@@ -145,3 +147,23 @@ def test_a_webhook_on_every_address_is_reached_on_this_machine_by_loopback(monke
     made = plan(monkeypatch, Options(), ROARK_INGEST_WEBHOOK_HOST="0.0.0.0", ROARK_INGEST_VAPI_SECRET="secret")
 
     assert made.webhook_url == f"http://127.0.0.1:{made.webhook.number}/vapi"
+
+
+def test_each_part_has_its_own_secrets_only_in_its_environment() -> None:
+    names = {
+        *("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_VAPI_SECRET", "ROARK_API_BEARER_TOKEN", "VAPI_API_KEY"),
+        *("ROARK_INGEST_ALERT_URL", "FLOWER_BASIC_AUTH", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_CONSOLE_PASSWORD"),
+    }
+    models = (IngestSettings, WebhookSettings, WorkerSettings, VapiSettings, ConsoleSettings)
+    fields = (
+        (model, name) for model in models for name, field in model.model_fields.items() if "SecretStr" in str(field)
+    )
+    assert {variable_of(model, name) for model, name in fields} | {"FLOWER_BASIC_AUTH"} == names
+
+    base = {f"{name}{end}": "s3cret" for name in names for end in ("", "_FILE")} | {"PATH": "/bin"}
+    left = {part: set(parts.without_others_secrets(part, base)) for part in parts.ORDER_OF_THE_END}
+
+    assert left["valkey"] == left["sandbox"] == {"PATH"}
+    assert "ROARK_API_BEARER_TOKEN_FILE" not in left["webhook"] | left["flower"]
+    assert "ROARK_INGEST_VAPI_SECRET" not in left["worker"] | left["flower"]
+    assert {"ROARK_API_BEARER_TOKEN", "VAPI_API_KEY_FILE"} <= left["worker"]

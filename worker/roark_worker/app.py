@@ -24,7 +24,6 @@ from typing import Any, ClassVar, NoReturn
 from celery import Celery, bootsteps, signals
 from celery.app.amqp import AMQP
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
-from kombu.connection import Connection
 
 from roark_ledger.errors import ConfigurationError, IngestError, LedgerError, LedgerFault, LedgerUnavailable
 from roark_ledger.ledger import Ledger
@@ -35,6 +34,7 @@ from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.proving import prove_broker, prove_ledger
 from roark_producer.wake_ups import DELIVER_TASK
 from roark_worker.alerts.alerting import Alerter
+from roark_worker.broker import BrokerConnection, answer_little
 from roark_worker.calls.fresh_audio import FreshAudio
 from roark_worker.calls.receipts import ReceiptLooker
 from roark_worker.calls.reconciling import Reconciler
@@ -202,15 +202,8 @@ def _check(ledger: Ledger) -> None:
         event(logger, "redis_away", level=logging.ERROR, error=str(error))
 
 
-class _BrokerConnection(Connection):
-    """Looks for a lost broker every few seconds. Kombu's own waits grow to 30 s, and nothing drains meanwhile."""
-
-    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-        return super().ensure_connection(*args, **{"interval_max": 2, **kwargs})  # type: ignore[no-untyped-call] # kombu
-
-
 class _Amqp(AMQP):  # type: ignore[misc] # Celery has no types
-    Connection = _BrokerConnection
+    Connection = BrokerConnection
 
 
 def _make_app() -> Celery:
@@ -265,6 +258,7 @@ def _log_our_way(**_: Any) -> None:
 def _begin(sender: str, **_: Any) -> None:
     global _worker_name  # noqa: PLW0603 Celery says it here and, to prefork's children, nowhere else
     _worker_name = sender
+    answer_little()
     # What root endangers is a worker that takes pickles from its broker. This one takes JSON without arguments.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 

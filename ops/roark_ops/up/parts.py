@@ -1,7 +1,8 @@
 """The parts of the pipeline as commands with their environments, and how each is seen to be ready.
 
-Every part gets the environment of `up` itself, so that `.env` and every setting hold for it; what `up` decided
-is put on top. In front of the sandbox the token and the URL of the real Roark are taken out of reach.
+Every part gets the environment of `up` itself, so that `.env` and every setting hold for it, without the secrets of
+others; what `up` decided is put on top. In front of the sandbox the token and the URL of the real Roark are taken out
+of reach.
 """
 
 import os
@@ -21,6 +22,27 @@ SANDBOX_LATENCY_MS = 50
 SANDBOX_JITTER_MS = 50
 _SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
 _SPARE_SECONDS = 10.0
+
+
+_SECRETS = {
+    "webhook": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_VAPI_SECRET"),
+    "worker": (
+        *("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_API_BEARER_TOKEN"),
+        *("VAPI_API_KEY", "ROARK_INGEST_ALERT_URL"),
+    ),
+    "flower": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "FLOWER_BASIC_AUTH"),
+    "console": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_CONSOLE_PASSWORD"),
+    "sandbox": (),
+    "valkey": (),
+}
+"""What is secret in each part's environment, or stands in a file that it names."""
+
+
+def without_others_secrets(name: str, base: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what is secret and not this part's."""
+    own = set(_SECRETS[name])
+    others = {secret for secrets in _SECRETS.values() for secret in secrets} - own
+    return {key: value for key, value in base.items() if key.removesuffix("_FILE") not in others}
 
 
 def environment(plan: UpPlan, data_dir: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -50,7 +72,7 @@ def server_part(server: EmbeddedServer, data_dir: Path, env: Mapping[str, str]) 
         command=server.command,
         log=log_of(data_dir, "valkey"),
         is_ready=lambda _: server.is_ready(),
-        environment=server.environment(env),
+        environment=server.environment(without_others_secrets("valkey", env)),
         end_seconds=60,
         start_seconds=600,
         # A last sync and a goodbye; SIGKILL would do no harm either.
@@ -132,7 +154,7 @@ def _python_part(
         command=command,
         log=log_of(data_dir, name),
         is_ready=lambda said: says in said,
-        environment=env,
+        environment=without_others_secrets(name, env),
         end_seconds=end_seconds,
         ending=ending,
     )
