@@ -28,11 +28,18 @@ if [ ! -s secrets/roark_api_bearer_token ] && [ -z "${ROARK_API_BEARER_TOKEN:-}"
     printf 'The token of your Roark project (for the sandbox, any word): '
     read -r ROARK_API_BEARER_TOKEN
 fi
-password="$(random)"
-if [ -s secrets/redis_conf ]; then password="$(cut -d ' ' -f 2 secrets/redis_conf)"; fi
-keep redis_conf "requirepass $password
+# A user of Redis for each part, and one for people. What each may do stands in users.acl; the server learns of the
+# passwords only.
+users="$(grep -v '^#' ops/docker/users.acl)"
+for role in producer worker viewer operator; do
+    keep "redis_url_$role" "redis://$role:$(random)@redis:6379/0"
+    password="$(sed "s,^redis://$role:\\([^@]*\\)@.*,\\1," "secrets/redis_url_$role")"
+    users="$(echo "$users" | sed "s/^user $role reset on >PASSWORD /user $role reset on >$password /")"
+done
+# Written each time: what a role may do changes with the version.
+rm -f secrets/redis_conf
+keep redis_conf "$users
 "
-keep redis_url "redis://:$password@redis:6379/0"
 keep roark_api_bearer_token "${ROARK_API_BEARER_TOKEN:-}"
 keep vapi_secret "$(random)"
 keep flower_basic_auth "flower:$(random)"

@@ -3,6 +3,9 @@
 Each operation is one EVALSHA. A server that does not know a script yet (a new one, or one that was restarted)
 answers NOSCRIPT without having done anything; the script is sent and the operation repeated.
 
+A user who may only read (`EVALSHA_RO`, no `EVALSHA`) is known by the first refusal; scripts that write nothing are then
+called that way.
+
 `after_write` is the command by which a durability promise is kept, `WAITAOF 1 0 …` or `WAIT n …`; it goes out
 in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
 """
@@ -12,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from roark_ledger.errors import LedgerUnavailable
 from roark_ledger.keys import Keys
@@ -43,16 +46,33 @@ class _Calls:
         self.keys = Keys.under(prefix)
         self._key_args = self.keys.in_order()
         self._after_write = after_write
+        self._may_only_read = False
 
     def evalsha(self, operation: Operation[Any]) -> tuple[Any, ...]:
-        sha = script(operation.script).sha
-        return ("EVALSHA", sha, len(self._key_args), *self._key_args, self.clock(), *operation.args)
+        wanted = script(operation.script)
+        command = "EVALSHA_RO" if self._may_only_read and wanted.only_reads else "EVALSHA"
+        return (command, wanted.sha, len(self._key_args), *self._key_args, self.clock(), *operation.args)
 
     def commands(self, operations: Sequence[Operation[Any]], *, durably: bool) -> list[tuple[Any, ...]]:
         found = [self.evalsha(operation) for operation in operations]
         if durably and self._after_write:
             found.append(self._after_write)
         return found
+
+    def asks_anew(self, operations: Sequence[Operation[Any]], replies: Sequence[Any]) -> bool:
+        """Say whether to ask once more, by `EVALSHA_RO`: a script that only reads was refused by `EVALSHA`."""
+        if self._may_only_read:
+            return False
+        self._may_only_read = any(
+            isinstance(reply, NoPermissionError) and script(operation.script).only_reads
+            for operation, reply in zip(operations, replies, strict=False)
+        )
+        return self._may_only_read
+
+    def better(self, replies: list[Any], anew: list[Any]) -> list[Any]:
+        """Return the second replies, or the first ones where that way is refused as well."""
+        self._may_only_read = not any(isinstance(reply, NoPermissionError) for reply in anew)
+        return anew if self._may_only_read else replies
 
     @staticmethod
     def unknown(replies: Sequence[Any]) -> list[int]:
@@ -130,6 +150,8 @@ class Ledger(_Open[redis.Redis]):
     def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
             replies = self._send(operations, durably)
+            if self.calls.asks_anew(operations, replies):
+                replies = self.calls.better(replies, self._send(operations, durably))
             if unknown := self.calls.unknown(replies):
                 again = [operations[place] for place in unknown]
                 for name in {operation.script for operation in again}:
@@ -244,6 +266,8 @@ class AsyncLedger(_Open[redis.asyncio.Redis]):
     async def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
             replies = await self._send(operations, durably)
+            if self.calls.asks_anew(operations, replies):
+                replies = self.calls.better(replies, await self._send(operations, durably))
             if unknown := self.calls.unknown(replies):
                 again = [operations[place] for place in unknown]
                 for name in {operation.script for operation in again}:

@@ -23,6 +23,7 @@ from roark_ledger.lifecycle import LEGAL_MOVES
 from roark_ledger.places import BY_SINCE, LETTERS, QUEUES, SORTED_SETS
 
 _FOLDER = Path(__file__).parent / "lua"
+_COMMAND = re.compile(r"\bp?call\(\s*'(\w+)'")
 _COUNTED = re.compile(r"\bcount\('(\w+)',")
 _ALWAYS = ("_replays.lua", "_ledger.lua")
 _NEEDED = {
@@ -44,6 +45,11 @@ class Script:
     text: str
     sha: str
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether the server would refuse it every write."""
+        return "no-writes" in self.text.partition("\n")[0]
+
 
 @cache
 def script(name: str) -> Script:
@@ -56,9 +62,15 @@ def script(name: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def script_names() -> list[str]:
-    """Return the names of all scripts."""
-    return sorted(name.removesuffix(".lua") for name in _files() if name[0] != "_")
+def script_names(*folders: str) -> list[str]:
+    """Return the names of all scripts, or of those in some folders: `intake`, `delivery`, …"""
+    files = (file for name, file in _files().items() if name[0] != "_")
+    return sorted(file.stem for file in files if not folders or file.parent.name in folders)
+
+
+def commands_in(names: Iterable[str]) -> frozenset[str]:
+    """Return the commands that these scripts may call, in small letters, as permissions name them."""
+    return frozenset(command.lower() for name in names for command in _COMMAND.findall(script(name).text))
 
 
 def counter_names() -> frozenset[str]:

@@ -145,7 +145,7 @@ def test_part_by_part_it_delivers_and_a_killed_worker_and_redis_lose_nothing(mac
         assert machine.show(f"roark-ingest-{part}", "ActiveState") == "active"
         assert machine.show(f"roark-ingest-{part}", "User") == "roark-ingest"
     assert int(machine.show("roark-ingest-worker", "NRestarts")) >= 1
-    audit = "ROARK_INGEST_REDIS_URL_FILE=/etc/roark-ingest/secrets/redis_url"
+    audit = "ROARK_INGEST_REDIS_URL_FILE=/etc/roark-ingest/secrets/redis_url_operator"
     assert json.loads(machine.sh(f"{audit} {INGEST} audit --json"))["holds"]
 
 
@@ -156,7 +156,8 @@ def test_a_worker_that_is_told_to_stop_drains_and_the_page_about_upgrades_works(
     machine.sh("systemctl stop roark-ingest-worker")
     assert machine.show("roark-ingest-worker", "Result") == "success"
     for step in (
-        "pip install -c constraints.txt '.[standard]'",
+        "-r ops/locked/build.txt",
+        "--no-build-isolation .",
         "restart roark-ingest-worker",
         "restart roark-ingest-webhook",
     ):

@@ -21,7 +21,7 @@ FIXED = ("up", "enqueue", "webhook", "worker", "sandbox", "flower", "status", "w
 FIXED += ("hold", "resume", "erase")
 FIXED_OF_DLQ = ("list", "groups", "show", "replay", "discard", "restore", "export", "import")
 # These two print documents as it is, and the third a document byte for byte.
-WITHOUT_JSON = {("sandbox",), ("sample",), ("rejected", "show")}
+WITHOUT_JSON = {("acl",), ("sandbox",), ("sample",), ("rejected", "show")}
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

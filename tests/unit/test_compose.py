@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from roark_ops.roles import EVERYBODY, RedisRole, user_line
 from roark_producer.settings import WebhookSettings
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
@@ -54,7 +55,7 @@ def test_nobody_outside_this_machine_reaches_a_port_without_a_proxy() -> None:
     assert "ports" not in SERVICES["redis"]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"desk"}))
 def test_every_service_is_started_again_when_it_ends(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
@@ -83,7 +84,7 @@ def test_the_image_is_built_once() -> None:
     assert [name for name in SERVICES if "build" in SERVICES[name]] == ["webhook"]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"desk"}))
 def test_every_service_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
@@ -98,10 +99,11 @@ def test_secrets_come_from_files_and_only_to_who_needs_them() -> None:
     assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH_FILE"] == "/run/secrets/flower_basic_auth"
     assert {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service} == {
         "redis": ["redis_conf"],
-        "worker": ["redis_url", "roark_api_bearer_token"],
-        "webhook": ["redis_url", "vapi_secret"],
-        "flower": ["redis_url", "flower_basic_auth"],
-        "console": ["redis_url", "console_password"],
+        "worker": ["redis_url_worker", "roark_api_bearer_token"],
+        "webhook": ["redis_url_producer", "vapi_secret"],
+        "flower": ["redis_url_viewer", "flower_basic_auth"],
+        "desk": ["redis_url_operator"],
+        "console": ["redis_url_operator", "console_password"],
         "grafana": ["grafana_password"],
     }
     for service in SERVICES.values():
@@ -112,6 +114,7 @@ def test_the_script_makes_every_secret_once_and_keeps_it(tmp_path: Path) -> None
     # given a copy of the script, as it would lie in a clone
     (tmp_path / "ops" / "docker").mkdir(parents=True)
     script = shutil.copy(ROOT / "ops" / "docker" / "secrets.sh", tmp_path / "ops" / "docker")
+    shutil.copy(ROOT / "ops" / "docker" / "users.acl", tmp_path / "ops" / "docker")
 
     def made() -> dict[str, str]:
         subprocess.run(["sh", script], env=os.environ | {"ROARK_API_BEARER_TOKEN": "token"}, check=True)
@@ -126,10 +129,19 @@ def test_the_script_makes_every_secret_once_and_keeps_it(tmp_path: Path) -> None
     # and nobody else on the machine can read it, while the containers' user can
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     assert all(each.stat().st_mode & 0o777 == 0o444 for each in (tmp_path / "secrets").iterdir())
-    # and the server's password is the one that is in the URL
-    password = first["redis_conf"].split()[1]
-    assert len(password) == 48
-    assert first["redis_url"] == f"redis://:{password}@redis:6379/0"
+    # and the server's users have the passwords that are in the URLs
+    users = {line.split()[1]: line.split() for line in first["redis_conf"].splitlines()}
+    assert users.keys() == {"default", *RedisRole}
+    for role in RedisRole:
+        assert users[role][4].startswith(">")
+        assert len(users[role][4]) == 49
+        assert first[f"redis_url_{role}"] == f"redis://{role}:{users[role][4][1:]}@redis:6379/0"
+
+
+def test_the_users_of_redis_are_those_that_the_command_prints() -> None:
+    lines = (ROOT / "ops" / "docker" / "users.acl").read_text("utf-8").splitlines()
+
+    assert [line for line in lines if not line.startswith("#")] == [f"user {EVERYBODY}", *map(user_line, RedisRole)]
 
 
 def test_a_worker_is_given_the_time_that_its_drain_may_take() -> None:

@@ -219,3 +219,18 @@ def test_there_is_always_a_worker_and_what_scales_it_finds_it() -> None:
     assert SCALED["metadata"]["namespace"] == KUSTOMIZATION["namespace"]
     # what KEDA falls back to works only for figures that are divided by the workers there are
     assert all(trigger.get("metricType", "AverageValue") == "AverageValue" for trigger in spec["triggers"])
+
+
+def test_nobody_talks_to_anybody_who_is_not_listed_and_only_workers_leave_the_cluster() -> None:
+    policies = {name: policy["spec"] for name, policy in named("NetworkPolicy").items()}
+    refused = policies["nothing-unless-listed"]
+    assert (refused["podSelector"], refused["policyTypes"]) == ({}, ["Ingress", "Egress"])
+    assert not {"ingress", "egress"} & refused.keys()
+
+    outside = [name for name, spec in policies.items() if "ipBlock" in str(spec.get("egress"))]
+    assert outside == ["worker"]
+    for name, pod in WORKLOADS.items():
+        assert policies[name]["podSelector"]["matchLabels"]["app"] == name
+        ports = {port["containerPort"] for port in CONTAINERS[name].get("ports", [])}
+        listed = {port["port"] for rule in policies[name].get("ingress", []) for port in rule["ports"]}
+        assert listed <= ports, pod

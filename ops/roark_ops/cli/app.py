@@ -25,6 +25,7 @@ from roark_ops.cli.look.schedule import schedule
 from roark_ops.cli.look.status import status
 from roark_ops.cli.look.why import why
 from roark_ops.cli.run import console
+from roark_ops.cli.run.acl import acl
 from roark_ops.cli.run.parts import flower, webhook, worker
 from roark_ops.cli.terminal.running import Commands
 from roark_ops.up.command import up
@@ -128,6 +129,7 @@ _add(
 )
 _add(people, console.list_, "roark-ingest console user list", name="list")
 _add(people, console.remove, "roark-ingest console user remove ada")
+_add(app, acl, "roark-ingest acl", "roark-ingest acl secrets --apply", panel=_RUN)
 _add(app, sandbox, "roark-ingest sandbox --fail 503:0.2", "roark-ingest sandbox --scenario outage:30s", panel=_RUN)
 _add(app, sample, "roark-ingest sample --count 1000 | roark-ingest enqueue", panel=_RUN)
 

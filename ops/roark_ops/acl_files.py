@@ -1,0 +1,84 @@
+"""Passwords of the users of Redis, and what is made of them: URLs for the parts, lines for the server.
+
+The server gets hashes only. A password is made once; its URL is where it stays.
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlunsplit
+
+from roark_ledger.errors import LedgerError
+from roark_ledger.server.connection import connect, translated_errors
+from roark_ledger.server.redis_url import parse_redis_url
+from roark_ledger.urls import split_url
+from roark_ledger.whole_files import replacing
+from roark_ops.roles import EVERYBODY, RedisRole, RolePlace, rules, user_line
+from roark_producer.servers import Servers
+from roark_producer.settings import IngestSettings
+
+Passwords = Mapping[RedisRole, str]
+
+
+def laid_down(folder: Path, place: RolePlace) -> Passwords:
+    """Write a URL for each role and `users.acl` into a folder, and return the passwords; those that are there stay."""
+    url = Servers(IngestSettings()).url
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    passwords: dict[RedisRole, str] = {}
+    for role in RedisRole:
+        file = folder / f"redis_url_{role}"
+        known = parse_redis_url(file.read_text("utf-8")).password if file.exists() else None
+        passwords[role] = known or secrets.token_hex(24)
+        _write(file, url_of(url, role, passwords[role]))
+    _write(folder / "users.acl", acl_file(passwords, place))
+    return passwords
+
+
+def acl_file(passwords: Passwords, place: RolePlace) -> str:
+    """Return the lines for the server."""
+    lines = [f"user {EVERYBODY}", *(user_line(role, password, place) for role, password in passwords.items())]
+    return "\n".join(lines) + "\n"
+
+
+def url_of(url: str, role: RedisRole, password: str) -> str:
+    """Return a URL of the same server for another user."""
+    parts = split_url(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{host}"))
+
+
+def applied(passwords: Passwords, place: RolePlace) -> str:
+    """Create the users on the server that the settings name; return what is to be known of it.
+
+    The user `default` stays as it is: it is the one who does this. Raises LedgerError where that is not allowed.
+    """
+    with translated_errors(), connect(Servers(IngestSettings()).url) as client:
+        knows_waitaof = _knows(client, "WAITAOF")
+        for role, password in passwords.items():
+            allowed = _joined(rules(role, place))
+            if not knows_waitaof:
+                # Without it (Redis before 7.2) a promise is known by the server's settings.
+                allowed = ["+config|get" if word == "+waitaof" else word for word in allowed]
+            words = ("ACL", "SETUSER", role, "reset", "on", f">{password}", *allowed)
+            client.execute_command(*words)
+        try:
+            with translated_errors():
+                client.execute_command("ACL", "SAVE")
+        except LedgerError:
+            return "The server has the users until it is restarted: put users.acl into its configuration, too."
+    return "The server has the users, and keeps them."
+
+
+def _knows(client: Any, command: str) -> bool:
+    return client.execute_command("COMMAND", "INFO", command) not in ([None], {}, [])
+
+
+def _joined(words: tuple[str, ...]) -> list[str]:
+    """Return the words as arguments: a selector in its brackets is one, and two that follow each other are two."""
+    return [part for word in words for part in (word.replace(") (", ")\n(").split("\n"))]
+
+
+def _write(file: Path, text: str) -> None:
+    with replacing(file) as written:
+        written.write(text.encode())
