@@ -1,6 +1,7 @@
 # What people and CI run here. `make` lists it.
 #
-# Everything is installed into .venv, at the versions of constraints.txt; nothing else on the machine is touched.
+# Everything is installed into .venv, at the versions and with the digests of constraints.txt and ops/locked; nothing else
+# on the machine is touched.
 # PYTHON=… chooses another Python than the one found.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,15 +9,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .venv-bench
+AUDIT  := .venv-audit
 SCHEMA := .venv-contract
 PAGES  := .venv-site
 ARGS   ?=
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
-LONG   := chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
+LONG   := attacks or chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock env-example script-texts clean many servers sweep installs contract site dist
+.PHONY: help demo up test quick lint format chaos browser shift fuzz docker-test monitoring bench bench-quick lock audit sbom images attacks env-example script-texts clean many servers sweep installs contract site dist
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +36,10 @@ quick: $(READY) ## all tests but the long ones (ARGS="-k …" chooses)
 
 chaos: $(READY) ## the long tests: kill -9 of everything, outages, full memory
 	CHAOS_RESULTS=tests/chaos/results.md $(BIN)/python -m pytest tests/chaos -q $(ARGS)
+
+attacks: $(READY) ## floods, smuggling, bombs, large odd bodies, roles: some 10 minutes; writes the table of SECURITY.md
+	ATTACKS_PAGE=SECURITY.md $(BIN)/python -m pytest tests/attacks tests/integration/test_roles.py \
+		tests/acceptance/test_garbage_in_the_broker.py -q $(ARGS)
 
 sweep: $(READY) ## the lane beside failures by chance, in virtual time, and what refuses all for two minutes: some 20 minutes
 	$(BIN)/python -m pytest -m sweep -q $(ARGS)
@@ -98,8 +104,18 @@ format: $(READY) ## let ruff write what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-lock: $(READY) ## resolve all versions anew into constraints.txt
+lock: $(READY) ## resolve all versions anew, with their digests, into constraints.txt and ops/locked
 	$(BIN)/python ops/lock.py
+
+audit: $(AUDIT)/.ready ## look for known weaknesses in what is installed (asks PyPI's database: needs a network)
+	$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r constraints.txt
+
+sbom: $(AUDIT)/.ready ## write sbom.json: what roark-ingest consists of, in CycloneDX's format
+	$(AUDIT)/bin/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible \
+		--sv 1.6 --of JSON -o sbom.json
+
+images: ## pin the images of compose, Kubernetes and the Dockerfile to their digests (needs docker and a network)
+	$(PYTHON) ops/pin_images.py
 
 env-example: $(READY) ## write .env.example, and the table in ops/docs/configure.md, from the settings
 	$(BIN)/python -m roark_ops.env_example > .env.example
@@ -113,10 +129,10 @@ vendor: $(READY) ## fetch the scripts that the console serves out of their npm p
 	python3 ops/vendor.py
 
 clean: ## remove what is made here, the data of `up` excepted
-	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) .venv-dist site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(SCHEMA) $(PAGES) $(AUDIT) sbom.json .venv-dist site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find producer worker ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt ops/bootstrap.py
+$(READY): pyproject.toml constraints.txt ops/locked/build.txt ops/locked/dev.txt ops/bootstrap.py
 	@$(PYTHON) ops/bootstrap.py $(VENV)
 	@touch $@
 
@@ -128,6 +144,11 @@ $(PAGES)/.ready: ops/site/requirements.txt
 $(SCHEMA)/.ready: tests/contract/requirements.txt
 	$(PYTHON) -m venv $(SCHEMA)
 	$(SCHEMA)/bin/pip install -q --disable-pip-version-check -r tests/contract/requirements.txt
+	@touch $@
+
+$(AUDIT)/.ready: ops/locked/audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r ops/locked/audit.txt
 	@touch $@
 
 $(PEERS)/.ready: tests/benchmarks/requirements-peers.txt tests/benchmarks/requirements-arq.txt
