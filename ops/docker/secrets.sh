@@ -2,7 +2,7 @@
 # Makes the secrets that docker-compose.yml mounts, each a file in secrets/. What is there already stays as it is.
 #
 #   sh ops/docker/secrets.sh                     the token of your Roark project is asked for
-#   ROARK_API_BEARER_TOKEN=… sh ops/docker/secrets.sh
+#   ROARK_API_BEARER_TOKEN=… VAPI_API_KEY=… sh ops/docker/secrets.sh
 #
 # The containers run as user 10001, so the files are readable for all; the folder is not, so nobody else on this
 # machine gets at them.
@@ -42,6 +42,14 @@ keep redis_conf "$users
 "
 keep roark_api_bearer_token "${ROARK_API_BEARER_TOKEN:-}"
 keep vapi_secret "$(random)"
+# Vapi's private key is optional: an empty file means that calls are not compared with Vapi's list.
+if [ -e secrets/vapi_api_key ]; then
+    echo "kept  secrets/vapi_api_key"
+else
+    printf %s "${VAPI_API_KEY:-}" > secrets/vapi_api_key
+    chmod 444 secrets/vapi_api_key
+    echo "made  secrets/vapi_api_key"
+fi
 keep flower_basic_auth "flower:$(random)"
 keep console_password "$(random)"
 keep grafana_password "$(random)"

@@ -215,6 +215,8 @@ def test_doctor_finds_a_good_server_and_tells_what_is_missing(line: CommandLine)
         "data dir": "OK",
         "token": "OK",
         "roark": "WARN",
+        "roark account": "WARN",
+        "vapi": "OK",
         "webhook": "OK",
     }
     assert all(check["mend"] for check in checks.values() if check["level"] != "OK")

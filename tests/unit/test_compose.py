@@ -99,7 +99,7 @@ def test_secrets_come_from_files_and_only_to_who_needs_them() -> None:
     assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH_FILE"] == "/run/secrets/flower_basic_auth"
     assert {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service} == {
         "redis": ["redis_conf"],
-        "worker": ["redis_url_worker", "roark_api_bearer_token"],
+        "worker": ["redis_url_worker", "roark_api_bearer_token", "vapi_api_key"],
         "webhook": ["redis_url_producer", "vapi_secret"],
         "flower": ["redis_url_viewer", "flower_basic_auth"],
         "desk": ["redis_url_operator"],

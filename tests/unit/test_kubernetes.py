@@ -21,6 +21,7 @@ from roark_producer.ledger_metrics import ledger_families
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.contract import document
 from roark_producer.webhook.serving.process import SHUTDOWN_SECONDS
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
 
@@ -150,7 +151,7 @@ def test_the_pages_are_where_prometheus_and_the_probes_look() -> None:
 
 
 def test_every_setting_is_one_that_there_is() -> None:
-    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings)
+    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings, VapiSettings)
     known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
     named_here = set(named("ConfigMap")["settings"]["data"])

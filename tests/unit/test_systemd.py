@@ -13,6 +13,7 @@ from roark_ops.console.settings import ConsoleSettings
 from roark_ops.up.parts import _SPARE_SECONDS as SPARE_SECONDS
 from roark_producer.settings import IngestSettings, WebhookSettings, settings_of, variable_of
 from roark_producer.webhook.serving.process import SHUTDOWN_SECONDS
+from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.process.supervisor import GRACE_SECONDS
 from roark_worker.settings import WorkerSettings
 
@@ -103,7 +104,7 @@ def test_secrets_are_credentials_and_no_unit_names_one_itself() -> None:
 
 
 def test_every_setting_is_one_that_there_is() -> None:
-    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings)
+    models = (IngestSettings, WebhookSettings, WorkerSettings, ConsoleSettings, VapiSettings)
     known = {variable_of(model, name) for model in models for name in settings_of(model)}
     known |= {f"{name}_FILE" for name in known} | {"FLOWER_BASIC_AUTH_FILE"}
 

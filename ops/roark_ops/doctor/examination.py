@@ -15,14 +15,17 @@ from roark_ledger.server.redis_url import REDIS_SETTING
 from roark_ops.access import Access
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level, fail, ok, warn
+from roark_ops.doctor.connected import check_account, check_vapi
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
 from roark_producer.celery_wiring import answering_workers
 from roark_producer.gone_settings import gone_settings, in_words
 from roark_producer.proving import prove_broker, prove_ledger
+from roark_producer.servers import secret_text
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_producer.wake_ups import ignored_variables
-from roark_worker.settings import WorkerSettings
+from roark_worker.calls.vapi_settings import VapiSettings
+from roark_worker.settings import WorkerSettings, is_usable_token
 
 _PING_SECONDS = 1.0
 _MEND = "Make sure that Redis runs at {} and accepts commands."
@@ -34,6 +37,7 @@ def examine(public_url: str | None = None) -> Iterator[Check]:
     yield from _guarded("redis", lambda: _examine_redis(crew))
     yield from _guarded("settings", lambda: _examine_set_up(crew, WorkerSettings()))
     yield from _guarded("webhook", lambda: iter([here.check_webhook(WebhookSettings())]))
+    yield from _guarded("vapi", lambda: check_vapi(VapiSettings(), public_url))
     if public_url is not None:
         yield from _guarded("public url", lambda: check_public(WebhookSettings(), public_url))
 
@@ -123,11 +127,18 @@ def _examine_set_up(crew: dict[str, Setup], shell: WorkerSettings) -> Iterator[C
     if not crew:
         yield here.check_token(shell)
         yield here.check_reach(shell)
+        yield from _examine_account(shell)
         return
     yield judge_shell(crew, shell, IngestSettings())
     yield ok("token", "the workers have one; this shell does not, so Roark is checked without it")
     for url in base_urls(crew):
         yield here.check_reach(shell.model_copy(update={"roark_base_url": url}), of_workers=True)
+    yield from _examine_account(shell)
+
+
+def _examine_account(shell: WorkerSettings) -> Iterator[Check]:
+    if is_usable_token(secret_text(shell.roark_api_bearer_token) or ""):
+        yield check_account(shell)
 
 
 def _guarded(name: str, checks: Callable[[], Iterator[Check]], setting: str = REDIS_SETTING) -> Iterator[Check]:

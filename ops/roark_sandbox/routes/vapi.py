@@ -3,6 +3,7 @@
     GET /call?createdAtGe=…&createdAtLt=…&limit=…   calls of a window, the newest first; 100 unless told, 1000 at most
     GET /call/ID                                    one call, with new links to its audio
     GET /assistant/ID, GET /phone-number/ID         what a Call only names
+    GET /assistant                                  all assistants: what is neither a call nor a number
     PUT /_sandbox/vapi/calls                        calls, assistants and numbers: an array; a known one is replaced
     PUT /_sandbox/vapi                              behave differently: {"fail": ["429:0.1:retry-after=1"], …}
     GET /_sandbox/vapi                              how it behaves, how many requests came, at most in ten seconds
@@ -78,6 +79,7 @@ class SandboxVapi:
             Route("/call", self._answering(self._list)),
             Route("/call/{id}", self._answering(self._one)),
             Route("/call/{id}", self._answering(self._delete), methods=["DELETE"]),
+            Route("/assistant", self._answering(self._assistants)),
             Route("/assistant/{id}", self._answering(self._one)),
             Route("/phone-number/{id}", self._answering(self._one)),
             Route("/_sandbox/vapi", local_only(self.look)),
@@ -152,6 +154,10 @@ class SandboxVapi:
             ):
                 found.append(call)
         return _json(found)
+
+    def _assistants(self, _request: Request) -> Response:
+        others = (thing for thing_id, thing in self._things.items() if thing_id not in self._created)
+        return _json([thing for thing in others if "number" not in thing])
 
     def _one(self, request: Request) -> Response:
         thing_id = request.path_params["id"]

@@ -101,6 +101,13 @@ class Vapi:
         """Return an assistant as it is now; None where there is none any more. Raises VapiFailed."""
         return self._get(f"/assistant/{quote(assistant_id, safe='')}")
 
+    def assistants(self) -> list[bytes]:
+        """Return the organisation's assistants, at most a thousand, each as Vapi wrote it. Raises VapiFailed."""
+        body = (self._get("/assistant", {"limit": "1000"}) or b"").strip()
+        if body[:1] != b"[":
+            raise VapiFailed("odd_answer", f"{self._base_url}/assistant did not answer with a list")
+        return elements(body)
+
     def phone_number(self, phone_number_id: str) -> bytes | None:
         """Return a phone number as it is now; None where there is none any more. Raises VapiFailed."""
         return self._get(f"/phone-number/{quote(phone_number_id, safe='')}")
