@@ -52,7 +52,8 @@ class Browser:
         return found
 
     def click(self, selector: str) -> None:
-        self._do(f"element/{self._the(selector)}/click")
+        # A part that is fetched anew just then takes its elements with it; the next look finds the new one.
+        wait_until(lambda: self._clicked(self._the(selector)), f"{selector} takes a click")
 
     def type_into(self, selector: str, text: str) -> None:
         # A part that is fetched anew takes its elements with it: the focus keeps it as it is.
@@ -112,6 +113,11 @@ class Browser:
 
     def devtools(self, command: str, **parameters: object) -> None:
         self._do("goog/cdp/execute", cmd=command, params=parameters)
+
+    def _clicked(self, element: str) -> bool:
+        answer = self._driver.post(f"/session/{self._session}/element/{element}/click", json={})
+        assert answer.is_success or "stale element" in answer.text, answer.text
+        return answer.is_success
 
     def _the(self, selector: str) -> str:
         self.wait_for(selector)
