@@ -83,7 +83,7 @@ monitoring: $(READY) ## alerts and dashboards against a real Prometheus: some 3 
 bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --peers $(PEERS) $(ARGS)
 
-bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in under five minutes
+bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in some six minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --quick --peers $(PEERS) $(ARGS)
 
 docs-test: $(READY) ## every command line of README.md and ops/docs, against a real pipeline

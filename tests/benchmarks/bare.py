@@ -71,7 +71,7 @@ class Bare:
 
     async def _upload(self, call_id: bytes, packed: bytes) -> None:
         body = upload_body(unpack(packed), revision=False)
-        answer = await self._carrier.post(self._headers, body)
+        answer = await self._carrier.post(self._headers, body, "vapi")
         assert answer.status == 200, answer.status
         self._in_flight -= 1
         self._done.append(call_id)

@@ -43,6 +43,7 @@ def bursts(contender: Contender, pool: Path, *, latency_ms: int, backlog: int, t
             contender,
             spent,
             latency_ms=latency_ms,
+            tls=False,
             backlog=backlog,
             memory_mb=sum(worker.pss_bytes() for worker in workers) / 1e6,
             most_in_flight=upstream.most_in_flight(),

@@ -5,7 +5,7 @@
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,8 @@ from constants import with_constants
 from benchmarks.servers import TESTS
 
 OUR_PYTHON = sys.executable
+AS_IT_COMES = "roark-ingest worker, as it comes"
+"""With no setting changed: a process for each core."""
 Family = Literal["ours", "celery", "queue", "bare"]
 
 
@@ -46,6 +48,7 @@ class Contender:
         }
 
 
+SUPERVISOR = ("-m", "roark_ops.cli", "worker")
 OUR_WORKER = ("-m", "celery", "--quiet", "-A", "roark_worker.app", "worker", "--without-gossip", "--without-mingle")
 
 
@@ -61,9 +64,9 @@ def everybody(peers: Path) -> list[Contender]:
     """All contenders; `peers` is the folder in which the peers' virtual environments lie."""
     main, arq = str(peers / "main/bin/python"), str(peers / "arq/bin/python")
     return [
+        replace(ours(AS_IT_COMES, metrics_port="0"), command=SUPERVISOR),
         ours("roark-ingest, 1 process"),
         ours("roark-ingest, 1 process, 512 in flight", max_in_flight="512"),
-        ours("roark-ingest, 2 processes", processes=2),
         Contender("bare loop, 512 in flight", "bare", "benchmarks.bare:enqueue", ("-m", "benchmarks.bare"), 3500),
         *_plain_celery(main),
         *_other_queues(main, arq),

@@ -4,6 +4,7 @@ The load comes from wrk, in its own process. Closed loop: each of its connection
 """
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -54,17 +55,19 @@ def load(endpoint: Endpoint, pool: Path, *, seconds: float, connections: int = C
         port = str(free_port())
         env = Contender("", "ours", "", (), 0).environment(server.url, "http://127.0.0.1:1")
         env |= {"ROARK_INGEST_WEBHOOK_PORT": port, "ROARK_INGEST_VAPI_SECRET": "bench"}
+        env |= {"ROARK_INGEST_WEBHOOK_METRICS_PORT": "0"}
         command = [endpoint.python, *(part.replace("$PORT", port) for part in endpoint.command)]
         web = stack.enter_context(Group(command, env=env, log=folder / "web.log", cwd=folder))
         url = f"http://127.0.0.1:{port}/vapi"
         wait_until(lambda: is_listening(int(port)), "the endpoint listens", 30)
         if _wrk(url, pool, 1, connections)["failed"]:
             raise RuntimeError(f"{endpoint.name} fails: {web.log.read_text()[-2000:]}")
-        before = web.cpu_seconds(), server.group.cpu_seconds()
+        before = web.cpu_seconds(), server.group.cpu_seconds(), _ended_children()
         found = _wrk(url, pool, seconds, connections)
-        after = web.cpu_seconds(), server.group.cpu_seconds()
+        after = web.cpu_seconds(), server.group.cpu_seconds(), _ended_children()
+        memory = web.pss_bytes()
     taken = found["requests"] - found["failed"]
-    web_ms, redis_ms = ((late - early) / taken * 1000 for early, late in zip(before, after, strict=True))
+    web_ms, redis_ms, load_ms = ((late - early) / taken * 1000 for early, late in zip(before, after, strict=True))
     return {
         "name": endpoint.name,
         "accepted": taken,
@@ -72,10 +75,18 @@ def load(endpoint: Endpoint, pool: Path, *, seconds: float, connections: int = C
         "per_second": taken / found["seconds"],
         "web_ms": web_ms,
         "redis_ms": redis_ms,
+        "load_ms": load_ms,
+        "memory_mb": memory / 1e6,
         "per_cpu_second": 1000 / (web_ms + redis_ms),
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
     }
+
+
+def _ended_children() -> float:
+    # wrk's own CPU time: who makes the load takes it from who answers, on a machine with few cores.
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _wrk(url: str, pool: Path, seconds: float, connections: int) -> dict[str, Any]:

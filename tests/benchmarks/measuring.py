@@ -54,6 +54,7 @@ class Upload:
     name: str
     family: str
     latency_ms: int
+    tls: bool
     backlog: int
     reports: int
     per_second: float
@@ -117,13 +118,14 @@ def upload(
     backlog: int | None = None,
     to_the_end: bool = False,
     fsync: str = "always",
+    tls: bool = False,
 ) -> Upload:
     """Run one contender once. `to_the_end` waits for the last report and measures Valkey's memory then."""
     count = backlog or max(300, int(contender.guess * seconds * 1.3))
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
         server = stack.enter_context(valkey(folder, fsync=fsync))
-        upstream = stack.enter_context(stub(folder, latency_ms))
+        upstream = stack.enter_context(stub(folder, latency_ms, tls=tls))
         empty = server.used_memory()
         fill(contender, server, pool, count)
         server.rewrite()
@@ -142,6 +144,7 @@ def upload(
             [(first, last)],
             redis_bytes_delivered=delivered,
             latency_ms=latency_ms,
+            tls=tls,
             backlog=count,
             memory_mb=memory / 1e6,
             most_in_flight=upstream.most_in_flight(),
@@ -151,7 +154,7 @@ def upload(
 
 def start(contender: Contender, server: Valkey, upstream: Stub, folder: Path, stack: ExitStack) -> list[Group]:
     """Start a contender's worker processes."""
-    env = contender.environment(server.url, upstream.url)
+    env = contender.environment(server.url, upstream.url) | upstream.environment
     command = [contender.python, *(part.replace("$BENCH_REDIS_URL", server.url) for part in contender.command)]
     return [
         stack.enter_context(

