@@ -292,4 +292,3 @@ class TestShare:
             bench.run(delivery.deliver(outcomes, keep_payloads=False))
         assert bench.snapshot().unnamed_share == pytest.approx(0.1, abs=0.01)
         assert bench.snapshot().unconfirmed == 80
-        assert len(bench.run(desk.unconfirmed(most=50))) == 50

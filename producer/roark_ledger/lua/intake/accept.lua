@@ -18,10 +18,10 @@ local SHORT_FROM, SHORT_UNTIL = 0.85, 0.80
 -- first ten plain ones. By them the ledger can tell how long its memory lasts. The size is that of this call's reports.
 local INTAKE_LASTS = 600000
 local function note_intake()
-  local reports = math.floor((#ARGV - 3) / 4)
+  local reports = (#ARGV - 4) / 4
   if reports == 0 then return end
   local bytes = 0
-  for i = 7, #ARGV, 4 do bytes = bytes + #ARGV[i] end
+  for i = 8, #ARGV, 4 do bytes = bytes + #ARGV[i] end
   local accepted = tonumber(redis.call('HGET', KEY.counters, 'accepted') or 0)
   local seen = redis.call('HMGET', KEY.lane, 'intake_since', 'intake_at', 'intake_seen', 'intake_ps', 'intake_bytes')
   local since, at = tonumber(seen[1] or now), tonumber(seen[2] or now)
