@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from roark_ledger.routes import Route
 from roark_worker.answers.verdict import Answer
 from roark_worker.upload.roark import UploadFailed
 
@@ -65,7 +66,7 @@ class SimulatedRoark:
         self._in_flight = 0
         self.attempts: list[Attempt] = []
 
-    async def upload(self, body: bytes, *, traceparent: str = "") -> Answer:
+    async def upload(self, body: bytes, *, route: Route = "vapi", traceparent: str = "") -> Answer:
         loop = asyncio.get_running_loop()
         self._in_flight += 1
         call_id = json.loads(body)["vapiEndOfCallReportPayload"]["call"]["id"]

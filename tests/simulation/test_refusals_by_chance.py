@@ -54,7 +54,7 @@ def four_fifths_of_the_best(
 
     # Without a capacity the best level is one that holds nobody back.
     best = delivered(round(3 * per_second * latency) + 32)
-
+    assert best > 0.5 * (1 - share) * per_second * seconds
     assert delivered(0) >= 0.8 * best
 
 
