@@ -147,12 +147,19 @@ async def test_made_up_reports_are_delivered_and_a_second_run_goes_on_from_the_f
         assert run["complete"]
         assert run["delivered"] == run["taken_in"] > 50
         assert (run["received"]["twice"], run["received"]["missing"]) == (0, 0)
+        # and a call whose report never came was found at Vapi, brought in and delivered: the three sides agree
+        compared = run["reconciled"]
+        assert (compared["left_out"], compared["never_came"], compared["brought_in"]) == (1, 1, 1)
+        assert compared["at_vapi"] == compared["here"] == compared["at_roark"] == run["taken_in"] + 1
+        assert compared["agree"]
         assert 0 < run["p50_ms"] <= run["p95_ms"] <= run["slowest_ms"]
 
     # and the second one brought new calls to what was there
     assert not {each["call_id"] for each in first["examples"]} & {each["call_id"] for each in second["examples"]}
     left = await ledger_after(tmp_path / "data")
-    assert left.total("accepted") == left.states["delivered"] == first["taken_in"] + second["taken_in"]
+    brought_in = sum(run["reconciled"]["brought_in"] for run in (first, second))
+    assert left.total("backfilled") == brought_in == 2
+    assert left.total("accepted") == left.states["delivered"] == first["taken_in"] + second["taken_in"] + brought_in
     assert left.balanced
 
 
@@ -164,7 +171,7 @@ def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: di
 
         assert run["complete"]
         made_up, real = (Ledger(client, prefix=prefix).run(watch.snapshot()) for prefix in ("roark-sandbox", "roark"))
-        assert made_up.total("accepted") == run["taken_in"]
+        assert made_up.total("accepted") == run["taken_in"] + run["reconciled"]["brought_in"]
         assert real.total("accepted") == 0
 
 

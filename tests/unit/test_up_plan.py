@@ -87,22 +87,23 @@ def test_another_terminal_is_told_of_a_data_directory_that_it_would_not_look_int
     assert made.hints(Path("/srv/calls")) == {"ROARK_INGEST_DATA_DIR": "/srv/calls"}
 
 
-def test_in_front_of_the_sandbox_the_real_token_and_url_are_out_of_the_parts_reach(
+def test_in_front_of_the_sandbox_the_real_secrets_and_urls_are_out_of_the_parts_reach(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # given a real token, and a file with one
+    # given a real token and a real key, and files with them
     made = plan(
         monkeypatch, Options(sandbox=True), ROARK_API_BEARER_TOKEN="real", ROARK_BASE_URL="https://api.roark.ai"
     )
-    base = {"ROARK_API_BEARER_TOKEN": "real", "ROARK_API_BEARER_TOKEN_FILE": "/run/secrets/real"}
+    names = ("ROARK_API_BEARER_TOKEN", "ROARK_API_BEARER_TOKEN_FILE", "VAPI_API_KEY", "VAPI_API_KEY_FILE")
+    base = dict.fromkeys((*names, "VAPI_BASE_URL"), "real")
 
     # when the parts' environment is made
     found = parts.environment(made, tmp_path, base)
 
-    # then neither is in it, and files go where real reports do not lie
+    # then none is in it, and files go where real reports do not lie
     assert found["ROARK_INGEST_DATA_DIR"] == str(tmp_path / "sandbox")
     assert "real" not in "".join(found.values())
-    assert found["ROARK_BASE_URL"] == made.sandbox_url
+    assert found["ROARK_BASE_URL"] == found["VAPI_BASE_URL"] == made.sandbox_url
 
 
 def test_a_signature_that_the_demo_cannot_make_is_told_before_anything_is_started(

@@ -1,13 +1,17 @@
 """The figures of a demo, from what was answered and recorded."""
 
+from dataclasses import replace
+
 import pytest
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.record import Entry, Record
-from roark_ops.up.told.summary import Received, UpSummary, compare, percentile, summarise, taken_in
+from roark_ops.up.told.summary import Received, ThreeSides, UpSummary, compare, percentile, summarise, taken_in
+from roark_ops.up.told.telling import compared_in_words
 from roark_ops.up.vapi import Posted
 
 START_MS = 1_760_000_000_000
+THREE_SIDES = ThreeSides(left_out=3, never_came=3, brought_in=3, at_vapi=284, here=284, at_roark=284, agree=True)
 
 
 def entry(call_id: str, *, accepted_ms: int = 0, took_ms: int = 50, state: State = State.DELIVERED) -> Entry:
@@ -83,6 +87,38 @@ def test_a_demo_is_not_complete_when_a_call_is_a_dead_letter() -> None:
 
 def test_a_demo_is_not_complete_when_a_report_was_not_taken_in() -> None:
     assert not summary(entry("a"), answers=[*accepted("a"), Posted("b", "failed", "HTTP 503")]).is_complete
+
+
+@pytest.mark.parametrize(("agree", "incomplete"), [(False, ""), (True, "Vapi answered 503")])
+def test_a_demo_is_not_complete_when_the_three_sides_do_not_agree_or_could_not_all_be_read(
+    *, agree: bool, incomplete: str
+) -> None:
+    assert summarise(accepted("a"), [entry("a")], None, THREE_SIDES).is_complete
+    compared = replace(THREE_SIDES, agree=agree, incomplete=incomplete)
+
+    assert not summarise(accepted("a"), [entry("a")], None, compared).is_complete
+
+
+def test_the_comparison_is_told_in_a_sentence_and_a_sum() -> None:
+    told = {
+        "good": THREE_SIDES,
+        "more": replace(THREE_SIDES, never_came=5, brought_in=4, here=283, at_roark=280, agree=False),
+        "none": replace(THREE_SIDES, left_out=0, never_came=0, brought_in=0),
+        "broken": replace(THREE_SIDES, agree=False, incomplete="Vapi answered 503"),
+    }
+
+    lines = {name: [text for text, _ in compared_in_words(compared) if text] for name, compared in told.items()}
+
+    assert lines["good"] == [
+        "3 calls ended at Vapi whose reports never came (left out on purpose); brought in",
+        "284 = 284 = 284 calls at Vapi, here, at Roark",
+    ]
+    assert lines["more"] == [
+        "5 calls ended at Vapi whose reports never came (3 of them left out on purpose); 4 brought in",
+        "284, 283, 280 calls at Vapi, here, at Roark: the sums do not agree",
+    ]
+    assert lines["none"][0] == "each call that ended at Vapi has a report here"
+    assert lines["broken"][-1] == "not all could be compared: Vapi answered 503"
 
 
 def test_a_call_that_went_to_the_spool_was_taken_in_and_counts_once() -> None:

@@ -1,8 +1,8 @@
 """The parts of the pipeline as commands with their environments, and how each is seen to be ready.
 
 Every part gets the environment of `up` itself, so that `.env` and every setting hold for it, without the secrets of
-others; what `up` decided is put on top. In front of the sandbox the token and the URL of the real Roark are taken out
-of reach.
+others; what `up` decided is put on top. In front of the sandbox the secrets and URLs of the real Roark and the real
+Vapi are taken out of reach.
 """
 
 import os
@@ -20,7 +20,7 @@ from roark_worker.process.supervisor import GRACE_SECONDS
 ORDER_OF_THE_END = ("webhook", "worker", "sandbox", "flower", "console", "valkey")
 SANDBOX_LATENCY_MS = 50
 SANDBOX_JITTER_MS = 50
-_SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
+SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
 _SPARE_SECONDS = 10.0
 
 
@@ -57,8 +57,11 @@ def environment(plan: UpPlan, data_dir: Path, base: Mapping[str, str] = os.envir
         found.setdefault("ROARK_INGEST_CONSOLE_USERS", str(data_dir / "console-users"))
         found.setdefault("ROARK_INGEST_CONSOLE_URL", plan.console_url)
     if plan.sandbox_url:
-        found.pop("ROARK_API_BEARER_TOKEN_FILE", None)
-        found |= {"ROARK_API_BEARER_TOKEN": _SANDBOX_TOKEN, "ROARK_BASE_URL": plan.sandbox_url}
+        for secret in ("ROARK_API_BEARER_TOKEN", "VAPI_API_KEY"):
+            found.pop(f"{secret}_FILE", None)
+            found[secret] = SANDBOX_TOKEN
+        # Real calls, compared with the sandbox's, would all be missing, and could be brought in.
+        found |= {"ROARK_BASE_URL": plan.sandbox_url, "VAPI_BASE_URL": plan.sandbox_url}
         # A proxy for the way out must not be asked for the way to this machine.
         for name in ("no_proxy", "NO_PROXY"):
             found[name] = ",".join(filter(None, (found.get(name), LOOPBACK)))

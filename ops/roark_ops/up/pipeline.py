@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 
 from roark_ledger.errors import IngestError
-from roark_ledger.ledger import AsyncLedger
+from roark_ledger.ledger import AsyncLedger, Ledger
 from roark_ledger.moves import watch
 from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import inspect, keep
 from roark_ops.called import short
 from roark_ops.up import parts
+from roark_ops.up.comparing import SandboxComparer
 from roark_ops.up.crew import Crew
 from roark_ops.up.datadir import taken
 from roark_ops.up.demo import Demo
@@ -128,7 +129,8 @@ class Pipeline:
         self._screen.say()
         async with aclosing(self._ledger()) as ledger:
             with self._screen.following(self._plan.reports) as following:
-                summary = await Demo(self._plan, ledger, self._credentials(), following.show).run()
+                demo = Demo(self._plan, ledger, self._credentials(), following.show, self._comparer())
+                summary = await demo.run()
         for line, style in telling.findings(summary, self._plan):
             self._screen.say(line, style)
         if self._screen.json:
@@ -152,6 +154,14 @@ class Pipeline:
         except IngestError:
             # It has not come to a ledger, or that one is gone.
             return None
+
+    def _comparer(self) -> SandboxComparer | None:
+        if not self._plan.sandbox_url:
+            return None
+        client, ingest = connect(self._url()), self._settings.ingest
+        promised = keep(ingest.durability, inspect(client)).after_write
+        ledger = Ledger(client, prefix=self._plan.prefix, after_write=promised)
+        return SandboxComparer(ledger, self._plan.sandbox_url, ingest, self._settings.worker)
 
     def _ledger(self) -> AsyncLedger:
         return AsyncLedger(connect_async(self._url()), prefix=self._plan.prefix)

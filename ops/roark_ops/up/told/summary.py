@@ -41,6 +41,24 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreeSides:
+    """What a comparison with the sandbox's Vapi came to: calls that ended there, are here, are visible at Roark.
+
+    Of those, `never_came` had no report here, the `left_out` among them on purpose. `agree` is about the sums at the
+    end, when what was brought in was delivered; `incomplete` says why not all could be compared.
+    """
+
+    left_out: int
+    never_came: int
+    brought_in: int
+    at_vapi: int
+    here: int
+    at_roark: int
+    agree: bool
+    incomplete: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UpSummary:
     """The figures of one demo. `taken_in` counts calls, the other sums count messages."""
 
@@ -56,6 +74,7 @@ class UpSummary:
     seconds: float
     examples: tuple[DeliveredReport, ...]
     received: Received | None = field(default=None)
+    reconciled: ThreeSides | None = field(default=None)
 
     @property
     def reports_per_second(self) -> float:
@@ -64,9 +83,11 @@ class UpSummary:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was sent was dealt with, and all that was taken in is delivered, once."""
+        """Whether all that was sent was dealt with, and all that was taken in or brought in is delivered, once."""
         arrived = self.received is None or self.received.twice == self.received.missing == 0
-        return self.answers.get("failed", 0) == 0 and self.delivered == self.taken_in > 0 and arrived
+        accounted_for = self.reconciled is None or (self.reconciled.agree and not self.reconciled.incomplete)
+        dealt_with = self.answers.get("failed", 0) == 0 and self.delivered == self.taken_in > 0
+        return dealt_with and arrived and accounted_for
 
     @property
     def is_settled(self) -> bool:
@@ -82,7 +103,12 @@ class UpSummary:
         }
 
 
-def summarise(answers: Sequence[Posted], entries: Iterable[Entry | None], received: Received | None) -> UpSummary:
+def summarise(
+    answers: Sequence[Posted],
+    entries: Iterable[Entry | None],
+    received: Received | None,
+    reconciled: ThreeSides | None = None,
+) -> UpSummary:
     """Return the figures of a demo; `entries` are those of the calls that were taken in."""
     records = [(entry.call_id, entry.record) for entry in entries if entry and entry.record]
     delivered = sorted(
@@ -109,6 +135,7 @@ def summarise(answers: Sequence[Posted], entries: Iterable[Entry | None], receiv
         seconds=(last_ms - first_ms) / 1000,
         examples=tuple(_spread(deliveries)),
         received=received,
+        reconciled=reconciled,
     )
 
 

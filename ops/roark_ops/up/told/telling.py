@@ -12,7 +12,7 @@ from roark_ops.cli.terminal.words import counted
 from roark_ops.up.demo import on_the_way
 from roark_ops.up.parts import SANDBOX_JITTER_MS, SANDBOX_LATENCY_MS
 from roark_ops.up.plan import UpPlan
-from roark_ops.up.told.summary import UpSummary
+from roark_ops.up.told.summary import ThreeSides, UpSummary
 
 _LOUD = "bold yellow"
 _MOST_REJECTIONS = 3
@@ -68,6 +68,8 @@ def findings(summary: UpSummary, plan: UpPlan) -> list[Line]:
     lines += [(f"  {line}", None) for line in (*_intake(summary), *_way(summary, plan))]
     for example in summary.examples:
         lines.append((f"    {example.call_id} is {example.roark_call_id} at Roark, {example.latency_ms} ms", None))
+    if summary.reconciled:
+        lines += compared_in_words(summary.reconciled)
     return lines
 
 
@@ -120,6 +122,26 @@ def _intake(summary: UpSummary) -> list[str]:
     lines = [f"{summary.sent} messages were posted to the webhook:"]
     lines += [f"  {answers[word]:>5} {word:<9}  {meaning}" for word, meaning in told.items() if answers.get(word)]
     lines += [f"                   ({reason})" for reason in summary.rejections[:_MOST_REJECTIONS]]
+    return lines
+
+
+def compared_in_words(found: ThreeSides) -> list[Line]:
+    """Tell what the comparison with Vapi's list found, in the words of `reconcile`."""
+    how_many = "" if found.left_out == found.never_came else f"{found.left_out} of them "
+    why = f" ({how_many}left out on purpose)" if found.left_out else ""
+    told = "each call that ended at Vapi has a report here"
+    if found.never_came:
+        brought = "brought in" if found.brought_in == found.never_came else f"{found.brought_in} brought in"
+        told = f"{counted(found.never_came, 'call')} ended at Vapi whose reports never came{why}; {brought}"
+    lines: list[Line] = [("", None), (told, None)]
+    if found.agree:
+        sums = f"{found.at_vapi} = {found.here} = {found.at_roark} calls at Vapi, here, at Roark"
+        lines.append((sums, "bold green"))
+    else:
+        sums = f"{found.at_vapi}, {found.here}, {found.at_roark} calls at Vapi, here, at Roark: the sums do not agree"
+        lines.append((sums, _LOUD))
+    if found.incomplete:
+        lines.append((f"not all could be compared: {found.incomplete}", _LOUD))
     return lines
 
 
