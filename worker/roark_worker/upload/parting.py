@@ -2,7 +2,7 @@
 
 They hand results and objects back to Python after the last upload, also when the client is closed. One that does so
 while the interpreter is being taken down aborts the process ("PyGILState_Release: thread state must be current"):
-seen in one of ten processes that ended at once after failed connections, in none of 200 that waited for this.
+seen in one of ten processes that ended at once after failed connections, in none of 100 that waited for this.
 """
 
 import atexit
