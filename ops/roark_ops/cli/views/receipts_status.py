@@ -15,15 +15,18 @@ def receipts_told(snapshot: Snapshot) -> list[tuple[str, str]]:
     if found.calls_due:
         good = f"{found.calls_in_time} of {counted(found.calls_due, 'call')} within 5 min of their end"
         told.append(("in time", good))
-    if found.error or found.open or found.share_in_time is not None:
-        told.append(("at Roark", _at_roark(found)))
+    if at_roark := looked_up_told(found):
+        told.append(("at Roark", at_roark))
     return told
 
 
-def _at_roark(found: Receipts) -> str:
+def looked_up_told(found: Receipts) -> str:
+    """Return what looking deliveries up at Roark found, "" where nothing is known of it."""
     parts = []
     if found.share_in_time is not None:
-        parts.append(f"{_percent(found.share_in_time)} of {found.in_time + found.late} looked up visible within 10 min")
+        parts.append(
+            f"{percent_told(found.share_in_time)} of {found.in_time + found.late} looked up visible within 10 min"
+        )
     if found.absent:
         parts.append(f"{found.absent} not even after a day")
     if found.open:
@@ -33,8 +36,8 @@ def _at_roark(found: Receipts) -> str:
     return "; ".join(parts)
 
 
-def _percent(share: float) -> str:
-    # Rounded down: 99.996 % is not all.
+def percent_told(share: float) -> str:
+    """Return a share, rounded down: 99.996 % is not all."""
     return f"{int(share * 10_000) / 100:g} %"
 
 

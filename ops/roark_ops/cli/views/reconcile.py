@@ -1,8 +1,9 @@
 """How a comparison with Vapi is shown: how far it is, the sum that must hold, and which calls are missing."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.running import say
@@ -58,18 +59,33 @@ def show_comparison(found: Comparison, *, as_json: bool) -> None:
         print_line(f"Next: roark-ingest reconcile --since {iso(_end(found))}")
 
 
-def _show_certificate(found: Comparison) -> None:
-    sums = found.certificate()
+def sums_of(sums: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Return the sums of a certificate: whose, how many calls, what they have in common."""
     looked_up = (
         "visible there now" if sums["looked_up"] else "named by Roark when it took them; --at-roark looks them up"
     )
-    rows = [
-        ("Vapi", str(sums["vapi"]), "ended"),
-        ("here", str(sums["here"]), f"have a report; {sums['delivered']} delivered"),
-        ("Roark", str(sums["roark"]), looked_up),
+    return [
+        ("Vapi", sums["vapi"], "ended"),
+        ("here", sums["here"], f"have a report; {sums['delivered']} delivered"),
+        ("Roark", sums["roark"], looked_up),
     ]
-    print_table(("", "calls", ""), rows, right=frozenset({1}))
-    print_line("The three sums agree." if sums["agree"] else "The three sums do not agree; the table above says why.")
+
+
+def agreement_told(sums: Mapping[str, Any]) -> str:
+    """Return whether the sums of a certificate agree."""
+    return (
+        "The three sums agree."
+        if sums["agree"]
+        else "The three sums do not agree: the table of where the calls are says why."
+    )
+
+
+def _show_certificate(found: Comparison) -> None:
+    sums = found.certificate()
+    print_table(
+        ("", "calls", ""), [(side, str(many), told) for side, many, told in sums_of(sums)], right=frozenset({1})
+    )
+    print_line(agreement_told(sums))
     if found.seen or found.unseen:
         print_line(f"Looked up after delivery: {found.seen} visible at Roark, {found.unseen} not within 10 minutes.")
     if not found.at_roark:

@@ -96,10 +96,9 @@ def _print(story: Story, asked_by: str) -> None:
         facts.append(("accepted", f"{moment(story.accepted_ms)} ({ago(story.accepted_ms, now)})"))
         facts.append(("attempts", str(story.attempts)))
     if story.roark_call_id:
-        known = "known by its externalId, the call ID" if story.roark_call_id == BY_EXTERNAL_ID else story.roark_call_id
-        facts.append(("at Roark", known))
-    if story.receipt or story.looked_up_ms:
-        facts.append(("receipt", _receipt(story)))
+        facts.append(("at Roark", known_as(story)))
+    if told := receipt_told(story):
+        facts.append(("receipt", told))
     if story.route:
         facts.append(("route", path_of(story.route)))
     if story.reason:
@@ -139,9 +138,17 @@ _RECEIPT_WORDS = {
 }
 
 
-def _receipt(story: Story) -> str:
+def known_as(story: Story) -> str:
+    """Return by which id Roark knows the call, "" where it named none."""
+    return "known by its externalId, the call ID" if story.roark_call_id == BY_EXTERNAL_ID else story.roark_call_id
+
+
+def receipt_told(story: Story) -> str:
+    """Return what looking the call up at Roark found, and when the next look is; "" where there is none."""
+    if not (story.receipt or story.looked_up_ms):
+        return ""
     due = story.looked_up_ms
-    following = f"; looked up {ago(due, story.now_ms)}" if due > story.now_ms else "; look-up due now" if due else ""
+    following = f"; next look {ago(due, story.now_ms)}" if due > story.now_ms else "; next look due now" if due else ""
     return f"{_RECEIPT_WORDS[story.receipt]}{following}"
 
 

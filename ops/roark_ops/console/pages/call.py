@@ -8,7 +8,9 @@ from roark_ledger.moves import desk, watch
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.record import Entry
+from roark_ledger.routes import path_of
 from roark_ops.cli.terminal.options import actor
+from roark_ops.cli.views.why import known_as, receipt_told
 from roark_ops.console.ask import Ask
 from roark_ops.console.deeds import VERBS, Verb
 from roark_ops.desk.story import Story, tell
@@ -54,6 +56,9 @@ def _show(ask: Ask, entry: Entry, *, revealed: bool = False) -> Response:
         story=story,
         entry=entry,
         now_ms=story.now_ms,
+        at_roark=known_as(story),
+        receipt=receipt_told(story),
+        way=path_of(story.route) if story.route else "",
         payload=_payload(entry, revealed=revealed),
         revealed=revealed,
         edits=_edits(entry),

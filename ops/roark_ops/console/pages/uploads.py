@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from roark_ledger.lane_states import LaneState
 from roark_ledger.moves import watch
+from roark_ledger.routes import path_of
 from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.views.status import uploads_told
 from roark_ops.console.ask import Ask, NotThere
@@ -22,6 +23,8 @@ def page(ask: Ask) -> Response:
         is_held=snapshot.lane.state == LaneState.HELD,
         found=explain_way(snapshot.lane, snapshot.setup),
         told=uploads_told(snapshot),
+        way=path_of(lane_route) if (lane_route := snapshot.lane.route) else "",
+        path_of=path_of,
         crew=sorted(ask.stage.ledger.run(watch.crew()).items()),
         now_ms=snapshot.now_ms,
         command="roark-ingest resume" if snapshot.lane.state == LaneState.HELD else "roark-ingest hold --reason TEXT",
