@@ -11,6 +11,7 @@ from roark_ops.console.access.slowing import Slowing
 from roark_ops.console.access.users import Users
 from roark_ops.console.memory.examining import Examining
 from roark_ops.console.memory.live import Live
+from roark_ops.console.memory.own_settings import own_settings
 from roark_ops.console.memory.selections import Selections
 from roark_ops.console.memory.survey import Surveyor
 from roark_ops.console.settings import ConsoleSettings
@@ -31,6 +32,7 @@ class Backstage:
     slowing: Slowing
     templates: Templates
     examining: Examining = field(default_factory=Examining)
+    own_settings: list[tuple[str, str, bool]] = field(default_factory=own_settings)
 
     @property
     def ledger(self) -> Ledger:

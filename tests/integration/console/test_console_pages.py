@@ -434,3 +434,13 @@ def test_uploads_and_call_say_by_which_way_reports_are_sent(line: CommandLine, c
     call = text(console.get("/call", id="call-1").text)
     assert "sent by POST /v1/call" in call
     assert "known by its externalId, the call ID" in call
+
+
+def test_tabs_of_uploads_and_health_share_one_look(
+    line: CommandLine, console: ConsoleUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(console.stage.ledger, "run", asked.append)
+    for path in ("/uploads", "/health"):
+        assert "No worker is alive." in text(console.get(path).text)
+    assert asked == []

@@ -23,6 +23,7 @@ from roark_ledger.logs import event
 from roark_ledger.moves import desk, watch
 from roark_ledger.records.alerts import Facts
 from roark_ledger.records.letters import LetterPage
+from roark_ledger.records.setup import Setup
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.console.memory.survey import Surveyor
 
@@ -39,12 +40,14 @@ BEAT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The ledger at one moment, and what is judged beside it. Latencies are those of the latest deliveries, in ms.
+    """The ledger at one moment, and what is judged beside it.
 
-    `error` says why Redis could not be asked; the rest is then what was seen last.
+    `crew` are the workers by name, `latencies` those of the latest deliveries (ms). `error` says why Redis could not be
+    asked; the rest is then what was seen last.
     """
 
     snapshot: Snapshot
+    crew: dict[str, Setup]
     facts: Facts
     latencies: tuple[int, ...]
     seen: float
@@ -171,6 +174,7 @@ class Live:
             found: list[Any] = self._ledger.run_all(
                 [
                     watch.snapshot(),
+                    watch.crew(),
                     watch.alert_facts(lately_ms=_LATELY_MS, soon_ms=_SOON_MS),
                     desk.page(most=_LATEST, place="delivered"),
                 ]
@@ -180,8 +184,8 @@ class Live:
                 raise
             self._moment = replace(self._moment, error=str(error), seen=time.monotonic())
             return
-        snapshot, facts, page = found
-        self._moment = Moment(snapshot, facts, tuple(_latencies(page, snapshot.now_ms)), time.monotonic())
+        snapshot, crew, facts, page = found
+        self._moment = Moment(snapshot, crew, facts, tuple(_latencies(page, snapshot.now_ms)), time.monotonic())
         self._draw(self._moment)
 
     def _draw(self, moment: Moment) -> None:

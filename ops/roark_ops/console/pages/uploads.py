@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from roark_ledger.lane_states import LaneState
-from roark_ledger.moves import watch
 from roark_ledger.routes import path_of
 from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.views.status import uploads_told
@@ -25,7 +24,7 @@ def page(ask: Ask) -> Response:
         told=uploads_told(snapshot),
         way=path_of(lane_route) if (lane_route := snapshot.lane.route) else "",
         path_of=path_of,
-        crew=sorted(ask.stage.ledger.run(watch.crew()).items()),
+        crew=sorted(moment.crew.items()),
         now_ms=snapshot.now_ms,
         command="roark-ingest resume" if snapshot.lane.state == LaneState.HELD else "roark-ingest hold --reason TEXT",
     )
