@@ -17,7 +17,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import NoPermissionError, NoScriptError
 
-from roark_ledger.errors import LedgerUnavailable
+from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import Keys
 from roark_ledger.moves.operation import Operation
 from roark_ledger.records.record import Record
@@ -238,6 +238,15 @@ class Ledger(_Open[redis.Redis]):
         """Return what names this run of the server; another one after each start."""
         with translated_errors(self.client):
             return str(self.client.info("server")["run_id"])
+
+    def user(self) -> str:
+        """Return the user of Redis behind these connections, `default` where there are none."""
+        try:
+            with translated_errors(self.client):
+                return str(self.client.acl_whoami())
+        except LedgerRefuses:
+            # A user that may not ask, or a server too old for users.
+            return str(self.client.connection_pool.connection_kwargs.get("username") or "default")
 
     def close(self) -> None:
         """Close the connections."""

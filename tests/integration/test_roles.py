@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 import redis
 from commands import CommandLine, report
+from consoles import opened, quick_passwords
 from servers import Server, running
 
+from roark_ledger.errors import ConfigurationError
+from roark_ledger.moves.replay import Plan
 from roark_ledger.server.connection import connect
+from roark_ops import DeadLetters, Filter, Replays
 from roark_ops.acl_files import acl_file, laid_down, url_of
+from roark_ops.desk.rejected import RejectedBin
 from roark_ops.roles import EVERYBODY, RedisRole, RolePlace
 from roark_producer.celery_wiring import exercise
 
@@ -150,6 +155,40 @@ def test_an_operator_does_all_of_the_desk_and_is_the_doer_whatever_name_is_given
         )
         assert refusals(admin) == []
     assert {deed["by"] for deed in line.run("log", "list", "--json").documents} == {"operator (ada)"}
+
+
+def test_programs_and_the_console_are_named_by_their_user_as_well(
+    line: CommandLine, guarded: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick_passwords(monkeypatch)
+    operator = as_role(line, guarded, RedisRole.OPERATOR)
+    desk = DeadLetters(operator.ledger, by="night shift")
+    desk.discard(["c-1"])
+    desk.restore(["c-1"])
+    desk.edit(["c-1"], [])
+    replays = Replays(operator.ledger, by="night shift")
+    made = replays.create(replays.preview(Filter()), plan=Plan(), delay_seconds=60)
+    assert made.job
+    replays.cancel(made.job.number)
+    RejectedBin(operator.ledger, by="night shift").discard(["none"])
+    with opened(operator) as console:
+        console.post("/uploads/hold", reason="test")
+        console.post("/uploads/resume")
+        console.post("/call/reveal", id="c-1")
+        console.post("/go/discard", id=console.freeze("discard", call="c-1"))
+    deeds = line.run("log", "list", "--json").documents
+    assert len(deeds) >= 8
+    assert {deed["by"] for deed in deeds} == {"operator (night shift)", "operator (tester)"}
+    (job,) = line.run("replay", "list", "--json").documents
+    assert job["by"] == "operator (night shift)"
+
+
+def test_a_program_whose_user_may_not_act_is_told_so_before_anything_is_done(line: CommandLine, guarded: Server) -> None:
+    for role in (RedisRole.VIEWER, RedisRole.WORKER, RedisRole.PRODUCER):
+        with DeadLetters(as_role(line, guarded, role).ledger, by="operator (ada)") as desk:
+            with pytest.raises(ConfigurationError, match="use the URL of the user operator"):
+                desk.discard(["c-1"])
+    assert line.run("log", "list", "--json").documents == []
 
 
 def test_worker_and_producer_run_all_of_their_scripts_and_the_broker(line: CommandLine, guarded: Server) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from roark_ops.console.access.door import Visitor
 from roark_ops.console.access.roles import Role
 from roark_ops.console.backstage import Backstage
+from roark_ops.desk.acting import acting
 
 FormPairs = FormData | QueryParams
 
@@ -37,6 +38,10 @@ class Ask:
     def may(self, role: Role) -> bool:
         """Whether who asks has this role."""
         return self.visitor.role >= role
+
+    def actor(self) -> str:
+        """Return who acts, for the log: the user of Redis, and who is signed in."""
+        return acting(self.stage.ledger, self.visitor.name)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """Answer with a page."""

@@ -29,6 +29,7 @@ from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.record import Entry
+from roark_ops.desk.acting import Actor
 from roark_ops.desk.changes import changes
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.grouping import Group, group
@@ -69,7 +70,7 @@ class Exported:
 
 
 class DeadLetters:
-    """The dead letters of a ledger. `by` is your name for the log; `wake` gets the number of reports made ready.
+    """The dead letters of a ledger. `by` is your name for the log, beside the user of Redis; `wake` gets the number of reports made ready.
 
     Every method may raise LedgerUnavailable. The action may then be partly done; repeat it, that does no harm.
     """
@@ -77,7 +78,7 @@ class DeadLetters:
     def __init__(self, ledger: Ledger, *, by: str, wake: Callable[[int], object] = lambda _: None) -> None:
         self._ledger = ledger
         self._pages = Pages(ledger)
-        self._by = by
+        self._actor = Actor(ledger, by)
         self._wake = wake
 
     @classmethod
@@ -136,7 +137,7 @@ class DeadLetters:
             now_ms, _ = self.counted()
             facts = {"left_out": left_out, "chosen": chosen.in_words(), "exported_ms": now_ms}
             file.write(seal.manifest(**facts, version=version("roark-ingest")) + b"\n")
-        who = doer(self._by, file=name, chosen=chosen.in_words(), sha256=seal.sha256)
+        who = doer(self._actor.name, file=name, chosen=chosen.in_words(), sha256=seal.sha256)
         self._ledger.run(desk.log_deed(Action.EXPORT, who=who, count=seal.letters))
         return Exported(seal.letters, left_out, seal.sha256)
 
@@ -243,7 +244,7 @@ class DeadLetters:
         return Edited(edit.call_id, result, edit.changes)
 
     def _stores(self, edit: Edit, seen: bytes, reason: str) -> Operation[str]:
-        detail = doer(self._by, reason, places=" ".join(edit.places))
+        detail = doer(self._actor.name, reason, places=" ".join(edit.places))
         return desk.edit(edit.call_id, packed=edit.packed, expires_ms=edit.expires_ms, edited_from=seen, detail=detail)
 
     def undo(self, call_ids: Iterable[str]) -> Sequence[Edited]:
@@ -259,7 +260,7 @@ class DeadLetters:
                     call_id,
                     expires_ms=expires_ms(entry.original) if entry else 0,
                     seen=entry.packed if entry else b"",
-                    detail=doer(self._by, undo=1),
+                    detail=doer(self._actor.name, undo=1),
                 )
                 for call_id, entry in zip(ids, entries, strict=True)
             ]
@@ -295,7 +296,7 @@ class DeadLetters:
         return next((kept.window_ms for kept in snapshot.retention if kept.state is State.DISCARDED), 0)
 
     def _move(self, move: Callable[..., _Words], call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
-        detail = doer(self._by, reason)
+        detail = doer(self._actor.name, reason)
         moved = []
         for batch in batches(dict.fromkeys(call_ids), _MOVED_AT_ONCE):
             results = self._ledger.run(move(batch, detail=detail))

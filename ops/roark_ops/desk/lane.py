@@ -3,16 +3,17 @@
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import delivery, watch
 from roark_ops.access import Access
+from roark_ops.desk.acting import acting
 
 
 def hold_uploads(access: Access, *, by: str, reason: str) -> bool:
     """Stop uploads until a person resumes them; return whether they were running."""
-    return access.ledger.run(delivery.hold(by=by, reason=reason))
+    return access.ledger.run(delivery.hold(by=acting(access.ledger, by), reason=reason))
 
 
 def resume_uploads(access: Access, *, by: str, reason: str) -> tuple[bool, int]:
     """Continue uploading at once, whoever stopped it; return whether it was stopped, and how many reports are ready."""
-    was_held = access.ledger.run(delivery.resume(by=by, reason=reason))
+    was_held = access.ledger.run(delivery.resume(by=acting(access.ledger, by), reason=reason))
     if ready := access.ledger.run(watch.snapshot()).states[State.READY]:
         access.wake(ready)
     return was_held, ready

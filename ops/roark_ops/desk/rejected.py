@@ -13,6 +13,7 @@ from roark_ledger.moves import desk
 from roark_ledger.packing import unpack
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.rejected import Rejected
+from roark_ops.desk.acting import Actor
 from roark_ops.desk.opening import Opener, submitting
 from roark_producer.files.compression import DamagedInput, decompressed
 from roark_producer.files.reading import read_documents
@@ -35,7 +36,7 @@ class RejectedBin:
 
     def __init__(self, ledger: Ledger, *, by: str = "") -> None:
         self._ledger = ledger
-        self._who = doer(by)
+        self._actor = Actor(ledger, by)
 
     def entries(self) -> Iterator[Rejected]:
         """Yield all entries, oldest first."""
@@ -62,16 +63,16 @@ class RejectedBin:
             if entry is None:
                 yield Retried(digest, None)
                 continue
-            intent = desk.log_deed(Action.REJECTED_RETRY, who=self._who, calls=[entry.digest])
+            intent = desk.log_deed(Action.REJECTED_RETRY, who=doer(self._actor.name), calls=[entry.digest])
             self._ledger.run(intent)
             receipt = _handed_in(producer, self.body(entry), at)
             if receipt.result != "rejected":
-                self._ledger.run(desk.unreject([entry.digest], action=Action.REJECTED_RETRY, who=self._who))
+                self._ledger.run(desk.unreject([entry.digest], action=Action.REJECTED_RETRY, who=doer(self._actor.name)))
             yield Retried(entry.digest, receipt)
 
     def discard(self, digests: Iterable[str]) -> int:
         """Remove entries for good; return how many were there."""
-        return self._ledger.run(desk.unreject(list(digests), action=Action.REJECTED_DISCARD, who=self._who))
+        return self._ledger.run(desk.unreject(list(digests), action=Action.REJECTED_DISCARD, who=doer(self._actor.name)))
 
 
 def _handed_in(producer: Producer, body: bytes, at: tuple[str, ...] | None) -> Receipt:

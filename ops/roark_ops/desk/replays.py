@@ -30,6 +30,7 @@ from roark_ledger.moves.replay import Job, JobNumber, Jobs, Plan
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.logbook import doer
 from roark_ledger.records.record import Entry
+from roark_ops.desk.acting import Actor
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.replay_preview import Forecasting, GroupForecast, Preview
@@ -56,11 +57,11 @@ class Made:
 
 
 class Replays:
-    """The replay jobs of a ledger. `by` is your name for the log. Every method may raise LedgerUnavailable."""
+    """The replay jobs of a ledger. `by` is your name for the log, beside the user of Redis. Every method may raise LedgerUnavailable."""
 
     def __init__(self, ledger: Ledger, *, by: str) -> None:
         self._ledger = ledger
-        self._by = by
+        self._actor = Actor(ledger, by)
         self._desk = DeadLetters(ledger, by=by)
 
     @classmethod
@@ -138,14 +139,14 @@ class Replays:
     def _start(self, number: JobNumber, preview: Preview, reason: str, plan: Plan, delay_ms: int) -> None:
         chosen = masked_text(preview.chosen)
         spec = {
-            "by": masked_text(self._by),
+            "by": masked_text(self._actor.name),
             "reason": masked_text(reason),
             "chosen": chosen,
             "asked": len(preview.letters),
             "groups": [_group_document(group) for group in preview.groups[:_MOST_GROUPS_KEPT]],
             "expected_to_fail": preview.will_fail_again,
         }
-        who = doer(self._by, reason, job=number)
+        who = doer(self._actor.name, reason, job=number)
         encoded = msgspec.json.encode(spec)
         self._ledger.run(replay_jobs.start(number, plan, delay_ms=delay_ms, who=who, spec=encoded))
 
@@ -180,7 +181,7 @@ class Replays:
         return self._change(number, "cancel", reason)
 
     def _change(self, number: int, verb: Literal["pause", "resume", "cancel"], reason: str) -> str:
-        change = replay_jobs.change(JobNumber(number), verb, by=self._by, reason=reason, most=_AT_ONCE)
+        change = replay_jobs.change(JobNumber(number), verb, by=self._actor.name, reason=reason, most=_AT_ONCE)
         changed = self._ledger.run(change)
         was = changed.was
         while verb == "cancel" and changed.remaining and changed.was not in {"ended", "unknown"}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roark_ops.cli.run.parts import LogJson, export_variable, log_as
-from roark_ops.cli.terminal.options import AsJson, Yes, actor
+from roark_ops.cli.terminal.options import AsJson, Yes, person
 from roark_ops.cli.terminal.output import print_json, print_line, print_table
 from roark_ops.cli.terminal.running import USAGE, confirm, fail, need
 
@@ -59,7 +59,7 @@ def serve(ctx: typer.Context, *, host: Host = None, port: Port = None, log_json:
     settings = ConsoleSettings()
     with Access.from_env() as access:
         try:
-            run(access, settings, me=actor(None))
+            run(access, settings, me=person())
         except OSError as error:
             fail(f"the console can't listen on {settings.console_host}:{settings.console_port}: {error.strerror}.")
 

@@ -17,7 +17,6 @@ from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.records.letters import DeadLetter
 from roark_ops.cli.letters.moved import why_not_moved
 from roark_ops.cli.letters.replay import plan_of, why_left_out
-from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.terminal.running import Misused, in_words
 from roark_ops.cli.views.replay import left_alone, warnings_of
 from roark_ops.console.ask import Ask, NotThere
@@ -152,7 +151,7 @@ def _unready(ask: Ask, verb: Verb, selection: Selection) -> str:
 
 
 def _start(ask: Ask, verb: Verb, selection: Selection) -> None:
-    stage, by = ask.stage, actor(ask.visitor.name)
+    stage, by = ask.stage, ask.visitor.name
 
     def work() -> None:
         try:

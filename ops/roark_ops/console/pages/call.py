@@ -9,7 +9,6 @@ from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.record import Entry
 from roark_ledger.routes import path_of
-from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.views.why import known_as, receipt_told
 from roark_ops.console.ask import Ask
 from roark_ops.console.deeds import VERBS, Verb
@@ -43,7 +42,7 @@ def reveal(ask: Ask) -> Response:
     if entry is None or entry.record is None or not entry.packed:
         return ask.go("/call", id=call_id)
     # Before it is shown: what was seen and is not written down would be seen by nobody.
-    who = doer(actor(ask.visitor.name), ask.text("reason"))
+    who = doer(ask.actor(), ask.text("reason"))
     ask.stage.ledger.run(desk.log_deed(Action.REVEAL, who=who, count=1, calls=[call_id]))
     return _show(ask, entry, revealed=True)
 

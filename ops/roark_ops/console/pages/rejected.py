@@ -4,7 +4,6 @@ from starlette.responses import Response
 
 from roark_ledger.moves import desk
 from roark_ledger.records.logbook import Action, doer
-from roark_ops.cli.terminal.options import actor
 from roark_ops.console.ask import Ask, NotThere
 from roark_ops.console.deeds import VERBS
 from roark_ops.desk.explain_rejected import explained_together
@@ -41,7 +40,7 @@ def reveal(ask: Ask) -> Response:
     entry = bin_.find(digest) if digest else None
     if entry is None:
         raise NotThere("There is no such entry in the bin any longer.")
-    who = doer(actor(ask.visitor.name), ask.text("reason"))
+    who = doer(ask.actor(), ask.text("reason"))
     ask.stage.ledger.run(desk.log_deed(Action.REVEAL, who=who, count=1, calls=[entry.digest]))
     body = bin_.body(entry)
     return ask.page(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from starlette.responses import PlainTextResponse, Response
 
 from roark_ledger.moves.replay import Job, JobState
-from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.views.replay import facts_of, in_a_word, markdown
 from roark_ops.console.ask import Ask, NotThere
 from roark_ops.desk.replays import MAY_CHANGE, Replays
@@ -56,7 +55,7 @@ def changing(verb: str) -> Callable[[Ask], Response]:
 
     def answer(ask: Ask) -> Response:
         number = ask.number("job", source=ask.form)
-        replays = Replays(ask.stage.ledger, by=actor(ask.visitor.name))
+        replays = Replays(ask.stage.ledger, by=ask.visitor.name)
         was: str = getattr(replays, verb)(number, reason=ask.text("reason"))
         ask.stage.live.now(fresh=True)
         # A second click finds it changed, and shows that.

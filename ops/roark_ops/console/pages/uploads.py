@@ -4,7 +4,6 @@ from starlette.responses import Response
 
 from roark_ledger.lane_states import LaneState
 from roark_ledger.routes import path_of
-from roark_ops.cli.terminal.options import actor
 from roark_ops.cli.views.status import uploads_told
 from roark_ops.console.ask import Ask, NotThere
 from roark_ops.desk.lane import hold_uploads, resume_uploads
@@ -35,13 +34,13 @@ def hold(ask: Ask) -> Response:
     reason = ask.text("reason")
     if not reason:
         raise NotThere("Say why uploads are paused, for whoever looks later.")
-    hold_uploads(ask.stage.access, by=actor(ask.visitor.name), reason=reason)
+    hold_uploads(ask.stage.access, by=ask.visitor.name, reason=reason)
     ask.stage.live.now(fresh=True)
     return ask.go("/uploads")
 
 
 def resume(ask: Ask) -> Response:
     """Open the way again."""
-    resume_uploads(ask.stage.access, by=actor(ask.visitor.name), reason=ask.text("reason"))
+    resume_uploads(ask.stage.access, by=ask.visitor.name, reason=ask.text("reason"))
     ask.stage.live.now(fresh=True)
     return ask.go("/uploads")
