@@ -183,11 +183,15 @@ def test_programs_and_the_console_are_named_by_their_user_as_well(
     assert job["by"] == "operator (night shift)"
 
 
-def test_a_program_whose_user_may_not_act_is_told_so_before_anything_is_done(line: CommandLine, guarded: Server) -> None:
+def test_a_program_whose_user_may_not_act_is_told_so_before_anything_is_done(
+    line: CommandLine, guarded: Server
+) -> None:
     for role in (RedisRole.VIEWER, RedisRole.WORKER, RedisRole.PRODUCER):
-        with DeadLetters(as_role(line, guarded, role).ledger, by="operator (ada)") as desk:
-            with pytest.raises(ConfigurationError, match="use the URL of the user operator"):
-                desk.discard(["c-1"])
+        with (
+            DeadLetters(as_role(line, guarded, role).ledger, by="operator (ada)") as desk,
+            pytest.raises(ConfigurationError, match="use the URL of the user operator"),
+        ):
+            desk.discard(["c-1"])
     assert line.run("log", "list", "--json").documents == []
 
 

@@ -70,7 +70,9 @@ class Exported:
 
 
 class DeadLetters:
-    """The dead letters of a ledger. `by` is your name for the log, beside the user of Redis; `wake` gets the number of reports made ready.
+    """The dead letters of a ledger. `by` is your name for the log, beside the user of Redis.
+
+    `wake` gets the number of reports made ready.
 
     Every method may raise LedgerUnavailable. The action may then be partly done; repeat it, that does no harm.
     """

@@ -67,12 +67,16 @@ class RejectedBin:
             self._ledger.run(intent)
             receipt = _handed_in(producer, self.body(entry), at)
             if receipt.result != "rejected":
-                self._ledger.run(desk.unreject([entry.digest], action=Action.REJECTED_RETRY, who=doer(self._actor.name)))
+                self._ledger.run(
+                    desk.unreject([entry.digest], action=Action.REJECTED_RETRY, who=doer(self._actor.name))
+                )
             yield Retried(entry.digest, receipt)
 
     def discard(self, digests: Iterable[str]) -> int:
         """Remove entries for good; return how many were there."""
-        return self._ledger.run(desk.unreject(list(digests), action=Action.REJECTED_DISCARD, who=doer(self._actor.name)))
+        return self._ledger.run(
+            desk.unreject(list(digests), action=Action.REJECTED_DISCARD, who=doer(self._actor.name))
+        )
 
 
 def _handed_in(producer: Producer, body: bytes, at: tuple[str, ...] | None) -> Receipt:

@@ -57,7 +57,10 @@ class Made:
 
 
 class Replays:
-    """The replay jobs of a ledger. `by` is your name for the log, beside the user of Redis. Every method may raise LedgerUnavailable."""
+    """The replay jobs of a ledger. `by` is your name for the log, beside the user of Redis.
+
+    Every method may raise LedgerUnavailable.
+    """
 
     def __init__(self, ledger: Ledger, *, by: str) -> None:
         self._ledger = ledger
