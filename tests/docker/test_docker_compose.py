@@ -14,7 +14,7 @@ from stack import BUILD_SECONDS, ROOT, Stack, engine_answers
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
-IMAGE = "roark-ingest:0.1.0"
+IMAGE = "roark-ingest:0.2.0"
 PER_SECOND = 60
 KILL_WHAT_INIT_RUNS = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
 OURS = ("webhook", "worker", "flower", "console", "sandbox")
