@@ -87,10 +87,10 @@ class TestHistory:
 
 class TestEntry:
     def test_a_call_that_left_no_trace_was_never_seen(self) -> None:
-        assert parse_entries(["call-1"], [NOW, [b"", 0, b"0", b"", b"", 0, 0, b"", b"0"]]) == [None]
+        assert parse_entries(["call-1"], [NOW, [b"", 0, b"0", b"", b"", 0, 0, b"", b"0", b"", b"0"]]) == [None]
 
     def test_an_erased_call_has_no_record(self) -> None:
-        (entry,) = parse_entries(["call-1"], [NOW, [b"", 1, b"0", b"", b"", 0, 0, b"", b"0"]])
+        (entry,) = parse_entries(["call-1"], [NOW, [b"", 1, b"0", b"", b"", 0, 0, b"", b"0", b"", b"0"]])
 
         assert entry is not None
         assert entry.erased
@@ -98,7 +98,7 @@ class TestEntry:
 
     @pytest.mark.parametrize("score", [b"1760000000250", b"1760000000250.0", b"1.76000000025e+12"])
     def test_a_score_is_read_however_the_server_prints_it(self, score: bytes) -> None:
-        row = [b"r Ab 1 0 0 0 0 f 0 -", 0, score, b"", b"packed", 0, 0, b"", b"0"]
+        row = [b"r Ab 1 0 0 0 0 f 0 -", 0, score, b"", b"packed", 0, 0, b"", b"0", b"", b"0"]
         (entry,) = parse_entries(["call-1"], [NOW, row])
 
         assert entry is not None
