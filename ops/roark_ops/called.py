@@ -44,6 +44,7 @@ COMMANDS = [
     "console",
     "route",
     "plan",
+    "acl",
 ]
 """What may stand behind the name; other words behind it are a sentence's."""
 _CALL = re.compile(rf"(?<![\w./-]){NAME}(?= (?:(?:{'|'.join(COMMANDS)})\b|--|COMMAND))")

@@ -122,11 +122,12 @@ def after(line: Pipeline) -> Aftermath:
 
 
 def all_pages(flower: Flower) -> str:
-    """Flower's pages, the worker's settings among them."""
+    """Flower's pages, with what a worker says of itself when it is asked."""
     (worker,) = [each["hostname"] for each in flower.workers()]
-    wait_until(lambda: "broker_url" in flower.page(f"/worker/{worker}"), "the worker's settings")
+    page = f"/worker/{worker}"
+    wait_until(lambda: "virtual_host" in flower.page(page).lower().replace(" ", "_"), "the worker's figures")
     (dead,) = flower.find(REFUSED)
-    pages = ("/workers", f"/worker/{worker}", "/broker", f"/task/{dead['uuid']}", "/api/workers", "/api/tasks")
+    pages = ("/workers", page, "/broker", f"/task/{dead['uuid']}", "/api/workers", "/api/tasks")
     return "\n".join(map(flower.page, pages))
 
 

@@ -14,7 +14,8 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from roark_ops.cli.app import app
-from roark_ops.cli.terminal.options import actor
+from roark_ops.cli.terminal.options import person
+from roark_ops.desk.acting import by_hand
 
 HEAVY = {"celery", "kombu", "redis", "httpx", "pydantic_settings", "uvicorn", "starlette", "asyncio", "roark_worker"}
 FIXED = ("up", "enqueue", "webhook", "worker", "sandbox", "flower", "status", "why", "audit", "doctor", "schedule")
@@ -118,6 +119,6 @@ def test_a_shell_completes_what_is_below_a_group_and_options(typed: str, wanted:
 
 
 def test_who_acts_is_the_os_user_unless_a_name_is_given() -> None:
-    assert actor("ada") == "ada"
-    assert actor(None)
-    assert actor(" roark ") == "roark (by hand)"
+    assert person("ada") == "ada"
+    assert person()
+    assert by_hand(person(" roark ")) == "roark (by hand)"
