@@ -35,7 +35,9 @@ class BrokerConnection(Connection):
 
     def get_transport_cls(self) -> Any:
         """Return kombu's transport, with a channel that passes over what is no message."""
-        return _tolerant(super().get_transport_cls())  # type: ignore[no-untyped-call] # kombu
+        transport = super().get_transport_cls()  # type: ignore[no-untyped-call] # kombu
+        # Without a usable URL it is none of Redis's, and the worker is about to refuse to start.
+        return _tolerant(transport) if hasattr(transport, "Channel") else transport
 
 
 @cache
