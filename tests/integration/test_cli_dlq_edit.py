@@ -290,7 +290,7 @@ def test_a_signal_that_ends_an_edit_leaves_nothing_behind(
     line: CommandLine, tmp_path: Path, number: signal.Signals
 ) -> None:
     line.bury_all("c-1")
-    program = editor(tmp_path, f'echo "$1" > {tmp_path}/where; cp "$1" "$1~"; exec sleep 60')
+    program = editor(tmp_path, f'cp "$1" "$1~"; echo "$1" > {tmp_path}/where; exec sleep 60')
     command = line.process("dlq", "edit", "c-1", "--yes", env={"EDITOR": program})
     where = opened(tmp_path, command)
     command.send_signal(number)
