@@ -57,6 +57,8 @@ def test_an_edited_letter_is_not_among_those_that_will_fail_again(line: CommandL
     line.run("dlq", "edit", "c-1", "--yes", "--set", "transcript=mended")
     found = line.run("dlq", "replay", "--all", "--dry-run", "--json").document
     assert (found["groups"][0]["edited"], found["will_fail_again"]) == (1, 1)
+    assert "until the report is fixed" in line.run("dlq", "replay", "--all", "--dry-run").stdout
+    assert "until the report is fixed" not in line.run("dlq", "replay", "c-1", "--dry-run").stdout
 
 
 def test_a_preview_counts_links_that_have_ended_and_calls_that_are_not_dead(line: CommandLine) -> None:

@@ -129,6 +129,8 @@ def test_the_command_needs_no_ledger_where_all_is_given() -> None:
     told = CliRunner().invoke(app, ["plan", *given]).stdout
     assert "109 GB of maxmemory keep all of them in Redis" in told
     assert f"ROARK_INGEST_SPOOL_MAX_BYTES={found['spool_needed_bytes']} on each of 2 webhooks" in told
+    plenty = CliRunner().invoke(app, ["plan", "--rate", "1/s", "--size", "60kB", "--memory", "64GB"]).stdout
+    assert "64 GB of maxmemory: enough for all of it" in plenty
 
 
 @pytest.mark.usefixtures("nothing_from_this_machine")

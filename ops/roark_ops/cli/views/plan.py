@@ -43,7 +43,9 @@ def _with_what_there_is(room: Provision, plan: OutagePlan) -> list[tuple[str, st
     if plan.memory_seconds is None or plan.spool_seconds is None or plan.refused_seconds is None:
         return [("here", "Redis has no maxmemory, or none is known: give --memory to see how long it lasts")]
     used = f", {size(room.used)} of it used" if room.used else ""
-    told = [("here", f"{size(room.most)} of maxmemory{used}: it lasts {span(plan.memory_seconds)}")]
+    is_enough = not (plan.spool_seconds or plan.refused_seconds)
+    lasts = "enough for all of it" if is_enough else f"it lasts {span(plan.memory_seconds)}"
+    told = [("here", f"{size(room.most)} of maxmemory{used}: {lasts}")]
     if plan.spool_seconds:
         each = "the webhook's spool" if room.webhooks == 1 else f"the spools of {room.webhooks} webhooks"
         told.append(("then", f"{each} for {span(plan.spool_seconds)}, {size(plan.spooled_bytes)} each"))

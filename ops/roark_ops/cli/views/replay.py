@@ -63,7 +63,9 @@ def print_preview(preview: "Preview") -> None:
         said = f' "{shown(group.message)}"' if group.message else ""
         edited = f", {group.edited} edited" if group.edited else ""
         print_line(f"  {group.count}  {group.reason}{said}{edited}  (group {group.name})")
-        print_line(f"     {shown(group.explanation.replay_in_words)}")
+        if group.count > group.edited:
+            # Of those that a person has changed, what was to be fixed may be fixed.
+            print_line(f"     {shown(group.explanation.replay_in_words)}")
     for line in warnings_of(preview):
         print_line(line, style="yellow")
     for line in left_alone(preview.elsewhere, preview.held):
