@@ -49,6 +49,7 @@ class Recorder:
         self._ledger = ledger
         self._settings = settings
         self._rules = settings.flow_rules()
+        self._first_look_ms = settings.receipt_rules().first_look_ms
         self._counts = counts
         self._tell = tell
         self._ended: list[Attempt] = []
@@ -124,8 +125,7 @@ class Recorder:
         released = [one for one in outcomes if isinstance(one, Release)]
         steps: list[tuple[str, Operation[Any]]] = []
         if delivered:
-            keep = self._settings.keep_payloads
-            steps.append(("delivered", self._deliver(delivered, keep_payloads=keep)))
+            steps.append(("delivered", self._deliver(delivered)))
         if deferred:
             steps.append(("deferred", delivery.defer(deferred, rules=self._rules)))
         if buried:
@@ -152,9 +152,9 @@ class Recorder:
             told = [*delivered, *deferred, *buried, *judged, *released]
             self._tell([one for one, flag in zip(told, flags, strict=True) if flag])
 
-    def _deliver(self, delivered: Sequence[Deliver], *, keep_payloads: bool) -> Operation[Recorded]:
-        first_look_ms = self._settings.receipt_rules().first_look_ms
-        return delivery.deliver(delivered, keep_payloads=keep_payloads, rules=self._rules, first_look_ms=first_look_ms)
+    def _deliver(self, delivered: Sequence[Deliver]) -> Operation[Recorded]:
+        keep, first_look_ms = self._settings.keep_payloads, self._first_look_ms
+        return delivery.deliver(delivered, keep_payloads=keep, rules=self._rules, first_look_ms=first_look_ms)
 
     def _refuse(self, refused: Sequence[Refuse]) -> Operation[Recorded]:
         longest_gap_ms = round(self._settings.probe_max_seconds * 1000)
