@@ -1,12 +1,15 @@
 """Processes that are kept alive: see `process/children.py`."""
 
+import atexit
 import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,13 @@ def kept_until(some: Children, condition: Callable[[], object]) -> bool:
 
 def python(code: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-IS", "-c", code])
+
+
+def exit_code(copy: Forked) -> int | None:
+    deadline = time.monotonic() + 10
+    while copy.poll() is None:
+        assert time.monotonic() < deadline
+    return copy.poll()
 
 
 def test_one_that_ends_is_started_again_and_one_that_does_not_end_is_killed() -> None:
@@ -101,10 +111,20 @@ def test_a_copy_tells_how_it_ended_and_nothing_of_its_parents_goes_on_in_it(
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         copy = Forked(lambda: (does(), None)[1])
-        deadline = time.monotonic() + 10
-        while copy.poll() is None:
-            assert time.monotonic() < deadline
-        assert copy.poll() == code
+        assert exit_code(copy) == code
         copy.kill()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_copy_does_at_its_end_what_it_was_asked_and_not_what_its_parent_was(tmp_path: Path) -> None:
+    parents, copys = tmp_path / "parents", tmp_path / "copys"
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(parents.touch)
+    try:
+        copy = Forked(lambda: (atexit.register(copys.touch), None)[1])
+
+        assert (exit_code(copy), parents.exists(), copys.exists(), Path(folder.name).exists()) == (0, False, True, True)
+    finally:
+        atexit.unregister(parents.touch)
+        folder.cleanup()

@@ -63,6 +63,8 @@ class Forked:
 
 def _go_on(main: Callable[[], None], parent: int) -> NoReturn:
     code = 1
+    # What this process does at its end is its own affair: the copy would remove its folders and end its servers.
+    atexit._clear()
     try:
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its copies.
         os.setsid()
@@ -80,7 +82,7 @@ def _go_on(main: Callable[[], None], parent: int) -> NoReturn:
     except BaseException as error:  # noqa: BLE001 its message may quote anything, its class not
         event(logger, "process_failed", level=logging.ERROR, error=type(error).__name__)
     finally:
-        # Not back up the stack, which is the parent's.
+        # Not back up the stack, which is the parent's; what `main` wanted done at the end is done.
         with contextlib.suppress(BaseException):
             atexit._run_exitfuncs()
             sys.stdout.flush()
