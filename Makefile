@@ -41,7 +41,7 @@ attacks: $(READY) ## floods, smuggling, bombs, large odd bodies, roles: some 10 
 	ATTACKS_PAGE=SECURITY.md $(BIN)/python -m pytest tests/attacks tests/integration/test_roles.py \
 		tests/acceptance/test_garbage_in_the_broker.py -q $(ARGS)
 
-sweep: $(READY) ## the lane beside failures by chance, in virtual time, and what refuses all for two minutes: some 20 minutes
+sweep: $(READY) ## Roark's bad days: all shares and latencies in virtual time, and with two real workers; some 30 minutes
 	$(BIN)/python -m pytest -m sweep -q $(ARGS)
 
 many: $(READY) ## list, choose and group a hundred thousand dead letters, and see how long Redis is kept from others

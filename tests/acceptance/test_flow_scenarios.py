@@ -1,4 +1,4 @@
-"""Roark's bad days of the simulation, shortened, on two real worker processes and the sandbox.
+"""Roark's bad days of the simulation, shortened, on two real worker processes and the sandbox: `make sweep`.
 
 Each prints its figures. The ranges are wider than in virtual time, because the machine has a say here.
 """
@@ -15,7 +15,7 @@ from roark_ledger.records.snapshot import Snapshot
 from roark_samples import sample_reports
 from roark_worker.upkeep.audit import audit
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.sweep]
 
 REPORTS = 1_500
 

@@ -367,7 +367,7 @@ class TestARedisThatGoes:
         imported = roark.stats()["imported"]
         line.valkey.start()
 
-        wait_until(lambda: roark.stats()["imported"] > imported, "uploads go on", seconds=10)
+        wait_until(lambda: roark.stats()["imported"] > imported, "uploads go on")
         line.wait_until_settled()
         assert all(worker.runs for worker in workers)
         assert_that_the_books_balance(line, len(small))

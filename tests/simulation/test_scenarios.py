@@ -65,6 +65,7 @@ class TestSlowness:
         assert late[len(late) // 2] < 0.15
         assert late[int(len(late) * 0.99)] < 2.0
 
+    @pytest.mark.sweep
     def test_jitter_does_not_keep_the_level_from_its_capacity(self, simulate: Simulate, count: Count) -> None:
         took = []
         for seed in range(1, 6):
@@ -203,6 +204,7 @@ class TestOverload:
 
 
 class TestOutages:
+    @pytest.mark.sweep
     def test_an_hour(self, simulate: Simulate, count: Count) -> None:
         # A fiftieth of 100 reports/s, at a Roark that takes 100/s: 10 at once, 0.1 s each.
         roark = SimulatedRoark(constant(0.1), down(60, 3660), over_concurrency(10))
@@ -295,7 +297,7 @@ class TestRefusals:
         assert row.attempts_max == 1
         assert world.at_end.total("breaker_opened") == 0
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 307])
+    @pytest.mark.parametrize("status", [403, *(pytest.param(one, marks=pytest.mark.sweep) for one in (401, 404, 307))])
     def test_a_fault_of_ours_makes_no_dead_letter(self, simulate: Simulate, count: Count, status: int) -> None:
         roark = SimulatedRoark(lognormal(0.1, sigma=0.5), down(30, 150, status=status))
         world = simulate(roark)
@@ -316,6 +318,7 @@ class TestRefusals:
         assert world.at_end.total("breaker_opened") == 0
         assert row.took < 201
 
+    @pytest.mark.sweep
     def test_a_route_that_is_gone_for_good_keeps_every_report(self, simulate: Simulate, count: Count) -> None:
         world = simulate(SimulatedRoark(constant(0.1), down(10, 10**9, status=404)), tick_seconds=2)
 
@@ -328,7 +331,14 @@ class TestRefusals:
         assert world.at_end.lane.state == "held"
         assert len([one for one in world.roark.attempts if one.status == 404]) < 200
 
-    @pytest.mark.parametrize("share", [None, 0.02, 0.3], ids=["one", "a fiftieth", "a third"])
+    @pytest.mark.parametrize(
+        "share",
+        [
+            pytest.param(None, marks=pytest.mark.sweep, id="one"),
+            pytest.param(0.02, id="a fiftieth"),
+            pytest.param(0.3, marks=pytest.mark.sweep, id="a third"),
+        ],
+    )
     def test_reports_that_are_refused_as_all_might_be_stop_nobody_else(
         self, simulate: Simulate, count: Count, share: float | None
     ) -> None:
