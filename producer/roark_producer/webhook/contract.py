@@ -8,11 +8,12 @@ import msgspec
 from roark_producer.settings import WebhookSettings
 
 CONTRACT_PATH = "/openapi.json"
+_KEPT = files(__package__).joinpath("openapi.json").read_bytes()
 
 
 def document(settings: WebhookSettings | None = None) -> dict[str, Any]:
     """Return the document as it is kept, or as it is for a webhook with these settings."""
-    found: dict[str, Any] = msgspec.json.decode(files(__package__).joinpath("openapi.json").read_bytes())
+    found: dict[str, Any] = msgspec.json.decode(_KEPT)
     if settings is None:
         return found
     found["paths"] = {settings.webhook_path if path == "/vapi" else path: item for path, item in found["paths"].items()}
