@@ -3,35 +3,42 @@
 The server gets hashes only. A password is made once; its URL is where it stays.
 """
 
+import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlunsplit
 
-from roark_ledger.errors import LedgerError
-from roark_ledger.server.connection import connect, translated_errors
+from roark_ledger.errors import ConfigurationError, LedgerError
+from roark_ledger.server.connection import EMBEDDED_URL, connect, translated_errors
 from roark_ledger.server.redis_url import parse_redis_url
 from roark_ledger.urls import split_url
-from roark_ledger.whole_files import replacing
+from roark_ledger.whole_files import private, replacing
 from roark_ops.roles import EVERYBODY, RedisRole, RolePlace, rules, user_line
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
 
+ACL_FILE = "users.acl"
+_MOST_BYTES = 1 << 16
 Passwords = Mapping[RedisRole, str]
 
 
-def laid_down(folder: Path, place: RolePlace) -> Passwords:
-    """Write a URL for each role and `users.acl` into a folder, and return the passwords; those that are there stay."""
-    url = Servers(IngestSettings()).url
+def laid_down(folder: Path, place: RolePlace, url: str = "") -> Passwords:
+    """Write a URL for each role and `users.acl` into a folder, and return the passwords; those that are there stay.
+
+    `url` is the server's, by default that of the settings. Raises ConfigurationError where a file could be another's.
+    """
+    url = url or Servers(IngestSettings()).url
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     passwords: dict[RedisRole, str] = {}
     for role in RedisRole:
-        file = folder / f"redis_url_{role}"
-        known = parse_redis_url(file.read_text("utf-8")).password if file.exists() else None
+        file = folder / EMBEDDED_URL.format(role)
+        known = parse_redis_url(text, str(file)).password if (text := _own(file)) else None
         passwords[role] = known or secrets.token_hex(24)
         _write(file, url_of(url, role, passwords[role]))
-    _write(folder / "users.acl", acl_file(passwords, place))
+    _write(folder / ACL_FILE, acl_file(passwords, place))
     return passwords
 
 
@@ -79,6 +86,25 @@ def _joined(words: tuple[str, ...]) -> list[str]:
     return [part for word in words for part in (word.replace(") (", ")\n(").split("\n"))]
 
 
+def _own(file: Path) -> str:
+    """Return what stands in a file of ours, "" where there is none; what others may have put there is not read."""
+    try:
+        handle = private(str(file), os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigurationError(f"can't read {file}: {error.strerror}. Remove it") from None
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+            raise ConfigurationError(f"{file} could be someone else's: its password is not used. Remove it")
+        return os.read(handle, _MOST_BYTES).decode("utf-8", "replace")
+    finally:
+        os.close(handle)
+
+
 def _write(file: Path, text: str) -> None:
+    if _own(file) == text:
+        return
     with replacing(file) as written:
         written.write(text.encode())

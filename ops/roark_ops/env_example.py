@@ -70,6 +70,11 @@ def with_table(page: str) -> str:
     return f"{before}{TABLE_BEGINS}{tables}\n{TABLE_ENDS}{after}"
 
 
+def variables() -> set[str]:
+    """Return the variables of all settings, and those that are no settings any more."""
+    return {variable_of(model, name) for _, model in _SECTIONS for name in model.model_fields}
+
+
 def _parts() -> Iterator[tuple[str, _Settings]]:
     sections = [
         (title, {variable_of(model, name): field for name, field in settings_of(model).items()})

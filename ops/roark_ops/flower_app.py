@@ -17,10 +17,12 @@ from flower.utils.broker import RedisBase
 
 from roark_ledger.server.connection import connect_async
 from roark_ops.erasing.flower_store import ForgettingEvents
+from roark_producer.celery_wiring import ONLY_TALKS
 from roark_worker.app import app
 from roark_worker.process.shared import servers
 
 app.conf.broker_pool_limit = None
+app.conf.broker_transport_options.update(ONLY_TALKS)
 # Flower writes down whose calls it has seen.
 os.umask(0o077)
 

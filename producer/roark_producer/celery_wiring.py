@@ -35,6 +35,10 @@ _IMPATIENT = {
 }
 
 
+# kombu brings back what a dead worker had in hand, whoever listens. That is the workers', no viewer may write it.
+ONLY_TALKS = {name: f"_kombu.talk.{name}" for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")}
+
+
 class _Loader(AppLoader):  # type: ignore[misc] # Celery has no types
     def read_configuration(self, env: str = "") -> dict[str, Any]:
         """Return nothing: CELERY_CONFIG_MODULE is not ours."""
@@ -111,20 +115,25 @@ def _credentials(place: RedisPlace) -> str:
     return f"{quote(place.username or '', safe='')}:{quote(place.password or '', safe='')}@"
 
 
-def exercise(broker_url: str, setting: str = REDIS_SETTING) -> str:
+def exercise(broker_url: str, setting: str = REDIS_SETTING, *, only_talk: bool = False) -> str:
     """Declare, publish, pop and acknowledge on a queue of its own; return why workers cannot be talked to, or "".
+
+    Whoever never sends or takes a wake-up only tries whether workers can be talked to.
 
     Raises UnfitServer when the broker refuses one of them, LedgerUnavailable when it cannot be reached.
     """
     place = parse_redis_url(broker_url, setting)
     app = celery_app("roark-proof", set_as_current=False)
     app.conf.update(celery_settings(broker_url, setting))
-    app.conf.broker_transport_options.update(_IMPATIENT)
+    app.conf.broker_transport_options.update(_IMPATIENT | (ONLY_TALKS if only_talk else {}))
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=_PATIENCE_SECONDS)
             channel = connection.channel()
-            _exercise_queue(channel)
+            if only_talk:
+                channel.qos.restore_visible()
+            else:
+                _exercise_queue(channel)
             return _exercise_channels(channel)
     except Exception as error:  # noqa: BLE001 whatever kombu or redis-py raise: it is the broker that failed
         if lacking := missing_permission(error):

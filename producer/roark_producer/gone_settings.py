@@ -5,10 +5,8 @@ import os
 from collections.abc import Iterator
 from functools import cache
 
-from dotenv import dotenv_values
-
 from roark_ledger.logs import event
-from roark_producer.settings import FromEnvironment, is_constant, variable_of
+from roark_producer.settings import FromEnvironment, dot_env, is_constant, variable_of
 
 logger = logging.getLogger("roark_ingest.settings")
 SINCE = "0.2"
@@ -22,7 +20,7 @@ def gone_settings() -> dict[str, str]:
     Those of the parts that this process has loaded: a webhook says nothing of a worker's.
     """
     known = WITHOUT_VALUE | dict(_constants(FromEnvironment))
-    present = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    present = {name.upper() for name in (*os.environ, *dot_env())}
     return {name: value for name, value in known.items() if name in present}
 
 

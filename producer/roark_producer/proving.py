@@ -37,12 +37,12 @@ def prove_ledger(ledger: Ledger) -> None:
         raise
 
 
-def prove_broker(url: str, setting: str) -> ProvenBroker:
-    """Return when wake-ups can be published and taken there; leaves nothing behind.
+def prove_broker(url: str, setting: str, *, only_talk: bool = False) -> ProvenBroker:
+    """Return when wake-ups can be published and taken there, or workers talked to; leaves nothing behind.
 
     Raises UnfitServer when that is not possible there, LedgerUnavailable when the broker cannot be reached.
     """
     with connect(url, setting) as client:
         if in_cluster_mode(client):
             raise UnfitServer(f"{setting} names a broker that {IN_CLUSTER_MODE}")
-    return ProvenBroker(exercise(url, setting))
+    return ProvenBroker(exercise(url, setting, only_talk=only_talk))

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -32,6 +33,15 @@ from roark_producer.vapi.properties import PropertyRules, Scalar
 
 SHORTEST_PART = 16
 """Characters that a secret beside others needs: a piece of one that has a comma in it would let strangers in."""
+
+
+NO_DOT_ENV = "ROARK_INGEST_NO_DOT_ENV"
+"""`up` sets it for its parts: their settings of `.env` are in their environment, others' secrets are not."""
+
+
+def dot_env() -> dict[str, str | None]:
+    """Return what stands in `.env`, whose settings count beside those of the environment; nothing, if told so."""
+    return {} if os.environ.get(NO_DOT_ENV) else dict(dotenv_values(".env"))
 
 
 def constant(value: float, **limits: Any) -> Any:
@@ -140,8 +150,8 @@ class FromEnvironment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put secret files behind the environment: a variable set directly wins."""
-        variables, dot_env = _WithoutConstants(env_settings), _WithoutConstants(dotenv_settings)
-        return (init_settings, variables, dot_env, SecretFiles(settings_cls))
+        read = (env_settings,) if os.environ.get(NO_DOT_ENV) else (env_settings, dotenv_settings)
+        return (init_settings, *map(_WithoutConstants, read), SecretFiles(settings_cls))
 
 
 def _pieces(value: Any) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from roark_ledger.moves import intake
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
 from roark_ledger.server.connection import connect
+from roark_ops.roles import RedisRole
 from roark_ops.up.server.embedded import EmbeddedServer
 
 POOL = 512
@@ -67,7 +68,7 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        return f"unix://{self._server.files / 'valkey.sock'}"
+        return self._server.url(RedisRole.OPERATOR)
 
     def cpu(self) -> tuple[float, float]:
         """The CPU seconds of the server, and of the children that it had: its rewrites."""

@@ -201,6 +201,7 @@ def test_worker_and_producer_run_all_of_their_scripts_and_the_broker(line: Comma
         for role in (RedisRole.WORKER, RedisRole.OPERATOR, RedisRole.PRODUCER):
             silent = exercise(url_of(guarded.url, role, PASSWORDS[role]))
             assert bool(silent) == (role is RedisRole.PRODUCER)
+        assert exercise(url_of(guarded.url, RedisRole.VIEWER, PASSWORDS[RedisRole.VIEWER]), only_talk=True) == ""
         assert [each for each in refusals(admin) if "producer" not in each] == []
 
 

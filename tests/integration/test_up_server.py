@@ -17,10 +17,14 @@ import redis
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.server.connection import connect, redis_url
 from roark_ledger.server.durability import inspect, keep
+from roark_ledger.server.redis_url import parse_redis_url
+from roark_ledger.whole_files import replacing
+from roark_ops.roles import RedisRole
 from roark_ops.up.datadir import DataDirTaken, taken
 from roark_ops.up.server.embedded import EmbeddedServer
 
 DEADLINE_SECONDS = 10
+KEY = "{roark}:v1:kept"
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -71,10 +75,10 @@ def loaded_by(client: "redis.Redis") -> str:
 
 async def test_a_second_run_finds_what_the_first_one_stored(tmp_path: Path) -> None:
     async with running(tmp_path) as client:
-        client.set("report", "here")
+        client.hset(KEY, "report", "here")
 
     async with running(tmp_path) as client:
-        assert client.get("report") == b"here"
+        assert client.hget(KEY, "report") == b"here"
 
 
 async def test_the_server_works_with_jemalloc_exactly_where_the_machine_has_it(tmp_path: Path) -> None:
@@ -91,17 +95,76 @@ async def test_the_server_keeps_the_default_promise_and_opens_no_port(tmp_path: 
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
+async def test_each_part_has_a_user_and_whoever_has_none_may_only_ping(tmp_path: Path) -> None:
+    # given a data directory of an earlier version, without users
+    (tmp_path / "valkey").mkdir()
+    server = EmbeddedServer(tmp_path, for_sandbox=False, prefix="mine")
+    process = await started(server)
+    with killed_at_the_end(process):
+        found = {role: server.url(role) for role in RedisRole}
+        for role, url in found.items():
+            with connect(url) as client:
+                assert client.acl_whoami() == role
+        with connect(found[RedisRole.WORKER]) as client, pytest.raises(redis.exceptions.NoPermissionError):
+            client.hget(KEY, "report")
+        with redis.Redis(unix_socket_path=f"{tmp_path}/valkey/valkey.sock", driver_info=None) as stranger:
+            assert stranger.ping()
+            for command in ("INFO", "ACL LIST", f"HGETALL {KEY}"):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    stranger.execute_command(*command.split())
+        # and their passwords are this user's, and stay
+        assert {file.stat().st_mode & 0o777 for file in (tmp_path / "users").iterdir()} == {0o600}
+        before = {file: file.stat().st_mtime_ns for file in (tmp_path / "users").iterdir()}
+        ended(process)
+    process = await started(server)
+    with killed_at_the_end(process):
+        assert {file: file.stat().st_mtime_ns for file in (tmp_path / "users").iterdir()} == before
+        assert {role: server.url(role) for role in RedisRole} == found
+    server.clear()
+
+
+async def test_a_password_that_may_be_someone_elses_is_not_used(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path, for_sandbox=False)
+    await server.command()
+    file = tmp_path / "users" / "redis_url_worker"
+    known = file.read_text()
+
+    def is_refused() -> None:
+        with pytest.raises(ConfigurationError, match="redis_url_worker") as refused:
+            asyncio.run(server.command())
+        assert known.partition(":")[2] not in str(refused.value)
+
+    file.chmod(0o666)
+    await asyncio.to_thread(is_refused)
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    await asyncio.to_thread(is_refused)
+    file.unlink()
+    file.mkdir()
+    await asyncio.to_thread(is_refused)
+    file.rmdir()
+    with replacing(file) as written:
+        written.write(b"nonsense \xff")
+    await asyncio.to_thread(is_refused)
+    file.unlink()
+    await server.command()
+    assert file.read_text() != known
+
+
 async def test_what_is_for_the_sandbox_never_meets_what_is_for_roark(tmp_path: Path) -> None:
     async with running(tmp_path, for_sandbox=True) as client:
-        client.set("report", "made up")
+        client.hset(KEY, "report", "made up")
 
     async with running(tmp_path) as client:
-        assert client.get("report") is None
+        assert client.hget(KEY, "report") is None
 
 
 async def test_commands_find_the_sandboxs_server_where_they_look_for_the_real_one(tmp_path: Path) -> None:
     async with running(tmp_path, for_sandbox=True):
-        assert redis_url(None, tmp_path) == f"unix://{tmp_path}/sandbox/valkey/valkey.sock"
+        found = parse_redis_url(redis_url(None, tmp_path))
+        assert (found.socket, found.username) == (f"{tmp_path}/sandbox/valkey/valkey.sock", "operator")
+        # and where somebody names the sandbox's own folder
+        assert parse_redis_url(redis_url(None, tmp_path / "sandbox")) == found
 
     assert not (tmp_path / "valkey" / "valkey.sock").is_symlink()
 
@@ -114,7 +177,7 @@ async def test_a_data_directory_of_any_length_and_name_can_be_reached(
     data_dir = tmp_path / name
 
     async with running(data_dir, for_sandbox=for_sandbox) as client:
-        client.set("report", "here")
+        client.hset(KEY, "report", "here")
     assert not (data_dir / "valkey" / "valkey.sock").is_symlink()
 
 
@@ -147,13 +210,13 @@ async def test_what_a_killed_server_left_behind_is_cleared_away(tmp_path: Path) 
     server = EmbeddedServer(tmp_path, for_sandbox=False)
     process = await started(server)
     with connect(redis_url(None, tmp_path)) as client:
-        client.set("report", "here")
+        client.hset(KEY, "report", "here")
     ended(process, by=signal.SIGKILL)
     assert (tmp_path / "valkey" / "valkey.sock").exists()
 
     # then the next one starts, with its data
     async with running(tmp_path) as client:
-        assert client.get("report") == b"here"
+        assert client.hget(KEY, "report") == b"here"
 
 
 @pytest.mark.parametrize("state", ["serving", "stopped"])

@@ -137,3 +137,10 @@ def test_all_keys_of_a_ledger_lie_in_one_slot() -> None:
 
     assert all(key.startswith("{shop}:v1:") for key in keys.in_order())
     assert len(set(keys.in_order())) == len(keys.in_order())
+
+
+def test_each_command_that_a_script_calls_stands_in_it_by_name() -> None:
+    # Permissions are derived from the names. One that is only known at run time would be refused there.
+    by_hand = {name: re.findall(r"redis\.p?call\(\s*(?!\s*')[^)]*", script(name).text) for name in script_names()}
+
+    assert {name: calls for name, calls in by_hand.items() if calls} == {}

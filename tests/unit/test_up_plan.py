@@ -10,6 +10,7 @@ import pytest
 from roark_ledger.errors import ConfigurationError
 from roark_ops.console.settings import ConsoleSettings
 from roark_ops.up import parts
+from roark_ops.up.environments import Environments, environments
 from roark_ops.up.plan import Options, Settings, UpPlan, make_plan
 from roark_ops.up.ports import PortTaken, choose_port
 from roark_producer.settings import IngestSettings, WebhookSettings, variable_of
@@ -98,7 +99,7 @@ def test_in_front_of_the_sandbox_the_real_secrets_and_urls_are_out_of_the_parts_
     base = dict.fromkeys((*names, "VAPI_BASE_URL"), "real")
 
     # when the parts' environment is made
-    found = parts.environment(made, tmp_path, base)
+    found = environments(made, tmp_path, base).base
 
     # then none is in it, and files go where real reports do not lie
     assert found["ROARK_INGEST_DATA_DIR"] == str(tmp_path / "sandbox")
@@ -160,9 +161,10 @@ def test_each_part_has_its_own_secrets_only_in_its_environment() -> None:
         (model, name) for model in models for name, field in model.model_fields.items() if "SecretStr" in str(field)
     )
     assert {variable_of(model, name) for model, name in fields} | {"FLOWER_BASIC_AUTH"} == names
+    names.add("ROARK_INGEST_REPLAY_TO_TOKEN")
 
     base = {f"{name}{end}": "s3cret" for name in names for end in ("", "_FILE")} | {"PATH": "/bin"}
-    left = {part: set(parts.without_others_secrets(part, base)) for part in parts.ORDER_OF_THE_END}
+    left = {part: set(Environments(base).of(part)) for part in parts.ORDER_OF_THE_END}
 
     assert left["valkey"] == left["sandbox"] == {"PATH"}
     assert "ROARK_API_BEARER_TOKEN_FILE" not in left["webhook"] | left["flower"]

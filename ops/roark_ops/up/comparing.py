@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from roark_ledger.errors import IngestError
 from roark_ledger.ledger import Ledger
-from roark_ops.up.parts import SANDBOX_TOKEN
+from roark_ops.up.environments import SANDBOX_TOKEN
 from roark_ops.up.told.summary import ThreeSides
 from roark_producer.settings import IngestSettings
 from roark_producer.taking import Intake

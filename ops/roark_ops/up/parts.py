@@ -1,81 +1,30 @@
-"""The parts of the pipeline as commands with their environments, and how each is seen to be ready.
+"""The parts of the pipeline as commands, and how each is seen to be ready. Their environments: `environments.py`."""
 
-Every part gets the environment of `up` itself, so that `.env` and every setting hold for it, without the secrets of
-others; what `up` decided is put on top. In front of the sandbox the secrets and URLs of the real Roark and the real
-Vapi are taken out of reach.
-"""
-
-import os
 import signal
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from roark_ops.up.environments import Environments
 from roark_ops.up.plan import LOOPBACK, UpPlan, log_of
 from roark_ops.up.processes import Part
-from roark_ops.up.server.embedded import EmbeddedServer, home_of
+from roark_ops.up.server.embedded import EmbeddedServer
 from roark_worker.process.supervisor import GRACE_SECONDS
 
 ORDER_OF_THE_END = ("webhook", "worker", "sandbox", "flower", "console", "valkey")
 SANDBOX_LATENCY_MS = 50
 SANDBOX_JITTER_MS = 50
-SANDBOX_TOKEN = "sandbox"  # noqa: S105 opens nothing
 _SPARE_SECONDS = 10.0
 
 
-_SECRETS = {
-    "webhook": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_VAPI_SECRET"),
-    "worker": (
-        *("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_API_BEARER_TOKEN"),
-        *("VAPI_API_KEY", "ROARK_INGEST_ALERT_URL"),
-    ),
-    "flower": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "FLOWER_BASIC_AUTH"),
-    "console": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_CONSOLE_PASSWORD"),
-    "sandbox": (),
-    "valkey": (),
-}
-"""What is secret in each part's environment, or stands in a file that it names."""
-
-
-def without_others_secrets(name: str, base: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what is secret and not this part's."""
-    own = set(_SECRETS[name])
-    others = {secret for secrets in _SECRETS.values() for secret in secrets} - own
-    return {key: value for key, value in base.items() if key.removesuffix("_FILE") not in others}
-
-
-def environment(plan: UpPlan, data_dir: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of the parts."""
-    found = dict(base)
-    home = home_of(data_dir, for_sandbox=plan.sandbox is not None)
-    found |= {"ROARK_INGEST_DATA_DIR": str(home), "ROARK_INGEST_PREFIX": plan.prefix}
-    # A log is written as things happen, and without boxes around an error.
-    found |= {"PYTHONUNBUFFERED": "1", "TYPER_STANDARD_TRACEBACK": "1"}
-    if plan.console_url:
-        # Users and links are those of this folder, whichever ledger is looked at.
-        found.setdefault("ROARK_INGEST_CONSOLE_USERS", str(data_dir / "console-users"))
-        found.setdefault("ROARK_INGEST_CONSOLE_URL", plan.console_url)
-    if plan.sandbox_url:
-        for secret in ("ROARK_API_BEARER_TOKEN", "VAPI_API_KEY"):
-            found.pop(f"{secret}_FILE", None)
-            found[secret] = SANDBOX_TOKEN
-        # Real calls, compared with the sandbox's, would all be missing, and could be brought in.
-        found |= {"ROARK_BASE_URL": plan.sandbox_url, "VAPI_BASE_URL": plan.sandbox_url}
-        # A proxy for the way out must not be asked for the way to this machine.
-        for name in ("no_proxy", "NO_PROXY"):
-            found[name] = ",".join(filter(None, (found.get(name), LOOPBACK)))
-    return found
-
-
-def server_part(server: EmbeddedServer, data_dir: Path, env: Mapping[str, str]) -> Part:
+def server_part(server: EmbeddedServer, data_dir: Path, env: Environments) -> Part:
     """Return the embedded server. A large file takes long to read at the start."""
     return Part(
         name="valkey",
         command=server.command,
         log=log_of(data_dir, "valkey"),
         is_ready=lambda _: server.is_ready(),
-        environment=server.environment(without_others_secrets("valkey", env)),
+        environment=server.environment(env.of("valkey")),
         end_seconds=60,
         start_seconds=600,
         # A last sync and a goodbye; SIGKILL would do no harm either.
@@ -83,7 +32,7 @@ def server_part(server: EmbeddedServer, data_dir: Path, env: Mapping[str, str]) 
     )
 
 
-def sandbox_part(plan: UpPlan, port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
+def sandbox_part(plan: UpPlan, port: int, data_dir: Path, env: Environments) -> Part:
     """Return the stand-in for Roark."""
     arguments = ["--port", str(port), "--path", plan.upload_path]
     arguments += ["--latency-ms", str(SANDBOX_LATENCY_MS), "--jitter-ms", str(SANDBOX_JITTER_MS)]
@@ -92,7 +41,7 @@ def sandbox_part(plan: UpPlan, port: int, data_dir: Path, env: Mapping[str, str]
     )
 
 
-def worker_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str], *, log_level: str) -> Part:
+def worker_part(plan: UpPlan, data_dir: Path, env: Environments, *, log_level: str) -> Part:
     """Return the worker: the supervisor, with a process for each core."""
     # What a quieter log leaves out cannot be waited for.
     says = "worker_started" if log_level in {"debug", "info"} else ""
@@ -107,7 +56,7 @@ def worker_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str], *, log_lev
     )
 
 
-def webhook_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str]) -> Part:
+def webhook_part(plan: UpPlan, data_dir: Path, env: Environments) -> Part:
     """Return the webhook."""
     arguments = ["--host", plan.webhook_host, "--port", str(plan.webhook.number)]
     return _python_part(
@@ -121,7 +70,7 @@ def webhook_part(plan: UpPlan, data_dir: Path, env: Mapping[str, str]) -> Part:
     )
 
 
-def flower_part(port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
+def flower_part(port: int, data_dir: Path, env: Environments) -> Part:
     """Return Flower, which is slow to start and needed by nobody to start."""
     # It saves what it has seen at once; whatever holds it up after that is not worth waiting for.
     part = _python_part(
@@ -130,7 +79,7 @@ def flower_part(port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
     return replace(part, is_expendable=True)
 
 
-def console_part(port: int, data_dir: Path, env: Mapping[str, str]) -> Part:
+def console_part(port: int, data_dir: Path, env: Environments) -> Part:
     """Return the console, which nothing waits for."""
     arguments = ["--host", LOOPBACK, "--port", str(port)]
     part = _python_part(
@@ -143,7 +92,7 @@ def _python_part(
     name: str,
     module: list[str],
     data_dir: Path,
-    env: Mapping[str, str],
+    env: Environments,
     *,
     says: str,
     end_seconds: float,
@@ -157,7 +106,7 @@ def _python_part(
         command=command,
         log=log_of(data_dir, name),
         is_ready=lambda said: says in said,
-        environment=without_others_secrets(name, env),
+        environment=env.of(name),
         end_seconds=end_seconds,
         ending=ending,
     )

@@ -8,8 +8,8 @@
 """
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,11 +20,13 @@ from roark_ledger.moves import watch
 from roark_ledger.server.connection import connect, connect_async, redis_url
 from roark_ledger.server.durability import inspect, keep
 from roark_ops.called import short
+from roark_ops.roles import RedisRole
 from roark_ops.up import parts
 from roark_ops.up.comparing import SandboxComparer
 from roark_ops.up.crew import Crew
 from roark_ops.up.datadir import taken
 from roark_ops.up.demo import Demo
+from roark_ops.up.environments import Environments, environments
 from roark_ops.up.plan import Options, Settings, UpPlan, make_plan, server_in_words
 from roark_ops.up.server.embedded import EmbeddedServer
 from roark_ops.up.stopping import Stop, first_of
@@ -66,7 +68,11 @@ class Pipeline:
         self._data_dir = data_dir
         self._screen = screen
         self._crew = Crew(screen.say)
-        self._server = None if plan.redis_url else EmbeddedServer(data_dir, for_sandbox=plan.sandbox is not None)
+        self._server = (
+            None
+            if plan.redis_url
+            else EmbeddedServer(data_dir, for_sandbox=plan.sandbox is not None, prefix=plan.prefix)
+        )
 
     async def live(self) -> int:
         """Start, work, and return the exit code when there is nothing more to do."""
@@ -77,27 +83,28 @@ class Pipeline:
         self._screen.say(*telling.destination(self._plan))
         for line in telling.other_ports(self._plan):
             self._screen.say(line)
-        env = parts.environment(self._plan, self._data_dir)
-        await self._start_server(env)
+        env = await self._start_server(environments(self._plan, self._data_dir))
         self._check_promise()
         await self._start_the_rest(env)
         self._screen.say()
         for line in telling.places(self._plan, self._data_dir):
             self._screen.say(line)
 
-    async def _start_server(self, env: Mapping[str, str]) -> None:
+    async def _start_server(self, env: Environments) -> Environments:
         if self._server:
             await self._crew.start(parts.server_part(self._server, self._data_dir, env))
             self._screen.say(f"server: embedded Valkey, data in {short(self._server.files)}")
-        elif self._plan.redis_url:
+            return replace(env, urls={role: self._server.url(role) for role in RedisRole})
+        if self._plan.redis_url:
             apart = f", separate from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
             self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")
+        return env
 
     def _check_promise(self) -> None:
         with connect(self._url()) as client:
             self._screen.say(f"server: {keep(self._settings.ingest.durability, inspect(client)).sentence}")
 
-    async def _start_the_rest(self, env: Mapping[str, str]) -> None:
+    async def _start_the_rest(self, env: Environments) -> None:
         plan, data_dir = self._plan, self._data_dir
         wanted = [
             parts.worker_part(plan, data_dir, env, log_level=self._settings.ingest.log_level),

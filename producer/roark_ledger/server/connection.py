@@ -46,6 +46,9 @@ from roark_ledger.server.redis_causes import cause_of, missing_permission
 from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
 EMBEDDED_SOCKET = Path("valkey") / "valkey.sock"
+EMBEDDED_USERS = Path("users")
+"""Where the URLs of the embedded server's users are, each in a file: its name, and the user's."""
+EMBEDDED_URL = "redis_url_{}"
 _PATIENCE: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "client_name": "roark-ingest"}
 # One that hangs is asked first, again and again, and the others wait for it.
 _SENTINEL_SECONDS = 1.0
@@ -59,7 +62,7 @@ _places: WeakKeyDictionary[Any, RedisPlace] = WeakKeyDictionary()
 
 
 def redis_url(configured: str | None, data_dir: Path) -> str:
-    """Return the server's URL: the configured one, or the embedded server's socket.
+    """Return the server's URL: the configured one, or the embedded server's socket, as its user `operator`.
 
     Raises ConfigurationError when neither is there.
     """
@@ -71,7 +74,21 @@ def redis_url(configured: str | None, data_dir: Path) -> str:
             f"no Redis: ROARK_INGEST_REDIS_URL is not set, and no embedded server is running in {data_dir}. "
             "Run `roark-ingest up` there, or set the URL."
         )
-    return f"unix://{quote(str(socket))}"
+    operator = data_dir / EMBEDDED_USERS / EMBEDDED_URL.format("operator")
+    try:
+        # Its password, for the socket may have moved with the directory.
+        place = parse_redis_url(operator.read_text("utf-8"), str(operator))
+    except FileNotFoundError:
+        return socket_url(socket)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"can't read the embedded server's password in {operator}: {why}") from None
+    return socket_url(socket, f"{place.username}:{quote(place.password or '', safe='')}@")
+
+
+def socket_url(socket: Path, credentials: str = "") -> str:
+    """Return the URL of a server's socket."""
+    return f"unix://{credentials}{quote(str(socket))}"
 
 
 def connect(url: str, setting: str = REDIS_SETTING, *, seconds: float | None = None) -> "redis.Redis":

@@ -133,7 +133,7 @@ def _see_that_flower_can_listen(broker_url: str, setting: str) -> None:
     from roark_producer.proving import prove_broker
 
     try:
-        proven = prove_broker(broker_url, setting)
+        proven = prove_broker(broker_url, setting, only_talk=True)
     except LedgerUnavailable as error:
         # It may come later; Flower looks again.
         say(f"Flower is waiting for the broker: {error}.")

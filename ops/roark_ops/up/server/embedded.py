@@ -7,6 +7,9 @@
 It syncs its file before it answers, evicts nothing and listens on no port. A report accepted for the sandbox
 counts as delivered once the sandbox has it, and a made-up one must never reach Roark: hence two homes, each with
 its own server files and its own spool.
+
+Each part has a user of its own (`roles.py`), and people are `operator`: passwords are made once, in DATA_DIR/users. A
+program without one may `PING`.
 """
 
 import os
@@ -14,7 +17,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError, IngestError
-from roark_ledger.server.connection import EMBEDDED_SOCKET, connect, redis_url, translated_errors
+from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.server.connection import (
+    EMBEDDED_SOCKET,
+    EMBEDDED_URL,
+    EMBEDDED_USERS,
+    connect,
+    redis_url,
+    socket_url,
+    translated_errors,
+)
+from roark_ops.acl_files import ACL_FILE, laid_down
+from roark_ops.roles import RedisRole, RolePlace
 from roark_ops.up.server.allocator import allocator
 from roark_ops.up.server.aof import reason_not_to_start
 from roark_ops.up.server.sockets import clear_socket, place_socket
@@ -32,17 +46,20 @@ def home_of(data_dir: Path, *, for_sandbox: bool) -> Path:
 class EmbeddedServer:
     """The server of one data directory. `up` holds the directory, so nobody else starts one there."""
 
-    def __init__(self, data_dir: Path, *, for_sandbox: bool) -> None:
+    def __init__(self, data_dir: Path, *, for_sandbox: bool, prefix: str = DEFAULT_PREFIX) -> None:
         self._data_dir = data_dir
-        self._socket = home_of(data_dir, for_sandbox=for_sandbox) / EMBEDDED_SOCKET
+        self._place = RolePlace(prefix)
+        self._home = home_of(data_dir, for_sandbox=for_sandbox)
+        self._socket = self._home / EMBEDDED_SOCKET
         self._door = data_dir / EMBEDDED_SOCKET
+        self._users = data_dir / EMBEDDED_USERS
         self.files = self._socket.parent
 
     async def command(self) -> list[str]:
         """Make everything ready for a start and return the command line that starts it.
 
         A server that outlived an earlier `up` is ended first. Raises ConfigurationError when the server's program
-        is not there for this machine, or the survivor does not end.
+        is not there for this machine, the survivor does not end, or its users' passwords could be someone else's.
         """
         for for_sandbox in (False, True):
             files = (home_of(self._data_dir, for_sandbox=for_sandbox) / EMBEDDED_SOCKET).parent
@@ -50,11 +67,14 @@ class EmbeddedServer:
         self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
         if reason := reason_not_to_start(self.files):
             raise ConfigurationError(reason)
+        socket = self._place_socket()
+        self._lay_down_users(socket)
         settings = {
             "dir": str(self.files),
             "port": "0",
-            "unixsocket": str(self._place_socket()),
+            "unixsocket": str(socket),
             "unixsocketperm": "700",
+            "aclfile": str(self._users / ACL_FILE),
             "pidfile": str(self.files / _PID_FILE),
             "daemonize": "no",
             "appendonly": "yes",
@@ -81,6 +101,15 @@ class EmbeddedServer:
             clear_socket(self._door)
             self._door.symlink_to(self._socket)
         return place_socket(self._socket)
+
+    def _lay_down_users(self, socket: Path) -> None:
+        laid_down(self._users, self._place, socket_url(socket.resolve()))
+        if self._home != self._data_dir and not (link := self._home / EMBEDDED_USERS).is_symlink():
+            link.symlink_to(Path("..") / EMBEDDED_USERS)
+
+    def url(self, role: RedisRole) -> str:
+        """Return the URL of one of its users, once it was started."""
+        return (self._users / EMBEDDED_URL.format(role)).read_text("utf-8")
 
     def is_ready(self) -> bool:
         """Whether it answers. While it reads a large file it does not."""

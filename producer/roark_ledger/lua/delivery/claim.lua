@@ -84,9 +84,10 @@ local function take_perishable()
   wanted = wanted - #soon
 end
 
-local function take_from(end_of_queue, queue, number)
+-- Both commands by name: permissions are derived from the names that stand in the scripts.
+local function take_from(queue, number, is_young)
   if number < 1 then return end
-  local popped = redis.call(end_of_queue, KEY[queue], number)
+  local popped = is_young and redis.call('ZPOPMAX', KEY[queue], number) or redis.call('ZPOPMIN', KEY[queue], number)
   for i = 1, #popped, 2 do take(popped[i], popped[i + 1], KEY[queue]) end
 end
 
@@ -115,10 +116,10 @@ elseif wanted > 0 then
   take_perishable()
   local share = slots()
   local oldest = share.fresh - youngest_of(share.fresh)
-  take_from('ZPOPMAX', 'fresh', share.fresh - oldest)
-  take_from('ZPOPMIN', 'fresh', oldest)
-  take_from('ZPOPMIN', 'retry', share.retry)
-  take_from('ZPOPMIN', 'replay', share.replay)
+  take_from('fresh', share.fresh - oldest, true)
+  take_from('fresh', oldest)
+  take_from('retry', share.retry)
+  take_from('replay', share.replay)
 end
 
 -- How many of the ids are handed out: as many as fit, and the first one always. Lengths are asked for first: to read
