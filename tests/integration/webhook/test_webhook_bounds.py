@@ -1,7 +1,25 @@
 """What a sender can make the webhook hold, and for how long: every bound from both sides."""
 
+import contextlib
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
 import pytest
-from webhook_process import MOST_BYTES, SECRET, Webhook, answer_of, eventually, heard, report, sent_by_hand
+from webhook_process import (
+    MOST_BYTES,
+    SECRET,
+    Valkey,
+    Webhook,
+    answer_of,
+    eventually,
+    heard,
+    report,
+    sent_by_hand,
+    start,
+)
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import watch
@@ -88,3 +106,37 @@ class TestBounds:
     )
     def test_what_is_not_http_is_refused(self, rubbish: bytes, webhook: Webhook) -> None:
         assert answer_of(sent_by_hand(webhook.address, rubbish)).startswith(b"HTTP/1.1 400 ")
+
+
+@contextlib.contextmanager
+def files_for(connections: int) -> Iterator[None]:
+    """Let this process open so many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < connections + 200:
+        pytest.skip(f"this machine allows {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, connections + 200), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_idle_and_slow_connections_take_no_place_of_an_honest_report(valkey: Valkey, tmp_path: Path) -> None:
+    # given a webhook that may open 600 files, and connections that say nothing, little, or something once
+    said = (b"", b"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    slowest = 0.0
+    with (
+        files_for(2000),
+        contextlib.ExitStack() as opened,
+        start(tmp_path, valkey.url, files=600, webhook_body_seconds=15) as webhook,
+    ):
+        for number in range(2000):
+            opened.enter_context(sent_by_hand(webhook.address, said[number % 3]))
+            if number % 100 == 99:
+                # when an honest report comes, on a connection of its own
+                began, headers = time.monotonic(), {"X-Vapi-Secret": SECRET}
+                answer = httpx.post(webhook.url, content=report(f"crowded-{number}"), headers=headers, timeout=60)
+                slowest = max(slowest, time.monotonic() - began)
+                assert answer.status_code == 200
+        # then it is answered, and it is told that others had to leave
+        assert slowest < 5
+        eventually(lambda: "connections_crowded" in webhook.logged())
+        assert "Too many open files" not in webhook.logged()

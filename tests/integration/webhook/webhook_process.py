@@ -128,8 +128,16 @@ class Webhook:
         assert SECRET not in self.logged()
 
 
-def launched(folder: Path, redis_url: str, *, user: int | None = None, **values: object) -> subprocess.Popen[str]:
-    """Start a webhook process, which becomes this user; `values` are settings without their prefix."""
+FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}));"
+
+
+def launched(
+    folder: Path, redis_url: str, *, user: int | None = None, files: int | None = None, **values: object
+) -> subprocess.Popen[str]:
+    """Start a webhook process, which becomes this user and may open so many files.
+
+    `values` are settings without their prefix.
+    """
     settled = {
         "redis_url": redis_url,
         "vapi_secret": SECRET,
@@ -142,9 +150,11 @@ def launched(folder: Path, redis_url: str, *, user: int | None = None, **values:
     } | values
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROARK_")}
     environment |= {f"ROARK_INGEST_{name.upper()}": str(value) for name, value in settled.items() if value is not None}
+    before = FILES.format(files=files) if files else ""
+    before += AS_ANOTHER.format(user=user) if user is not None else ""
     with (folder / "webhook.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", START if user is None else AS_ANOTHER.format(user=user) + START],
+            [sys.executable, "-c", before + START],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -153,9 +163,11 @@ def launched(folder: Path, redis_url: str, *, user: int | None = None, **values:
         )
 
 
-def start(folder: Path, redis_url: str, *, user: int | None = None, **values: object) -> Webhook:
+def start(
+    folder: Path, redis_url: str, *, user: int | None = None, files: int | None = None, **values: object
+) -> Webhook:
     port = free_port()
-    process = launched(folder, redis_url, user=user, **{"webhook_metrics_port": port, **values})
+    process = launched(folder, redis_url, user=user, files=files, **{"webhook_metrics_port": port, **values})
     assert process.stdout is not None
     line = process.stdout.readline()
     log = folder / "webhook.log"

@@ -9,27 +9,38 @@ the idle time between two requests (`timeout_keep_alive`), and the unread bytes 
     a head of any size                          a limit on the sum (431), also for one endless line
     a body byte by byte                         `body.py` answers 408; the rest of a body that was refused
                                                 early is read and dropped: `hang_up_if_slow`
+    how many connections there are              whoever waits longest leaves: `crowd.py`
 
 An offer to go on in another protocol (`Upgrade: h2c` by Java's HttpClient and `curl --http2`, `websocket` behind an
 nginx that was set up for it) is not taken up, and HTTP/1.1 goes on, as RFC 9110 says in 7.8: `PlainParser`. httptools
 by itself takes what follows the head for the other protocol, and the report would be missing from its request.
 
-Not bounded here: the number of connections (the limit on open files is the last wall) and the rate of requests;
-both are a reverse proxy's job.
+Not bounded here: the rate of requests, which is a reverse proxy's job.
 """
 
 import asyncio
 from typing import Any, Protocol
 
 import httptools
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-_MOST_HEAD_BYTES = 65_536
+from roark_producer.webhook.door.crowd import MOST_HEAD_BYTES, Crowd
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+class CrowdConfig(uvicorn.Config):
+    """uvicorn's configuration, and the crowd that all connections are part of."""
+
+    def __init__(self, app: ASGIApp, crowd: Crowd, **options: Any) -> None:
+        super().__init__(app, http=BoundedProtocol, **options)
+        self.crowd = crowd
 
 
 class OffersProtocols(Protocol):
@@ -85,9 +96,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_too_large = False
     _under_way: RequestResponseCycle | None = None
     _made_an_offer = False
+    _between_since: float | None = None
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, config: "CrowdConfig", **options: Any) -> None:
+        super().__init__(config, **options)
+        self._crowd = config.crowd
         self.parser = PlainParser(self)  # type: ignore[assignment] # it does what uvicorn asks of one
 
     def head_without_offer(self) -> bytes:
@@ -105,6 +118,24 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._waiting_since = self.loop.time()
+        if len(self.connections) > self._crowd.most:
+            self._crowd.make_room((each for each in self.connections if isinstance(each, BoundedProtocol)), self)
+
+    def waits(self) -> tuple[bool, float] | None:
+        """Return whether a request was ever complete, and since when this waits for one; None while one is answered."""
+        if self._waiting_since is not None:
+            return self._between_since is not None, self._waiting_since
+        is_between = self._between_since is not None and self.cycle.response_complete
+        return (True, self._between_since) if is_between and self._between_since else None
+
+    def leave(self) -> None:
+        """Close the connection, whatever is missing of a request."""
+        self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_response_complete()
+        self._between_since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the request that is under way know, too: uvicorn tells the last one that came, which may be behind it."""
@@ -124,7 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_head()
 
     def on_message_begin(self) -> None:
@@ -137,7 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse a head that came at once and is too large."""
         self._in_head = False
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MOST_HEAD_BYTES:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES:
             self._head_too_large = True
             raise HeadTooLarge
         self._made_an_offer = self.parser.should_upgrade()

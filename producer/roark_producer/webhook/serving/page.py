@@ -26,6 +26,7 @@ from roark_ledger.logs import event
 from roark_ledger.server.connection import connect_async
 from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.disk.segments import pending
+from roark_producer.webhook.door.crowd import Crowd
 from roark_producer.webhook.metrics import WebhookPage
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.serving.board import Cell
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
+_MOST_READERS = 256
 
 
 class MetricsDoor:
@@ -117,7 +119,7 @@ async def _serve(plan: WebhookPlan, listener: socket.socket) -> None:
     try:
         with ending_as_told():
             app = Starlette(routes=[Route("/metrics", metrics)])
-            await HttpServer(app, lambda: None, _PATIENCE_SECONDS).serve(sockets=[listener])
+            await HttpServer(app, lambda: None, _PATIENCE_SECONDS, Crowd(_MOST_READERS)).serve(sockets=[listener])
     finally:
         watching.cancel()
         await client.aclose()

@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -19,6 +20,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from roark_ledger.ledger import AfterWrite, AsyncLedger
+from roark_ledger.logs import event
 from roark_ledger.server.connection import connect_async
 from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.disk.spool import Spool
@@ -31,7 +33,8 @@ from roark_producer.webhook.accepting import GroupCommit
 from roark_producer.webhook.app import create_app
 from roark_producer.webhook.contract import document
 from roark_producer.webhook.door.authentication import Gate
-from roark_producer.webhook.door.connection import BoundedProtocol
+from roark_producer.webhook.door.connection import BoundedProtocol, CrowdConfig
+from roark_producer.webhook.door.crowd import Crowd, room_for_connections
 from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
@@ -42,10 +45,13 @@ from roark_producer.webhook.spooling import Spooling
 from roark_producer.webhook.tally import Tally
 from roark_producer.webhook.waking import Waker
 
+logger = logging.getLogger(__name__)
+
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections (60 s), so that none meets a close
 SHUTDOWN_SECONDS = 6  # more than an accept may take (5 s); with the last flush, less than Docker waits (10 s)
 _SLOW_SENDER_MARGIN_SECONDS = 2.0
 _CANCEL_AGAIN_SECONDS = 0.5
+_TELL_OF_CROWD_TICKS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ async def _serve(plan: WebhookPlan, number: int, listener: socket.socket) -> Non
         def is_ready() -> None:
             board.row(number)[Cell.READY] = 1
 
-        server = HttpServer(app, is_ready, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS)
+        crowd = Crowd(room_for_connections(usable_memory() // board.processes))
+        server = HttpServer(app, is_ready, webhook.webhook_body_seconds + _SLOW_SENDER_MARGIN_SECONDS, crowd)
         with ending_as_told():
             await server.serve(sockets=[listener])
 
@@ -167,13 +174,13 @@ def _spooling(
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn with a call when it listens, and a look at slow senders once a second."""
+    """uvicorn with a call when it listens, a look at slow senders once a second, and a bound on connections."""
 
-    def __init__(self, app: ASGIApp, on_listening: Callable[[], None], patience_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, on_listening: Callable[[], None], patience_seconds: float, crowd: Crowd) -> None:
         super().__init__(
-            uvicorn.Config(
+            CrowdConfig(
                 app,
-                http=BoundedProtocol,
+                crowd,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -187,6 +194,8 @@ class HttpServer(uvicorn.Server):
         )
         self._on_listening = on_listening
         self._patience_seconds = patience_seconds
+        self._crowd = crowd
+        self._told_of = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -199,6 +208,9 @@ class HttpServer(uvicorn.Server):
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, BoundedProtocol):
                     connection.hang_up_if_slow(self._patience_seconds)
+        if counter % _TELL_OF_CROWD_TICKS == 0 and (left := self._crowd.left - self._told_of):
+            self._told_of += left
+            event(logger, "connections_crowded", level=logging.WARNING, closed=left, most=self._crowd.most)
         return await super().on_tick(counter)
 
 
