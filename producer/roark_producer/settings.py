@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,7 @@ from roark_ledger.logs import never_show
 from roark_ledger.moves.intake import REJECTED_BYTES
 from roark_ledger.server.durability import wanted_replicas
 from roark_ledger.server.redis_url import BROKER_SETTING, REDIS_SETTING, parse_redis_url
+from roark_producer.secret_texts import secret_in_file, tidied
 from roark_producer.vapi.properties import PropertyRules, Scalar
 
 SHORTEST_PART = 16
@@ -74,19 +75,6 @@ class SecretFiles(PydanticBaseSettingsSource):
         }
         found = {name: self.get_field_value(None, name)[0] for name in secrets}
         return {alias_or(self.settings_cls, k): v for k, v in found.items() if v is not None}
-
-
-def secret_in_file(name: str) -> str | None:
-    """Return what stands in the file that the variable `name` with `_FILE` behind it names, or None without one."""
-    path = os.environ.get(f"{name}_FILE")
-    if not path:
-        return None
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigurationError(f"{name}_FILE names {path}, but it cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE names {path}, but it is not UTF-8 text") from None
 
 
 def alias_or(model: type[BaseSettings], name: str) -> str:
@@ -139,6 +127,14 @@ class FromEnvironment(BaseSettings):
             named = re.search(r'field "(\w+)"', str(error))
             variable = variable_of(type(self), named[1]) if named else "settings"
             raise ConfigurationError(f"{variable}: is not valid JSON") from None
+
+    @field_validator("*")
+    @classmethod
+    def _tidy_secret(cls, value: Any, field: ValidationInfo) -> Any:
+        if not isinstance(value, SecretStr):
+            return value
+        is_webhooks = field.field_name == "vapi_secret"
+        return SecretStr(tidied(value.get_secret_value(), has_lines=is_webhooks, keeps_blanks=is_webhooks))
 
     @classmethod
     def settings_customise_sources(

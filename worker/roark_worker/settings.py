@@ -163,12 +163,6 @@ class WorkerSettings(FromEnvironment):
             raise ValueError("must be https:// for any other host: otherwise the token would be sent unencrypted")
         return value.rstrip("/")
 
-    @field_validator("roark_api_bearer_token")
-    @classmethod
-    def _without_blanks_around(cls, value: SecretStr | None) -> SecretStr | None:
-        # Secrets that are mounted as variables often end in a newline.
-        return SecretStr(value.get_secret_value().strip()) if value else None
-
     def require_token(self) -> SecretStr:
         """Return the token.
 

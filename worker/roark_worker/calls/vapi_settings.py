@@ -56,10 +56,8 @@ class VapiSettings(FromEnvironment):
 
     @field_validator("vapi_api_key")
     @classmethod
-    def _without_blanks_around(cls, value: SecretStr | None) -> SecretStr | None:
-        # An empty variable is none; secrets that are mounted as variables often end in a newline.
-        text = value.get_secret_value().strip() if value else ""
-        return SecretStr(text) if text else None
+    def _none_where_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value and value.get_secret_value() else None
 
     def require_key(self) -> SecretStr:
         """Return the key.

@@ -20,6 +20,7 @@ import asyncio
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -31,6 +32,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from roark_ledger.logs import event
 from roark_ledger.packing import Unpacked
 from roark_ledger.routes import Route
+from roark_producer.secret_texts import tidied
 from roark_worker.answers.no_connection import Cause, cause_in
 from roark_worker.answers.verdict import Answer
 from roark_worker.settings import WorkerSettings, is_usable_token
@@ -96,11 +98,13 @@ class Token:
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp == self._stamp:
                 return
-            text = path.read_text("utf-8").strip()
+            text = path.read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             # A secret that is just being replaced: the token that we have may still be good.
             return
         self._stamp = stamp
+        with suppress(ValueError):
+            text = tidied(text)
         if is_usable_token(text):
             self._token = SecretStr(text)
         else:

@@ -231,8 +231,10 @@ def _rehearse(access: "Access", call_ids: list[str], url: str, token: str | None
 
     from roark_ops.cli.views.replay import print_rehearsal
     from roark_ops.desk.rehearsal import Rehearsal
+    from roark_producer.secret_texts import tidied_secret
     from roark_worker.settings import WorkerSettings
 
+    token = tidied_secret("ROARK_INGEST_REPLAY_TO_TOKEN", token)
     secret = SecretStr(token) if token else None
     rehearsal = Rehearsal(access.ledger, url=url, token=secret, settings=WorkerSettings())
     groups = rehearsal.run(call_ids)

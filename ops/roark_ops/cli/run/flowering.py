@@ -40,8 +40,9 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
     tell_ignored_variables()
     for name in ignored_variables():
         del environment[name]
+    # Not on the command line, where everybody on this machine can read it; a blank one is none.
+    environment.pop("FLOWER_BASIC_AUTH", None)
     if basic_auth:
-        # Not on the command line, where everybody on this machine can read it.
         environment["FLOWER_BASIC_AUTH"] = basic_auth
     os.execve(sys.executable, command, environment)  # noqa: S606 our own command line
 

@@ -106,10 +106,10 @@ def flower(
     need("flower")
     log_as(log_json)
     from roark_ops.access import Access
-    from roark_producer.settings import secret_in_file
+    from roark_producer.secret_texts import tidied_secret
     from roark_producer.webhook.door.gate import is_loopback
 
-    basic_auth = basic_auth or secret_in_file("FLOWER_BASIC_AUTH")
+    basic_auth = tidied_secret("FLOWER_BASIC_AUTH", basic_auth)
     if not is_loopback(host) and not basic_auth:
         fail(
             f"without a password, anyone who can reach {host} would see every call and the workers' settings. Set "
