@@ -123,6 +123,21 @@ def test_groups_and_pages_are_read_from_the_ledger(ledger: Ledger, desk: DeadLet
     assert ([letter.call_id for letter in rest.letters], rest.following) == (names(3, start=2), None)
 
 
+def test_what_differs_between_the_letters_of_a_group_is_not_told_of_one_of_them_alone(
+    ledger: Ledger, desk: DeadLetters
+) -> None:
+    for number in range(30):
+        payload = b'{"endedReason":"word-%d"}' % max(21, number)
+        one = Acceptable(CallId(f"c-{number:02}"), "print", pack(payload))
+        ledger.run(intake.accept([one], revisions="record", per_wakeup=64))
+    refuse(ledger, message="bad", parameter="endedReason")
+    (group,) = desk.groups()
+    assert desk.explain(group).value == 'which is "word-21" in 12 of the 20 latest (9 different values)'
+    (few,) = desk.groups(Filter(text="c-2"))
+    assert few.count == 10
+    assert desk.explain(few).value == 'which is "word-21" in 2 of 10 (9 different values)'
+
+
 def test_from_python_a_group_is_found_explained_mended_and_replayed(ledger: Ledger, desk: DeadLetters) -> None:
     for name in ("c-1", "c-2"):
         payload = b'{"type":"end-of-call-report","call":{"id":"%s"},"endedAt":null}' % name.encode()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from roark_ops.mending.offending import value_in_words
+from roark_ops.mending.offending import value_in_words, values_in_words
 
 PHONE = "+15550101234"
 PAYLOAD = json.dumps(
@@ -72,3 +72,15 @@ def test_a_phone_number_is_never_told_whatever_its_field_is_called() -> None:
     for number in (PHONE, "555-010-1234", "(555)0101234", "0049.30.1234567", "tel:+15550101234"):
         payload = json.dumps({"code": number}).encode()
         assert number not in value_in_words(payload, "code")
+
+
+def test_of_several_reports_the_commonest_value_is_told_with_its_number() -> None:
+    a, b, missing = 'which is "a"', 'which is "b"', "which is missing"
+    assert values_in_words([a], 1) == a
+    assert values_in_words([a, a, a], 3) == a
+    assert values_in_words([a, b, a], 3) == f"{a} in 2 of 3 (2 different values)"
+    assert values_in_words([missing, a, b], 3) == "which is missing in 1 of 3 (3 different values)"
+    assert values_in_words([a, a], 5) == f"{a} in 2 of the 2 latest"
+    assert values_in_words([a, b, a], 500) == f"{a} in 2 of the 3 latest (2 different values)"
+    assert values_in_words([a, ""], 2) == f"{a} in 1 of 2"
+    assert values_in_words(["", ""], 2) == values_in_words([], 2) == ""

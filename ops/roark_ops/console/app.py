@@ -120,8 +120,8 @@ def _to_sign_in(stage: Backstage, request: Request, *, is_deed: bool) -> Respons
 
 
 def _here(stage: Backstage, request: Request) -> str:
-    query = f"?{request.url.query}" if request.url.query else ""
-    return f"{stage.prefix}{request.url.path}{query}"
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{stage.prefix}{request.scope['path']}{f'?{query}' if query else ''}"
 
 
 def _refused(stage: Backstage, status: int, why: str, visitor: Visitor | None = None) -> Response:
@@ -130,10 +130,15 @@ def _refused(stage: Backstage, status: int, why: str, visitor: Visitor | None = 
 
 
 def _no_such_page(stage: Backstage) -> Callable[[Request, Exception], Response]:
-    def answer(_: Request, error: Exception) -> Response:
+    def answer(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        why = "This changes something, so it takes a form." if status == 405 else "There is no page at this address."
-        return _refused(stage, status, why)
+        why = "There is no page at this address."
+        if status == 405:
+            is_read = request.method in {"GET", "HEAD"}
+            why = "This changes something, so it takes a form." if is_read else "A page is read with GET alone."
+        answer = _refused(stage, status, why)
+        answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+        return answer
 
     return answer
 
@@ -141,7 +146,7 @@ def _no_such_page(stage: Backstage) -> Callable[[Request, Exception], Response]:
 def _failed(stage: Backstage) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         # What an error says may quote a report.
-        event(logger, "page_failed", level=logging.ERROR, path=request.url.path, error=type(error).__name__)
+        event(logger, "page_failed", level=logging.ERROR, path=request.scope["path"], error=type(error).__name__)
         return _refused(stage, 500, "The console failed to make this page. Its log says where.")
 
     return answer
@@ -155,6 +160,8 @@ def _live(stage: Backstage) -> _Endpoint:
             return PlainTextResponse(f"{error}\n", 403)
         if visitor is None or visitor.role < Role.VIEWER:
             return PlainTextResponse("signed out\n", 401)
+        if request.method == "HEAD":
+            return PlainTextResponse("", media_type="text/event-stream")
         if stage.live.tabs >= _MOST_TABS:
             return PlainTextResponse("too many tabs\n", 503)
 

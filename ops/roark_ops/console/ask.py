@@ -35,6 +35,11 @@ class Ask:
         """Whether only the part of the page is wanted that changes."""
         return "part" in self.query
 
+    @property
+    def path(self) -> str:
+        """This page's path, without the prefix."""
+        return str(self.request.scope["path"])
+
     def may(self, role: Role) -> bool:
         """Whether who asks has this role."""
         return self.visitor.role >= role
@@ -56,7 +61,7 @@ class Ask:
         """Return this page's address with other parameters; None takes one away."""
         pairs = [(name, value) for name, value in self.query.multi_items() if name not in changed and name != "part"]
         pairs += [(name, str(value)) for name, value in changed.items() if value is not None]
-        return f"{self.stage.prefix}{self.request.url.path}{'?' if pairs else ''}{urlencode(pairs)}"
+        return f"{self.stage.prefix}{self.path}{'?' if pairs else ''}{urlencode(pairs)}"
 
     def number(self, name: str, *, source: Mapping[str, Any] | None = None) -> int:
         """Return a whole number that was asked for. Raises NotThere where there is none."""

@@ -10,6 +10,7 @@ from roark_ops.console.access.sessions import Sessions
 from roark_ops.console.access.slowing import Slowing
 from roark_ops.console.access.users import Users
 from roark_ops.console.memory.examining import Examining
+from roark_ops.console.memory.explained import Explained
 from roark_ops.console.memory.live import Live
 from roark_ops.console.memory.own_settings import own_settings
 from roark_ops.console.memory.selections import Selections
@@ -31,6 +32,7 @@ class Backstage:
     door: Door
     slowing: Slowing
     templates: Templates
+    explained: Explained = field(default_factory=Explained)
     examining: Examining = field(default_factory=Examining)
     own_settings: list[tuple[str, str, bool]] = field(default_factory=own_settings)
 

@@ -33,9 +33,9 @@ from roark_ops.desk.acting import Actor
 from roark_ops.desk.changes import changes
 from roark_ops.desk.finding import Filter
 from roark_ops.desk.grouping import Group, group
+from roark_ops.desk.named_fields import named_in_all
 from roark_ops.desk.pages import RECORDS_ONLY, Cursor, Extent, Page, Pages, batches
 from roark_ops.desk.portable import Seal, export_line, is_manifest, take_in
-from roark_ops.desk.story import value_of
 from roark_ops.mending.editing import CannotEdit, Edit, Edited, edited, expires_ms
 from roark_ops.mending.patching import Step
 from roark_ops.todo import expiring
@@ -100,17 +100,16 @@ class DeadLetters:
         return group(self._walk(chosen, State.DEAD, Extent(properties=True, assistants=True)), changes(setups))
 
     def explain(self, group: Group) -> Explanation:
-        """Explain a group's cause in plain words, with the offending field's value in its example."""
-        entry = self.show(group.example) if group.parameter else None
-        last = entry and next((event for event in reversed(entry.history) if "parameter" in event.detail), None)
-        parameter = str(last.detail["parameter"]) if last else group.parameter
+        """Explain a group's cause in plain words, with what its latest letters have in the offending field."""
+        examples = (group.examples or (group.example,)) if group.parameter else ()
+        field, value = named_in_all(self._pages.look_at(examples), group.count)
         return explain(
             group.reason,
             call_id=group.example,
             status=group.status,
             last=group.last,
-            parameter=parameter,
-            value=value_of(entry, parameter) if entry else "",
+            parameter=field or group.parameter,
+            value=value,
             over=group.over,
         )
 

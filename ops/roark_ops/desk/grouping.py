@@ -6,6 +6,7 @@ message are folded: "call 7f3a… is 812 s long" and "call 91bc… is 40 s long"
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,7 @@ _KNOWN_DEATHS = 4096
 _KNOWN_PROPERTIES = 1024
 _MOST_DIFFERENT = 2000
 _MOST_SHARED = 3
+_EXAMPLES = 20
 _ALMOST_ALL = 0.8
 
 
@@ -93,7 +95,8 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came.
+    """Letters that died of the same thing. Times are Unix ms; `example` is the id of the last one that came, `examples`
+    are those of some of the last ones.
 
     `shared` is what at least four of five have in common, `changed` what changed in the half hour before the first one
     died. `code` and `excerpt` are what Roark said of the example beside its message. `edited` of them a person has
@@ -116,6 +119,7 @@ class Group:
     edited: int = 0
     shared: tuple[Shared, ...] = ()
     changed: tuple[SetupChange, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 def group(letters: Iterable[DeadLetter], changes: Sequence[SetupChange] = ()) -> list[Group]:
@@ -165,12 +169,14 @@ class _Gathered:
         self._death = death
         self._count = self._edited = 0
         self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter
+        self._latest: deque[str] = deque(maxlen=_EXAMPLES)
         # (what, value) → how many have it, and when the first of them died.
         self._seen: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add(self, letter: DeadLetter) -> None:
         self._count += 1
         self._edited += letter.edited
+        self._latest.append(letter.call_id)
         self._first_ms = min(self._first_ms, letter.since_ms)
         if letter.since_ms >= self._last_ms:
             self._last_ms, self._example = letter.since_ms, letter
@@ -204,6 +210,7 @@ class _Gathered:
             edited=self._edited,
             shared=self._shared(),
             changed=before(changes, self._first_ms),
+            examples=tuple(self._latest),
         )
 
     def _shared(self) -> tuple[Shared, ...]:

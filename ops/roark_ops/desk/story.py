@@ -8,15 +8,14 @@ from typing import Any
 
 from roark_ledger.ids import as_argument
 from roark_ledger.lifecycle import State
-from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.record import Entry, Event, Record
 from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
+from roark_ops.desk.named_fields import value_of
 from roark_ops.mending.editing import CannotEdit, changes_between
 from roark_ops.mending.json_text import pointer
-from roark_ops.mending.offending import value_in_words
 from roark_worker.answers.explain import Explanation, Replay, Side, explain
 from roark_worker.answers.lane_words import explain_way
 
@@ -203,16 +202,6 @@ def _explanation(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> 
         value=value_of(entry, last.parameter),
         over=last.over,
     )
-
-
-def value_of(entry: Entry, parameter: str) -> str:
-    """Return what stands in the place that Roark named, in words that may be shown; "" where that is not known."""
-    if not (parameter and entry.packed):
-        return ""
-    try:
-        return value_in_words(unpack(entry.packed).payload, parameter)
-    except (DamagedPayload, RecursionError):
-        return ""
 
 
 def _next(  # noqa: PLR0911 one for each state

@@ -7,6 +7,8 @@ nothing at all of what people said or who they are: a transcript, a phone number
 """
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 from roark_ops.mending import json_text
 from roark_ops.mending.editing import inside
@@ -36,6 +38,21 @@ def value_in_words(payload: bytes, parameter: str) -> str:
     except NoSuchPlace:
         return "which is missing"
     return _in_words(payload[span.start : span.end], steps)
+
+
+def values_in_words(values: Sequence[str], count: int) -> str:
+    """Return what several reports have there, each told by `value_in_words`: the commonest with its number.
+
+    `values` are those of the latest of `count` reports.
+    """
+    known = Counter(filter(None, values))
+    if not known:
+        return ""
+    ((commonest, many),) = known.most_common(1)
+    several = f" ({len(known)} different values)" if len(known) > 1 else ""
+    if len(values) < count:
+        return f"{commonest} in {many} of the {len(values)} latest{several}"
+    return commonest if many == len(values) else f"{commonest} in {many} of {len(values)}{several}"
 
 
 def told_value(raw: bytes, steps: Steps) -> str:

@@ -5,8 +5,8 @@ import threading
 from typing import Any
 
 from commands import CommandLine
+from console_pages import reject, text
 from consoles import ConsoleUnderTest, opened
-from test_console_pages import reject, text
 
 from roark_ledger.moves import desk
 from roark_ops.console.access.roles import Role

@@ -10,6 +10,7 @@ from consoles import ConsoleUnderTest
 
 from roark_ledger.moves import delivery
 from roark_ops.console.routes import ROUTES
+from roark_ops.desk.dead_letters import DeadLetters
 
 
 def test_every_page_shows_its_question_and_its_command_line(line: CommandLine, console: ConsoleUnderTest) -> None:
@@ -66,6 +67,18 @@ def test_the_groups_say_what_broke_whose_side_since_when_and_what_to_do(
     assert "Edit 3…" in read
     assert "roark-ingest dlq edit --group" in read
     assert '{"error":{"detail":"no such field"}}' in read
+
+
+def test_a_card_names_what_most_of_its_letters_have_and_asks_for_that_once(
+    line: CommandLine, console: ConsoleUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, word in enumerate(("busy", "gone", "gone")):
+        line.accept(f"call-{number}", endedReason=word)
+        line.bury(f"call-{number}", parameter="endedReason")
+    told = 'It names the field endedReason, which is "gone" in 2 of 3 (2 different values).'
+    assert told in text(console.get("/causes").text)
+    monkeypatch.setattr(DeadLetters, "explain", None)
+    assert told in text(console.get("/causes").text)
 
 
 def test_the_ten_questions_have_answers(line: CommandLine, console: ConsoleUnderTest) -> None:

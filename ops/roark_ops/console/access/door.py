@@ -9,8 +9,8 @@ not that the person meant it.
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from roark_ledger.urls import split_url
@@ -22,6 +22,10 @@ from roark_ops.console.settings import Network
 COOKIE = "roark_console"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _PROXY, _OPEN = "proxy", "open"
+_PORTS = {"http": 80, "https": 443}
+_MOST_COOKIES = 200
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Door:
         self._header = header
         self._public_url = public_url
         self._me = me
+        # Who began with users never opens to all: a file that is lost, or emptied, lets nobody in.
+        self._is_open = not (proxies or users.can_sign_in())
 
     @property
     def asks_for_passwords(self) -> bool:
@@ -69,15 +75,19 @@ class Door:
 
     def visitor(self, request: HTTPConnection, *, is_activity: bool) -> Visitor | None:
         """Return who asks; None where they have to sign in. Raises DoorShut where they cannot."""
-        cookie = request.cookies.get(COOKIE, "")
-        session = self._sessions.find(cookie, is_activity=is_activity)
+        session = self._session(request, is_activity=is_activity)
         if self._is_proxy(request):
             return self._behind_proxy(request, session)
         if self.asks_for_passwords:
             return self._signed_in(session)
         if self._proxies:
             raise DoorShut("Only a proxy that signs people in may connect here, and this request came from elsewhere.")
-        self._require_this_machine(request.headers)
+        if not self._is_open:
+            raise DoorShut(
+                "This console's users are gone, so it lets nobody in. Add them again: "
+                "roark-ingest console user add NAME --role admin"
+            )
+        self._require_this_machine(request)
         return self._with_session(self._me(), Role.ADMIN, _OPEN, session)
 
     def sign_in(self, name: str, password: str) -> Visitor | None:
@@ -90,36 +100,41 @@ class Door:
 
     def sign_out(self, request: HTTPConnection) -> None:
         """End the session of whoever asks."""
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+        for cookie in cookies_of(request):
+            self._sessions.end(cookie)
 
     def is_own_origin(self, request: HTTPConnection) -> bool:
         """Whether a page of ours sent this, and no other site's."""
-        if origin := request.headers.get("origin"):
-            try:
-                found = split_url(origin)
-            except ValueError:
-                return False
-            ours = {request.headers.get("host", "")} | (
-                {split_url(self._public_url).netloc} if self._public_url else set()
-            )
-            return found.scheme in {"http", "https"} and found.netloc in ours
-        return request.headers.get("sec-fetch-site") == "same-origin"
+        site = request.headers.get("sec-fetch-site", "")
+        origins = request.headers.getlist("origin")
+        if not origins:
+            return site == "same-origin"
+        found = _origin(origins[0])
+        return len(origins) == 1 and site in {"", "same-origin"} and found is not None and found in self._ours(request)
 
     def is_secure(self, request: HTTPConnection) -> bool:
         """Whether the browser came by https, as far as that can be known."""
-        if request.url.scheme == "https" or self._public_url.startswith("https:"):
+        if request.scope["scheme"] == "https" or self._public_url.startswith("https:"):
             return True
         return self._is_proxy(request) and request.headers.get("x-forwarded-proto", "") == "https"
 
+    def _ours(self, request: HTTPConnection) -> set[Origin]:
+        host, public = request.headers.get("host", ""), _public(self._public_url)
+        found = {each for scheme in _PORTS if (each := _origin(f"{scheme}://{host}"))}
+        if not public:
+            return found
+        # A Host without a port does not say by which scheme. Our public address does: plain http there is not us.
+        return {each for each in found if each[1] != public[1] or each[2] not in _PORTS.values()} | {public}
+
+    def _session(self, request: HTTPConnection, *, is_activity: bool) -> BrowserSession | None:
+        # Another site below our name can lay a cookie beside ours. Of two sessions we know not which is meant: neither.
+        found = [self._sessions.find(cookie, is_activity=is_activity) for cookie in cookies_of(request)]
+        sessions = [each for each in found if each]
+        return sessions[0] if len(sessions) == 1 else None
+
     def _is_proxy(self, request: HTTPConnection) -> bool:
-        if not (self._proxies and request.client):
-            return False
-        try:
-            address = ipaddress.ip_address(request.client.host)
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._proxies)
+        address = _address_of(request)
+        return address is not None and any(address in network for network in self._proxies)
 
     def _behind_proxy(self, request: HTTPConnection, session: BrowserSession | None) -> Visitor | None:
         named = [value.strip() for value in request.headers.getlist(self._header)]
@@ -145,14 +160,46 @@ class Door:
         cookie, begun = self._sessions.begin(name, way)
         return Visitor(name, role, begun.token, way, cookie)
 
-    def _require_this_machine(self, headers: Headers) -> None:
+    def _require_this_machine(self, request: HTTPConnection) -> None:
         # Another site's page could reach us by a name of its own that leads here; a tunnel would bring strangers.
-        host = _host_in(headers.get("host", ""))
-        if any(name in headers for name in _FORWARDED) or not _is_this_machine(host):
+        headers, address = request.headers, _address_of(request)
+        is_near = address is not None and address.is_loopback
+        hosts = [_host_in(each) for each in headers.getlist("host")]
+        if not (is_near and hosts and all(map(_is_this_machine, hosts))) or any(name in headers for name in _FORWARDED):
             raise DoorShut(
                 "This console has no users, so it answers only on this machine, at http://127.0.0.1 or "
                 "http://localhost. Add users: roark-ingest console user add NAME --role admin"
             )
+
+
+def cookies_of(request: HTTPConnection) -> set[str]:
+    """Return what the browser says that it holds for us: more than one where somebody laid another one beside ours."""
+    pairs = (pair.strip().partition("=") for header in request.headers.getlist("cookie") for pair in header.split(";"))
+    return {value for name, _, value in islice(pairs, _MOST_COOKIES) if name == COOKIE}
+
+
+def _address_of(request: HTTPConnection) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _origin(text: str) -> Origin | None:
+    """Return scheme, host and port of an origin; None where it is none."""
+    try:
+        parts = split_url(text)
+    except ValueError:
+        return None
+    port = parts.port or _PORTS.get(parts.scheme)
+    is_bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    return (parts.scheme, parts.hostname, port) if is_bare and parts.hostname and port else None
+
+
+def _public(url: str) -> Origin | None:
+    parts = split_url(url)
+    return _origin(f"{parts.scheme}://{parts.netloc}")
 
 
 def _host_in(header: str) -> str:

@@ -26,10 +26,9 @@ class SafeHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path: str = scope["path"]
+        path = _as_written(scope)
         if self._prefix and (path == self._prefix or path.startswith(f"{self._prefix}/")):
             path = path[len(self._prefix) :] or "/"
-        # A path is one of ours as it is written, or none: nothing is decoded twice, and no dot leads anywhere.
         scope = {**scope, "path": path, "root_path": "", "raw_path": path.encode("utf-8", "surrogateescape")}
 
         async def send_with_headers(message: Message) -> None:
@@ -48,3 +47,9 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _as_written(scope: Scope) -> str:
+    # Ours are plain letters. A coded one is none of them: what stands before us may have read it as another path.
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+    return raw.partition(b"?")[0].decode("latin-1")

@@ -54,6 +54,8 @@ class Signing:
             event(logger, "sign_in_failed", level=logging.WARNING, user=shown(name), address=address)
             return self._form(following, "Name and password do not match.", 403)
         stage.slowing.forget(*keys)
+        # What this browser held until now is over.
+        stage.door.sign_out(request)
         event(logger, "signed_in", user=visitor.name, role=visitor.role.word, address=address)
         response: Response = RedirectResponse(self._inside(following), 303)
         set_cookie(stage.door, request, response, visitor.cookie, path=stage.prefix)

@@ -43,7 +43,7 @@ def page(ask: Ask) -> Response:
     """Answer with all groups, the largest first."""
     survey = ask.stage.surveyor.look()
     desk = DeadLetters(ask.stage.ledger, by="")
-    causes = [_cause(desk, group) for group in survey.groups[:_MOST]]
+    causes = [_cause(group, ask.stage.explained.of(desk, group)) for group in survey.groups[:_MOST]]
     return ask.page(
         "causes_part.html" if ask.is_part else "causes.html",
         survey=survey,
@@ -57,6 +57,5 @@ def page(ask: Ask) -> Response:
     )
 
 
-def _cause(desk: DeadLetters, group: Group) -> Cause:
-    found = desk.explain(group)
+def _cause(group: Group, found: Explanation) -> Cause:
     return Cause(group, found, group_command(group, found), tuple(share_told(one, group) for one in group.shared))
