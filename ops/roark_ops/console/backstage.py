@@ -9,6 +9,7 @@ from roark_ops.console.access.door import Door
 from roark_ops.console.access.sessions import Sessions
 from roark_ops.console.access.slowing import Slowing
 from roark_ops.console.access.users import Users
+from roark_ops.console.memory.comparing import Comparing
 from roark_ops.console.memory.examining import Examining
 from roark_ops.console.memory.explained import Explained
 from roark_ops.console.memory.live import Live
@@ -32,6 +33,7 @@ class Backstage:
     door: Door
     slowing: Slowing
     templates: Templates
+    comparing: Comparing = field(default_factory=Comparing)
     explained: Explained = field(default_factory=Explained)
     examining: Examining = field(default_factory=Examining)
     own_settings: list[tuple[str, str, bool]] = field(default_factory=own_settings)

@@ -67,6 +67,9 @@ def _deeds() -> Iterator[ConsoleRoute]:
     yield ConsoleRoute("/replay/cancel", replays.changing("cancel"), operator, is_deed=True)
     yield ConsoleRoute("/uploads/hold", uploads.hold, operator, is_deed=True)
     yield ConsoleRoute("/uploads/resume", uploads.resume, operator, is_deed=True)
+    yield ConsoleRoute("/uploads/route", uploads.switch, operator, is_deed=True)
+    yield ConsoleRoute("/receipts/compare", receipts.compare, operator, is_deed=True)
+    yield ConsoleRoute("/receipts/backfill", receipts.backfill, operator, is_deed=True)
     yield ConsoleRoute("/call/reveal", call.reveal, operator, is_deed=True)
     yield ConsoleRoute("/rejected/reveal", rejected.reveal, operator, is_deed=True)
 

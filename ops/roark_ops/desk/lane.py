@@ -1,7 +1,9 @@
-"""The way to Roark, stopped and opened by a person."""
+"""The way to Roark, stopped and opened by a person; and which of Roark's two ways in reports take."""
 
 from roark_ledger.lifecycle import State
-from roark_ledger.moves import delivery, watch
+from roark_ledger.moves import delivery, desk, watch
+from roark_ledger.records.logbook import doer
+from roark_ledger.routes import Route
 from roark_ops.access import Access
 from roark_ops.desk.acting import acting
 
@@ -17,3 +19,8 @@ def resume_uploads(access: Access, *, by: str, reason: str) -> tuple[bool, int]:
     if ready := access.ledger.run(watch.snapshot()).states[State.READY]:
         access.wake(ready)
     return was_held, ready
+
+
+def switch_way(access: Access, way: Route | None, *, by: str, reason: str) -> str:
+    """Send reports by this way from now on, None: as each worker is set; return the one that was chosen before."""
+    return access.ledger.run(desk.switch_route(way, who=doer(acting(access.ledger, by), reason)))

@@ -29,10 +29,10 @@ def route(way: Way = None, *, yes: Yes = False, reason: Reason = "", by: As = No
 
     vapi: POST /v1/vapi/call (the default). call: POST /v1/call. setting: each worker's ROARK_INGEST_ROUTE.
     """
-    from roark_ledger.moves import desk, watch
-    from roark_ledger.records.logbook import doer
+    from roark_ledger.moves import watch
     from roark_ledger.routes import path_of
     from roark_ops.access import Access
+    from roark_ops.desk.lane import switch_way
     from roark_worker.settings import WorkerSettings
 
     if way not in {None, "vapi", "call", "setting"}:
@@ -48,14 +48,20 @@ def route(way: Way = None, *, yes: Yes = False, reason: Reason = "", by: As = No
                 print_line(f"Reports go to {path_of(chosen or setting)} ({whence}).")
             return
         if not yes and not as_json:
-            typer.echo(_CHANGES.format(path="the way that each worker is set to" if way == "setting" else path_of(way)))
-            if way == "call":
-                typer.echo(_OF_CALL)
+            typer.echo("\n".join(what_changes(way)))
             typer.confirm("Switch all workers?", abort=True)
         to = {"vapi": "vapi", "call": "call"}.get(way or "")
-        before = access.ledger.run(desk.switch_route(to, who=doer(actor(by), reason)))  # type: ignore[arg-type]
+        before = switch_way(access, to, by=actor(by), reason=reason)  # type: ignore[arg-type]
     if as_json:
         print_json({"route": to, "before": before or None, "changed": before != (to or "")})
         return
     now = path_of(to) if to else "the way that each worker is set to"
     print_line(f"Reports go to {now}. If uploads are paused, the next probe uses it; or: roark-ingest resume")
+
+
+def what_changes(way: str) -> list[str]:
+    """Return what to know before all workers are switched to `vapi`, `call` or `setting`."""
+    from roark_ledger.routes import path_of
+
+    path = "the way that each worker is set to" if way == "setting" else path_of(way)
+    return [_CHANGES.format(path=path), *([_OF_CALL] if way == "call" else [])]

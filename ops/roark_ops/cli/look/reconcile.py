@@ -41,51 +41,28 @@ def reconcile(
     what Roark shows, could not be read to the end.
     """
     import time
-    from contextlib import nullcontext
 
-    from roark_ledger.moves import desk
-    from roark_ledger.records.logbook import Action, doer
     from roark_ops.access import Access
     from roark_ops.cli.terminal.since import moment_of
     from roark_ops.cli.views.reconcile import following, show_comparison
-    from roark_producer.taking import Intake
-    from roark_worker.calls.reconcile import Comparer, Comparison
-    from roark_worker.calls.reconciling import rules_of
-    from roark_worker.calls.roark_calls import RoarkCalls
-    from roark_worker.calls.rules import Stretch, StretchKind
-    from roark_worker.calls.vapi import Vapi, VapiFailed
-    from roark_worker.calls.vapi_settings import VapiSettings
-    from roark_worker.settings import WorkerSettings
-    from roark_worker.upload.roark import Token
+    from roark_ops.desk.comparing import OneComparison
+    from roark_worker.calls.reconcile import Comparison
 
-    settings, worker = VapiSettings(), WorkerSettings()
-    rules = rules_of(settings, worker)
+    comparison = OneComparison()
     now_ms = round(time.time() * 1000)
     from_ms = moment_of(since, now_ms, "--since")
     to_ms = moment_of(until, now_ms, "--until") if until else now_ms
-    if (oldest_ms := now_ms - rules.back_ms) > from_ms:
+    if (oldest_ms := now_ms - comparison.most_ms) > from_ms:
         say(
-            f"Comparing the last {rules.back_ms / 86_400_000:g} days only "
+            f"Comparing the last {comparison.most_ms / 86_400_000:g} days only "
             "(limited by ROARK_INGEST_RECONCILE_DAYS and ROARK_INGEST_REMEMBER_DAYS)."
         )
         from_ms = oldest_ms
     if from_ms >= to_ms:
         fail("--until must be later than --since.", USAGE)
     found = Comparison(from_ms, to_ms)
-    with (
-        Access.from_env() as access,
-        Vapi(settings) as vapi,
-        RoarkCalls(worker, Token.of(worker)) if at_roark else nullcontext() as roark,
-        following(found, quiet=as_json) as show,
-    ):
-        if backfill:
-            access.ledger.run(desk.log_deed(Action.BACKFILL, who=doer(actor(by))))
-        intake, ledger = Intake(access.settings), access.durable_ledger()
-        comparer = Comparer(ledger, vapi, rules, intake, backfill=backfill, roark=roark)
-        try:
-            comparer.compare(Stretch(StretchKind.NEW, from_ms, to_ms), found, done=show)
-        except VapiFailed as failed:
-            found.incomplete = str(failed)
+    with Access.from_env() as access, following(found, quiet=as_json) as show:
+        comparison.run(access, found, by=lambda: actor(by), backfill=backfill, at_roark=at_roark, done=show)
     show_comparison(found, as_json=as_json)
     if found.incomplete or (found.at_roark and found.at_roark.silent):
         raise typer.Exit(INCOMPLETE)
