@@ -71,6 +71,7 @@ def test_two_operators_who_mean_the_same_do_it_once(line: CommandLine) -> None:
         console.sign_in("omar")
         his = console.freeze("discard", all=1, query="state=dead")
         cookies = dict(console.client.cookies)
+        console.client.cookies.clear()
         console.sign_in("olga")
         hers = console.freeze("discard", all=1, query="state=dead")
         # a selection is its maker's
@@ -90,6 +91,7 @@ def test_two_operators_make_one_replay_of_a_letter(line: CommandLine) -> None:
         console.sign_in("omar")
         his = console.freeze("replay", all=1, query="state=dead")
         cookies = dict(console.client.cookies)
+        console.client.cookies.clear()
         console.sign_in("olga")
         hers = console.freeze("replay", all=1, query="state=dead")
         console.post("/go/replay", id=hers)
