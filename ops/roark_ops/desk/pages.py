@@ -13,9 +13,10 @@ from typing import Self, TypeVar
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import desk, watch
 from roark_ledger.moves.desk import Reports
+from roark_ledger.moves.operation import Operation
 from roark_ledger.packing import DamagedPayload, unpack
 from roark_ledger.places import PLACES
-from roark_ledger.records.letters import DeadLetter, nobody
+from roark_ledger.records.letters import DeadLetter, LetterPage, nobody
 from roark_ledger.records.record import Entry
 from roark_ops.desk.finding import Filter
 from roark_producer.vapi.assistant import assistant_of
@@ -75,11 +76,16 @@ class Pages:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def page(self, chosen: Filter, states: Sequence[str], *, limit: int, behind: Cursor | None) -> Page:
-        """Return the first `limit` reports that are meant, behind those of the page whose `following` is given."""
+    def page(
+        self, chosen: Filter, states: Sequence[str], *, limit: int, behind: Cursor | None, now_ms: int = 0
+    ) -> Page:
+        """Return the first `limit` reports that are meant, behind those of the page whose `following` is given.
+
+        `now_ms` is the time of the ledger, where that is known. The first page takes one round trip.
+        """
         letters: list[DeadLetter] = []
         last = behind
-        for letter, cursor in self.walk(chosen, states, behind):
+        for letter, cursor in self._walk(chosen, states, behind, RECORDS_ONLY, now_ms=now_ms, at_once=limit + 1):
             if len(letters) == limit:
                 return Page(tuple(letters), last)
             letters.append(letter)
@@ -93,37 +99,41 @@ class Pages:
 
         They come with what `extent` says, and with what the filter asks for.
         """
-        now_ms = behind.now_ms if behind else self._ledger.run(watch.snapshot()).now_ms
+        return self._walk(chosen, states, behind, extent)
+
+    def _walk(
+        self,
+        chosen: Filter,
+        states: Sequence[str],
+        behind: Cursor | None,
+        extent: Extent,
+        *,
+        now_ms: int = 0,
+        at_once: int = 0,
+    ) -> Iterator[tuple[DeadLetter, Cursor]]:
+        now_ms = behind.now_ms if behind else now_ms or self._ledger.run(watch.snapshot()).now_ms
         places = [place for state in PLACES if state in states for place in PLACES[state]]
-        for place in places[places.index(behind.place) :] if behind else places:
+        places = places[places.index(behind.place) :] if behind else places
+        read = _Reading(chosen, extent, now_ms)
+        firsts: list[LetterPage | None] = [None] * len(places)
+        if at_once and not behind:
+            firsts = [*self._ledger.run_all([read.operation(place, most=at_once) for place in places])]
+        for place, first in zip(places, firsts, strict=True):
             at = behind if behind and behind.place == place else None
-            yield from self._walk_place(chosen, place, now_ms, at, extent)
+            yield from self._walk_place(read, place, at, first)
 
     def _walk_place(
-        self, chosen: Filter, place: str, now_ms: int, behind: Cursor | None, extent: Extent
+        self, read: "_Reading", place: str, behind: Cursor | None, first: LetterPage | None
     ) -> Iterator[tuple[DeadLetter, Cursor]]:
-        oldest, youngest = chosen.bounds(now_ms)
+        chosen, now_ms = read.chosen, read.now_ms
         last = (behind.score_ms, behind.call_id) if behind else None
-        youngest = behind.youngest_ms if behind else youngest
-        with_assistants = extent.assistants or chosen.needs_assistant
-        reports: Reports = "all" if extent.whole else "unnamed" if with_assistants else "none"
+        youngest = behind.youngest_ms if behind else None
         # A lease that is prolonged meanwhile would put its report behind the others once more.
         leased: set[str] = set()
         more = True
         while more:
-            page = self._ledger.run(
-                desk.page(
-                    most=_PAGE,
-                    place=place,
-                    oldest_ms=oldest,
-                    youngest_ms=youngest,
-                    behind=last,
-                    properties=extent.properties or chosen.needs_properties,
-                    reports=reports,
-                    assistant_of=_assistant if with_assistants else nobody,
-                )
-            )
-            youngest, more, last = page.youngest_ms, page.more, page.last
+            page = first or self._ledger.run(read.operation(place, youngest_ms=youngest, behind=last))
+            first, youngest, more, last = None, page.youngest_ms, page.more, page.last
             for letter in page.letters:
                 if letter.call_id in leased or not chosen.matches(letter, now_ms):
                     continue
@@ -139,6 +149,33 @@ class Pages:
                 entries = self._ledger.run(watch.look_at(batch[looked_at:]))
                 yield from entries
                 looked_at += len(entries)
+
+
+class _Reading:
+    """How a walk reads: the same of every place."""
+
+    def __init__(self, chosen: Filter, extent: Extent, now_ms: int) -> None:
+        self.chosen = chosen
+        self.now_ms = now_ms
+        self._oldest_ms, self._youngest_ms = chosen.bounds(now_ms)
+        self._properties = extent.properties or chosen.needs_properties
+        self._with_assistants = extent.assistants or chosen.needs_assistant
+        self._reports: Reports = "all" if extent.whole else "unnamed" if self._with_assistants else "none"
+
+    def operation(
+        self, place: str, *, most: int = _PAGE, youngest_ms: int | None = None, behind: tuple[int, str] | None = None
+    ) -> Operation[LetterPage]:
+        """Return the operation that reads some of a place."""
+        return desk.page(
+            most=most,
+            place=place,
+            oldest_ms=self._oldest_ms,
+            youngest_ms=self._youngest_ms if youngest_ms is None else youngest_ms,
+            behind=behind,
+            properties=self._properties,
+            reports=self._reports,
+            assistant_of=_assistant if self._with_assistants else nobody,
+        )
 
 
 def _assistant(packed: bytes) -> str:

@@ -171,7 +171,9 @@ def _page(ask: Ask, asked: ReportQuery, snapshot: Snapshot) -> tuple[Sequence[De
         return (), "", 0
     if asked.is_dead and (survey := ask.stage.surveyor.look()).is_whole:
         return _page_in_memory(survey, asked, behind, snapshot.now_ms)
-    page = Pages(ask.stage.ledger).page(asked.chosen, asked.states, limit=PER_PAGE, behind=behind)
+    page = Pages(ask.stage.ledger).page(
+        asked.chosen, asked.states, limit=PER_PAGE, behind=behind, now_ms=snapshot.now_ms
+    )
     is_all = behind is None and page.following is None
     total = len(page.letters) if is_all else _in_all(asked, snapshot) if asked.chosen.is_everything else None
     return page.letters, str(page.following or ""), total
