@@ -19,6 +19,7 @@ _UNREAD = re.compile(
     r"|(?<!there )\b(is|are) no (?!longer|dead)\w+",
     re.IGNORECASE,
 )
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _PACKAGES = (roark_ledger, roark_ops, roark_producer, roark_samples, roark_sandbox, roark_worker)
 
 
@@ -30,6 +31,9 @@ def test_no_text_that_people_read_needs_a_glossary() -> None:
 def _read() -> Iterator[tuple[str, str]]:
     for package in _PACKAGES:
         folder = Path(str(package.__file__)).parent
+        for template in sorted(folder.rglob("templates/*.html")):
+            for number, line in enumerate(template.read_text("utf-8").splitlines(), 1):
+                yield f"{template.relative_to(folder.parent)}:{number}", _EXPRESSION.sub("", line)
         for path in sorted(folder.rglob("*.py")):
             tree = ast.parse(path.read_text("utf-8"))
             unread = set(_docstrings(tree, of_commands="cli" in path.parts or path.name == "command.py"))

@@ -84,7 +84,7 @@ class Door:
             raise DoorShut("Only a proxy that signs people in may connect here, and this request came from elsewhere.")
         if not self._is_open:
             raise DoorShut(
-                "This console's users are gone, so it lets nobody in. Add them again: "
+                "This console's users are gone, so every visitor is refused. Add them again: "
                 "roark-ingest console user add NAME --role admin"
             )
         self._require_this_machine(request)

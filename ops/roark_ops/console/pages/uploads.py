@@ -73,7 +73,7 @@ def switch(ask: Ask) -> Response:
     if now == way:
         return ask.go("/uploads")
     if now != was:
-        raise NotThere("Somebody switched the way in meanwhile. Look at Uploads again, and decide anew.")
+        raise NotThere("Another operator has switched the way in. Look at Uploads again, and decide anew.")
     switch_way(ask.stage.access, _ROUTES[way], by=ask.visitor.name, reason=reason)
     ask.stage.live.now(fresh=True)
     return ask.go("/uploads")
