@@ -83,4 +83,6 @@ def test_of_several_reports_the_commonest_value_is_told_with_its_number() -> Non
     assert values_in_words([a, a], 5) == f"{a} in 2 of the 2 latest"
     assert values_in_words([a, b, a], 500) == f"{a} in 2 of the 3 latest (2 different values)"
     assert values_in_words([a, ""], 2) == f"{a} in 1 of 2"
+    some = "which is a text of 4 characters"
+    assert values_in_words([some, b, some], 3) == f"{some} in 2 of 3"
     assert values_in_words(["", ""], 2) == values_in_words([], 2) == ""

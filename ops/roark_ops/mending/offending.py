@@ -24,6 +24,7 @@ _PRIVATE = re.compile(
     r"|token|prompt|structured|dtmf|speech|utterance|recording|variable|header|metadata|note",
     re.IGNORECASE,
 )
+_KIND = re.compile("which is an? ")
 _MOST_SHOWN = 64
 
 
@@ -49,7 +50,9 @@ def values_in_words(values: Sequence[str], count: int) -> str:
     if not known:
         return ""
     ((commonest, many),) = known.most_common(1)
-    several = f" ({len(known)} different values)" if len(known) > 1 else ""
+    # What is told by its kind alone may differ without being told differently.
+    is_exact = not any(_KIND.match(words) for words in known)
+    several = f" ({len(known)} different values)" if len(known) > 1 and is_exact else ""
     if len(values) < count:
         return f"{commonest} in {many} of the {len(values)} latest{several}"
     return commonest if many == len(values) else f"{commonest} in {many} of {len(values)}{several}"

@@ -278,11 +278,13 @@ def _parse_audited(fields: dict[str, str]) -> Accounts | None:
 
 def _parse_memory(fields: dict[str, str], used: int, most: int, *, now_ms: int) -> Memory:
     is_fresh = now_ms - int(fields.get("memory_at", 0)) < _GROWTH_LASTS_MS
+    used, most = used or int(fields.get("memory_used", 0)), most or int(fields.get("memory_most", 0))
     return Memory(
-        used=used or int(fields.get("memory_used", 0)),
-        most=most or int(fields.get("memory_most", 0)),
+        used=used,
+        most=most,
         growth_per_second=float(fields.get("memory_rate", 0)) if is_fresh else 0.0,
-        short=fields.get("memory_short") == "1",
+        # Noted by what is accepted: of a server that takes nothing at all any more it would never be.
+        short=fields.get("memory_short") == "1" or 0 < most * SHORT_SHARE < used,
         intake=_parse_intake(fields),
     )
 

@@ -1,6 +1,8 @@
 """What each page of the console tells: the answer to its question, and the command for the same."""
 
 import re
+import time
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -8,7 +10,9 @@ from commands import CommandLine
 from console_pages import Text, filled, reject, text
 from consoles import ConsoleUnderTest
 
+from roark_ledger.lane_states import LaneState
 from roark_ledger.moves import delivery
+from roark_ledger.records.alerts import Alert, AlertKind, Message
 from roark_ops.console.routes import ROUTES
 from roark_ops.desk.dead_letters import DeadLetters
 
@@ -79,6 +83,35 @@ def test_a_card_names_what_most_of_its_letters_have_and_asks_for_that_once(
     assert told in text(console.get("/causes").text)
     monkeypatch.setattr(DeadLetters, "explain", None)
     assert told in text(console.get("/causes").text)
+
+
+def test_a_field_that_roark_named_is_the_first_to_be_edited(line: CommandLine, console: ConsoleUnderTest) -> None:
+    line.bury_all("call-1", "call-2", parameter="message.endedReason")
+    for path in ("/causes", "/call?id=call-1"):
+        place = '<input type="hidden" name="place" value="message.endedReason">'
+        assert console.get(path).text.count(place) == 1, path
+    answer = console.post("/freeze/edit", all=1, query="state=dead", place="message.endedReason")
+    assert 'name="place" value="message.endedReason"' in answer.text
+
+
+def test_now_says_that_redis_takes_no_reports_though_nothing_can_be_noted_in_it_any_more(
+    line: CommandLine, console: ConsoleUnderTest
+) -> None:
+    # given a limit that is passed, which the last accept has not seen
+    line.accept("call-1")
+    line.ledger.client.hset(line.ledger.calls.keys.lane, "memory_most", "1000")
+    page = text(console.get("/").text)
+    assert "Redis is almost out of memory, so no new reports are accepted." in page
+
+
+def test_an_alert_whose_cause_is_gone_says_so(line: CommandLine, console: ConsoleUnderTest) -> None:
+    moment = console.stage.live.now()
+    said = Message("Uploads are paused.", "", "roark-ingest doctor")
+    alert = Alert(AlertKind.LANE_HELD, active=True, since_ms=1, ended_ms=0, told_ms=1, owed="", tries=0, message=said)
+    for state, told in ((LaneState.HELD, "lane_held Uploads are paused."), (LaneState.OPEN, "lane_held: over Uploads")):
+        snapshot = replace(moment.snapshot, alerts=(alert,), lane=replace(moment.snapshot.lane, state=state))
+        console.stage.live._moment = replace(moment, snapshot=snapshot, seen=time.monotonic() + 60)
+        assert told in text(console.get("/").text)
 
 
 def test_the_ten_questions_have_answers(line: CommandLine, console: ConsoleUnderTest) -> None:

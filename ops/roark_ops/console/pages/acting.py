@@ -40,7 +40,9 @@ def freezing(verb: Verb) -> Callable[[Ask], Response]:
 
     def answer(ask: Ask) -> Response:
         selection = _frozen_entries(ask, verb) if verb.is_about_entries else _frozen_reports(ask, verb)
-        return ask.go("/selection", id=selection.id)
+        # The field that Roark named is the first to be set.
+        named = {"place": place} if verb.name == "edit" and (place := ask.text("place", 200)) else {}
+        return ask.go("/selection", id=selection.id, **named)
 
     return answer
 

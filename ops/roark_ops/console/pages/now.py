@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.records.alerts import AlertKind
 from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown, span
@@ -56,7 +57,7 @@ def page(ask: Ask) -> Response:
         snapshot=snapshot,
         now_ms=snapshot.now_ms,
         todos=[(todo, page_of(todo)) for todo in found],
-        alerts=[alert for alert in snapshot.alerts if alert.active],
+        alerts=[(alert, _is_over(alert.kind, snapshot)) for alert in snapshot.alerts if alert.active],
         states=[(state, snapshot.states[state]) for state in State],
         accepted=snapshot.total("accepted"),
         tiles=tiles(moment, pending(ask.stage.access.settings.spool_folder).reports),
@@ -84,6 +85,17 @@ def curves(ask: Ask) -> Response:
 def page_of(todo: Todo) -> str:
     """Return the page on which that can be done."""
     return next((path for command, path in _PAGES if todo.command.startswith(command)), "/health")
+
+
+def _is_over(kind: AlertKind, snapshot: Snapshot) -> bool:
+    """Whether the cause of an alert is gone, as far as that is seen here. The alert itself ends some minutes later."""
+    gone = {
+        AlertKind.LANE_HELD: snapshot.lane.state != LaneState.HELD,
+        AlertKind.BREAKER_OPEN: snapshot.lane.state == LaneState.OPEN,
+        AlertKind.DEAD_LETTERS: not snapshot.states[State.DEAD],
+        AlertKind.MEMORY_SHORT: not snapshot.memory.short,
+    }
+    return gone.get(kind, False)
 
 
 def _shut(snapshot: Snapshot) -> Explanation | None:

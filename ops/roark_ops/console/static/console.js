@@ -17,7 +17,7 @@
     count("rejected", number(facts.rejected));
     count("unconfirmed", number(facts.unconfirmed), "warn");
     count("replays", facts.replays[1] ? `${facts.replays[1]} paused` : number(facts.replays[0]), facts.replays[1] ? "warn" : "");
-    count("uploads", facts.uploads === "open" ? "" : facts.uploads === "held" ? "paused" : facts.uploads, "bad");
+    count("uploads", facts.uploads === "open" ? "" : facts.uploads === "held" ? "paused" : facts.uploads.replaceAll("-", " "), "bad");
     told(facts.error ? "Redis is unreachable." : "");
     document.body.dispatchEvent(new CustomEvent("live", { detail: facts }));
   };
