@@ -170,3 +170,4 @@ def test_each_part_has_its_own_secrets_only_in_its_environment() -> None:
     assert "ROARK_API_BEARER_TOKEN_FILE" not in left["webhook"] | left["flower"]
     assert "ROARK_INGEST_VAPI_SECRET" not in left["worker"] | left["flower"]
     assert {"ROARK_API_BEARER_TOKEN", "VAPI_API_KEY_FILE"} <= left["worker"]
+    assert "VAPI_API_KEY" in left["console"] - left["webhook"] - left["flower"]

@@ -29,7 +29,10 @@ _SECRETS = {
         *("VAPI_API_KEY", "ROARK_INGEST_ALERT_URL"),
     ),
     "flower": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "FLOWER_BASIC_AUTH"),
-    "console": ("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_CONSOLE_PASSWORD"),
+    "console": (
+        *("ROARK_INGEST_REDIS_URL", "ROARK_INGEST_BROKER_URL", "ROARK_INGEST_CONSOLE_PASSWORD"),
+        "VAPI_API_KEY",
+    ),
     "sandbox": (),
     "valkey": (),
     "a person": ("ROARK_INGEST_REPLAY_TO_TOKEN",),
