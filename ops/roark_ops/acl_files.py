@@ -9,12 +9,10 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlunsplit
 
 from roark_ledger.errors import ConfigurationError, LedgerError
-from roark_ledger.server.connection import EMBEDDED_URL, connect, translated_errors
-from roark_ledger.server.redis_url import parse_redis_url
-from roark_ledger.urls import split_url
+from roark_ledger.server.connection import EMBEDDED_URL, connect_to_each, translated_errors
+from roark_ledger.server.redis_url import for_user, parse_redis_url
 from roark_ledger.whole_files import private, replacing
 from roark_ops.roles import EVERYBODY, RedisRole, RolePlace, rules, user_line
 from roark_producer.servers import Servers
@@ -50,31 +48,38 @@ def acl_file(passwords: Passwords, place: RolePlace) -> str:
 
 def url_of(url: str, role: RedisRole, password: str) -> str:
     """Return a URL of the same server for another user."""
-    parts = split_url(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{host}"))
+    return for_user(url, role, password)
 
 
 def applied(passwords: Passwords, place: RolePlace) -> str:
-    """Create the users on the server that the settings name; return what is to be known of it.
+    """Create the users on the server that the settings name, each node of a cluster; return what is to be known.
 
     The user `default` stays as it is: it is the one who does this. Raises LedgerError where that is not allowed.
     """
-    with translated_errors(), connect(Servers(IngestSettings()).url) as client:
+    kept = [_applied_to(client, passwords, place) for client in connect_to_each(Servers(IngestSettings()).url)]
+    one = len(kept) == 1
+    have = "The server has" if one else f"The {len(kept)} nodes of the cluster have"
+    if not all(kept):
+        restarted = "it is restarted" if one else "they are restarted"
+        return f"{have} the users until {restarted}: put users.acl into {'its' if one else 'their'} configuration, too."
+    return f"{have} the users, and {'keeps' if one else 'keep'} them."
+
+
+def _applied_to(client: Any, passwords: Passwords, place: RolePlace) -> bool:
+    with translated_errors(client):
         knows_waitaof = _knows(client, "WAITAOF")
         for role, password in passwords.items():
             allowed = _joined(rules(role, place))
             if not knows_waitaof:
                 # Without it (Redis before 7.2) a promise is known by the server's settings.
                 allowed = ["+config|get" if word == "+waitaof" else word for word in allowed]
-            words = ("ACL", "SETUSER", role, "reset", "on", f">{password}", *allowed)
-            client.execute_command(*words)
-        try:
-            with translated_errors():
-                client.execute_command("ACL", "SAVE")
-        except LedgerError:
-            return "The server has the users until it is restarted: put users.acl into its configuration, too."
-    return "The server has the users, and keeps them."
+            client.execute_command("ACL", "SETUSER", role, "reset", "on", f">{password}", *allowed)
+    try:
+        with translated_errors(client):
+            client.execute_command("ACL", "SAVE")
+    except LedgerError:
+        return False
+    return True
 
 
 def _knows(client: Any, command: str) -> bool:

@@ -16,14 +16,15 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.keys import DEFAULT_PREFIX
 from roark_ledger.scripts import commands_in, script_names
 
 PASSWORD = ">PASSWORD"  # noqa: S105 a word to replace
 EVERYBODY = "default on nopass resetkeys resetchannels -@all +ping"
 """Whoever has no password may ask whether the server is alive, as health checks do, and nothing else."""
 
-_CONNECTION = ("+@connection", "-@dangerous", "+acl|whoami")
+# The last one is for clusters, whose nodes are asked where the ledger is.
+_CONNECTION = ("+@connection", "-@dangerous", "+acl|whoami", "+cluster|slots")
 _PROMISE = ("+time", "+info", "+wait", "+waitaof")
 _RUN = ("+evalsha", "+script|load")
 _LOOK = (

@@ -3,7 +3,7 @@
     IngestError
     ├── ConfigurationError        a setting is missing, contradictory or unsafe
     │   ├── BrokenPromise         the Redis server cannot keep the durability that was asked for
-    │   └── UnfitServer           the Redis server cannot do our work: cluster mode, too old, a permission is missing
+    │   └── UnfitServer           the Redis server cannot do our work: a cluster's node, too old, lacks a permission
     ├── InvalidReport             what was handed in cannot be used as a report (names the field)
     │   ├── UnknownMessage        it is a message of Vapi's, of a type that this version does not know
     │   └── TooLarge              it is larger than allowed
@@ -34,7 +34,7 @@ class BrokenPromise(ConfigurationError):
 
 
 class UnfitServer(ConfigurationError):
-    """The Redis server cannot do our work: it is in cluster mode, too old, or lacks a permission."""
+    """The Redis server cannot do our work: it is one node of a cluster, too old, or lacks a permission."""
 
 
 class InvalidReport(IngestError):

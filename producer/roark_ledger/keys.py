@@ -1,7 +1,7 @@
 """The Redis keys of the ledger: one prefix, one hash tag, one version.
 
 Every script is given all of them, in this order, and names them once (see `_ledger.lua`). With one hash
-tag they lie in one slot, so a cluster-aware proxy sends them to one server.
+tag they lie in one slot, which a cluster keeps whole on one node (`server/cluster.py`).
 """
 
 from dataclasses import astuple, dataclass
@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from roark_ledger.places import SORTED_SETS
 
 VERSION = "v1"
+DEFAULT_PREFIX = "roark"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ called that way.
 
 `after_write` is the command by which a durability promise is kept, `WAITAOF 1 0 …` or `WAIT n …`; it goes out
 in the same packet as the operation (see `durability.py`). Without one, the server's answer is the promise.
+
+A node of a cluster that has handed the ledger to another says MOVED without having done anything. The connection finds
+the new one (`server/cluster.py`), and all operations are repeated there, with the promise.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -15,20 +18,22 @@ from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import NoPermissionError, NoScriptError
+from redis.exceptions import MovedError, NoPermissionError, NoScriptError
 
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
-from roark_ledger.keys import Keys
+from roark_ledger.keys import DEFAULT_PREFIX, Keys
 from roark_ledger.moves.operation import Operation
 from roark_ledger.records.record import Record
 from roark_ledger.scripts import script
+from roark_ledger.server.cluster import finder_of
 from roark_ledger.server.connection import translated_errors
 from roark_ledger.tombstones import tombstone
 
 T = TypeVar("T")
 Client = TypeVar("Client")
-DEFAULT_PREFIX = "roark"
 _MOST_ASKED = 1000
+# So often the ledger may move on while it is asked; nothing was done by then.
+_NODES_IN_A_ROW = 3
 AfterWrite = tuple[str | int, ...]
 
 
@@ -75,6 +80,12 @@ class _Calls:
         return anew if self._may_only_read else replies
 
     @staticmethod
+    def have_moved(operations: Sequence[Operation[Any]], replies: Sequence[Any]) -> bool:
+        """Say whether nothing was done, as the ledger is on another node now; where some was, who asked must repeat."""
+        # What follows the operations is the promise, which any node answers.
+        return bool(operations) and all(isinstance(each, MovedError) for each in replies[: len(operations)])
+
+    @staticmethod
     def unknown(replies: Sequence[Any]) -> list[int]:
         return [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
 
@@ -117,6 +128,8 @@ class _Open(Generic[Client]):
     ) -> None:
         self.client = client
         self.calls = _Calls(prefix, clock, after_write)
+        if finder := finder_of(client):
+            finder.lead_to(prefix)
 
 
 class Ledger(_Open[redis.Redis]):
@@ -152,7 +165,9 @@ class Ledger(_Open[redis.Redis]):
             replies = self._send(operations, durably)
             if self.calls.asks_anew(operations, replies):
                 replies = self.calls.better(replies, self._send(operations, durably))
-            if unknown := self.calls.unknown(replies):
+            for _ in range(_NODES_IN_A_ROW):
+                if not (unknown := self.calls.unknown(replies)):
+                    break
                 again = [operations[place] for place in unknown]
                 for name in {operation.script for operation in again}:
                     self.client.script_load(script(name).text)
@@ -160,6 +175,14 @@ class Ledger(_Open[redis.Redis]):
             return self.calls.parsed(operations, replies)
 
     def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        replies = self._sent(operations, durably)
+        for _ in range(_NODES_IN_A_ROW):
+            if not self.calls.have_moved(operations, replies):
+                break
+            replies = self._sent(operations, durably)
+        return replies
+
+    def _sent(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
         for command in self.calls.commands(operations, durably=durably):
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
@@ -277,7 +300,9 @@ class AsyncLedger(_Open[redis.asyncio.Redis]):
             replies = await self._send(operations, durably)
             if self.calls.asks_anew(operations, replies):
                 replies = self.calls.better(replies, await self._send(operations, durably))
-            if unknown := self.calls.unknown(replies):
+            for _ in range(_NODES_IN_A_ROW):
+                if not (unknown := self.calls.unknown(replies)):
+                    break
                 again = [operations[place] for place in unknown]
                 for name in {operation.script for operation in again}:
                     await self.client.script_load(script(name).text)
@@ -285,6 +310,14 @@ class AsyncLedger(_Open[redis.asyncio.Redis]):
             return self.calls.parsed(operations, replies)
 
     async def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
+        replies = await self._sent(operations, durably)
+        for _ in range(_NODES_IN_A_ROW):
+            if not self.calls.have_moved(operations, replies):
+                break
+            replies = await self._sent(operations, durably)
+        return replies
+
+    async def _sent(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
         for command in self.calls.commands(operations, durably=durably):
             pipeline.execute_command(*command)

@@ -18,7 +18,7 @@ from celery.loaders.app import AppLoader
 from roark_ledger.errors import LedgerUnavailable, UnfitServer
 from roark_ledger.server.connection import sentinel_arguments, tls_arguments
 from roark_ledger.server.redis_causes import cause_of, missing_permission, where
-from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
+from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_broker_url
 from roark_producer.wake_ups import QUEUE
 
 _PATIENCE_SECONDS = 2.0
@@ -63,7 +63,7 @@ def celery_settings(broker_url: str, setting: str = REDIS_SETTING) -> dict[str, 
 
     Raises ConfigurationError, which names the setting, when the URL cannot be read.
     """
-    place = parse_redis_url(broker_url, setting)
+    place = parse_broker_url(broker_url, setting)
     url, transport = _for_kombu(place)
     return {
         "broker_url": url,
@@ -122,7 +122,7 @@ def exercise(broker_url: str, setting: str = REDIS_SETTING, *, only_talk: bool =
 
     Raises UnfitServer when the broker refuses one of them, LedgerUnavailable when it cannot be reached.
     """
-    place = parse_redis_url(broker_url, setting)
+    place = parse_broker_url(broker_url, setting)
     app = celery_app("roark-proof", set_as_current=False)
     app.conf.update(celery_settings(broker_url, setting))
     app.conf.broker_transport_options.update(_IMPATIENT | (ONLY_TALKS if only_talk else {}))
@@ -187,7 +187,7 @@ def answering_workers(broker_url: str, seconds: float, setting: str = REDIS_SETT
             connection.ensure_connection(max_retries=1, timeout=_PATIENCE_SECONDS)
             return sorted(app.control.inspect(timeout=seconds, connection=connection).ping() or {})
     except Exception as error:
-        why = missing_permission(error) or cause_of(error, parse_redis_url(broker_url, setting))
+        why = missing_permission(error) or cause_of(error, parse_broker_url(broker_url, setting))
         raise LedgerUnavailable(f"can't ask the broker for its workers: {why}") from error
     finally:
         app.close()

@@ -11,8 +11,9 @@ from roark_ledger.errors import LedgerError, UnfitServer
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import intake, watch
 from roark_ledger.server.connection import connect, place_of
-from roark_ledger.server.durability import IN_CLUSTER_MODE, in_cluster_mode
+from roark_ledger.server.durability import in_cluster_mode
 from roark_ledger.server.redis_causes import missing_permission, where
+from roark_ledger.server.redis_url import NO_BROKER_IN_A_CLUSTER, parse_broker_url
 from roark_producer.celery_wiring import exercise
 
 
@@ -42,7 +43,8 @@ def prove_broker(url: str, setting: str, *, only_talk: bool = False) -> ProvenBr
 
     Raises UnfitServer when that is not possible there, LedgerUnavailable when the broker cannot be reached.
     """
+    parse_broker_url(url, setting)
     with connect(url, setting) as client:
         if in_cluster_mode(client):
-            raise UnfitServer(f"{setting} names a broker that {IN_CLUSTER_MODE}")
+            raise UnfitServer(f"{setting} {NO_BROKER_IN_A_CLUSTER}")
     return ProvenBroker(exercise(url, setting, only_talk=only_talk))

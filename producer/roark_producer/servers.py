@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from roark_ledger.keeping import Keeper
 from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
 from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.server.redis_url import parse_broker_url
 from roark_producer.settings import IngestSettings
 
 if TYPE_CHECKING:
@@ -25,8 +26,14 @@ class Servers:
     def __init__(self, settings: IngestSettings) -> None:
         self.settings = settings
         self.url = redis_url(secret_text(settings.redis_url), settings.data_dir)
-        self.broker_url = secret_text(settings.broker_url) or self.url
         self.broker_setting = settings.broker_setting
+
+    @property
+    def broker_url(self) -> str:
+        """The URL of Celery's broker. Raises ConfigurationError where it is a cluster's."""
+        url = secret_text(self.settings.broker_url) or self.url
+        parse_broker_url(url, self.broker_setting)
+        return url
 
     def ledger(self, client: Any = None, after_write: AfterWrite = ()) -> Ledger:
         """Return the ledger, through a client that is open or one of its own."""

@@ -24,7 +24,7 @@ from pydantic_settings import (
 )
 
 from roark_ledger.errors import ConfigurationError
-from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.keys import DEFAULT_PREFIX
 from roark_ledger.logs import never_show
 from roark_ledger.moves.intake import REJECTED_BYTES
 from roark_ledger.server.durability import wanted_replicas
@@ -172,7 +172,9 @@ class IngestSettings(FromEnvironment):
     """What every part needs: where the ledger is, what it promises, what is added to reports."""
 
     redis_url: SecretStr | None = Field(None, description="Redis for ledger and broker; none: the embedded server")
-    broker_url: SecretStr | None = Field(None, description="separate Redis as Celery's broker; none: the ledger's")
+    broker_url: SecretStr | None = Field(
+        None, description="separate Redis as Celery's broker; none: the ledger's, unless that is a cluster"
+    )
     data_dir: Path = Field(Path(".roark-ingest"), description="folder for the embedded server's files and the spool")
     prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="prefix of all Redis keys")
     durability: str = Field(

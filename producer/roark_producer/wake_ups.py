@@ -19,7 +19,7 @@ from uuid import uuid4
 from roark_ledger.logs import event
 from roark_ledger.server.connection import connect
 from roark_ledger.server.redis_causes import cause_of, missing_permission
-from roark_ledger.server.redis_url import REDIS_SETTING, parse_redis_url
+from roark_ledger.server.redis_url import REDIS_SETTING, parse_broker_url
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class WakeUps:
     def __init__(self, broker_url: str, setting: str = REDIS_SETTING) -> None:
         # In `celery worker` those that begin like this are options of its command line, and count.
         tell_ignored_variables(but="CELERY_WORKER_")
-        self._place = parse_redis_url(broker_url, setting)
+        self._place = parse_broker_url(broker_url, setting)
         self._client = connect(broker_url, setting, seconds=_PATIENCE_SECONDS)
         self._quiet_until = 0.0
         self._told = ""

@@ -17,8 +17,7 @@ from benchmarks.contenders import Contender
 from benchmarks.measuring import Moment, Upload, fill, start
 from benchmarks.processes import Group, wait_until
 from benchmarks.servers import Stub, Valkey, stub, valkey
-from roark_ledger.keys import Keys
-from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.keys import DEFAULT_PREFIX, Keys
 
 _UPLOADING = Keys.under(DEFAULT_PREFIX).uploading
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import redis
 from certificates import Authority
+from clusters import cluster
 from pipeline import wait_until
 from servers import Server, redis7_binary, running
 
@@ -103,6 +104,32 @@ def without_dangerous(kind: str) -> Iterator[Settings]:
 def without_channels(kind: str) -> Iterator[Settings]:
     rules = ["~*", "resetchannels", "+@all"]
     with with_users(kind, rules, rules, refused="/0.*") as settings:
+        yield settings
+
+
+@contextlib.contextmanager
+def in_a_cluster(kind: str, folder: Path | None = None) -> Iterator[Settings]:
+    """The ledger on a cluster, as a user with the least ACL of the page; the broker beside it."""
+    authority = Authority(folder) if folder else None
+    # Redis 7.0 has no WAITAOF, without which a cluster cannot promise a disk.
+    promise = "replicated:1" if kind == "redis7" else "fsync"
+    with contextlib.ExitStack() as stack:
+        binary = redis7_binary() if kind == "redis7" else None
+        nodes = stack.enter_context(cluster(replicas=1, binary=binary, tls=authority))
+        for node in nodes.all:
+            known = [rule for rule in acl_of_page("ledger") if kind != "redis7" or rule != "+waitaof"]
+            node.ask("ACL", "SETUSER", "ledger", "reset", "on", f">{ODD}", *known)
+        broker = stack.enter_context(plain(kind))
+        url = nodes.url_for("ledger", ODD)
+        yield {REDIS: url, BROKER: f"redis://127.0.0.1:{broker.port}", DURABILITY: promise}
+        for node in nodes.all:
+            refused = [str(entry) for entry in node.ask("ACL", "LOG")]
+            assert not refused, f"the ACL lacks what was tried: {refused}"
+
+
+@contextlib.contextmanager
+def in_a_cluster_with_tls(folder: Path, _: list[int]) -> Iterator[Settings]:
+    with in_a_cluster("valkey", folder=folder) as settings:
         yield settings
 
 

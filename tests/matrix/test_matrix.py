@@ -44,11 +44,13 @@ PLACES = {
             ("with the least ACL of the page", places.with_the_least_acl),
             ("without what is dangerous", places.without_dangerous),
             ("without channels", places.without_channels),
+            ("as a cluster with the least ACL of the page", places.in_a_cluster),
         )
     },
     "TLS with a private CA": alone(places.with_tls, our_certificate=False),
     "TLS that demands a certificate": alone(places.with_tls, our_certificate=True),
     "Sentinel with passwords": alone(places.by_sentinel, 3, tls=False),
+    "a cluster with passwords and TLS": alone(places.in_a_cluster_with_tls),
     "Sentinel with passwords and TLS": alone(places.by_sentinel, 3, tls=True),
 }
 
@@ -159,18 +161,18 @@ def connections(line: CommandLine) -> int | None:
 
 
 @pytest.mark.parametrize("kind", ["valkey", "redis7"])
-def test_a_server_in_cluster_mode_is_refused_by_every_start(kind: str, tmp_path: Path) -> None:
+def test_one_node_of_a_cluster_is_refused_by_every_start(kind: str, tmp_path: Path) -> None:
     with places.plain(kind, cluster_enabled="yes") as server:
         url = f"redis://127.0.0.1:{server.port}"
         line = CommandLine(url, "roark", tmp_path)
         checks = line.run("doctor", "--json", ROARK_API_BEARER_TOKEN="t" * 20)
         assert checks.exit_code == 3
-        assert "cluster mode" in checks.stdout
+        assert "node of a cluster" in checks.stdout
         assert "Traceback" not in checks.stdout + checks.stderr
-        assert "cluster mode" in line.run("enqueue", "-", stdin=report("call-1")).stderr
+        assert "node of a cluster" in line.run("enqueue", "-", stdin=report("call-1")).stderr
         with pipeline({places.REDIS: url}) as road:
             for part in (SUPERVISOR, ("-m", "roark_ops.cli", "webhook", "--port", "0")):
                 started = road.start("part", *part, ROARK_INGEST_PROCESSES="1")
                 wait_until(lambda started=started: not started.runs, "it ends")  # type: ignore[misc]
-                assert "cluster mode" in started.log
+                assert "node of a cluster" in started.log
                 assert "Traceback" not in started.log

@@ -92,7 +92,7 @@ def test_with_neither_it_says_what_to_do(tmp_path: Path) -> None:
         (redis.exceptions.ResponseError("MASTERDOWN Link with MASTER is down"), LedgerRefuses),
         (redis.exceptions.ResponseError("BUSY Redis is busy running a script"), LedgerRefuses),
         (redis.exceptions.ResponseError("CLUSTERDOWN The cluster is down"), LedgerRefuses),
-        (redis.exceptions.ResponseError("MOVED 1234 10.0.0.1:6379"), LedgerRefuses),
+        (redis.exceptions.ResponseError("MOVED 1234 10.0.0.1:6379"), LedgerUnavailable),
         (redis.exceptions.ResponseError("unknown command 'X', with args beginning with: 'secret'"), LedgerRefuses),
         (redis.exceptions.ResponseError("something that nobody has seen yet"), LedgerRefuses),
         (ConnectionRefusedError("secret"), LedgerUnavailable),

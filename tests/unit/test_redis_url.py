@@ -61,6 +61,11 @@ from roark_producer.settings import IngestSettings
             {"tls": {"ssl_ca_certs": "/x"}, "sentinel_tls": {"ssl_ca_certs": "/x"}},
         ),
         ("rediss+sentinel://a?sentinel_tls=off", {"tls": {}, "sentinel_tls": None}),
+        (
+            "redis+cluster://ada:p@w@a,[::1]:2",
+            {"hosts": (("a", 6379), ("::1", 2)), "cluster": True, "password": "p@w", "tls": None, "master": ""},
+        ),
+        ("rediss+cluster://a?ssl_ca_certs=/x", {"cluster": True, "tls": {"ssl_ca_certs": "/x"}}),
         ("sentinel://a?sentinel_tls=on&ssl_cert_reqs=none", {"tls": None, "sentinel_tls": {"ssl_cert_reqs": "none"}}),
     ],
 )
@@ -79,8 +84,9 @@ def test_each_form_says_where_and_how(url: str, said: dict[str, Any] | None) -> 
         ("", "must start with redis://"),
         ("h:6379", "must start with redis://"),
         ("amqp://:hush@h", "must start with redis://"),
-        ("redis+cluster://:hush@a,b", "names a cluster"),
-        ("rediss+cluster://a", "names a cluster"),
+        ("redis+cluster://:hush@a,b/3", "names database 3; a cluster has only database 0"),
+        ("redis+cluster://a?db=1", "names database 1"),
+        ("redis+cluster://a?ssl_ca_certs=x", "rediss+cluster://"),
         ("redis://:hush@::1:6379", "IPv6 addresses in brackets"),
         ("redis://:hush@h:port", "is not a valid URL"),
         ("redis://:hush@h:70000", "an invalid port"),

@@ -22,7 +22,8 @@ def judge_version(server: Server) -> Check:
     if server.hidden:
         hint = f"Optional. ACL SETUSER OUR-USER {' '.join(server.hidden)} lets the doctor see more: {SERVERS_PAGE}"
         return warn("server", f"{server.name} answers, but its ACL denies {', '.join(server.hidden)}", hint)
-    return ok("server", f"{server.name} answers")
+    at = f", the cluster's node {server.node}, which has the ledger now" if server.node else ""
+    return ok("server", f"{server.name} answers{at}")
 
 
 def judge_broker(proven: ProvenBroker) -> Check:

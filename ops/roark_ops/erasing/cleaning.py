@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from roark_ledger.errors import LedgerError
+from roark_ledger.server.cluster import node_of
 from roark_ledger.server.rewriting import Rewritten, rewrite
 from roark_ops.access import Access
 from roark_ops.erasing.certificate import AGAIN, BEYOND, Became, Certificate, CertifiedPlace
@@ -25,6 +26,9 @@ def clean_up(
     places += _flower(access, data_dir)
     # Last: what was written so far is in Redis's files until they are rewritten.
     places += _redis_files(rewrite(access.ledger.client, seconds=_REWRITE_SECONDS))
+    if node := node_of(access.ledger.client):
+        why = f"If the ledger was on others than {node} before, their files may have it until they rewrite them."
+        places.append(CertifiedPlace("other nodes of the cluster", Became.NOT_LOOKED_AT, why=why))
     places += _spool(certificate)
     places += BEYOND
 

@@ -163,14 +163,16 @@ class Eraser:
         )
 
     def _pages(self, key: str) -> Iterator[dict[str, bytes]]:
-        # While Redis is away the walk waits, and goes on where it stood; cursors of another start mean nothing.
+        # While Redis is away the walk waits, and goes on where it stood. Another server, or another start, orders its
+        # tables otherwise: its cursors mean nothing here, so the walk begins anew.
         cursor, run = 0, self._ledger.server_run()
         while True:
             for attempt in _patiently():
                 with attempt:
-                    if attempt.retry_state.attempt_number > 1 and self._ledger.server_run() != run:
-                        cursor, run = 0, self._ledger.server_run()
-                    cursor, page = self._ledger.packed_page(key, cursor=cursor, page=_PAGE)
+                    found = self._ledger.packed_page(key, cursor=cursor, page=_PAGE)
+                    while (now := self._ledger.server_run()) != run:
+                        found, run = self._ledger.packed_page(key, cursor=0, page=_PAGE), now
+                    cursor, page = found
             yield page
             if cursor == 0:
                 return

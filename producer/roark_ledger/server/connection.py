@@ -9,6 +9,7 @@ library: who must not lose an answer asks again on purpose, and knows it.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,12 +23,17 @@ from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -42,6 +48,8 @@ from roark_ledger.errors import (
     LedgerRefuses,
     LedgerUnavailable,
 )
+from roark_ledger.keys import DEFAULT_PREFIX
+from roark_ledger.server.cluster import finder_of, led
 from roark_ledger.server.redis_causes import cause_of, missing_permission
 from roark_ledger.server.redis_url import REDIS_SETTING, RedisPlace, parse_redis_url
 
@@ -105,7 +113,8 @@ def connect(url: str, setting: str = REDIS_SETTING, *, seconds: float | None = N
         sentinel = Sentinel(place.hosts, sentinel_kwargs=sentinel_arguments(place), **_to_server(place, patience))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.Redis = sentinel.master_for(place.master, retry=retry)  # type: ignore[no-untyped-call] # redis-py's own
         return _placed(primary, place)
-    return _placed(redis.Redis(retry=retry, **_to_server(place, patience)), place)
+    client = _placed(redis.Redis(retry=retry, **_to_server(place, patience)), place)
+    return led(client, place, DEFAULT_PREFIX) if place.cluster else client
 
 
 def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redis":
@@ -117,7 +126,26 @@ def connect_async(url: str, setting: str = REDIS_SETTING) -> "redis.asyncio.Redi
         sentinel = AsyncSentinel(place.hosts, sentinel_kwargs=asked, **_to_server(place, _READ_AT_ONCE))  # type: ignore[no-untyped-call] # redis-py's own
         primary: redis.asyncio.Redis = sentinel.master_for(place.master, retry=retry)
         return _packing_in_c(_placed(primary, place))
-    return _packing_in_c(_placed(redis.asyncio.Redis(retry=retry, **_to_server(place, _READ_AT_ONCE)), place))
+    client = _packing_in_c(_placed(redis.asyncio.Redis(retry=retry, **_to_server(place, _READ_AT_ONCE)), place))
+    return led(client, place, DEFAULT_PREFIX) if place.cluster else client
+
+
+def connect_to_each(url: str, setting: str = REDIS_SETTING) -> "Iterator[redis.Redis]":
+    """Yield a client to each node of a cluster, replicas too, and to the one server that any other URL leads to.
+
+    Raises LedgerUnavailable where no node of the cluster tells of the others.
+    """
+    place = parse_redis_url(url, setting)
+    with connect(url, setting) as client:
+        if not (finder := finder_of(client)):
+            yield client
+            return
+        with translated_errors(client):
+            client.ping()
+    for node in finder.members:
+        alone = replace(place, hosts=(node,), cluster=False)
+        with _placed(redis.Redis(retry=Retry(NoBackoff(), 0), **_to_server(alone)), alone) as client:
+            yield client
 
 
 def place_of(client: Any) -> RedisPlace | None:
@@ -200,7 +228,23 @@ def _packing_in_c(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
 # Where a script of ours fails on what it reads, Lua names its line: that is about one call. All else is about Redis.
 _SCRIPT_FAILED = re.compile(r"(?:ERR )?(?:Error running script.*?: @?)?user_script:\d+: |WRONGTYPE")
 _CODE = re.compile(r"[A-Z]{4,}(?= |$)")
-_CODES = {NoPermissionError: "NOPERM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
+# redis-py takes the word away from what it has a class for. The first that fits counts.
+_CODES = {
+    NoPermissionError: "NOPERM",
+    ReadOnlyError: "READONLY",
+    BusyLoadingError: "LOADING",
+    MovedError: "MOVED",
+    AskError: "ASK",
+    TryAgainError: "TRYAGAIN",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+}
+# Nothing was done, and nothing is wrong: the same command again succeeds soon, at another node.
+_UNDER_WAY = {
+    "MOVED": "the ledger has moved to another node of the cluster",
+    "ASK": "the ledger is being moved to another node of the cluster",
+    "TRYAGAIN": "the ledger is being moved to another node of the cluster",
+}
 _SCRIPT = re.compile(r"(?: script: (?:on |[0-9a-f]{40}).*)$")
 
 
@@ -228,6 +272,8 @@ def _refusal(error: RedisError) -> LedgerError:
         return LedgerFault(f"Redis refused: {text}")
     said = _CODE.match(text)
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), said[0] if said else "ERR")
+    if code in _UNDER_WAY:
+        return LedgerUnavailable(_UNDER_WAY[code])
     if lacking := missing_permission(error):
         return LedgerRefuses(f"Redis refuses commands: NOPERM {lacking}", "NOPERM")
     told = text if said else f"{code} {text}"

@@ -6,6 +6,8 @@
     memory         the server has it in memory; what it writes to disk, and when, is its own affair
 
 Many concurrent accepts share one fsync: the server syncs once for all commands that it read together.
+In a cluster the promise goes with each write, to whichever node has the ledger by then: what the settings of the node
+before promised counts for nothing.
 An eviction policy breaks every promise, because it deletes reports when memory is short.
 """
 
@@ -27,14 +29,15 @@ from roark_ledger.errors import (
     UnfitServer,
 )
 from roark_ledger.ledger import AfterWrite
+from roark_ledger.server.cluster import finder_of, node_of
 from roark_ledger.server.connection import place_of, translated_errors
 from roark_ledger.server.redis_causes import SERVERS_PAGE, missing_permission, where
 
 _WAIT_MS = 4000
 _OLDEST = (7, 0)
-IN_CLUSTER_MODE = (
-    "runs in cluster mode, where neither the ledger's scripts nor Celery's queue work. Start it with "
-    f"cluster-enabled no, or use another server. See {SERVERS_PAGE}"
+_NODE_OF_A_CLUSTER = (
+    "is a node of a cluster, which has the ledger only until it moves. Name the cluster: redis+cluster://HOST:PORT, or "
+    f"rediss+cluster:// with TLS. See {SERVERS_PAGE}"
 )
 _REPLICATED = re.compile(r"replicated:([1-9]\d?)")
 
@@ -63,6 +66,8 @@ class Server:
     cluster: bool = False
     hidden: tuple[str, ...] = ()
     where: str = ""
+    node: str = ""
+    """The cluster's node that has the ledger, "" where the URL names one server."""
 
     @property
     def has_waitaof(self) -> bool:
@@ -95,6 +100,8 @@ def inspect(client: "redis.Redis") -> Server:
         told = info or _told_without_info(client)
     if told.get("role") in {"slave", "replica"}:
         # Reads succeed there for ever: after a failover by name the connection would never lead to the new primary.
+        if finder := finder_of(client):
+            finder.doubt(finder.generation)
         client.connection_pool.disconnect(inuse_connections=False)
         raise LedgerUnavailable(f"the server is a replica and accepts no writes{where(place_of(client))}")
     version = str(told.get("valkey_version") or told.get("redis_version") or "")
@@ -109,6 +116,7 @@ def inspect(client: "redis.Redis") -> Server:
         cluster=_is_clusters(told),
         hidden=(*(() if info else ("+info",)), *(() if config else ("+config|get",))),
         where=where(place_of(client)),
+        node=node_of(client),
     )
 
 
@@ -201,8 +209,8 @@ def keep(promise: str, server: Server) -> Kept:
 
 def check_fit(server: Server) -> None:
     """Raise UnfitServer when the ledger cannot be on this server, whatever is promised."""
-    if server.cluster:
-        raise UnfitServer(f"{server.name}{server.where} {IN_CLUSTER_MODE}")
+    if server.cluster and not server.node:
+        raise UnfitServer(f"{server.name}{server.where} {_NODE_OF_A_CLUSTER}")
     if server.version and server.version < _OLDEST:
         raise UnfitServer(
             f"{server.name}{server.where} is too old: the ledger's scripts say what they may do when memory is full, "
@@ -229,10 +237,15 @@ def _keep_fsync(server: Server) -> Kept:
             "CONFIG SET appendonly yes, and CONFIG SET appendfsync always"
         )
     on_disk = f"fsync: a report is on the disk of {server.name} before the sender gets its answer"
-    if server.aof and server.appendfsync == "always":
+    if server.aof and server.appendfsync == "always" and not server.cluster:
         return Kept((), f"{on_disk} (appendfsync always)")
     if server.aof and server.has_waitaof:
         return Kept(("WAITAOF", 1, 0, _WAIT_MS), f"{on_disk} (WAITAOF)")
+    if server.cluster and server.aof and server.version:
+        raise BrokenPromise(
+            f"{server.name} does not know WAITAOF, without which a cluster's next node promises nothing. "
+            "Fix it with: Redis 7.2, Valkey, or another ROARK_INGEST_DURABILITY"
+        )
     if server.aof is None or server.appendfsync is None:
         lacking = " ".join(server.hidden) or "+config|get"
         raise BrokenPromise(

@@ -74,6 +74,9 @@ def _cause(error: BaseException, place: RedisPlace | None) -> str:
     texts = " ".join(str(each) for each in chain)
     if place and place.master and (cause := _of_sentinels(texts, place)):
         return cause
+    # A cluster's own error has asked for its causes already (`cluster.py`).
+    if told := next((each.in_words for each in chain if hasattr(each, "in_words")), None):
+        return str(told)
     for each in chain:
         match each:
             case ssl.SSLCertVerificationError():
@@ -82,7 +85,8 @@ def _cause(error: BaseException, place: RedisPlace | None) -> str:
                 return "its host name cannot be resolved (DNS)"
     cause = _by_text(texts) or next((type(each).__name__ for each in chain), "")
     if cause == "it closed the connection" and place and place.hosts and place.tls is None:
-        return f"{cause}; if it requires TLS, use {'rediss+sentinel' if place.master else 'rediss'}://"
+        scheme = "rediss+sentinel" if place.master else "rediss+cluster" if place.cluster else "rediss"
+        return f"{cause}; if it requires TLS, use {scheme}://"
     return cause
 
 

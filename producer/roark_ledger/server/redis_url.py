@@ -4,6 +4,7 @@
     unix://[user:password@]/path/to/socket[?db=1]
     sentinel://[user:password@]host[:port][,host[:port]…][/db]?master=NAME
                                                                  rediss+sentinel:// is the same with TLS
+    redis+cluster://[user:password@]host[:port][,host[:port]…]   rediss+cluster:// is the same with TLS
 
 A user name or password may be percent-encoded, or stand there as it is. An IPv6 address stands in brackets.
 `sentinel_username` and `sentinel_password` are for the Sentinels themselves, which `sentinel_tls=on|off` takes out of
@@ -15,13 +16,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from roark_ledger.errors import ConfigurationError
 
 REDIS_SETTING = "ROARK_INGEST_REDIS_URL"
 BROKER_SETTING = "ROARK_INGEST_BROKER_URL"
-_SCHEMES = "redis://, rediss://, unix://, sentinel:// or rediss+sentinel://"
+_SCHEMES = "redis://, rediss://, unix://, sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
+_CLUSTER_SCHEMES = {"redis+cluster": False, "rediss+cluster": True}
 _SENTINEL_SCHEMES = {
     "sentinel": False,
     "redis+sentinel": False,
@@ -29,6 +31,10 @@ _SENTINEL_SCHEMES = {
     "rediss-sentinel": True,
     "sentinels": True,
 }
+NO_BROKER_IN_A_CLUSTER = (
+    "names a cluster, which can have the ledger but not Celery's queue: give the queue a small Redis or Valkey of its "
+    f"own, outside of cluster mode, and set {BROKER_SETTING} to it"
+)
 _HOST = r"(?:\[[^\[\]@/]*\]|[^\s/?#@:,;\[\]]*)(?::\d*)?"
 _QUERY = r"(?:\?(?P<query>(?:\w+=[^&]*(?:&|$))*))?"
 _SERVERS = re.compile(
@@ -44,6 +50,7 @@ _NEXT_SENTINEL = re.compile(r";(?:\w+://)?(?:[^@;]*@)?")
 class RedisPlace:
     """Where a Redis is and how it is opened. `master` is what its Sentinels call it, empty without Sentinel.
 
+    Of a cluster, `hosts` are some of its nodes, which are asked for the others.
     `tls` and `sentinel_tls` are redis-py's ssl_… arguments, None without TLS; `options` its other ones.
     """
 
@@ -59,12 +66,15 @@ class RedisPlace:
     sentinel_password: str | None = field(default=None, repr=False)
     sentinel_tls: Mapping[str, Any] | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    cluster: bool = False
 
     def __str__(self) -> str:
         """Return what a person calls it: the place, without user name and password."""
         if self.socket:
             return self.socket
         hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+        if self.cluster:
+            return f"cluster {hosts}"
         return f"{self.master} by Sentinel {hosts}" if self.master else hosts
 
 
@@ -79,22 +89,39 @@ def parse_redis_url(url: str, setting: str = REDIS_SETTING) -> RedisPlace:
         raise ConfigurationError(f"{setting} {error}") from None
 
 
+def parse_broker_url(url: str, setting: str = BROKER_SETTING) -> RedisPlace:
+    """Return what the URL of Celery's broker says. Raises ConfigurationError as above, and for a cluster."""
+    place = parse_redis_url(url, setting)
+    if place.cluster:
+        raise ConfigurationError(f"{setting} {NO_BROKER_IN_A_CLUSTER}")
+    return place
+
+
 def without_credentials(url: str) -> str:
     """Return the rest of a URL as it stands there: where the server is, and its parameters but for the secret ones."""
-    scheme, _, rest = url.strip().partition("://")
-    found = (_SOCKET if scheme.lower() == "unix" else _SERVERS).fullmatch(rest)
-    if found and found["user"] is not None:
-        rest = rest[found.end("user") + 1 :]
+    scheme, rest = _without_user(url)
     place, mark, query = rest.partition("?")
     kept = [each for each in query.split("&") if each and not _SECRET.match(each)]
     return f"{scheme}://{place}{mark}{'&'.join(kept)}"
 
 
+def for_user(url: str, username: str, password: str) -> str:
+    """Return a URL of the same place for another user."""
+    scheme, rest = _without_user(url)
+    return f"{scheme}://{quote(username, safe='')}:{quote(password, safe='')}@{rest}"
+
+
+def _without_user(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.strip().partition("://")
+    found = (_SOCKET if scheme.lower() == "unix" else _SERVERS).fullmatch(rest)
+    return scheme, rest[found.end("user") + 1 :] if found and found["user"] is not None else rest
+
+
 def _parsed(url: str, setting: str) -> RedisPlace:
     scheme, there, rest = url.partition("://")
     scheme = scheme.lower()
-    if there and scheme in {"redis+cluster", "rediss+cluster"}:
-        raise ValueError(f"names a cluster, which is not supported yet: use one server, with {_SCHEMES}")
+    if there and scheme in _CLUSTER_SCHEMES:
+        return _servers(rest, setting, tls=_CLUSTER_SCHEMES[scheme], cluster=True)
     if there and scheme == "unix":
         return _socket(rest, setting)
     if there and scheme in {"redis", "rediss"}:
@@ -125,7 +152,7 @@ def _socket(rest: str, setting: str) -> RedisPlace:
     )
 
 
-def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False) -> RedisPlace:
+def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False, cluster: bool = False) -> RedisPlace:
     found = _SERVERS.fullmatch(rest)
     if not found:
         raise ValueError(
@@ -133,8 +160,8 @@ def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False) -> R
             "and special characters in the password percent-encoded"
         )
     hosts = tuple(_host(each, 26379 if sentinel else 6379) for each in _split(found["hosts"]))
-    if len(hosts) > 1 and not sentinel:
-        raise ValueError("names several hosts; only sentinel:// supports that")
+    if len(hosts) > 1 and not sentinel and not cluster:
+        raise ValueError("names several hosts; only sentinel:// and redis+cluster:// support that")
     given = _Query(found["query"])
     username, password = _credentials(found["user"])
     name, db = _path(found["path"] or "", sentinel=sentinel)
@@ -142,11 +169,16 @@ def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False) -> R
     to_server = certificates if tls else None
     sentinels = given.take("sentinel_tls", _switch) if sentinel else None
     if certificates and not tls and not sentinels:
-        raise ValueError("sets ssl_… without TLS: the scheme must be rediss:// or rediss+sentinel://")
+        raise ValueError(
+            "sets ssl_… without TLS: the scheme must be rediss://, rediss+sentinel:// or rediss+cluster://"
+        )
+    db = given.take("db", _database) or db
+    if cluster and db:
+        raise ValueError(f"names database {db}; a cluster has only database 0")
     return RedisPlace(
         setting,
         hosts=hosts,
-        db=given.take("db", _database) or db,
+        db=db,
         username=given.take("username") or username,
         password=given.take("password") or password,
         master=(given.take("master") or given.take("service_name") or name or "mymaster") if sentinel else "",
@@ -155,6 +187,7 @@ def _servers(rest: str, setting: str, *, tls: bool, sentinel: bool = False) -> R
         sentinel_password=given.take("sentinel_password") if sentinel else None,
         sentinel_tls=certificates if sentinel and (tls if sentinels is None else sentinels) else None,
         options=given.rest(tls=True),
+        cluster=cluster,
     )
 
 

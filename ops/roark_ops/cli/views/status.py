@@ -11,6 +11,7 @@ from roark_ledger.places import UNCONFIRMED
 from roark_ledger.records.screen import uploads, uploads_are
 from roark_ledger.records.snapshot import Retention, Snapshot
 from roark_ledger.routes import path_of
+from roark_ledger.server.cluster import node_of
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown, span
 from roark_ops.cli.views.promises import promises_document
@@ -30,9 +31,9 @@ def show_status(ledger: Ledger, spool: Pending, *, as_json: bool) -> bool:
     """Print the status; return whether there is something to act on."""
     snapshot = ledger.run(watch.snapshot())
     if as_json:
-        print_json(document(snapshot, spool))
+        print_json(document(snapshot, spool) | {"cluster_node": node_of(ledger.client) or None})
     else:
-        print_status(snapshot, spool)
+        print_status(snapshot, spool, node_of(ledger.client))
     return bool(todos(snapshot))
 
 
@@ -107,8 +108,8 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
     }
 
 
-def print_status(snapshot: Snapshot, spool: Pending) -> None:
-    """Print the status for a person."""
+def print_status(snapshot: Snapshot, spool: Pending, node: str = "") -> None:
+    """Print the status for a person. `node` is the one of a cluster that has the ledger."""
     rows = [(state.value, str(number), _beside(snapshot, state)) for state, number in snapshot.states.items()]
     print_table(("state", "reports", ""), rows, right=frozenset({1}))
     present, accepted = sum(snapshot.states.values()), snapshot.total("accepted")
@@ -138,6 +139,7 @@ def print_status(snapshot: Snapshot, spool: Pending) -> None:
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
             *_forecast(snapshot),
+            *([("redis", f"the ledger is on {node} of the cluster now")] if node else []),
         )
     )
     lane = snapshot.lane

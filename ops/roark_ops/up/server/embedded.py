@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError, IngestError
-from roark_ledger.ledger import DEFAULT_PREFIX
+from roark_ledger.keys import DEFAULT_PREFIX
 from roark_ledger.server.connection import (
     EMBEDDED_SOCKET,
     EMBEDDED_URL,
