@@ -1,9 +1,5 @@
 """A shift at the console in a real Chromium: three faults that nobody has announced are found, explained, mended,
-replayed and proved to be delivered, once with the mouse and once with the keyboard alone.
-
-1. *systemic*: Roark refuses everything, with 401 (a token that it does not know any more);
-2. *one field*: one assistant's reports have an `endedReason` that Roark refuses, with 422;
-3. *inside a yes*: Roark answers 200 with an error in it.
+replayed and proved to be delivered, once with the mouse and once with the keyboard alone (`console_shift.py` has them).
 
 Each page is looked at by axe-core as well. The pictures go to the folder that PICTURES names (`make browser` keeps them
 in ops/docs/pictures).
@@ -18,62 +14,17 @@ from typing import Any
 
 import pytest
 from browsers import Browser, chromium
-from pipeline import Pipeline, Process, Sandbox, wait_until
+from console_shift import FIELD, GOOD, INSIDE, REFUSED, Shift, faults_of_reports
+from pipeline import Pipeline, wait_until
 
 from roark_ledger.lifecycle import State
 from roark_samples import sample_reports
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-GOOD, FIELD, INSIDE, REFUSED = 120, 12, 6, 30
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 WIDTHS = (1280, 820, 390)
 ENTER, TAB, SPACE = "\ue007", "\ue004", " "
-
-
-class Shift:
-    """A pipeline with a console, and a Roark whose faults can be turned on and off."""
-
-    def __init__(self, line: Pipeline, roark: Sandbox, console: Process, url: str, seed: int) -> None:
-        self.line, self.roark, self.console, self.url = line, roark, console, url
-        samples = list(sample_reports(GOOD + FIELD + INSIDE + REFUSED, seed=seed, odd=0, dup=0))
-        # those with the odd field are all of one assistant
-        by_assistant: dict[str, list[Any]] = {}
-        for sample in samples:
-            by_assistant.setdefault(assistant_of(json.loads(sample.body(wrap=False))), []).append(sample)
-        field = max(by_assistant.values(), key=len)[:FIELD]
-        assert len(field) == FIELD
-        others = [sample for sample in samples if sample not in field]
-        samples = [*others[:GOOD], *field, *others[GOOD:]]
-        self.bodies = [sample.body(wrap=True) for sample in samples]
-        self.calls = [sample.call_id or "" for sample in samples]
-
-    def part(self, begin: int, many: int) -> tuple[list[bytes], list[str]]:
-        return self.bodies[begin : begin + many], self.calls[begin : begin + many]
-
-    def fail(self, *faults: str) -> None:
-        self.roark.behave(fail=list(faults))
-
-    def begin(self) -> None:
-        """Deliver what is good, then bring about the second and the third fault, and then the first."""
-        good, _ = self.part(0, GOOD)
-        before = self.delivered
-        self.line.submit(good)
-        self.line.wait_for(State.DELIVERED, before + GOOD)
-        field, _ = self.part(GOOD, FIELD)
-        inside, _ = self.part(GOOD + FIELD, INSIDE)
-        self.fail(*faults_of_reports(self))
-        dead = self.line.count(State.DEAD)
-        self.line.submit([*field, *inside])
-        self.line.wait_for(State.DEAD, dead + FIELD + INSIDE)
-        self.fail("401:1")
-        refused, _ = self.part(GOOD + FIELD + INSIDE, REFUSED)
-        self.line.submit(refused)
-        wait_until(lambda: self.line.snapshot().lane.state == "held", "uploads are paused")
-
-    @property
-    def delivered(self) -> int:
-        return self.line.count(State.DELIVERED)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +35,14 @@ def line() -> Iterator[Pipeline]:
 
 @pytest.fixture(scope="module")
 def shift(line: Pipeline) -> Shift:
-    roark = line.start_sandbox("--latency-ms", "40")
+    roark = line.start_sandbox("--latency-ms", "40", "--vapi-key", "right")
     line.start_supervisor(1)
     console = line.start(
-        "console", "-m", "roark_ops.cli", "console", "--port", "0", ROARK_INGEST_DATA_DIR=str(line.folder / "data")
+        "console",
+        *("-m", "roark_ops.cli", "console", "--port", "0"),
+        ROARK_INGEST_DATA_DIR=str(line.folder / "data"),
+        VAPI_API_KEY="right",
+        VAPI_BASE_URL=roark.url,
     )
     console.wait_for_line("console listening on ")
     found = re.search(r"listening on (http://[^\s]+[^/\s])/", console.log)
@@ -190,21 +145,6 @@ def test_the_walk_with_the_mouse(shift: Shift, browser: Browser, pictures: Path)
     browser.keep(pictures / "console-call.png")
 
 
-def faults_of_reports(shift: Shift) -> list[str]:
-    """The two faults that are about single reports."""
-    _, field = shift.part(GOOD, FIELD)
-    _, inside = shift.part(GOOD + FIELD, INSIDE)
-    body = '{"message":"endedReason is unknown","parameter":"endedReason"}'
-    return [
-        f"say-422:calls={'+'.join(field)}:body={body}",
-        f"200-error:calls={'+'.join(inside)}:code=validation",
-    ]
-
-
-def assistant_of(report: Any) -> str:
-    return str((report.get("call") or {}).get("assistantId", ""))
-
-
 def prove(shift: Shift) -> None:
     """Every call is at the sandbox, once."""
     calls = shift.roark.calls()
@@ -283,28 +223,6 @@ PAGES = (
 )
 
 
-def test_axe_finds_nothing_and_nothing_runs_over_at_any_width_light_and_dark(
-    shift: Shift, browser: Browser, pictures: Path
-) -> None:
-    found: dict[str, Any] = {}
-    for scheme in ("light", "dark"):
-        browser.scheme(scheme)
-        for width in WIDTHS:
-            browser.size(width, 900)
-            for path in (*PAGES, f"/call?id={shift.calls[0]}"):
-                go(browser, shift, path)
-                if wrong := findings(browser):
-                    found[f"{path} {width} {scheme}"] = wrong
-                over = browser.run("return document.documentElement.scrollWidth")
-                if over > width:
-                    found[f"{path} {width} is {over} wide"] = over
-            if width != WIDTHS[1]:
-                go(browser, shift, "/")
-                browser.keep(pictures / f"console-{scheme}-{width}.png")
-    browser.scheme("light")
-    assert found == {}, json.dumps(found, indent=1)
-
-
 def test_the_browser_complains_of_nothing(shift: Shift, browser: Browser) -> None:
     browser.complaints()
     for path in PAGES[:-1]:
@@ -324,3 +242,54 @@ def test_tabs_hear_of_changes_by_themselves_and_paint_at_once(shift: Shift, brow
     shift.line.wait_until_settled()
     total = shift.delivered
     wait_until(lambda: str(total) in browser.text(".equation"), f"the page shows {total} by itself")
+
+
+def fill(shift: Shift, browser: Browser) -> str:
+    """Have something on every page: unconfirmed and missing calls, rejected input, and an edit's difference. Return
+    where that is."""
+    samples = list(sample_reports(6, seed=21, odd=0, dup=0))
+    unnamed, refused = samples[:3], samples[3:]
+    shift.fail(
+        f"200-empty:calls={'+'.join(str(each.call_id) for each in unnamed)}",
+        f"say-422:calls={'+'.join(str(each.call_id) for each in refused)}"
+        ':body={"message":"endedReason is unknown","parameter":"endedReason"}',
+    )
+    dead = shift.line.count(State.DEAD)
+    shift.line.submit(each.body(wrap=True) for each in samples)
+    shift.line.submit([b'{"message": {"type": "end-of-call-report", "call": {}}}'])
+    shift.line.wait_for(State.DEAD, dead + len(refused))
+    wait_until(lambda: shift.line.snapshot().unconfirmed == len(unnamed), "some are unconfirmed")
+    shift.have_ended("missing-1", "missing-2")
+    go(browser, shift, "/receipts")
+    browser.click("form[action$='/receipts/compare'] button")
+    reads(browser, "2 missing here", "Rebuild 2 reports and queue them")
+    go(browser, shift, "/causes")
+    browser.click("article.cause [data-do=edit]")
+    reads(browser, "Edit 3 dead letters")
+    browser.type_into("input[name=value]", "customer-hung-up")
+    browser.click("form[action$='/edit/preview'] button")
+    reads(browser, "3 of 3 reports can be edited like this.")
+    return browser.address().removeprefix(shift.url)
+
+
+def test_axe_finds_nothing_and_nothing_runs_over_at_any_width_light_and_dark(
+    shift: Shift, browser: Browser, pictures: Path
+) -> None:
+    edit = fill(shift, browser)
+    found: dict[str, Any] = {}
+    for scheme in ("light", "dark"):
+        browser.scheme(scheme)
+        for width in WIDTHS:
+            browser.size(width, 900)
+            for path in (*PAGES, f"/call?id={shift.calls[0]}", edit):
+                go(browser, shift, path)
+                if wrong := findings(browser):
+                    found[f"{path} {width} {scheme}"] = wrong
+                over = browser.run("return document.documentElement.scrollWidth")
+                if over > width:
+                    found[f"{path} {width} is {over} wide"] = over
+            if width != WIDTHS[1]:
+                go(browser, shift, "/")
+                browser.keep(pictures / f"console-{scheme}-{width}.png")
+    browser.scheme("light")
+    assert found == {}, json.dumps(found, indent=1)

@@ -213,3 +213,23 @@ def test_hosts_and_queries_that_are_none_are_no_failure_of_ours(line: CommandLin
                 answer = console.client.get(path, headers={"Host": host.encode("latin-1")}, follow_redirects=False)
                 assert answer.status_code in {303, 400, 403}, (host, path, answer.status_code)
                 assert "evil" not in answer.headers.get("location", "")
+
+
+def test_a_long_password_counts_to_its_end(line: CommandLine) -> None:
+    long = "a very long one " * 40
+    with opened(line, add=PEOPLE) as console:
+        console.stage.door._users.put("ada", Role.ADMIN, long)
+        assert "Name and password do not match" in console.sign_in("ada", f"{long[:-1]}x").text
+        assert "ada<small>admin" in console.sign_in("ada", long).text
+
+
+def test_behind_a_proxy_who_guesses_slows_down_themselves_and_nobody_else(line: CommandLine) -> None:
+    with opened(line, add=PEOPLE, client=("10.1.2.3", 1), console_proxies="10.0.0.0/8") as console:
+
+        def tried(address: str, name: str, password: str) -> int:
+            sent = {"Origin": HOST, "X-Forwarded-For": f"198.51.100.1, {address}"}
+            form = {"name": name, "password": password}
+            return console.client.post("/signin", data=form, headers=sent, follow_redirects=False).status_code
+
+        assert [tried("203.0.113.9", f"name-{number}", "wrong password") for number in range(6)] == [403] * 5 + [429]
+        assert tried("203.0.113.10", "ada", PASSWORD) == 303

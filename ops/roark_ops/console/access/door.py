@@ -118,6 +118,13 @@ class Door:
             return True
         return self._is_proxy(request) and request.headers.get("x-forwarded-proto", "") == "https"
 
+    def address_of(self, request: HTTPConnection) -> str:
+        """Return the address of whoever asks: behind a proxy of the list what that says, which it writes last."""
+        told = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+        if told and self._is_proxy(request):
+            return told[:64]
+        return request.client.host if request.client else ""
+
     def _ours(self, request: HTTPConnection) -> set[Origin]:
         host, public = request.headers.get("host", ""), _public(self._public_url)
         found = {each for scheme in _PORTS if (each := _origin(f"{scheme}://{host}"))}

@@ -38,8 +38,9 @@ class Signing:
             form = await read_form(stage.door, request)
         except FormRefused as error:
             return self._form("", error.why, error.status)
-        name, password, following = (str(form.get(each, ""))[:256] for each in ("name", "password", "next"))
-        address = request.client.host if request.client else ""
+        # A password counts as long as it is: a part of it would be another one.
+        name, following, password = str(form.get("name", ""))[:256], str(form.get("next", "")), form.get("password", "")
+        address = stage.door.address_of(request)
         keys = (f"name {name.casefold()}", f"address {address}")
         if wait := stage.slowing.wait_seconds(*keys):
             told = f"Too many failed attempts. Try again in {span(math.ceil(wait))}."
