@@ -1,30 +1,50 @@
-"""What groups of dead letters mean, kept for half a minute: to say it takes a look at some of their reports."""
+"""What groups of dead letters mean, kept for a while: to say it takes a look at some of their reports."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.grouping import Group
 from roark_worker.answers.explain import Explanation
 
 _KEPT_SECONDS = 30.0
+_RESTS = 20
+"""While letters come in, explaining may take a twentieth of the time."""
 _MOST = 500
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    group: tuple[object, ...]
+    due: float
+    over: float
+    found: Explanation
+
+
 class Explained:
-    """The explanations of this process. A group is explained anew when other letters are its latest."""
+    """The explanations of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[tuple[object, ...], tuple[float, Explanation]] = {}
+        self._kept: dict[str, _Kept] = {}
 
     def of(self, desk: DeadLetters, group: Group) -> Explanation:
-        """Return what a group means. Raises LedgerUnavailable when that is to be asked and Redis is away."""
-        key, now = (group.name, group.count, group.edited, group.examples), self._clock()
-        until, found = self._kept.get(key, (0.0, None))
-        if found is None or now > until:
-            found = desk.explain(group)
-            if len(self._kept) >= _MOST:
-                self._kept = {each: kept for each, kept in self._kept.items() if kept[0] > now}
-            self._kept[key] = now + _KEPT_SECONDS, found
+        """Return what a group means, as of some seconds ago where its letters change.
+
+        Raises LedgerUnavailable when Redis has to be asked and is away.
+        """
+        now, kept = self._clock(), self._kept.get(group.name)
+        is_same = kept is not None and kept.group == _of(group)
+        if kept and now < (kept.over if is_same else kept.due):
+            return kept.found
+        found = desk.explain(group)
+        ended = self._clock()
+        if len(self._kept) >= _MOST:
+            self._kept = {name: each for name, each in self._kept.items() if each.over > ended}
+        self._kept[group.name] = _Kept(_of(group), ended + _RESTS * (ended - now), ended + _KEPT_SECONDS, found)
         return found
+
+
+def _of(group: Group) -> tuple[object, ...]:
+    return group.count, group.edited, group.examples
