@@ -13,6 +13,7 @@ from consoles import ConsoleUnderTest
 from roark_ledger.lane_states import LaneState
 from roark_ledger.moves import delivery
 from roark_ledger.records.alerts import Alert, AlertKind, Message
+from roark_ops.console.memory.examining import Examined
 from roark_ops.console.routes import ROUTES
 from roark_ops.desk.dead_letters import DeadLetters
 
@@ -192,3 +193,14 @@ def test_tabs_of_uploads_and_health_share_one_look(
     for path in ("/uploads", "/health"):
         assert "No worker is alive." in text(console.get(path).text)
     assert asked == []
+
+
+def test_the_checks_say_when_they_were_made_and_are_made_again_when_that_is_long_ago(
+    line: CommandLine, console: ConsoleUnderTest
+) -> None:
+    assert 'hx-trigger="load"' in console.get("/health").text
+    console.stage.examining._last = Examined((), time.time())
+    assert "0 checks, 0 failed, 0 warnings, looked at 20" in text(console.get("/health").text)
+    assert 'hx-trigger="load"' not in console.get("/health").text
+    console.stage.examining._last = Examined((), time.time() - 60)
+    assert 'hx-trigger="load"' in console.get("/health").text

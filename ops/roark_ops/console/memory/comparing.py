@@ -96,7 +96,7 @@ class Comparing:
         """
         comparison = self._make()
         with self._lock:
-            if self.last and self.last.is_running:
+            if self.last and (self.last.is_running or (of and self.last.number != of)):
                 return self.last
             self._number += 1
             since_ms = max(since_ms, until_ms - comparison.most_ms)

@@ -17,6 +17,16 @@ class Examined:
     checks: tuple[Check, ...]
     at: float
 
+    @property
+    def at_ms(self) -> int:
+        """When, in ms."""
+        return round(self.at * 1000)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is time to look again."""
+        return time.time() - self.at > _KEPT_SECONDS
+
 
 class Examining:
     """Runs one examination at a time."""
@@ -33,6 +43,6 @@ class Examining:
     def now(self, *, again: bool = False) -> Examined:
         """Return what is found now, or was a moment ago."""
         with self._lock:
-            if self._last is None or again or time.time() - self._last.at > _KEPT_SECONDS:
+            if self._last is None or again or self._last.is_old:
                 self._last = Examined(tuple(examine()), time.time())
             return self._last

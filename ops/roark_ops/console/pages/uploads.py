@@ -12,9 +12,9 @@ from roark_ops.desk.lane import hold_uploads, resume_uploads, switch_way
 from roark_worker.answers.lane_words import explain_way
 
 _WAYS = {
-    "vapi": "POST /v1/vapi/call, all workers",
-    "call": "POST /v1/call, all workers",
-    "setting": "as each worker is set (ROARK_INGEST_ROUTE)",
+    "vapi": "POST /v1/vapi/call for all",
+    "call": "POST /v1/call for all",
+    "setting": "each worker's own setting",
 }
 _ROUTES: dict[str, Route | None] = {"vapi": "vapi", "call": "call", "setting": None}
 
