@@ -1,6 +1,10 @@
 """What no browser of ours would send: odd methods, doubled headers, coded paths; and users that change meanwhile."""
 
+import asyncio
+import contextlib
 import re
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -9,7 +13,9 @@ from consoles import HOST, PASSWORD, ConsoleUnderTest, opened
 
 from roark_ops.console.access.door import COOKIE
 from roark_ops.console.access.roles import Role
+from roark_ops.console.app import create_app
 from roark_ops.console.routes import ROUTES
+from roark_ops.console.serve import ConsoleServer
 
 PEOPLE = {"vera": Role.VIEWER, "omar": Role.OPERATOR, "ada": Role.ADMIN}
 METHODS = ("OPTIONS", "TRACE", "PUT", "PATCH", "DELETE", "PROPFIND")
@@ -233,3 +239,28 @@ def test_behind_a_proxy_who_guesses_slows_down_themselves_and_nobody_else(line: 
 
         assert [tried("203.0.113.9", f"name-{number}", "wrong password") for number in range(6)] == [403] * 5 + [429]
         assert tried("203.0.113.10", "ada", PASSWORD) == 303
+
+
+def test_a_stranger_can_have_no_endless_headers_read(line: CommandLine) -> None:
+    with opened(line, add=PEOPLE) as console, socket.create_server(("127.0.0.1", 0)) as listener:
+        listens = threading.Event()
+        server = ConsoleServer(create_app(console.stage), listens.set)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread.start()
+        try:
+            assert listens.wait(10)
+            few = "".join(f"X-{number}: {'a' * 1000}\r\n" for number in range(20))
+            assert answered(listener, few).startswith(b"HTTP/1.1 303")
+            assert not answered(listener, few * 10).startswith(b"HTTP/1.1 303")
+            assert answered(listener, "Host: localhost\r\n").startswith(b"HTTP/1.1 400")
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def answered(listener: socket.socket, headers: str) -> bytes:
+    """What is answered to a request with these headers; nothing where the connection was cut off."""
+    with socket.create_connection(listener.getsockname(), timeout=10) as sender, contextlib.suppress(OSError):
+        sender.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode())
+        return sender.recv(100)
+    return b""
