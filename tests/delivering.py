@@ -111,16 +111,16 @@ class Bench:
         chance: Callable[[], float] = lambda: 0.5,
         events: EventSender | None = None,
         traces: Traces | None = None,
-        fresh_audio: FreshAudio | None = None,
+        fresh_audio: Callable[[AsyncLedger], FreshAudio] | None = None,
         **values: Any,
     ) -> AsyncIterator[Delivery]:
         """A delivery to `roark_base_url`, or to `handler` in its place; what is left is given back at the end."""
         settings = worker_settings(**values)
         client = httpx.AsyncClient(transport=httpx.MockTransport(handler)) if handler else None  # type: ignore[arg-type]
         door = Roark(settings, token or Token(SecretStr(TOKEN)), client)
-        delivery = Delivery(
-            self.async_ledger(), door, settings, chance, events=events, traces=traces, fresh_audio=fresh_audio
-        )
+        ledger = self.async_ledger()
+        fresh = fresh_audio(ledger) if fresh_audio else None
+        delivery = Delivery(ledger, door, settings, chance, events=events, traces=traces, fresh_audio=fresh)
         try:
             yield delivery
         finally:

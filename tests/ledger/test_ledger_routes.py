@@ -4,7 +4,7 @@ import pytest
 from workbench import DETAIL, LEASE_MS, WHO, Workbench, held
 
 from roark_ledger.moves import delivery, desk
-from roark_ledger.moves.delivery import Bury, Claimed, Defer, Held, Refuse
+from roark_ledger.moves.delivery import Bury, Claimed, Defer, Held, Refuse, Signal
 from roark_ledger.routes import Route
 
 
@@ -21,6 +21,11 @@ def way(bench: Workbench, route: Route) -> str:
 
 def refuse(bench: Workbench, one: Held, code: str = "http_404") -> None:
     bench.run(delivery.refuse([Refuse(one, code, "", DETAIL, DETAIL)], longest_gap_ms=60_000, most_sends=20))
+
+
+def wait(bench: Workbench, one: Held) -> None:
+    """Put it off without having sent it."""
+    bench.run(delivery.defer([Defer(one, 1_000, "waits_for_audio", b'{"unsent":true}', Signal.UNSENT)]))
 
 
 def again(bench: Workbench, ms: int = 30_000) -> None:
@@ -85,6 +90,31 @@ def test_a_refusal_frees_nothing_that_roark_may_have_taken_before(bench: Workben
     again(bench, 2_000)
     refuse(bench, held(claim(bench, "vapi")))
     bench.resume()
+    again(bench)
+
+    assert way(bench, "call") == "vapi"
+
+
+@pytest.mark.parametrize("first", ["vapi", "call"])
+def test_what_waited_and_was_never_sent_is_free(bench: Workbench, first: Route) -> None:
+    bench.accept()
+    for _ in range(2):
+        bench.clock.advance(5)
+        wait(bench, held(claim(bench, first)))
+        again(bench)
+    refuse(bench, held(claim(bench, first)))
+    bench.resume()
+    again(bench)
+
+    assert way(bench, "call" if first == "vapi" else "vapi") != first
+
+
+def test_a_wait_frees_nothing_that_was_sent_before(bench: Workbench) -> None:
+    bench.accept()
+    bench.clock.advance(5)
+    bench.run(delivery.defer([Defer(held(claim(bench)), 1_000, "timeout", DETAIL)]))
+    again(bench, 2_000)
+    wait(bench, held(claim(bench)))
     again(bench)
 
     assert way(bench, "call") == "vapi"

@@ -89,16 +89,16 @@ def _event_sender_of(_pid: int) -> EventSender:
 
 
 def _make_delivery() -> Delivery:
-    settings = worker_settings()
+    settings, ledger = worker_settings(), servers().async_ledger()
     roark = Roark(settings, Token.of(settings))
     return Delivery(
-        servers().async_ledger(),
+        ledger,
         roark,
         settings,
         events=event_sender(),
         counts=counts(),
         traces=traces(),
-        fresh_audio=FreshAudio.wanted(vapi_settings(), lambda: time.time() * 1000),
+        fresh_audio=FreshAudio.wanted(vapi_settings(), ledger, lambda: time.time() * 1000),
     )
 
 

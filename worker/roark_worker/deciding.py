@@ -17,7 +17,8 @@ from roark_worker.schedule import Schedule
 
 EXHAUSTED = "exhausted"
 NEWER_VERSION = "newer_version"
-_NEWER_VERSION_SECONDS = 120
+WAITS_FOR_AUDIO = "waits_for_audio"
+_UNSENT_SECONDS = {NEWER_VERSION: 120.0, WAITS_FOR_AUDIO: 30.0}
 
 
 _NO_RECEIPTS = ReceiptRules(0, 0, 0)
@@ -46,10 +47,11 @@ def decide(  # noqa: PLR0911 one for each verdict
             return Refuse(held, fault.reason, fault.message, _detail(attempt), last_words, attempt.duration_ms)
         case Refused() as refused:
             return Bury(held, refused.reason, _last_words(attempt), _signal_of_refusal(refused))
-        case Passing(reason=reason) if reason == NEWER_VERSION:
-            # After a roll-back: it waits for the version that can read it, and neither attempts nor age end that.
-            detail = _detail(attempt, _NEWER_VERSION_SECONDS)
-            return Defer(held, _NEWER_VERSION_SECONDS * 1000, reason, detail, Signal.UNSENT)
+        case Passing(reason=reason) as passing if reason in _UNSENT_SECONDS:
+            # It waits for the version that can read it, or for Vapi, and neither attempts nor age end that.
+            seconds = passing.retry_after or _UNSENT_SECONDS[reason]
+            detail = msgspec.json.encode(_facts(attempt) | {"next_seconds": round(seconds, 3), "unsent": True})
+            return Defer(held, round(seconds * 1000), reason, detail, Signal.UNSENT)
         case Passing() as passing if reason_of(passing.reason).judged is Judged.BUSY and tried >= max_conflicts:
             return Bury(held, passing.reason, _last_words(attempt))
         case Passing() as passing if schedule.is_over(tried, attempt.age_ms / 1000):

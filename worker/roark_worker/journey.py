@@ -29,7 +29,8 @@ from roark_producer.tracing import Traces, Uploading
 from roark_worker.answers.verdict import Delivered, Passing, Refused, Verdict, judge
 from roark_worker.attempt import Attempt
 from roark_worker.calls.fresh_audio import FreshAudio
-from roark_worker.deciding import NEWER_VERSION, decide
+from roark_worker.calls.vapi import AskLater
+from roark_worker.deciding import NEWER_VERSION, WAITS_FOR_AUDIO, decide
 from roark_worker.flower.event_sender import EventSender
 from roark_worker.metrics.counting import Counts
 from roark_worker.recorder import Recorder
@@ -125,9 +126,15 @@ class Journey:
 
     async def _unpack(self, attempt: Attempt) -> bool:
         report = attempt.claimed
-        fresh = await self._fresh_audio.refreshed(report) if self._fresh_audio else None
+        fresh = None
+        try:
+            fresh = await self._fresh_audio.refreshed(report) if self._fresh_audio else None
+        except AskLater as later:
+            attempt.verdict = Passing(WAITS_FOR_AUDIO, retry_after=later.seconds)
         # What waiting for room, or Vapi, takes is none of Roark's time, by which the level is found.
         attempt.started = self._loop.time()
+        if attempt.verdict:
+            return False
         try:
             unpacked = fresh or unpack(report.packed)
             attempt.body = upload_body(unpacked, revision=report.revision, route=report.route)

@@ -52,7 +52,7 @@ class OneComparison:
         Raises ConfigurationError without Vapi's key, LedgerUnavailable; what was done stays done.
         """
         looked_up = RoarkCalls(self._worker, Token.of(self._worker)) if at_roark else nullcontext()
-        with Vapi(self._settings) as vapi, looked_up as roark:
+        with Vapi(self._settings, ledger=access.ledger) as vapi, looked_up as roark:
             if backfill:
                 access.ledger.run(desk.log_deed(Action.BACKFILL, who=doer(by(), reason)))
             intake, ledger = Intake(access.settings), access.durable_ledger()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from roark_ledger.ledger import Ledger
 from roark_ledger.urls import split_url
 from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
@@ -51,13 +52,16 @@ class Wiring:
     reports: bool
 
 
-def check_vapi(settings: VapiSettings, public_url: str | None) -> Iterator[Check]:
-    """Say whether the key works, and which assistants send no reports here or none again."""
+def check_vapi(settings: VapiSettings, public_url: str | None, ledger: Ledger | None = None) -> Iterator[Check]:
+    """Say whether the key works, and which assistants send no reports here or none again.
+
+    With a ledger, Vapi is asked when it is the turn. Raises LedgerError then, before anything is said.
+    """
     if settings.vapi_api_key is None:
         yield ok("vapi", f"no VAPI_API_KEY in this shell, so Vapi's assistants are not checked ({_PAGE})")
         return
     try:
-        with Vapi(settings) as vapi:
+        with Vapi(settings, ledger=ledger) as vapi:
             found = [wiring_of(body) for body in vapi.assistants()]
     except VapiFailed as failed:
         yield fail("vapi", str(failed), f"See {_PAGE}")

@@ -37,7 +37,7 @@ def examine(public_url: str | None = None) -> Iterator[Check]:
     yield from _guarded("redis", lambda: _examine_redis(crew))
     yield from _guarded("settings", lambda: _examine_set_up(crew, WorkerSettings()))
     yield from _guarded("webhook", lambda: iter([here.check_webhook(WebhookSettings())]))
-    yield from _guarded("vapi", lambda: check_vapi(VapiSettings(), public_url))
+    yield from _guarded("vapi", lambda: _examine_vapi(public_url))
     if public_url is not None:
         yield from _guarded("public url", lambda: check_public(WebhookSettings(), public_url))
 
@@ -57,6 +57,15 @@ def _examine_redis(crew: dict[str, Setup]) -> Iterator[Check]:
         if usable:
             yield from _guarded("ledger", lambda: _examine_pipeline(access, crew))
         yield here.check_data_dir(access.settings.data_dir)
+
+
+def _examine_vapi(public_url: str | None) -> Iterator[Check]:
+    try:
+        with Access.from_env() as access:
+            yield from check_vapi(VapiSettings(), public_url, access.ledger)
+    except (ConfigurationError, LedgerError):
+        # What is wrong with Redis was said. One request more is none too many for Vapi.
+        yield from check_vapi(VapiSettings(), public_url)
 
 
 def _examine_server(access: Access) -> Iterator[Check]:

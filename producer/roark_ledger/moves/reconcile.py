@@ -1,7 +1,8 @@
 """What the ledger knows of the comparison with Vapi's list of calls, and the operations by which it is made.
 
 `reconcile_turn` gives a worker the turn, `reconcile_look` says where the listed calls are, `note_missing` and
-`backfill` keep what is not here, `reconcile_note` how far the pass came. The scripts' headers say what each guarantees.
+`backfill` keep what is not here, `reconcile_note` how far the pass came; `ask_vapi` says when Vapi may be asked at all.
+The scripts' headers say what each guarantees.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,9 @@ from roark_ledger.records.reconciled import Reconciled
 __all__ = [
     "Reconciled",
     "Stand",
+    "Turned",
     "Whereabouts",
+    "ask_vapi",
     "backfill",
     "note_missing",
     "reconcile_look",
@@ -104,3 +107,24 @@ def backfill(reports: Sequence[Acceptable], *, detail: bytes) -> Operation[list[
     for report in reports:
         args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
     return Operation("backfill", tuple(args), lambda reply: [word.decode() for word in reply])
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Vapi may be asked in `wait_ms`. Where that is too long, come back in `back_ms`; with neither, not at all."""
+
+    wait_ms: int | None
+    back_ms: int | None = None
+
+
+def ask_vapi(*, gap_ms: int, patience_ms: int, latest_ms: int) -> Operation[Turned]:
+    """Take one of the moments, `gap_ms` apart, in which any process may ask Vapi.
+
+    Takes none where it is further away than `patience_ms` (-1: in any case).
+    """
+
+    def parse(reply: list[int]) -> Turned:
+        wait_ms, back_ms = (int(one) if int(one) >= 0 else None for one in reply)
+        return Turned(wait_ms, back_ms)
+
+    return Operation("ask_vapi", (gap_ms, patience_ms, latest_ms), parse)

@@ -462,6 +462,17 @@ REASONS: tuple[Reason, ...] = (
         Signal.UNSENT,
     ),
     Reason(
+        ("waits_for_audio",),
+        Judged.PASSING,
+        Side.PIPELINE,
+        "The report's audio links have expired. It waits for new ones from Vapi; no attempts are counted.",
+        Replay.USELESS,
+        "it has new links, which takes until other reports have theirs (Vapi is asked twice a second)",
+        "Wait. To upload reports with expired links, restart the workers without VAPI_API_KEY.",
+        _STATUS,
+        Signal.UNSENT,
+    ),
+    Reason(
         ("payload_lost",),
         Judged.UNTRIED,
         Side.PIPELINE,

@@ -90,7 +90,7 @@ class Reconciler(Rounds):
         # The very first pass reads all that Vapi keeps; broken off, it goes on at the watermark.
         first = {"full": began_ms} if not stand.watermark_ms else {}
         try:
-            with self._make_vapi(self._settings, sleep=self._sleep) as vapi:
+            with self._make_vapi(self._settings, ledger=self._ledger, sleep=self._sleep) as vapi:
                 comparer = self._comparer(vapi)
                 for stretch in stretches:
                     comparer.compare(stretch, found, done=partial(self._came_to, stretch, first))

@@ -1,6 +1,7 @@
 """The door to Vapi's API: lists calls by windows, and fetches one call, assistant or phone number.
 
-1. At most two requests a second, one at a time: Vapi publishes no limit, and a comparison is in no hurry.
+1. At most two requests a second, those of all processes together: Vapi's limit, which it does not publish, is the
+   organisation's. The ledger gives out the moments (`ask_vapi.lua`).
 2. What passes (no connection, 429, 5xx) is tried again with growing gaps, after `Retry-After` where Vapi says one.
 3. What does not pass is a VapiFailed, with a code of a closed set and a sentence that says what to do.
 
@@ -8,6 +9,7 @@ Not Vapi's SDK: it has 40 MB and takes 8 s to import, for three GETs. Nothing of
 error: bodies hold transcripts.
 """
 
+import asyncio
 import random
 import threading
 import time
@@ -21,6 +23,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from roark_ledger.errors import IngestError
+from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.moves.reconcile import ask_vapi
 from roark_producer.vapi.unsecret import elements
 from roark_worker.answers.retry_after import retry_after_seconds
 from roark_worker.calls.vapi_settings import VapiSettings
@@ -30,6 +34,9 @@ _TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_RETRY_AFTER = 1.0, 30.0, 300.0
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10.0, 60.0
 _SOON_SECONDS = 10.0
+_PATIENT_MS, _SOON_MS = 3_600_000, 2_000
+_LATEST_MS = 6 * 3_600_000
+_AT_ONCE = 4
 _EU = "https://api.eu.vapi.ai"
 
 
@@ -50,19 +57,33 @@ class _Passing(Exception):
         self.retry_after = retry_after
 
 
+class AskLater(Exception):
+    """Others ask Vapi now. Ask again in `seconds`, or not at all where that is None: too many do."""
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__("it is not this one's turn to ask Vapi")
+        self.seconds = seconds
+
+
 class Vapi:
-    """Vapi's API. One request at a time; not to be shared between threads."""
+    """Vapi's API. One request at a time; not to be shared between threads.
+
+    With a ledger, its requests are among those of all who ask Vapi: each may raise LedgerUnavailable. Without one, its
+    own are `gap_seconds` apart.
+    """
 
     def __init__(
         self,
         settings: VapiSettings,
         *,
+        ledger: Ledger | None = None,
         gap_seconds: float = GAP_SECONDS,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._base_url = settings.vapi_base_url
+        self._ledger = ledger
         self._gap = gap_seconds
         self._sleep = sleep or threading.Event().wait
         self._clock = clock
@@ -135,7 +156,12 @@ class Vapi:
         self._sleep(seconds)
 
     def _keep_pace(self) -> None:
-        if (early := self._free_at - self._clock()) > 0:
+        if self._ledger:
+            turn = ask_vapi(gap_ms=round(self._gap * 1000), patience_ms=_PATIENT_MS, latest_ms=0)
+            early = (self._ledger.run(turn).wait_ms or 0) / 1000
+        else:
+            early = self._free_at - self._clock()
+        if early > 0:
             self._rest(early)
         self._free_at = self._clock() + self._gap
         self.requests += 1
@@ -156,21 +182,46 @@ class Vapi:
 class AsyncVapi:
     """Fetches single calls for asyncio callers, a few at once; what passes is tried twice again, and soon."""
 
-    def __init__(self, settings: VapiSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        settings: VapiSettings,
+        ledger: AsyncLedger,
+        *,
+        gap_seconds: float = GAP_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._base_url = settings.vapi_base_url
+        self._ledger = ledger
+        self._gap_ms = round(gap_seconds * 1000)
+        self._asking = 0
         self._client = httpx.AsyncClient(headers=_headers(settings), timeout=_SOON_SECONDS, transport=transport)
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Passing), stop=stop_after_attempt(3), wait=_short_wait, reraise=True
         )
 
     async def call(self, call_id: str) -> bytes | None:
-        """Return one call as it is now; None where there is none. Raises VapiFailed."""
+        """Return one call as it is now; None where there is none.
+
+        Raises VapiFailed, AskLater where that would have to wait, LedgerUnavailable.
+        """
+        self._asking += 1
         try:
             return await self._retrying(self._get_once, f"/call/{quote(call_id, safe='')}")
         except _Passing as passing:
             raise passing.failed from None
+        finally:
+            self._asking -= 1
+
+    async def _keep_pace(self) -> None:
+        # Where Vapi is slow, those who wait for its answers must not become many.
+        patience_ms = _SOON_MS if self._asking <= _AT_ONCE else -1
+        turn = await self._ledger.run(ask_vapi(gap_ms=self._gap_ms, patience_ms=patience_ms, latest_ms=_LATEST_MS))
+        if turn.wait_ms is None:
+            raise AskLater(None if turn.back_ms is None else turn.back_ms / 1000)
+        await asyncio.sleep(turn.wait_ms / 1000)
 
     async def _get_once(self, path: str) -> bytes | None:
+        await self._keep_pace()
         try:
             answer = await self._client.get(self._base_url + path)
         except httpx.RequestError as error:

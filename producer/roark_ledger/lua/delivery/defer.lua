@@ -3,6 +3,7 @@
 -- Does nothing for a caller that lost its lease.
 --
 -- needs _flow.lua
+-- needs _route.lua
 --
 -- ARGV  1 now   2 the lane's rules   3 pause (ms): how long Roark asked all of us to wait, 0 for not at all
 --       then for each report: call id, token, delay (ms), reason's code, history line (JSON),
@@ -18,7 +19,7 @@ for i = 4, #ARGV, 6 do
   if holds(record, token) then
     local began = record.since
     local unsent, before = tonumber(ARGV[i + 5]) == UNSENT, record.note
-    if not unsent then record.attempts = record.attempts + 1 end
+    if unsent then note_refused(id) else record.attempts = record.attempts + 1 end
     record.deaths = 0
     record.note = ARGV[i + 3]
     move(id, record, 'defer', now + tonumber(ARGV[i + 2]))

@@ -3,11 +3,11 @@
 --
 -- The way that is wanted is a setting of the workers, or what a person said since: lane.route. KEY.routes has
 --   c  sent by `call`        v  sent by `vapi` (where nothing is noted and it was claimed before: `vapi`, too)
---   f  free: all that came of it so far were refusals, so that Roark took it by no way
+--   f  free: all that came of it so far were refusals, or it was never sent, so that Roark took it by no way
 -- and behind it ! where an upload was given up half-way: nobody knows whether Roark took that one.
 
 local WAYS = { c = 'call', v = 'vapi' }
-local TAKEN = { deferred = true, reclaimed = true, delivered = true, poisoned = true, lost = true }
+local TAKEN = { reclaimed = true, delivered = true, poisoned = true, lost = true }
 
 local function route_of(record, mark, wanted)
   local way = mark and WAYS[string.sub(mark, 1, 1)]
@@ -31,13 +31,18 @@ local function note_given_up(id)
   if string.sub(mark, -1) ~= '!' then redis.call('HSET', KEY.routes, id, mark .. '!') end
 end
 
--- It was refused. It is free for any way, unless Roark may have taken it another time.
+local function may_be_taken(event, detail)
+  if event == 'deferred' then return not string.find(detail, '"unsent":true', 1, true) end
+  return TAKEN[event] or (event == 'buried' and string.sub(detail, 1, 9) ~= '{"sends":')
+end
+
+-- It was refused, or not sent at all. It is free for any way, unless Roark may have taken it another time.
 local function note_refused(id)
   local mark = redis.call('HGET', KEY.routes, id)
   if mark and string.sub(mark, -1) == '!' then return end
   for line in string.gmatch(redis.call('HGET', KEY.histories, id) or '', '[^\n]+') do
     local event, detail = string.match(line, '^%d+ (%S+) ?(.*)$')
-    if TAKEN[event] or (event == 'buried' and string.sub(detail, 1, 9) ~= '{"sends":') then return end
+    if may_be_taken(event, detail) then return end
   end
   if mark ~= 'f' then redis.call('HSET', KEY.routes, id, 'f') end
 end
