@@ -10,9 +10,12 @@ import pytest
 from call_objects import call_bytes
 from commands import CommandLine
 from delivering import Bench
+from replaying import replay_at_once
 from servers import Server
 
 from roark_ledger.lifecycle import State
+from roark_ledger.moves import delivery as moves
+from roark_ledger.moves.delivery import Bury, Held
 from roark_producer.vapi.calls import report_of
 
 RECORDING = {"recordingUrl": "https://s/a.wav", "messages": [{"role": "user", "message": "Hi", "time": 1}]}
@@ -156,3 +159,28 @@ async def test_what_timed_out_by_one_way_is_not_sent_by_the_other(bench: Bench) 
         await bench.settle_all(delivery)
 
     assert tries == ["/v1/vapi/call", "/v1/vapi/call"]
+
+
+async def test_a_letter_that_is_bound_to_a_way_that_is_gone_says_so_and_is_freed_by_hand(
+    bench: Bench, line: CommandLine
+) -> None:
+    roark = Roark("/v1/vapi/call")
+    bench.submit([report("call-1")])
+    (sent,) = bench.claim().reports
+    bench.ledger.run(moves.bury([Bury(Held(sent.call_id, sent.token), "http_404", b'{"status":404,"over":"alone"}')]))
+    told = line.run("why", "call-1").stdout
+    assert "POST /v1/vapi/call may have reached Roark" in told
+    assert "roark-ingest route --free call-1" in told
+
+    assert line.run("route", "--free", "call-1").exit_code == 2, "nobody can be asked"
+    assert line.run("route", "call", "--free", "call-1", "--yes").exit_code == 2
+    freed = line.run("route", "--free", "call-1", "--reason", "not there", "--yes")
+    assert (freed.exit_code, freed.stdout) == (0, "1 report freed.\n")
+    assert line.run("route", "--free", "call-9", "--yes").exit_code == 1
+    assert "may have reached Roark" not in line.run("why", "call-1").stdout
+
+    line.run("route", "call", "--yes")
+    replay_at_once(bench.ledger, ["call-1"])
+    async with bench.delivery(handler=roark) as delivery:
+        await bench.settle_all(delivery)
+    assert roark.paths == ["/v1/call"]

@@ -133,6 +133,32 @@ def test_a_free_one_that_was_sent_again_without_an_answer_is_free_no_more(bench:
     assert way(bench, "call") == "vapi"
 
 
+@pytest.mark.parametrize("first", ["vapi", "call"])
+def test_a_dead_letter_is_freed_by_hand_and_a_refusal_leaves_it_free(bench: Workbench, first: Route) -> None:
+    other: Route = "call" if first == "vapi" else "vapi"
+    bench.accept()
+    bench.accept("call-2")
+    bench.clock.advance(5)
+    one = held(claim(bench, first))
+    bench.run(delivery.defer([Defer(one, 1_000, "timeout", DETAIL)]))
+    again(bench, 2_000)
+    assert bench.run(desk.free_route(["call-1", "call-9"], detail=WHO)) == ["ready", "unknown"]
+    bench.run(desk.set_aside(["call-2"], detail=WHO))
+    bench.run(delivery.bury([Bury(held(claim(bench, other)), "http_404", DETAIL)]))
+
+    assert bench.run(desk.free_route(["call-1"], detail=WHO)) == ["freed"]
+
+    assert [event.name for event in bench.entry("call-1").history][-1] == "freed"
+    assert bench.run(desk.deeds_page(most=10))[-1].calls == ("call-1",)
+    bench.replay("call-1")
+    report = claim(bench, other)
+    assert report.route == other
+    refuse(bench, held(report))
+    bench.resume()
+    again(bench)
+    assert way(bench, first) == first
+
+
 def test_a_person_switches_for_all_workers_and_back_again(bench: Workbench) -> None:
     for number in range(3):
         bench.accept(f"call-{number}")

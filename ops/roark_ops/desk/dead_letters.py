@@ -283,6 +283,10 @@ class DeadLetters:
         """Confirm that unconfirmed calls are at Roark; their reports are dropped."""
         return self._move(desk.confirm, call_ids, reason)
 
+    def free_route(self, call_ids: Iterable[str], reason: str = "") -> Sequence[Moved]:
+        """Let dead letters go by any of Roark's ways in when they are replayed, because Roark does not have them."""
+        return self._move(desk.free_route, call_ids, reason)
+
     def unconfirmed(self) -> Sequence[str]:
         """Return the unconfirmed calls, oldest first."""
         return [letter.call_id for letter in self._walk(EVERYTHING, UNCONFIRMED)]

@@ -13,11 +13,13 @@ from roark_ledger.records.lane import Lane
 from roark_ledger.records.record import Entry, Event, Record
 from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.setup import Setup
+from roark_ledger.routes import path_of
 from roark_ops.desk.named_fields import value_of
 from roark_ops.mending.editing import CannotEdit, changes_between
 from roark_ops.mending.json_text import pointer
 from roark_worker.answers.explain import Explanation, Replay, Side, explain
 from roark_worker.answers.lane_words import explain_way
+from roark_worker.answers.reasons import reason_of
 
 _ATTEMPTS = frozenset({"deferred", "refused", "buried", "delivered"})
 _RECEIPTS = frozenset({"seen", "unseen", "absent"})
@@ -38,6 +40,7 @@ _EVENTS = {
     "edited": "a person changed the report",
     "unedited": "the edits were undone",
     "set_aside": "a person set it aside: became a dead letter",
+    "freed": "a person freed it to go by another of Roark's ways in",
     "discarded": "discarded",
     "restored": "restored: a dead letter again",
     "seen": "looked up at Roark: visible",
@@ -225,13 +228,26 @@ def _next(  # noqa: PLR0911 one for each state
             return _after_delivery(entry, record, steps)
         case State.DEAD:
             found = _explanation(entry, record, steps)
-            return Next(f"Nothing happens until someone acts. {found.todo}", command=_to_type(found, entry.call_id))
+            todo = f"Nothing happens until someone acts. {found.todo}{_way_of(entry, record)}"
+            return Next(todo, command=_to_type(found, entry.call_id))
         case State.DISCARDED:
             return Next("Nothing: it is discarded.", command=f"roark-ingest dlq restore {as_argument(entry.call_id)}")
         case State.EXPIRED:
             return Next("Nothing: retention removed it because of its age.")
         case State.ERASED:
             return _after_erasing()
+
+
+def _way_of(entry: Entry, record: Record) -> str:
+    """Say which way in a letter is bound to, where that is what it died of."""
+    if entry.free_route or record.note not in reason_of("http_404").codes:
+        return ""
+    path = path_of("call" if entry.by_call_route else "vapi")
+    free = f"roark-ingest route --free {as_argument(entry.call_id)}"
+    return (
+        f" An earlier upload to {path} may have reached Roark, so this report is only sent there. "
+        f"If Roark does not have the call, `{free}` lets it go by the other way in, then replay it."
+    )
 
 
 def _after_delivery(entry: Entry, record: Record, steps: tuple[StoryStep, ...]) -> Next:

@@ -190,6 +190,11 @@ def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
     return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
 
 
+def free_route(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
+    """Let dead letters go by any of Roark's ways in; return `freed` or the state each call is in instead."""
+    return Operation("free_route", (detail, *call_ids), parse_words)
+
+
 def switch_route(route: Route | None, *, who: bytes) -> Operation[str]:
     """Send reports by one of Roark's ways in from now on; None: as the workers are set. Return what was said before."""
     return Operation("route", (route or "", who), bytes.decode)

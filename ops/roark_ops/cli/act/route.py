@@ -6,11 +6,20 @@ import typer
 
 from roark_ops.cli.terminal.options import As, AsJson, actor
 from roark_ops.cli.terminal.output import print_json, print_line
-from roark_ops.cli.terminal.running import USAGE, fail
+from roark_ops.cli.terminal.running import USAGE, confirm, fail
+from roark_ops.cli.terminal.words import counted
 
 Way = Annotated[
     str | None,
     typer.Argument(metavar="[vapi|call|setting]", help="The way in; none: show the current one.", show_default=False),
+]
+Free = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CALL_ID",
+        help="Let this dead letter go by any way in, because Roark does not have the call. Repeat for more.",
+        show_default=False,
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 Reason = Annotated[str, typer.Option(help="Why, for the log.", show_default=False)]
@@ -24,10 +33,20 @@ a recording: those become dead letters (route_needs_recording). Use it only if R
 gone."""
 
 
-def route(way: Way = None, *, yes: Yes = False, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:
+def route(
+    way: Way = None,
+    *,
+    free: Free = None,
+    yes: Yes = False,
+    reason: Reason = "",
+    by: As = None,
+    as_json: AsJson = False,
+) -> None:
     """Show or switch the way in by which reports go to Roark, for all workers at once and without a restart.
 
     vapi: POST /v1/vapi/call (the default). call: POST /v1/call. setting: each worker's ROARK_INGEST_ROUTE.
+
+    --free is for dead letters that were sent by a way in that no longer works: afterwards, replay them.
     """
     from roark_ledger.moves import watch
     from roark_ledger.routes import path_of
@@ -35,6 +54,11 @@ def route(way: Way = None, *, yes: Yes = False, reason: Reason = "", by: As = No
     from roark_ops.desk.lane import switch_way
     from roark_worker.settings import WorkerSettings
 
+    if free:
+        if way:
+            fail("Give either a way in or --free, not both.", USAGE)
+        _free(free, reason, by, yes=yes, as_json=as_json)
+        return
     if way not in {None, "vapi", "call", "setting"}:
         fail("The way in must be vapi, call or setting.", USAGE)
     with Access.from_env() as access:
@@ -65,3 +89,15 @@ def what_changes(way: str) -> list[str]:
 
     path = "the way that each worker is set to" if way == "setting" else path_of(way)
     return [_CHANGES.format(path=path), *([_OF_CALL] if way == "call" else [])]
+
+
+def _free(call_ids: list[str], reason: str, by: str | None, *, yes: bool, as_json: bool) -> None:
+    from roark_ops.access import Access
+    from roark_ops.cli.letters.moved import tell
+    from roark_ops.desk.dead_letters import DeadLetters
+
+    what = f"Free {counted(len(set(call_ids)), 'dead letter')}? If Roark has a call, it will be there twice."
+    confirm(what, yes=yes or as_json)
+    with Access.from_env() as access:
+        moved = DeadLetters(access.ledger, by=actor(by)).free_route(call_ids, reason)
+    tell(moved, "freed", as_json=as_json)

@@ -3,7 +3,8 @@
 --
 -- The way that is wanted is a setting of the workers, or what a person said since: lane.route. KEY.routes has
 --   c  sent by `call`        v  sent by `vapi` (where nothing is noted and it was claimed before: `vapi`, too)
---   f  free: all that came of it so far were refusals, or it was never sent, so that Roark took it by no way
+--   f  free: all that came of it so far were refusals, or it was never sent, so that Roark took it by no way; or a
+--      person said so (`freed` in its history)
 -- and behind it ! where an upload was given up half-way: nobody knows whether Roark took that one.
 
 local WAYS = { c = 'call', v = 'vapi' }
@@ -40,10 +41,12 @@ end
 local function note_refused(id)
   local mark = redis.call('HGET', KEY.routes, id)
   if mark and string.sub(mark, -1) == '!' then return end
+  local is_taken = false
   for line in string.gmatch(redis.call('HGET', KEY.histories, id) or '', '[^\n]+') do
     local event, detail = string.match(line, '^%d+ (%S+) ?(.*)$')
-    if may_be_taken(event, detail) then return end
+    is_taken = event ~= 'freed' and (is_taken or may_be_taken(event, detail))
   end
+  if is_taken then return end
   if mark ~= 'f' then redis.call('HSET', KEY.routes, id, 'f') end
 end
 
