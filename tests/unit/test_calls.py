@@ -136,6 +136,13 @@ def test_odd_characters_arrive_as_they_were_written(odd: str) -> None:
         '{"url":"wss://example.com/?t=' + SECRET + '"}',
         '{"url":"https://[' + SECRET + '"}',
         '{"a":["\\ud83d",{"password":"' + SECRET + '"}]}',
+        '{"a":[{"name":"API_KEY","value":"' + SECRET + '"},{"value":"' + SECRET + '","key":"x-api-key"}]}',
+        '{"a":{"roomToken":"' + SECRET + '","authorizationToken":1,"jwt":"' + SECRET + '","db_pwd":"' + SECRET + '"}}',
+        '{"a":{"apiKeyValue":"' + SECRET + '","passwd":"' + SECRET + '","environmentVariables":["' + SECRET + '"]}}',
+        '{"sipUri":"sip:user:' + SECRET + '@sip.vapi.ai"}',
+        '{"url":"{{base}}/x?a=b&api_key=' + SECRET + '"}',
+        '{"content":"Ask https://example.com/x?a=b&access_token=' + SECRET + ' for it."}',
+        '{"value":"Bearer ' + SECRET + '"}',
     ],
 )
 def test_no_spelling_lets_a_secret_through(text: str) -> None:
@@ -150,6 +157,25 @@ def test_these_names_are_secrets(name: str) -> None:
 @pytest.mark.parametrize("name", ["maxTokens", "credentialId", "name", "keypadInputPlan", "author", "promptTokens"])
 def test_these_names_are_none(name: str) -> None:
     assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":[{"name":"city","value":"Rome"},{"key":"k","value":1.10}],"maxToken":1,"costPerToken":2}',
+        '{"content":"The bearer of news? Ask https://example.com/x?a=b for the key=value.","secretary":"Ada"}',
+        '{"sipUri":"sip:user@sip.vapi.ai:5060","environment":"test"}',
+        '{"content":"Half \\ud83d of a pair, api_key=soon"}',
+    ],
+)
+def test_what_reads_like_a_secret_and_is_none_stays_the_bytes_that_it_was(text: str) -> None:
+    assert without_secrets(text.encode()) == text.encode()
+
+
+def test_an_address_on_top_of_a_call_loses_what_authorises() -> None:
+    message = made(call_bytes(webCallUrl="https://vapi.daily.co/room?t=" + SECRET))
+
+    assert message["call"]["webCallUrl"] == "https://vapi.daily.co/room"
 
 
 def test_what_is_nested_beyond_reason_is_refused_with_words() -> None:

@@ -4,14 +4,17 @@ Roark only hides a call from every read; so it is called hidden. Vapi answers 50
 may be asked again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Event
 from urllib.parse import quote
 
 import httpx
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from roark_ledger.ledger import Ledger
 from roark_ops.erasing.certificate import AGAIN, Became, CertifiedPlace
+from roark_worker.calls.vapi import seconds_to_turn
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
 
@@ -41,18 +44,23 @@ def hide_at_roark(calls: Sequence[Known], settings: WorkerSettings) -> Certified
     return _place("Roark", Became.HIDDEN, f"{len(set(named)) - len(left)} calls hidden{beside}", left)
 
 
-def erase_at_vapi(calls: Sequence[Known], settings: VapiSettings) -> CertifiedPlace:
-    """Have Vapi erase calls and their recordings. Raises ConfigurationError where there is no key."""
+def erase_at_vapi(calls: Sequence[Known], settings: VapiSettings, ledger: Ledger) -> CertifiedPlace:
+    """Have Vapi erase calls and their recordings, among all else that it is asked.
+
+    Raises ConfigurationError where there is no key, LedgerUnavailable.
+    """
     headers = {"authorization": f"Bearer {settings.require_key().get_secret_value()}"}
     ids = [call.call_id for call in calls]
-    left = _left(f"{settings.vapi_base_url}/call/", ids, headers)
+    left = _left(f"{settings.vapi_base_url}/call/", ids, headers, lambda: Event().wait(seconds_to_turn(ledger)))
     return _place("Vapi", Became.DONE, f"{len(set(ids)) - len(left)} calls erased", left)
 
 
-def _left(address: str, ids: Sequence[str], headers: dict[str, str]) -> dict[str, str]:
-    """Ask for each; return those that were not deleted, and why."""
+def _left(
+    address: str, ids: Sequence[str], headers: dict[str, str], wait: Callable[[], object] = lambda: None
+) -> dict[str, str]:
+    """Ask for each, when `wait` returns; return those that were not deleted, and why."""
     with httpx.Client(headers=headers, timeout=_SECONDS) as client:
-        asked = {one: _delete(client, address + quote(one, safe="")) for one in dict.fromkeys(ids)}
+        asked = {one: _delete(client, address + quote(one, safe=""), wait) for one in dict.fromkeys(ids)}
     return {one: why for one, why in asked.items() if why}
 
 
@@ -64,7 +72,7 @@ def _place(name: str, became: Became, what: str, left: dict[str, str]) -> Certif
     return CertifiedPlace(name, Became.LEFT, what, f"{AGAIN}: it did not delete {shown}{more}.")
 
 
-def _delete(client: httpx.Client, url: str) -> str:
+def _delete(client: httpx.Client, url: str, wait: Callable[[], object]) -> str:
     retrying = Retrying(
         retry=retry_if_exception(_passes),
         stop=stop_after_attempt(_TRIES),
@@ -72,7 +80,7 @@ def _delete(client: httpx.Client, url: str) -> str:
         reraise=True,
     )
     try:
-        retrying(_delete_once, client, url)
+        retrying(_delete_once, client, url, wait)
     except httpx.HTTPStatusError as error:
         return "" if error.response.status_code == _GONE else f"status {error.response.status_code}"
     except (httpx.HTTPError, RetryError) as error:
@@ -80,7 +88,8 @@ def _delete(client: httpx.Client, url: str) -> str:
     return ""
 
 
-def _delete_once(client: httpx.Client, url: str) -> None:
+def _delete_once(client: httpx.Client, url: str, wait: Callable[[], object]) -> None:
+    wait()
     client.delete(url).raise_for_status()
 
 

@@ -133,7 +133,7 @@ def _time(value: bytes | None) -> datetime | None:
 
 def _clean(name: str, value: bytes) -> bytes:
     # Of what a report has on top, `call` is made clean already.
-    return value if name in _CONTENT or name == "call" or value[:1] not in b"{[" else without_secrets(value)
+    return value if name in _CONTENT or name == "call" or value[:1] not in b'{["' else without_secrets(value)
 
 
 def _printed(object_: Members) -> bytes:

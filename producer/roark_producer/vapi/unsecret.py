@@ -4,7 +4,9 @@
 2. Else each object in it is printed anew: numbers, strings and everything that is kept stay the bytes they were.
 3. Members with a secret's name go, whatever their value is: server secrets, headers, credentials, Twilio's tokens.
    Names are read past escapes, and of members with the same name the last one counts, as in every parser.
-4. An address loses what may authorise its caller: `user:password@` and the query.
+   So does the `value` of an object whose `name` or `key` is a secret's: parameters, variables of the environment.
+4. An address loses what may authorise its caller: `user:password@` and the query. In any other text a parameter with a
+   secret's name loses its value, and so does what stands behind Bearer or Basic.
 5. What the caller wrote for himself stays as it is: `metadata` and `variableValues` are his own data.
 
 Which members hold secrets stands in Vapi's OpenAPI document (Server, ImportTwilioPhoneNumberDTO, …Credential);
@@ -24,18 +26,24 @@ from roark_producer.vapi.slices import members
 
 # Matched against a name's letters and digits, in small letters: serverUrlSecret, server_url_secret, x-api-key.
 _SECRET_NAME = re.compile(
-    r"(secrets?|passwords?|passphrase|credentials?|headers?|authorization|basicauth|bearer|cookies?|auth"
-    r"|(^|api|auth|access|refresh|bearer|session|id|security|sas|bot|webhook|call)token"
+    r"secret(?!ar)|passw(or)?d|apikey|authtoken"
+    r"|(pwd|passphrase|credentials?|headers?|authorization|basicauth|bearer|cookies?|auth|jwt|signature"
+    r"|^pass|(environment|env)(variables?|vars?)|(?<!per)(?<!max)(?<!min)(?<!of)token"
     r"|(api|private|secret|access|signing|encryption|auth|subscription|account|license|master|shared)keys?"
     r"|accesskeyid|connectionstring|privatepem|serviceaccount(json|key)?)$"
 )
 _OWN_DATA = frozenset({"metadata", "variablevalues"})
 _SUSPICIOUS = re.compile(
-    rb"\\u|secret|pass|credential|header|auth|bearer|cookie|token|key|connection|pem|serviceaccount|:\\?/",
+    rb"\\u|secret|pass|pwd|credential|header|auth|bearer|basic|cookie|token|key|jwt|signature|env|connection|pem"
+    rb"|serviceaccount|sip|:\\?/",
     re.IGNORECASE,
 )
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SIP_PASSWORD = re.compile(r"(\bsips?:[^\s:@;]*):[^\s@]*@", re.IGNORECASE)
+_PARAMETER = re.compile(r"(?<=[?&;])([\w.%-]+)=[^\s&#\"'<>`]+")
+_AUTHORISING = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{16,}", re.IGNORECASE)
+_NAMES_OF_A_VALUE, _VALUE = ("name", "key"), "value"
 
 
 def is_secret_name(name: str) -> bool:
@@ -76,12 +84,15 @@ def elements(array: bytes) -> list[bytes]:
 def _cleaned(value: bytes) -> bytes:
     match value[:1]:
         case b"{":
-            kept = (_member(name, inside) for name, inside in members(value, "call").items())
+            found = members(value, "call")
+            if any(is_secret_name(_string(found.get(name, b""))) for name in _NAMES_OF_A_VALUE):
+                found.pop(_VALUE, None)
+            kept = (_member(name, inside) for name, inside in found.items())
             return b"{" + b",".join(member for member in kept if member) + b"}"
         case b"[":
             return b"[" + b",".join(_cleaned(element) for element in elements(value)) + b"]"
-        case b'"' if b":" in value or b"\\" in value:
-            return _address(value)
+        case b'"' if _SUSPICIOUS.search(value):
+            return _text(value)
         case _:
             return value
 
@@ -93,18 +104,34 @@ def _member(name: str, value: bytes) -> bytes:
     return quoted(name) + b":" + kept
 
 
-def _address(value: bytes) -> bytes:
+def _text(value: bytes) -> bytes:
     try:
         text = json.loads(value)
-        if not _ADDRESS.match(text):
-            return value
-        parts = split_url(text)
+        kept = _without_parameters(_address(text) if _ADDRESS.match(text) else text)
     except ValueError:
         # No address that anybody could call. What looks like one is rather left empty than let through.
         return b'""' if b"://" in value[:20] else value
+    return value if kept == text else quoted(kept)
+
+
+def _address(text: str) -> str:
+    parts = split_url(text)
     if not parts.query and "@" not in parts.netloc:
-        return value
-    return quoted(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+        return text
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _without_parameters(text: str) -> str:
+    text = _SIP_PASSWORD.sub(r"\1@", text)
+    text = _PARAMETER.sub(lambda found: f"{found[1]}=" if is_secret_name(found[1]) else found[0], text)
+    return _AUTHORISING.sub(r"\1", text)
+
+
+def _string(value: bytes) -> str:
+    try:
+        return str(json.loads(value)) if value[:1] == b'"' else ""
+    except ValueError:
+        return ""
 
 
 def _plain(name: str) -> str:

@@ -65,6 +65,12 @@ class AskLater(Exception):
         self.seconds = seconds
 
 
+def seconds_to_turn(ledger: Ledger, gap_seconds: float = GAP_SECONDS) -> float:
+    """Take a moment at which Vapi may be asked; return how far away it is. Raises LedgerUnavailable."""
+    turn = ask_vapi(gap_ms=round(gap_seconds * 1000), patience_ms=_PATIENT_MS, latest_ms=0)
+    return (ledger.run(turn).wait_ms or 0) / 1000
+
+
 class Vapi:
     """Vapi's API. One request at a time; not to be shared between threads.
 
@@ -156,11 +162,7 @@ class Vapi:
         self._sleep(seconds)
 
     def _keep_pace(self) -> None:
-        if self._ledger:
-            turn = ask_vapi(gap_ms=round(self._gap * 1000), patience_ms=_PATIENT_MS, latest_ms=0)
-            early = (self._ledger.run(turn).wait_ms or 0) / 1000
-        else:
-            early = self._free_at - self._clock()
+        early = seconds_to_turn(self._ledger, self._gap) if self._ledger else self._free_at - self._clock()
         if early > 0:
             self._rest(early)
         self._free_at = self._clock() + self._gap

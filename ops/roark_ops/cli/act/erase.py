@@ -11,6 +11,7 @@ from roark_ops.cli.terminal.running import FAILED, INTERRUPTED, TO_ACT_ON, USAGE
 from roark_ops.cli.terminal.words import counted
 
 if TYPE_CHECKING:
+    from roark_ledger.ledger import Ledger
     from roark_ops.access import Access
     from roark_ops.erasing.elsewhere import Known
     from roark_ops.erasing.eraser import Eraser, Found
@@ -117,7 +118,7 @@ def erase(
         known = _known(access, chosen) if also_roark or also_vapi else []
         _confirm(chosen, digests, found, meant, yes=yes)
         try:
-            _ask_elsewhere(eraser, known, also_roark=also_roark, also_vapi=also_vapi)
+            _ask_elsewhere(eraser, known, access.ledger, also_roark=also_roark, also_vapi=also_vapi)
             with EraseScreen("erased", len(chosen)) as screen:
                 eraser.erase(chosen, screen.show)
             eraser.erase_rejected(digests)
@@ -204,7 +205,9 @@ def _confirm(chosen: list[str], digests: list[str], found: "list[Found]", meant:
     confirm(f"Permanently erase {counted(len(chosen), 'call')}{rest}?", yes=yes)
 
 
-def _ask_elsewhere(eraser: "Eraser", known: "list[Known]", *, also_roark: bool, also_vapi: bool) -> None:
+def _ask_elsewhere(
+    eraser: "Eraser", known: "list[Known]", ledger: "Ledger", *, also_roark: bool, also_vapi: bool
+) -> None:
     from roark_ops.erasing.certificate import Became, CertifiedPlace
     from roark_ops.erasing.elsewhere import erase_at_vapi, hide_at_roark
     from roark_worker.calls.vapi_settings import VapiSettings
@@ -216,7 +219,7 @@ def _ask_elsewhere(eraser: "Eraser", known: "list[Known]", *, also_roark: bool, 
     else:
         places.append(CertifiedPlace("Roark", Became.LEFT, why="Not asked for: --also-roark has it hide the calls."))
     if also_vapi:
-        places.append(erase_at_vapi(known, VapiSettings()))
+        places.append(erase_at_vapi(known, VapiSettings(), ledger))
     else:
         places.append(CertifiedPlace("Vapi", Became.LEFT, why="Not asked for: --also-vapi has it erase the calls."))
 
