@@ -21,6 +21,7 @@ from roark_worker.settings import WorkerSettings
 
 QUERIES = [*dashboard_queries(), *rule_queries()]
 MATCHERS = re.compile(r"\b(roark_ingest_\w+)\{([^}]*)\}")
+RECORDED = re.compile(r"\broark_ingest:[\w:]+")
 MATCHER = re.compile(r'(\w+)(=~|!=|!~|=)"([^"]*)"')
 OF_PROMETHEUS = {"instance", "job"}
 
@@ -45,6 +46,26 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, se
 def test_every_metric_that_is_asked_for_is_exported(exported: dict[str, dict[str, set[str]]]) -> None:
     assert len(QUERIES) > 100
     assert {query.where: query.metrics - set(exported) for query in QUERIES if query.metrics - set(exported)} == {}
+
+
+def test_what_rules_record_is_asked_for_by_the_name_that_it_has() -> None:
+    recorded = {query.where for query in rule_queries() if ":" in query.where}
+    asked = {name for query in QUERIES for name in RECORDED.findall(query.text)}
+
+    assert asked == recorded != set()
+
+
+def test_receipts_missing_calls_and_the_goal_are_on_the_overview() -> None:
+    shown = {name for query in dashboard_queries() for name in (*query.metrics, *RECORDED.findall(query.text))}
+
+    assert {
+        "roark_ingest_vapi_calls_missing",
+        "roark_ingest_reconcile_late_seconds",
+        "roark_ingest_receipts_visible_share",
+        "roark_ingest_receipts_stale_seconds",
+        "roark_ingest:calls_late:ratio1h",
+        "roark_ingest:calls_late:ratio1d",
+    } <= shown
 
 
 def test_every_label_and_value_that_is_asked_for_exists(exported: dict[str, dict[str, set[str]]]) -> None:
