@@ -156,3 +156,46 @@ def test_only_named_assistants_are_expected(line: CommandLine, vapi: httpx.Clien
     )
 
     assert (told.document["missing"], told.document["vapi"]) == (["mine"], 1)
+
+
+def at_roark(vapi: httpx.Client, call_id: str) -> str:
+    """Upload a report to the sandbox; return what Roark's side named the call."""
+    body = {"vapiEndOfCallReportPayload": {"type": "end-of-call-report", "call": {"id": call_id}}}
+    answer = vapi.post("/v1/vapi/call", json=body, headers={"authorization": "Bearer any"})
+    return str(answer.raise_for_status().json()["data"]["callId"])
+
+
+def test_with_at_roark_each_delivered_call_is_looked_up_there(line: CommandLine, vapi: httpx.Client) -> None:
+    roark = {"ROARK_BASE_URL": str(vapi.base_url), "ROARK_API_BEARER_TOKEN": "any"}
+    line.environment |= roark
+    put(vapi, "shown", "hidden", "unnamed")
+    for call_id, named in (("shown", at_roark(vapi, "shown")), ("hidden", "no-such-call"), ("unnamed", "")):
+        line.accept(call_id)
+        line.deliver(call_id, named)
+
+    trusting = reconcile(line, vapi, "--since", "2h", "--json")
+    asking = reconcile(line, vapi, "--since", "2h", "--at-roark", "--json")
+    told = reconcile(line, vapi, "--since", "2h", "--at-roark")
+    line.environment |= {"ROARK_BASE_URL": "http://127.0.0.1:9"}
+    away = reconcile(line, vapi, "--since", "2h", "--at-roark", "--json")
+
+    assert (trusting.exit_code, asking.exit_code, told.exit_code, away.exit_code) == (0, 3, 3, 4)
+    sums = {"vapi": 3, "here": 3, "delivered": 3, "agree": False}
+    assert trusting.document["certificate"] == sums | {"roark": 2, "looked_up": False, "not_visible": 0}
+    assert asking.document["certificate"] == sums | {"roark": 1, "looked_up": True, "not_visible": 1}
+    assert asking.document["not_visible_at_roark"] == ["hidden"]
+    assert "call hidden was delivered, but Roark does not show it" in told.stdout
+    assert "The three sums do not agree" in told.stdout
+    assert "unreachable" in away.document["roark_silent"]
+    assert away.document["certificate"]["looked_up"] is False
+
+
+def test_the_three_sums_agree_where_roark_shows_all(line: CommandLine, vapi: httpx.Client) -> None:
+    line.environment |= {"ROARK_BASE_URL": str(vapi.base_url), "ROARK_API_BEARER_TOKEN": "any"}
+    put(vapi, "shown")
+    line.accept("shown")
+    line.deliver("shown", at_roark(vapi, "shown"))
+
+    told = reconcile(line, vapi, "--since", "2h", "--at-roark")
+
+    assert (told.exit_code, "The three sums agree." in told.stdout) == (0, True)

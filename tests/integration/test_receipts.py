@@ -133,3 +133,35 @@ async def test_a_sample_is_looked_up_and_with_none_nothing(bench: Bench) -> None
         await deliver(bench, url, *(report(f"some-{number}") for number in range(200)), receipt_share=0.1)
 
     assert 5 <= bench.snapshot().receipts.open <= 40
+
+
+class _Killed(BaseException):
+    """kill -9: nothing is caught, nothing is cleaned up."""
+
+
+async def test_a_worker_that_dies_between_two_looks_leaves_the_rest_to_another(bench: Bench, clock: Clock) -> None:
+    with background(SandboxOptions(port=0)) as url:
+        await deliver(bench, url, *(report(f"call-{number}") for number in range(5)))
+    looked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        looked.append(request.url.path)
+        if len(looked) == 3:
+            raise _Killed
+        return httpx.Response(200, json={"data": {"id": request.url.path.rpartition("/")[2]}})
+
+    clock.advance(4 * 60_000)
+    with pytest.raises(_Killed):
+        looker(bench, url, answer).once()
+    told = bench.snapshot().receipts
+    assert (told.in_time, told.open) == (2, 3)
+    other = looker(bench, url, answer)
+    other._who = "another"
+    assert other.once() is None, "the dead one has the turn for a while"
+    clock.advance(90_000)
+    assert other.once() == 3
+
+    told = bench.snapshot().receipts
+    assert (told.in_time, told.late, told.open) == (5, 0, 0)
+    assert len(looked) == 6
+    assert [bench.events(f"call-{number}") for number in range(5)] == [["seen"]] * 5
