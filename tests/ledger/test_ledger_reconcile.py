@@ -119,6 +119,32 @@ def test_beside_a_delivered_backfill_it_is_counted_and_kept(bench: Workbench) ->
     assert bench.state("call-1") == "delivered"
 
 
+@pytest.mark.parametrize("how", ["delivered", "deferred", "worker died"])
+def test_one_that_comes_while_a_backfill_is_uploading_is_kept_or_takes_its_place(bench: Workbench, how: str) -> None:
+    backfill(bench, "call-1")
+    held = bench.take("call-1")
+    assert [bench.accept("call-1", "own"), bench.accept("call-1", "own")] == ["replaced", "duplicate"]
+    match how:
+        case "delivered":
+            bench.deliver(held)
+        case "deferred":
+            bench.defer(held)
+        case "worker died":
+            bench.clock.advance(60_000)
+            bench.reap()
+
+    entry = bench.entry("call-1")
+    assert entry.record
+    assert not entry.has_newer
+    if how == "delivered":
+        assert (entry.record.state, entry.has_revision) == ("delivered", True)
+        assert (bench.count("revisions"), bench.count("late_originals")) == (1, 1)
+        assert bench.accept("call-1", "own") == "duplicate"
+    else:
+        assert (entry.record.fingerprint, bench.count("replaced"), bench.count("late_originals")) == ("print-own", 1, 0)
+    assert audit(bench.ledger).holds
+
+
 def test_a_revision_of_the_webhooks_own_report_is_no_late_original(bench: Workbench) -> None:
     backfill(bench, "call-1")
     bench.accept("call-1", "original")

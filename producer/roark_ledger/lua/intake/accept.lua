@@ -103,12 +103,6 @@ local function store_new()
   new, payloads, records, ready, perishable = {}, {}, {}, {}, {}
 end
 
--- The webhook's own report of a call that was backfilled; the two never have the same fingerprint.
-local function is_late_original(id)
-  local history = redis.call('HGET', KEY.histories, id) or ''
-  return string.find(history, ' backfilled ', 1, true) and not string.find(history, ' replaced ', 1, true)
-end
-
 local function accept(id, fingerprint, expires, packed)
   if any_erased and is_erased(id) then
     count('refused_erased', 1)

@@ -199,6 +199,12 @@ local function adopt(id, record, fingerprint, expires, packed)
   redis.call('HDEL', KEY.refused, id)
 end
 
+-- The webhook's own report of a call that was backfilled; the two never have the same fingerprint.
+local function is_late_original(id)
+  local history = redis.call('HGET', KEY.histories, id) or ''
+  return string.find(history, ' backfilled ', 1, true) and not string.find(history, ' replaced ', 1, true)
+end
+
 -- When an attempt is over: the newer report that came meanwhile takes its place. A delivered or dead one
 -- becomes ready with it, a waiting or ready one stays where it is.
 local function take_beside(id, record)
@@ -207,6 +213,14 @@ local function take_beside(id, record)
   redis.call('HDEL', KEY.besides, id)
   local fingerprint, expires, packed = string.match(beside, '^(%S+) (%S+) (.*)$')
   local name = 'replace'
+  if record.state == 'delivered' and is_late_original(id) then
+    -- As if it had come a moment later. Whoever has revisions uploaded finds this one kept all the same.
+    count('revisions', 1)
+    count('late_originals', 1)
+    redis.call('HSET', KEY.revisions, id, beside)
+    tell(id, 'revision')
+    return
+  end
   if record.state == 'delivered' then
     name = 'revise'
     record.revision = 1
