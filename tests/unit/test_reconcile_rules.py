@@ -1,6 +1,8 @@
 """What a comparison with Vapi reads, and into which bucket each call belongs."""
 
 import json
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,7 @@ from roark_worker.calls.rules import (
     KNOWN,
     OVERLAP_MS,
     Bucket,
+    Listed,
     ReconcileRules,
     Stretch,
     StretchKind,
@@ -112,7 +115,7 @@ def test_a_pass_reads_what_is_new_and_again_what_may_have_ended_since() -> None:
 
     assert plan(stand, RULES, NOON) == [
         Stretch(StretchKind.NEW, NOON - 30 * MINUTE, NOON - 15 * MINUTE),
-        Stretch(StretchKind.AGAIN, NOON - 30 * MINUTE - OVERLAP_MS, NOON - 30 * MINUTE, NOON - 75 * MINUTE),
+        Stretch(StretchKind.AGAIN, NOON - 30 * MINUTE - OVERLAP_MS, NOON - 30 * MINUTE, NOON - 90 * MINUTE),
     ]
 
 
@@ -145,6 +148,51 @@ def test_whatever_stands_no_moment_between_the_watermark_and_now_is_left_out(
     covered = [(stretch.from_ms, stretch.to_ms) for stretch in new]
     from_ms = max(watermark, now - RULES.back_ms)
     assert covered == ([(from_ms, now - RULES.settle_ms)] if from_ms < now - RULES.settle_ms else [])
+
+
+def found_after(rules: ReconcileRules, created: int, ended: int, *, wrong_clock: Callable[[int], int]) -> float:
+    """Return how many minutes after a call's end the first pass finds it missing; passes are made every 15 minutes."""
+    stand = Stand(NOON - HOUR_MS, NOON - HOUR_MS, NOON - HOUR_MS)
+    for number in range(3 * 96):
+        true = NOON + number * 15 * MINUTE
+        now = true + wrong_clock(number)
+        has_ended = ended <= true
+        listed = Listed("c", created, ended if has_ended else created, ended * has_ended, "ended", "", True, True, b"")
+        listed = listed if has_ended else replace(listed, status="in-progress")
+        stretches = plan(stand, rules, now)
+        for one in stretches:
+            is_listed = (
+                one.from_ms <= created < one.to_ms and created <= true and listed.updated_ms >= one.updated_from_ms
+            )
+            if is_listed and bucket(listed, "unknown", rules, now) is Bucket.MISSING:
+                return (true - ended) / MINUTE
+        read = [one.to_ms for one in stretches if one.part is StretchKind.NEW]
+        is_full = all(one.part is not StretchKind.AGAIN for one in stretches)
+        stand = Stand(max(stand.watermark_ms, *read, 0), now, now if is_full else stand.full_ms)
+    raise AssertionError("it was never found")
+
+
+@pytest.mark.parametrize("settle", [1, 15, 60, 120, 300])
+def test_a_missing_call_is_found_by_the_second_pass_after_its_time_however_long_it_lasted(settle: int) -> None:
+    rules = ReconcileRules(settle_ms=settle * MINUTE, back_ms=14 * DAY)
+    for lasts in (0, 1, 30, 59, 100, 240, 715):
+        for begins in range(0, 24 * 60, 47):
+            created = NOON + begins * MINUTE
+            took = found_after(rules, created, created + lasts * MINUTE, wrong_clock=lambda number: 0)
+            assert took <= settle + 30, (lasts, begins)
+
+
+@pytest.mark.parametrize("hours", [-30, -3, 3, 30])
+@pytest.mark.parametrize("which", [[0], range(0, 300, 2)])
+def test_a_worker_whose_clock_is_wrong_delays_nothing_by_more_than_its_own_passes(
+    hours: int, which: Collection[int]
+) -> None:
+    for lasts in (1, 100, 240):
+        for begins in range(0, 12 * 60, 47):
+            created = NOON + begins * MINUTE
+            ended = created + lasts * MINUTE
+            took = found_after(RULES, created, ended, wrong_clock=lambda n: hours * HOUR_MS if n in which else 0)
+            assert took <= 60, (lasts, begins)
 
 
 def test_the_night_is_at_three() -> None:

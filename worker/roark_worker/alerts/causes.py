@@ -200,7 +200,7 @@ def why_incomplete(error: str) -> str:
         "key": "Vapi rejected the key: set VAPI_API_KEY to the private key, and VAPI_BASE_URL to the right region.",
         "busy": "Vapi answers: too many requests.",
         "unreachable": "The workers can't reach Vapi.",
-        "too_many": "Vapi has more calls in one second than it lists at once.",
+        "too_many": "Vapi has more calls of the same millisecond than it lists at once.",
         "odd_answer": "The server at VAPI_BASE_URL is not Vapi's API.",
     }.get(error, "Vapi answers with errors.")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from roark_ledger.errors import InvalidReport
+from roark_ledger.errors import InvalidReport, LedgerFull
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import reconcile as reconciled
 from roark_ledger.moves.intake import Acceptable
@@ -30,7 +30,7 @@ from roark_worker.calls.rules import KNOWN, Bucket, Listed, ReconcileRules, Stre
 from roark_worker.calls.vapi import Vapi, VapiFailed
 
 PAGE, WHOLE_PAGE = 100, 1000
-_FIRST_SPAN_MS, _LONGEST_SPAN_MS, _SHORTEST_SPAN_MS = 3_600_000, 24 * 3_600_000, 1000
+_FIRST_SPAN_MS, _LONGEST_SPAN_MS, _SHORTEST_SPAN_MS = 3_600_000, 24 * 3_600_000, 1
 _LOOKED_AT_ONCE = 500
 _FROM_VAPI = b'{"source":"vapi-list"}'
 
@@ -224,8 +224,12 @@ class Comparer:
                 left.append(call)
         if not made:
             return left
-        operation = reconciled.backfill(made, detail=_FROM_VAPI)
-        for answer in self._ledger.run_durably(operation):
+        try:
+            answers = self._ledger.run_durably(reconciled.backfill(made, detail=_FROM_VAPI))
+        except LedgerFull:
+            # Redis has room for deliveries only: they stay missing, which is shown, and the next pass tries again.
+            return list(missing)
+        for answer in answers:
             # One that came by itself a moment ago is on its way as well.
             found.backfilled += answer == "accepted"
             found.buckets[Bucket(answer) if answer in {"erased", "expired"} else Bucket.ON_THE_WAY] += 1
@@ -263,7 +267,7 @@ class Comparer:
 def windows(vapi: Vapi, stretch: Stretch) -> Iterator[Window]:
     """Read a stretch from its beginning, window by window: a full page may not be all, so its window is halved.
 
-    Raises VapiFailed when Vapi fails, or lists more calls of a single second than it gives out at once.
+    Raises VapiFailed when Vapi fails, or lists more calls of a single millisecond than it gives out at once.
     """
     # What changed lately is little; of what is new an hour may be a page.
     at, span = stretch.from_ms, _LONGEST_SPAN_MS if stretch.updated_from_ms else _FIRST_SPAN_MS
@@ -277,7 +281,8 @@ def windows(vapi: Vapi, stretch: Stretch) -> Iterator[Window]:
             page = _page(vapi, stretch, at, end, WHOLE_PAGE)
             if len(page) >= WHOLE_PAGE:
                 raise VapiFailed(
-                    "too_many", f"Vapi has {WHOLE_PAGE} or more calls in one second, so not all of them can be read"
+                    "too_many",
+                    f"Vapi has {WHOLE_PAGE} or more calls of the same millisecond, so not all of them can be read",
                 )
         yield Window(at, end, tuple(page))
         if len(page) < PAGE // 4:

@@ -171,10 +171,13 @@ def plan(stand: Stand, rules: ReconcileRules, now_ms: int) -> list[Stretch]:
     if watermark <= oldest:
         # All that Vapi keeps is new.
         return found
-    if last_night_ms(now_ms) > stand.full_ms:
+    # Passes that lie ahead were made by a worker whose clock was wrong.
+    swept, full = (at if at <= now_ms else 0 for at in (stand.swept_ms, stand.full_ms))
+    if last_night_ms(now_ms) > full:
         found.append(Stretch(StretchKind.FULL, max(stand.full_next_ms, oldest), watermark))
     else:
-        since = max(1, (stand.swept_ms or stand.full_ms) - _SLACK_MS)
+        # What ended in the settling time before the last pass could not be judged by it.
+        since = max(1, (swept or full) - rules.settle_ms - _SLACK_MS) if swept or not stand.swept_ms else 1
         found.append(Stretch(StretchKind.AGAIN, max(watermark - OVERLAP_MS, oldest), watermark, since))
     return [stretch for stretch in found if stretch.from_ms < stretch.to_ms]
 
