@@ -47,3 +47,44 @@ def test_a_report_of_the_same_call_further_on_takes_the_calls_place(line: Comman
 
     assert [one["result"] for one in told.documents] == ["accepted", "replaced", "accepted"]
     assert line.entry("c-1").history[-1].name == "replaced"
+
+
+def test_calls_of_odd_shapes_become_reports_and_nothing_odd_ends_the_command(line: CommandLine) -> None:
+    made = call_object("")
+    whole = {
+        "no-status": {name: value for name, value in made.items() if name != "status"},
+        "null-status": made | {"status": None},
+        "sends-reports": made | {"assistant": {"serverMessages": ["end-of-call-report"], "server": {"secret": SECRET}}},
+        "null-content": made | {"artifact": None, "messages": None, "analysis": None},
+        "wrong-kinds": made | {"artifact": "x", "analysis": [1], "customer": "+15550100124", "costs": "x", "cost": "1"},
+        "odd-times": made | {"endedAt": "9999-12-31T23:59:59Z", "startedAt": 5, "createdAt": None, "type": "webCall"},
+        "half-a-pair": made | {"endedReason": "x\ud83d"},
+    }
+    bodies = [json.dumps(call | {"id": name}).encode() for name, call in whole.items()]
+    broken = [
+        json.dumps(made | {"id": "a blank"}).encode(),
+        json.dumps(made | {"id": None}).encode(),
+        json.dumps(made | {"id": "going-on", "status": "in-progress"}).encode(),
+        b'{"id":"latin","type":"webCall","status":"ended","name":"\xe9","createdAt":"2026-11-01T10:00:00Z"}',
+        b'{"id":"nan","type":"webCall","status":"ended","cost":NaN,"createdAt":"2026-11-01T10:00:00Z"}',
+        b'{"id":"deep","type":"webCall","status":"ended","squad":' + b'{"a":' * 500 + b'{"secret":1}' + b"}" * 501,
+    ]
+
+    told = line.run("enqueue", "--json", "-", stdin=b"\n".join([*bodies, *broken]))
+
+    assert told.exit_code == 3
+    assert [one["result"] for one in told.documents] == ["accepted"] * len(bodies) + ["rejected"] * len(broken)
+    assert [one["call_id"] for one in told.documents[: len(bodies)]] == list(whole)
+    assert line.snapshot().total("backfilled") == len(bodies)
+    assert SECRET.encode() not in b"".join(unpack(line.entry(name).packed).payload for name in whole)
+    assert SECRET not in told.stdout + told.stderr
+    assert "15550100124" not in told.stdout + told.stderr
+
+
+def test_an_erased_call_is_not_brought_back(line: CommandLine) -> None:
+    line.accept("erased")
+    assert line.run("erase", "erased", "--yes").exit_code == 0
+
+    told = line.run("enqueue", "--json", "-", stdin=json.dumps([call_object("erased"), call_object("other")]).encode())
+
+    assert [(one["call_id"], one["result"]) for one in told.documents] == [("erased", "erased"), ("other", "accepted")]
