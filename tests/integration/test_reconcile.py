@@ -225,6 +225,36 @@ def test_where_redis_has_no_room_for_a_backfill_the_calls_are_kept_as_missing(be
     assert bench.compare(backfill=True).backfilled == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "brought_in"), [(400, ["plain", "saved"]), (404, ["plain", "saved"]), (500, ["plain"])]
+)
+def test_an_assistant_that_vapi_does_not_tell_holds_up_no_other_call(
+    bench: Bench, status: int, brought_in: list[str]
+) -> None:
+    listed = [call("plain"), call("saved") | {"assistant": None, "assistantId": "a-1"}]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/call":
+            return httpx.Response(status)
+        sent = [
+            one
+            for one in listed
+            if request.url.params["createdAtGe"] <= one["createdAt"] < request.url.params["createdAtLt"]
+        ]
+        return httpx.Response(200, json=sent)
+
+    found = Comparison(NOW_MS - DAY_MS, NOW_MS)
+    with bench.vapi(transport=httpx.MockTransport(handle), sleep=lambda seconds: None) as vapi:
+        comparer = Comparer(bench.ledger, vapi, RULES, Intake(IngestSettings()), backfill=True, now=NOW.timestamp)
+        comparer.compare(Stretch(StretchKind.NEW, found.since_ms, found.until_ms), found)
+
+    assert found.done_ms == NOW_MS
+    assert [one for one in ("plain", "saved") if bench.ledger.run(watch.look(one))] == brought_in
+    assert list(found.missing) == [one for one in ("saved",) if one not in brought_in]
+    if found.missing:
+        assert "assistantId" in found.unusable["saved"]
+
+
 def test_a_call_of_which_no_report_can_be_made_stays_missing_and_says_why(bench: Bench) -> None:
     bench.put(call("with a blank"), call("good"))
 

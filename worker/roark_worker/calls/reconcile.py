@@ -144,7 +144,7 @@ class Comparer:
         self._intake = intake
         self._backfill = backfill
         self._now = now
-        self._looked_up: dict[tuple[str, str], bytes | None] = {}
+        self._looked_up: dict[tuple[str, str], bytes | VapiFailed | None] = {}
 
     def compare(
         self, stretch: Stretch, found: Comparison, *, done: Callable[[Window], object] = lambda window: None
@@ -252,10 +252,22 @@ class Comparer:
         quoted = call.get(id_name, b"")
         if call.get(name, b"")[:1] == b"{" or quoted[:1] != b'"':
             return None
-        key = (name, quoted[1:-1].decode())
+        key = (name, quoted[1:-1].decode("utf-8", "replace"))
         if key not in self._looked_up:
-            self._looked_up[key] = get(key[1])
-        return self._looked_up[key]
+            self._looked_up[key] = self._told(key[1], get)
+        found = self._looked_up[key]
+        if isinstance(found, VapiFailed):
+            raise InvalidReport(id_name, f"cannot be looked up now: {found}")
+        return found
+
+    def _told(self, thing_id: str, get: Callable[[str], bytes | None]) -> bytes | VapiFailed | None:
+        try:
+            return get(thing_id)
+        except VapiFailed as failed:
+            # It is about this one thing, and must not end the comparison of all others.
+            if failed.code != "status":
+                raise
+            return failed if failed.status >= 500 else None
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)

@@ -41,11 +41,15 @@ _EU = "https://api.eu.vapi.ai"
 
 
 class VapiFailed(IngestError):
-    """Vapi did not say what it was asked. `code` is one of: key, busy, unreachable, status, odd_answer, too_many."""
+    """Vapi did not say what it was asked. `code` is one of: key, busy, unreachable, status, odd_answer, too_many.
 
-    def __init__(self, code: str, message: str) -> None:
+    `status` is that of its answer, where that is what is wrong.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 class _Passing(Exception):
@@ -259,7 +263,7 @@ def _failure(base_url: str, answer: httpx.Response) -> Exception:
     retry_after = retry_after_seconds(answer.headers, datetime.now(UTC)) or 0.0
     if status in {408, 425, 429}:
         return _Passing(VapiFailed("busy", f"Vapi kept answering {status}: too many requests"), retry_after)
-    failed = VapiFailed("status", f"Vapi answered {status}")
+    failed = VapiFailed("status", f"Vapi answered {status}", status)
     return _Passing(failed, retry_after) if status >= 500 else failed
 
 
