@@ -313,6 +313,50 @@ class TestAWorker:
         assert (found.error, found.at_ms) == ("too_many", 0)
         assert NOW_MS - 181 * 60_000 < found.watermark_ms <= NOW_MS - 120 * 60_000
 
+    def test_whatever_vapi_answers_in_mid_pass_the_next_one_goes_on_behind_the_last_whole_window(
+        self, bench: Bench
+    ) -> None:
+        read: list[tuple[int, int]] = []
+
+        def pass_until(failure: httpx.Response | Exception | None) -> Comparison | None:
+            def handle(request: httpx.Request) -> httpx.Response:
+                if failure and len(read) == 3:
+                    if isinstance(failure, Exception):
+                        raise failure
+                    return failure
+                ends = (request.url.params[name] for name in ("createdAtGe", "createdAtLt"))
+                since, until = (round(datetime.fromisoformat(one).timestamp() * 1000) for one in ends)
+                read.append((since, until))
+                return httpx.Response(200, json=[])
+
+            def vapi(settings: VapiSettings, **more: Any) -> Vapi:
+                quick: dict[str, Any] = {"transport": httpx.MockTransport(handle), "sleep": lambda _: None}
+                return bench.vapi(settings, **more | quick)
+
+            read.clear()
+            worker = bench.worker(reconcile_minutes=0.00001)
+            worker._make_vapi = vapi
+            return worker.once()
+
+        watermark = NOW_MS - 14 * DAY_MS
+        for failure in (
+            *map(httpx.Response, (429, 500, 400)),
+            httpx.ReadTimeout("late"),
+            httpx.Response(200, text="<"),
+        ):
+            found = pass_until(failure)
+            assert found
+            assert found.incomplete
+            assert read[0][0] == watermark
+            stand = bench.ledger.run(watch.snapshot()).reconciled
+            assert stand
+            watermark = stand.watermark_ms
+            assert watermark == read[-1][1]
+        last = pass_until(None)
+        assert last
+        assert not last.incomplete
+        assert read[0][0] == watermark
+
     def test_a_first_pass_that_was_broken_off_goes_on_and_does_not_begin_anew(self, bench: Bench) -> None:
         bench.put(*(call(f"c{n:04}", 120) for n in range(1001)), call("before", 180))
         bench.worker().once()
