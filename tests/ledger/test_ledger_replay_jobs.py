@@ -5,7 +5,7 @@ from workbench import LEASE_MS, PATIENCE_MS, SILENCE_MS, Workbench, held
 
 from roark_ledger.moves import delivery, desk
 from roark_ledger.moves import replay as replay_jobs
-from roark_ledger.moves.delivery import Bury, Claimed
+from roark_ledger.moves.delivery import Bury, Claimed, Signal
 from roark_ledger.moves.replay import Job, JobNumber, Plan
 from roark_ledger.records.logbook import Action
 from roark_ledger.records.snapshot import ReplayCounts
@@ -211,6 +211,22 @@ class TestTheRamp:
         bench.step()
 
         assert bench.job(job).state == "paused", "one of four is more than a fifth"
+
+    def test_those_that_wait_for_fresh_links_are_no_failures(self, bench: Workbench) -> None:
+        bury_all(bench, *names(10))
+        job = bench.start_job(*names(10), plan=Plan(ramp=(4,)))
+        bench.step()
+        for report in bench.claim(4).reports:
+            bench.defer(held(report), 10 * PATIENCE_MS, "waits_for_audio", signal=Signal.UNSENT)
+        bench.clock.advance(2 * PATIENCE_MS)
+
+        assert bench.step().sent == 0
+        assert bench.job(job).state == "running"
+
+        bench.clock.advance(10 * PATIENCE_MS)
+        bench.promote()
+        settle(bench)
+        assert bench.step().sent == 6
 
     def test_a_few_that_wait_do_not_stop_it(self, bench: Workbench) -> None:
         bury_all(bench, *names(10))

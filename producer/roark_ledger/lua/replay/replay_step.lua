@@ -28,7 +28,7 @@ local function number(fields, name) return tonumber(fields[name] or 0) end
 local function news(what, job, why) answer[#answer + 1] = { what, job, why } end
 
 -- Counts reports that ended unnoticed, as those do that an older version settles. Returns how many of the page are
--- under way, and whether each of those waits for another try.
+-- under way, and whether each of those waits for another try, as what waits for fresh audio links does not.
 local function look_after(job, from)
   local first, last = range_of(job, from)
   local ids = redis.call('ZRANGEBYSCORE', KEY.replay_sent, first, last, 'LIMIT', 0, LOOK_AT)
@@ -39,7 +39,7 @@ local function look_after(job, from)
       replay_ended(id, HOW[record.state], record.note)
     else
       under_way = under_way + 1
-      if record.state == 'waiting' then waiting = waiting + 1 end
+      if record.state == 'waiting' and record.note ~= 'waits_for_audio' then waiting = waiting + 1 end
     end
   end
   return under_way, waiting == under_way
