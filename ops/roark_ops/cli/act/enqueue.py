@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.terminal.options import AsJson
+from roark_ops.cli.terminal.options import UNSEEN, AsJson, unseen
 from roark_ops.cli.terminal.running import USAGE, fail
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ Files = Annotated[
 ]
 Property = Annotated[
     list[str],
-    typer.Option("--property", metavar="NAME=VALUE", help="A property to send to Roark with every report. Repeatable."),
+    typer.Option(
+        "--property",
+        metavar="NAME=VALUE",
+        help=f"A property to send to Roark with every report. Repeatable. {UNSEEN}",
+        callback=unseen,
+    ),
 ]
 At = Annotated[
     str | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roark_ops.cli.terminal.options import As, AsJson, Yes, actor
+from roark_ops.cli.terminal.options import STDIN, As, AsJson, Yes, actor, reason_for
 from roark_ops.cli.terminal.running import FAILED, INTERRUPTED, TO_ACT_ON, USAGE, confirm, fail, say
 from roark_ops.cli.terminal.words import counted
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from roark_ops.erasing.eraser import Eraser, Found
     from roark_ops.erasing.searching import Sought
 
-STDIN = "-"
 SomeCalls = Annotated[list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call IDs.", show_default=False)]
 Phone = Annotated[
     str,
@@ -54,9 +53,7 @@ SpoolDir = Annotated[
 ]
 AlsoRoark = Annotated[bool, typer.Option("--also-roark", help="Have Roark hide the calls (ROARK_API_BEARER_TOKEN).")]
 AlsoVapi = Annotated[bool, typer.Option("--also-vapi", help="Have Vapi erase the calls (VAPI_API_KEY).")]
-Reason = Annotated[
-    str, typer.Option(help="Why, for the log and the certificate. Don't write names here.", show_default=False)
-]
+Reason = Annotated[str, reason_for("for the log and the certificate; don't write names here")]
 
 
 def erase(

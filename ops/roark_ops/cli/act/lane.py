@@ -2,13 +2,11 @@
 
 from typing import Annotated
 
-import typer
-
-from roark_ops.cli.terminal.options import As, AsJson, actor
+from roark_ops.cli.terminal.options import As, AsJson, actor, reason_for
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.words import counted
 
-Reason = Annotated[str, typer.Option(help="Why, for the log and for whoever looks later.", show_default=False)]
+Reason = Annotated[str, reason_for("for the log and for whoever looks later")]
 
 
 def hold(*, reason: Reason = "", by: As = None, as_json: AsJson = False) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from roark_ops.cli.terminal.options import As, AsJson, actor
+from roark_ops.cli.terminal.options import As, AsJson, Reason, actor
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.running import USAGE, confirm, fail
 from roark_ops.cli.terminal.words import counted
@@ -22,7 +22,6 @@ Free = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
-Reason = Annotated[str, typer.Option(help="Why, for the log.", show_default=False)]
 
 _CHANGES = """\
 Reports that were never sent, or only ever refused, will go to {path}. Reports that were sent by the other way

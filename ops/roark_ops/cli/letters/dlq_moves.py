@@ -19,7 +19,7 @@ AllDiscarded = Annotated[bool, typer.Option("--all", help="Every discarded lette
 def set_aside(
     call_ids: CallIds,
     *,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)],
+    reason: Reason,
     by: As = None,
     as_json: AsJson = False,
 ) -> None:

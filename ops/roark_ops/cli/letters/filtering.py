@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from roark_ops.cli.terminal.options import UNSEEN, unseen
 from roark_ops.cli.terminal.running import USAGE, Misused, fail
 from roark_ops.cli.terminal.since import duration_of, moment_or_age
 
@@ -26,8 +27,10 @@ _RANGE = re.compile(r"(\d*)(\.\.)?(\d*)")
 _STATUS = re.compile(r"[1-5](\d\d|xx)|none")
 
 
-def _option(name: str, metavar: str, help_: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=help_, rich_help_panel=_PANEL, show_default=False)
+def _option(name: str, metavar: str, help_: str, callback: Any = None) -> Any:
+    return typer.Option(
+        name, metavar=metavar, help=help_, rich_help_panel=_PANEL, show_default=False, callback=callback
+    )
 
 
 _Group = Annotated[list[str], _option("--group", "NAME", "In this group (see `dlq groups`). Repeatable.")]
@@ -44,7 +47,8 @@ _Until = Annotated[
 ]
 _Assistant = Annotated[list[str], _option("--assistant", "ID", "From this Vapi assistant. Repeatable.")]
 _Property = Annotated[
-    list[str], _option("--property", "NAME[=VALUE]", "With this property. Repeatable; all must match.")
+    list[str],
+    _option("--property", "NAME[=VALUE]", f"With this property. Repeatable; all must match. {UNSEEN}", unseen),
 ]
 _Attempts = Annotated[str, _option("--attempts", "N", "Number of attempts: 3, 3.. (or more), ..2 (or fewer), 2..4.")]
 _Audio = Annotated[str, _option("--audio", "STATE", "Audio links: good, ended (expired), or none.")]
@@ -56,7 +60,8 @@ _Edited = Annotated[
     typer.Option("--edited/--not-edited", help="Edited by a person, or not.", rich_help_panel=_PANEL),
 ]
 _Text = Annotated[
-    str, _option("--text", "TEXT", "Text in call ID, reason, Roark's answer or properties; ignores case.")
+    str,
+    _option("--text", "TEXT", f"Text in call ID, reason, Roark's answer or properties; ignores case. {UNSEEN}", unseen),
 ]
 
 # Name → type and default, in the order in which help shows them. A list is copied by Typer.

@@ -7,7 +7,7 @@ import typer
 
 from roark_ops.cli.letters.filtering import filtered, require_one_choice
 from roark_ops.cli.letters.unconfirmed import replay_unconfirmed, unconfirmed_of
-from roark_ops.cli.terminal.options import AllDead, As, AsJson, SomeCallIds, Yes, actor
+from roark_ops.cli.terminal.options import AllDead, As, AsJson, SomeCallIds, Yes, actor, reason_for
 from roark_ops.cli.terminal.output import print_json, print_line
 from roark_ops.cli.terminal.running import FAILED, USAGE, Misused, confirm, fail, say
 from roark_ops.cli.terminal.words import counted, shown
@@ -70,9 +70,7 @@ ToToken = Annotated[
 Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="Job number.", show_default=False)]
 Offset = Annotated[int, typer.Option(min=0, metavar="N", help="Skip this many finished jobs.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show this many finished jobs.")]
-Reason = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why, for the job's report and the log.", show_default=False)
-]
+Reason = Annotated[str, reason_for("for the job's report and the log")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the job as Markdown, for a ticket.")]
 FollowOne = Annotated[bool, typer.Option("--follow", help="Watch until it finishes. Ctrl-C leaves it running.")]
 

@@ -4,9 +4,38 @@ Who acts is the user of Redis (see `desk/acting.py`); `--as`, or the OS user, on
 """
 
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+
+from roark_ops.cli.terminal.running import USAGE, fail
+
+STDIN = "-"
+UNSEEN = "- asks for it, or reads a line of standard input: options show in process lists."
+
+
+def unseen(param: typer.CallbackParam, value: Any) -> Any:
+    """Return an option's text, or texts, which a person may keep off the command line: `-` stands for a line of stdin.
+
+    Several `-` read several lines, in the order of the options.
+    """
+    if isinstance(value, list | tuple):
+        return [unseen(param, each) for each in value]
+    if value != STDIN:
+        return value
+    option = param.opts[-1]
+    if sys.stdin.isatty():
+        return typer.prompt(option.lstrip("-").capitalize(), err=True)
+    # Not by the text layer, which would read ahead of what follows.
+    line = sys.stdin.buffer.readline().decode("utf-8", "replace").strip()
+    return line or fail(f"{option} -: standard input has no line for it.", USAGE)
+
+
+def reason_for(what: str) -> Any:
+    """Return the option `--reason` of a command that writes it down there."""
+    return typer.Option("--reason", metavar="TEXT", help=f"Why, {what}. {UNSEEN}", show_default=False, callback=unseen)
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document per line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
@@ -17,7 +46,7 @@ SomeCallIds = Annotated[
     list[str] | None, typer.Argument(metavar="CALL_ID", help="Vapi's call IDs.", show_default=False)
 ]
 AllDead = Annotated[bool, typer.Option("--all", help="Every dead letter right now; later ones are not touched.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the log.", show_default=False)]
+Reason = Annotated[str, reason_for("for the log")]
 
 
 def actor(name: str | None) -> str:
