@@ -65,3 +65,23 @@ def test_two_megabytes_of_brackets_take_no_longer_than_other_text(text: bytes) -
 
     # One by one: 1 to 2 s.
     assert time.process_time() - started < 0.7
+
+
+def test_how_much_is_looked_at_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [
+        rb'{"a":"b\\\"c","d":[1,"\ud83d","]"],"e":"\\"} {"x":"y"}',
+        b'["ab","cd",["}","{"],"' + b"x" * 40 + b'"] 12 "a\\\\" ',
+        b'{"cut short\n{"next":"one"}',
+        b'{"a":"b\\\n{"next":"one"}',
+        b'{"open":["never closed',
+        b'"text' + b'\\"' * 9 + b'"' + b"[[[" + b'"]"' * 5 + b"]]]",
+    ]
+
+    def cut(document: bytes) -> list[tuple[int, bytes, int]]:
+        scanner = ElementScanner(array=False, most_bytes=1000)
+        return [(each.line, each.body, each.column) for each in (*scanner.feed(document), *scanner.close())]
+
+    expected = [cut(each) for each in documents]
+    for at_once in range(1, 20):
+        monkeypatch.setattr(json_elements, "_AT_ONCE_BYTES", at_once)
+        assert [cut(each) for each in documents] == expected
