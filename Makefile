@@ -108,7 +108,7 @@ lock: $(READY) ## resolve all versions anew, with their digests, into constraint
 	$(BIN)/python ops/lock.py
 
 audit: $(AUDIT)/.ready ## look for known weaknesses in what is installed (asks PyPI's database: needs a network)
-	$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r constraints.txt
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
 sbom: $(AUDIT)/.ready ## write sbom.json: what roark-ingest consists of, in CycloneDX's format
 	$(AUDIT)/bin/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible \

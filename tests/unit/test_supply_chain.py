@@ -40,6 +40,10 @@ def test_nothing_is_installed_without_digests() -> None:
     assert "--require-hashes" in (ROOT / "ops" / "bootstrap.py").read_text("utf-8")
 
 
+def test_what_the_audit_cannot_look_up_is_no_success() -> None:
+    assert "pip-audit --strict --require-hashes" in (ROOT / "Makefile").read_text("utf-8")
+
+
 def test_every_image_that_is_pulled_can_be_pinned_and_is_so_again() -> None:
     names = {found[2] for file in FILES for found in IMAGE.finditer((ROOT / file).read_text("utf-8"))}
     assert {name.partition(":")[0] for name in names} == {
