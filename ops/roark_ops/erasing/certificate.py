@@ -59,6 +59,8 @@ BEYOND = (
         "other systems", Became.NOT_LOOKED_AT, why="Journals, log collectors, traces and alerts that were sent."
     ),
     CertifiedPlace(
-        "inside reports", Became.NOT_LOOKED_AT, why="Audio, and what is encrypted or encoded inside a report."
+        "inside reports",
+        Became.NOT_LOOKED_AT,
+        why="Audio, numbers in words or over several messages, encoded text.",
     ),
 )

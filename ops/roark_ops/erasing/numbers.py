@@ -5,8 +5,9 @@
     number.is_in("call me at 06 12 34 56 78")        # it stands in this text
 
 All text is brought into one form first (`plain`): Unicode's compatibility forms (NFKC), digits of any script, every
-dash a hyphen, every blank a space, nothing that cannot be seen. Then digits are compared: with the country code behind
-+, 00, 011 or nothing, also with the trunk prefix in between (+33 (0)6), and as it is dialled in its own country.
+dash a hyphen, every blank a space, nothing that cannot be seen, no marks on a sign (keycaps). Then digits are compared:
+with the country code behind +, 00, 011 or nothing, also with the trunk prefix in between (+33 (0)6), and as it is
+dialled in its own country.
 
 Country codes and trunk prefixes are libphonenumber's.
 """
@@ -15,6 +16,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import unescape
 from typing import Self
 from urllib.parse import unquote
 
@@ -25,8 +27,10 @@ from roark_ledger.errors import InvalidReport
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _LAYOUT = re.compile(r"[\s().\-/,·_\[\]]+")
-# What may stand between two digits of one number in a text.
-_GAP = r"[\s().\-/,·_]{0,4}"
+# What may stand between two digits of one number in a text: anything but letters, digits, and what parts hours.
+_GAP = r"(?:[^\w:]|_){0,6}"
+_TAG = re.compile(r"<[^<>]{0,200}>")
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
 _WHOLE = re.compile(
     r"[\s\"'<(\[]*(?:(?:tel|sips?|sms|callto|whatsapp|mailto|phone)\s*:\s*/{0,2})*(?P<number>[+(\[\d][\d\s().\-/\[\]]*)"
     r"(?P<rest>$|[\"'>@;?#].*|\s*(?:ext|x|extension|poste|durchwahl)[.:\s]*\d+\s*)",
@@ -92,6 +96,8 @@ class PhoneNumber:
             bare = named["inner"].strip()
         if _FLOAT.fullmatch(bare) and ("." in bare or "e" in bare.lower()) and self._is_float(bare):
             return True
+        if "&#" in bare:
+            bare = plain(unescape(bare)).strip()
         if "%" in bare:
             bare = unquote(bare)
         found = _WHOLE.fullmatch(bare)
@@ -108,7 +114,9 @@ class PhoneNumber:
         return value > 0 and value == int(value) and str(int(value)) in self._forms
 
     def mentions_value(self, value: float) -> bool:
-        """Whether a number of JSON is this one as it is dialled at home: noughts in front are lost."""
+        """Whether a number of JSON is this one as it is dialled at home: noughts in front are lost. Or with a minus."""
+        if value < 0:
+            return self.is_value(-value) or self.mentions_value(-value)
         return value > 0 and value == int(value) and str(int(value)) == self.national
 
     def is_in(self, text: str) -> bool:
@@ -154,8 +162,10 @@ def _pattern(country: str, trunk: str, national: str) -> re.Pattern[str]:
 
 
 def _readings(text: str) -> set[str]:
-    # As it stands, and as the address that it may be, which may have been encoded twice.
+    # As it stands, as a page shows it, and as the address that it may be, which may have been encoded twice.
     found = {plain(text)}
+    if "<" in text or "&" in text:
+        found.add(plain(unescape(_TAG.sub(" ", text))))
     for _ in range(2):
         if "%" in text:
             text = unquote(text)
@@ -178,9 +188,9 @@ def plain(text: str) -> str:
             found.append(str(unicodedata.decimal(each)))
         elif kind == "Pd" or each in "\u2212\u02d7\u30fc":
             found.append("-")
-        elif kind == "Zs":
+        elif kind == "Zs" or each in _BLANK_LETTERS:
             found.append(" ")
-        elif kind != "Cf":
+        elif kind not in {"Cf", "Mn", "Me"}:
             found.append(each)
     return "".join(found)
 

@@ -2,7 +2,8 @@
 
 *is*        a string, a number or the name of a field that is the number and nothing else; in JSON inside strings, too
 *mentions*  anything that has it among other text: transcripts, addresses; a national number without its trunk prefix,
-            which may be another country's or an order number; and every text that was asked for
+            which may be another country's or an order number; one that is spread over the members of a list or an
+            object; and every text that was asked for
 
 A document is only read whole when its digits, one behind the other, have the number's: hardly any has.
 """
@@ -10,9 +11,10 @@ A document is only read whole when its digits, one behind the other, have the nu
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,8 +23,7 @@ import msgspec
 from roark_ops.erasing.numbers import PhoneNumber, plain
 from roark_producer.files.compression import DamagedInput, decompressed
 
-_LAYOUT_BYTES = b" \t\r\n\f\v().-/,_[]'\"\\" + bytes(range(0x80, 0x100))
-_BREAKS = (b"\\n", b"\\r", b"\\t")
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _PERCENT = re.compile(rb"%(?:25)*([0-9A-Fa-f]{2})")
 _ESCAPED_BREAK = re.compile(r"\\+[nrt]")
 _ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
@@ -92,16 +93,14 @@ class Sought:
             return False
         if "\\u" in text:
             text = _unescaped(text)
+        if "&#" in text:
+            text = unescape(text)
         if not text.isascii() and _ODD_DIGITS.search(text):
             text = plain(text)
         body = text.encode("utf-8", "surrogatepass")
         if b"%" in body:
             body = _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), body)
-        while b"\\\\" in body:
-            body = body.replace(b"\\\\", b"\\")
-        for broken in _BREAKS:
-            body = body.replace(broken, b"")
-        digits = body.translate(None, _LAYOUT_BYTES)
+        digits = body.translate(None, _NO_DIGITS)
         return any(core in digits for core in self._cores)
 
     def _has_text(self, text: str) -> bool:
@@ -123,6 +122,8 @@ class Sought:
                     is_.add(path)
                 case "mentions":
                     mentions.add(path)
+        if not (is_ or mentions):
+            mentions = {path for path, joined in _spread(tree) if any(number.is_in(joined) for number in self.numbers)}
         return Places(tuple(sorted(is_)), tuple(sorted(mentions)))
 
     def _in_text(self, text: str) -> Places:
@@ -165,6 +166,31 @@ def _walk(tree: Any) -> Iterator[tuple[str, object]]:
                 yield path, value if isinstance(inner, str) else ""
             case _:
                 yield path, value
+
+
+def _spread(tree: Any) -> Iterator[tuple[str, str]]:
+    """Yield what the members of each list and object say together: a number may be cut into pieces."""
+    left: list[tuple[str, Any]] = [("", tree)]
+    while left:
+        path, value = left.pop()
+        match value:
+            case dict():
+                members = list(value.values())
+                left += [(f"{path}.{_name(name)}" if path else _name(name), inner) for name, inner in value.items()]
+            case list():
+                members = value
+                left += [(f"{path}[{place}]", inner) for place, inner in enumerate(value)]
+                # Of pieces of a conversation each says something else besides, such as who spoke.
+                objects = [each for each in value if isinstance(each, dict)]
+                for name in dict.fromkeys(name for each in objects for name in each):
+                    yield path, _said(each.get(name) for each in objects)
+            case _:
+                continue
+        yield path, _said(members)
+
+
+def _said(members: Iterable[Any]) -> str:
+    return " ".join(str(each) for each in members if isinstance(each, str | int | float) and not isinstance(each, bool))
 
 
 def _json_inside(text: str) -> Any:
@@ -218,7 +244,9 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
 def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
-    return _ESCAPED_BREAK.sub(" ", _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
+    found = _ESCAPED_BREAK.sub(" ", _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
+    # Two halves of a character beyond the first 65,536 are one.
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _folded(text: str) -> str:
