@@ -228,7 +228,9 @@ PAGES = (
 
 def test_the_browser_complains_of_nothing(shift: Shift, browser: Browser) -> None:
     browser.complaints()
-    for path in PAGES[:-1]:
+    # What is not there is complained of: no job, where the walks were left out.
+    has_jobs = shift.line.snapshot().replays.selected > 0
+    for path in (path for path in PAGES[:-1] if has_jobs or "job=" not in path):
         go(browser, shift, path)
         browser.wait_for("#link-state")
     assert [one for one in browser.complaints() if "favicon" not in one] == []
@@ -269,7 +271,8 @@ def fill(shift: Shift, browser: Browser) -> str:
     ledger.run(reconcile_note(who="w", phase="done", stand={"watermark": 1}, result=compared.document()))
     shift.have_ended("missing-1", "missing-2")
     go(browser, shift, "/receipts")
-    browser.click("form[action$='/receipts/compare'] button")
+    browser.tab_to("form[action$='/receipts/compare'] input[name=since]")
+    browser.keys(ENTER)
     reads(browser, "2 missing here", "Rebuild 2 reports and queue them", "Where the calls are")
     go(browser, shift, "/causes")
     browser.click("article.cause [data-do=edit]")
