@@ -112,7 +112,7 @@ def in_a_cluster(kind: str, folder: Path | None = None) -> Iterator[Settings]:
     """The ledger on a cluster, as a user with the least ACL of the page; the broker beside it."""
     authority = Authority(folder) if folder else None
     # Redis 7.0 has no WAITAOF, without which a cluster cannot promise a disk.
-    promise = "replicated:1" if kind == "redis7" else "fsync"
+    promise = "memory" if kind == "redis7" else "fsync"
     with contextlib.ExitStack() as stack:
         binary = redis7_binary() if kind == "redis7" else None
         nodes = stack.enter_context(cluster(replicas=1, binary=binary, tls=authority))
@@ -129,7 +129,7 @@ def in_a_cluster(kind: str, folder: Path | None = None) -> Iterator[Settings]:
 
 @contextlib.contextmanager
 def in_a_cluster_with_tls(folder: Path, _: list[int]) -> Iterator[Settings]:
-    with in_a_cluster("valkey", folder=folder) as settings:
+    with in_a_cluster("redis7", folder=folder) as settings:
         yield settings
 
 
