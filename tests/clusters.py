@@ -58,6 +58,10 @@ class Node(Server):
         with self.client() as admin:
             return admin.execute_command(*words)  # type: ignore[no-untyped-call] # redis-py's own
 
+    def cut_off(self, *, off: bool = True) -> None:
+        """Have it hear nothing from the other nodes, while clients and its replica reach it as before."""
+        self.ask("DEBUG", "DROP-CLUSTER-PACKET-FILTER", -2 if off else -1)
+
     def send_signal(self, number: int) -> None:
         self._process._process.send_signal(number)
 

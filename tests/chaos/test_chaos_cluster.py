@@ -10,6 +10,7 @@ from clusters import Node, Nodes, cluster
 from pipeline import wait_until
 from servers import running
 
+from roark_ledger.errors import LedgerUnavailable
 from roark_ledger.server.cluster import node_of
 
 ON_A_REPLICA = {"ROARK_INGEST_DURABILITY": "replicated:1"}
@@ -21,7 +22,7 @@ def under_load(
     fault: str, *, seed: int, number: int = 1500, full: str = "yes", **settings: str
 ) -> Iterator[tuple[Nodes, Line]]:
     with (
-        cluster(replicas=1, cluster_require_full_coverage=full) as nodes,
+        cluster(replicas=1, cluster_require_full_coverage=full, enable_debug_command="yes") as nodes,
         running() as broker,
         Line(fault, seed=seed, redis_url=nodes.url, ROARK_INGEST_BROKER_URL=broker.url, **settings) as line,
     ):
@@ -32,9 +33,13 @@ def under_load(
 
 def is_followed(line: Line, heir: Node) -> None:
     """Wait until the ledger is found where it is now."""
-    line.until(
-        lambda: line.delivered() >= 0 and node_of(line.ledger.client) == heir.address, "the new node is found", 30
-    )
+
+    def found() -> bool:
+        with contextlib.suppress(LedgerUnavailable):
+            line.delivered()
+        return node_of(line.ledger.client) == heir.address
+
+    line.until(found, "the new node is found", 30)
 
 
 @pytest.mark.chaos
@@ -71,6 +76,23 @@ def test_the_ledgers_primary_hangs_is_replaced_and_wakes_up_as_if_nothing_had_ha
 
 
 @pytest.mark.chaos
+def test_the_ledgers_primary_is_cut_off_from_the_other_nodes_and_goes_on_to_call_itself_the_primary() -> None:
+    with under_load("cluster: the primary is cut off from the other nodes", seed=76, **ON_A_REPLICA) as (nodes, line):
+        old = nodes.owner()
+        heir = nodes.replica_of(old)
+        assert old is nodes.all[0], "it is asked first"
+        with line.fault():
+            line.in_flight += MAX_IN_FLIGHT * len(line.workers)
+            old.cut_off()
+            wait_until(lambda: heir in nodes.primaries, "the replica takes over")
+            is_followed(line, heir)
+            line.some_time(3, 4)
+            old.cut_off(off=False)
+        line.prove()
+        assert nodes.replica_of(heir) is old
+
+
+@pytest.mark.chaos
 def test_another_primary_is_killed_and_nobody_takes_over() -> None:
     for full, goes_on in (("no", True), ("yes", False)):
         with under_load(f"cluster: another primary is gone for good (full coverage: {full})", seed=73, full=full) as (
@@ -102,6 +124,9 @@ def test_the_ledger_moves_from_node_to_node(how: str) -> None:
             with line.fault():
                 is_followed(line, move(nodes))
         line.prove()
+        seen = line.snapshot()
+        assert seen.total("breaker_opened") == 0
+        assert not [alert for alert in seen.alerts if alert.active]
 
 
 @pytest.mark.chaos

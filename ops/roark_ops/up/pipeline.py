@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from roark_ops.up.stopping import Stop, first_of
 from roark_ops.up.told import telling
 from roark_ops.up.told.screen import Screen
 from roark_ops.up.told.summary import UpSummary
+from roark_producer.servers import Servers
 
 DONE, FAILED, TO_ACT_ON = 0, 1, 3
 
@@ -96,13 +97,15 @@ class Pipeline:
             self._screen.say(f"server: embedded Valkey, data in {short(self._server.files)}")
             return replace(env, urls={role: self._server.url(role) for role in RedisRole})
         if self._plan.redis_url:
+            # One that cannot be the broker is refused before anything runs.
+            _ = Servers(self._settings.ingest).broker_url
             apart = f", separate from the real reports (prefix {self._plan.prefix})" if self._plan.sandbox else ""
             self._screen.say(f"server: {server_in_words(self._plan.redis_url)}{apart}")
         return env
 
     def _check_promise(self) -> None:
-        with connect(self._url()) as client:
-            self._screen.say(f"server: {keep(self._settings.ingest.durability, inspect(client)).sentence}")
+        with closing(Ledger(connect(self._url()), prefix=self._plan.prefix)) as ledger:
+            self._screen.say(f"server: {keep(self._settings.ingest.durability, inspect(ledger.client)).sentence}")
 
     async def _start_the_rest(self, env: Environments) -> None:
         plan, data_dir = self._plan, self._data_dir
@@ -165,9 +168,9 @@ class Pipeline:
     def _comparer(self) -> SandboxComparer | None:
         if not self._plan.sandbox_url:
             return None
-        client, ingest = connect(self._url()), self._settings.ingest
-        promised = keep(ingest.durability, inspect(client)).after_write
-        ledger = Ledger(client, prefix=self._plan.prefix, after_write=promised)
+        ingest = self._settings.ingest
+        ledger = Ledger(connect(self._url()), prefix=self._plan.prefix)
+        ledger = ledger.promising(keep(ingest.durability, inspect(ledger.client)).after_write)
         return SandboxComparer(ledger, self._plan.sandbox_url, ingest, self._settings.worker)
 
     def _ledger(self) -> AsyncLedger:
