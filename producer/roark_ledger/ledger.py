@@ -18,14 +18,14 @@ from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import MovedError, NoPermissionError, NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import DEFAULT_PREFIX, Keys
 from roark_ledger.moves.operation import Operation
 from roark_ledger.records.record import Record
 from roark_ledger.scripts import script
-from roark_ledger.server.cluster import finder_of
+from roark_ledger.server.cluster import finder_of, moved_to
 from roark_ledger.server.connection import translated_errors
 from roark_ledger.tombstones import tombstone
 
@@ -83,7 +83,7 @@ class _Calls:
     def have_moved(operations: Sequence[Operation[Any]], replies: Sequence[Any]) -> bool:
         """Say whether nothing was done, as the ledger is on another node now; where some was, who asked must repeat."""
         # What follows the operations is the promise, which any node answers.
-        return bool(operations) and all(isinstance(each, MovedError) for each in replies[: len(operations)])
+        return bool(operations) and all(map(moved_to, replies[: len(operations)]))
 
     @staticmethod
     def unknown(replies: Sequence[Any]) -> list[int]:

@@ -83,15 +83,25 @@ def test_moved_leads_to_the_node_that_it_names() -> None:
     assert known.whom_to_ask()[0] == C
 
 
-@pytest.mark.parametrize("told", [f"{SLOT} :9", f"{SLOT} ?:9"])
-def test_moved_without_a_host_means_the_host_that_said_so(told: str) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [MovedError(f"{SLOT} :9"), MovedError(f"{SLOT} ?:9"), ResponseError(f"MOVED {SLOT} :9")],
+)
+def test_moved_without_a_host_means_the_host_that_said_so(told: ResponseError) -> None:
     known = finder()
-    heard(known, MovedError(told), at=A)
+    heard(known, told, at=A)
     assert known.whom_to_ask()[0] == (A[0], 9)
 
 
 CHANGES = (
-    *(ReadOnlyError(), BusyLoadingError(), ClusterDownError("is down"), RedisConnectionError(), RedisTimeoutError()),
+    *(
+        ReadOnlyError(),
+        BusyLoadingError(),
+        ClusterDownError("is down"),
+        ResponseError("CLUSTERDOWN is down"),
+        RedisConnectionError(),
+        RedisTimeoutError(),
+    ),
     *(OSError(), KeyboardInterrupt()),
 )
 NO_CHANGES = (

@@ -9,6 +9,7 @@ primary: scripts, pipelines and the promise behind them (WAIT, WAITAOF) then rea
 3. Who told of a node that did not do may be cut off from the others: the next time it is asked last.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -33,7 +34,10 @@ Address = tuple[str, int]
 Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 # A node that hangs is asked first, and the others wait for it.
 _ASKING: dict[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
-_ANOTHER_NODE = (MovedError, ReadOnlyError, BusyLoadingError, ClusterDownError)
+_ANOTHER_NODE = (ReadOnlyError, BusyLoadingError, ClusterDownError)
+# The redis-py that an application of two years ago pins has no classes for what a cluster says.
+_SAYS_SO = re.compile(r"CLUSTERDOWN |MASTERDOWN ")
+_MOVED = re.compile(r"(?:MOVED )?\d+ (.*):(\d+)")
 
 
 class ClusterUnusable(RedisConnectionError):
@@ -93,9 +97,9 @@ class Finder:
 
     def hear(self, connection: Any, error: BaseException) -> None:
         """Draw the conclusion from what a connection was answered, or was not."""
-        if isinstance(error, MovedError):
-            self.doubt(connection.generation, (error.host.strip("[]?") or connection.host, error.port))
-        elif isinstance(error, _ANOTHER_NODE) or not isinstance(error, ResponseError):
+        if to := moved_to(error):
+            self.doubt(connection.generation, (to[0] or connection.host, to[1]))
+        elif not isinstance(error, ResponseError) or isinstance(error, _ANOTHER_NODE) or _SAYS_SO.match(str(error)):
             self.doubt(connection.generation)
 
     def unreachable(self, connection: Any, error: BaseException) -> ClusterUnusable:
@@ -234,6 +238,14 @@ def led(client: Client, place: RedisPlace, prefix: str) -> Client:
     pool.connection_class = type(theirs.__name__, (mixed, theirs), body)
     _finders[client] = finder
     return client
+
+
+def moved_to(reply: Any) -> Address | None:
+    """Return the node that a reply of MOVED names, its host "" where that is the one that said so; None for others."""
+    if not isinstance(reply, MovedError) and not (isinstance(reply, ResponseError) and str(reply).startswith("MOVED ")):
+        return None
+    found = _MOVED.fullmatch(str(reply))
+    return (found[1].strip("[]?"), int(found[2])) if found else None
 
 
 def finder_of(client: Any) -> Finder | None:
