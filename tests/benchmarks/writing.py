@@ -23,6 +23,8 @@ def write(figures: dict[str, Any], folder: Path) -> str:
         _uploads(figures.get("uploads", []), folder),
         _ingest(figures.get("ingest", []), folder),
         _webhook(figures.get("webhook", [])),
+        _sizes(figures.get("sizes", [])),
+        _rewrite(figures.get("rewrite", [])),
         _enqueue(figures.get("enqueue", [])),
         _delay(figures.get("delay", [])),
         _flatness(figures.get("flatness", [])),
@@ -127,16 +129,68 @@ def _ingest(rows: list[Row], folder: Path) -> str:
 def _webhook(rows: list[Row]) -> str:
     if not rows:
         return ""
-    head = ["", "web CPU ms", "Redis CPU ms", "load's CPU ms", "accepted/s", "p50 ms", "p99 ms", "failed", "MB"]
+    head = [
+        "",
+        "web CPU ms",
+        "Redis CPU ms",
+        "nginx CPU ms",
+        "load's CPU ms",
+        "accepted/s",
+        "p50 ms",
+        "p99 ms",
+        "failed",
+        "MB",
+    ]
     cells = [
         [
             row["name"],
-            *(f"{row[each]:.2f}" for each in ("web_ms", "redis_ms", "load_ms")),
+            *(f"{row[each]:.2f}" for each in ("web_ms", "redis_ms", "proxy_ms", "load_ms")),
             *(f"{row[each]:,.0f}" for each in ("per_second", "p50_ms", "p99_ms", "failed", "memory_mb")),
         ]
         for row in rows
     ]
     return "## The webhook's processes, on one port\n\n" + _table(head, cells)
+
+
+def _sizes(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    text = "## Reports by their size\n\nThrough the webhook, then through the worker over TLS, upstream 100 ms. "
+    text += "Memory is the peak (RSS) of all processes, CPU is web or worker and Redis.\n\n"
+    head = ["", "accepted/s", "MB/s", "CPU ms", "webhook MB", "delivered/s", "MB/s", "CPU ms", "worker MB"]
+    head += ["slowest script, ms"]
+    return text + _table(head, [_size(row) for row in rows])
+
+
+def _size(row: Row) -> list[str]:
+    return [
+        row["name"],
+        f"{row['accepted_per_second']:,.0f}",
+        f"{row['accepted_per_second'] * row['bytes'] / 1e6:,.0f}",
+        f"{row['web_ms'] + row['accept_redis_ms']:,.2f}",
+        f"{row['web_peak_mb']:,.0f}",
+        f"{row['delivered_per_second']:,.0f}",
+        f"**{row['mb_per_second']:,.0f}**",
+        f"{row['worker_ms'] + row['redis_ms']:,.2f}",
+        f"{row['worker_peak_mb']:,.0f}",
+        f"{row['slowest_ms']:.1f} (`{row['slowest']}`)",
+    ]
+
+
+def _rewrite(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    head = ["", "accept's p50 ms", "p99", "p50 during a rewrite", "p99", "rewrite s", "start s", "start's CPU s"]
+    cells = [
+        [
+            row["name"],
+            *(f"{row[when][cut]:.1f}" for when in ("accept_ms", "accept_ms_during_rewrite") for cut in ("p50", "p99")),
+            f"{row['rewrite_seconds']:.1f}",
+            *(f"{row['restart_from_rewritten'][each]:.1f}" for each in ("seconds", "cpu_seconds")),
+        ]
+        for row in rows
+    ]
+    return "## While the append-only file is rewritten, and a start from it\n\n" + _table(head, cells)
 
 
 def _enqueue(rows: list[Row]) -> str:

@@ -24,8 +24,11 @@ function init(args)
     end
     reports[#reports + 1] = parts
   end
-  math.randomseed(os.time() * 64 + number)
-  salt = math.random(0, 0xffffff)
+  -- Not math.random: seeds that lie a second apart give the same number, and a second run would only send duplicates.
+  local random = io.open('/dev/urandom', 'rb')
+  local a, b, c = random:read(3):byte(1, 3)
+  random:close()
+  salt = a * 0x10000 + b * 0x100 + c
 end
 
 function request()

@@ -4,6 +4,7 @@ from typing import Any
 
 from benchmarks.contenders import AS_IT_COMES
 from benchmarks.goals import goals
+from benchmarks.ingest import BEHIND_NGINX, LOAD_ALONE
 
 
 def row(name: str, family: str, cpu_ms: float, *, tls: bool) -> dict[str, Any]:
@@ -33,3 +34,37 @@ def test_the_headline_is_the_product_as_it_comes_over_tls_and_one_process_withou
         "memory of a worker process, MB": ("140", True),
         "without TLS, one process: reports per CPU second against the bare limit": ("0.80", False),
     }
+
+
+def test_of_all_sizes_the_slowest_script_counts_and_five_megabytes_go_at_half_the_speed_at_least() -> None:
+    def size(name: str, mb_per_second: float, slowest_ms: float, slowest: str) -> dict[str, Any]:
+        return {"name": name, "mb_per_second": mb_per_second, "slowest_ms": slowest_ms, "slowest": slowest}
+
+    rows = [size("62 kB", 100, 3, "claim"), size("5 MB", 49, 12, "accept"), size("25 MB", 90, 26, "claim")]
+
+    found = [(goal.what, goal.found, goal.met) for goal in goals({"sizes": rows})]
+
+    assert found == [
+        ("sizes: the slowest script, ms (`claim`, 25 MB)", "26.0", False),
+        ("sizes: MB/s delivered, 5 MB against 62 kB", "0.49", False),
+    ]
+
+
+def test_the_webhooks_p99_is_measured_by_what_the_load_has_by_itself() -> None:
+    def way(name: str, web_ms: float, p99_ms: float, connections: int = 256) -> dict[str, Any]:
+        costs = {"web_ms": web_ms, "redis_ms": 0.1, "p50_ms": 10.0, "p99_ms": p99_ms}
+        return {"way": name, "connections": connections, **costs}
+
+    rows = [way("one process", 0.4, 90), way("one per core", 0.5, 60), way(BEHIND_NGINX, 0.5, 61)]
+
+    def found(more: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
+        return [(goal.found, goal.wanted, goal.met) for goal in goals({"webhook": rows + more})]
+
+    assert found([]) == [("1.200", "≤ 1.150", False), ("6.000", "≤ 5.000", False), ("6.100", "≤ 5.000", False)]
+    assert found([way(LOAD_ALONE, 0, 60)])[1:] == [("6.000", "≤ 6.000", True), ("6.100", "≤ 6.000", False)]
+
+
+def test_a_rewrite_may_make_accepts_slower_up_to_three_times() -> None:
+    row = {"name": "some", "accept_ms": {"p99": 10.0}, "accept_ms_during_rewrite": {"p99": 31.0}}
+
+    assert [goal.met for goal in goals({"rewrite": [row]})] == [False]
