@@ -16,12 +16,12 @@ from typing import Any
 
 from benchmarks import parts
 from benchmarks.machine import description
+from benchmarks.pages import FIGURES, write_pages
 from benchmarks.parts import Plan
 from benchmarks.reports import write_pool
 from benchmarks.writing import write
 
 RESULTS = Path(__file__).parent / "results"
-FIGURES = RESULTS / "figures.json"
 
 
 def main() -> None:
@@ -66,6 +66,8 @@ def main() -> None:
     figures["failed"] = parts.FAILED
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     print(write(figures, RESULTS))
+    if not quick:
+        write_pages(figures)
     if parts.FAILED:
         sys.exit(f"{len(parts.FAILED)} measurements failed: the best of those that are left is not the best of all")
 

@@ -1,10 +1,12 @@
-"""The benchmarks' goals for uploads, from rows as a run leaves them."""
+"""The benchmarks' goals, and what the pages say of them, from rows as a run leaves them."""
 
+import json
 from typing import Any
 
 from benchmarks.contenders import AS_IT_COMES
 from benchmarks.goals import goals
 from benchmarks.ingest import BEHIND_NGINX, LOAD_ALONE
+from benchmarks.pages import FIGURES, PAGES, TABLES, with_tables
 
 
 def row(name: str, family: str, cpu_ms: float, *, tls: bool) -> dict[str, Any]:
@@ -68,3 +70,11 @@ def test_a_rewrite_may_make_accepts_slower_up_to_three_times() -> None:
     row = {"name": "some", "accept_ms": {"p99": 10.0}, "accept_ms_during_rewrite": {"p99": 31.0}}
 
     assert [goal.met for goal in goals({"rewrite": [row]})] == [False]
+
+
+def test_the_pages_say_what_the_run_came_to_whose_figures_are_kept() -> None:
+    figures = json.loads(FIGURES.read_text())
+    texts = {page: page.read_text() for page in PAGES}
+
+    assert {page: with_tables(text, figures) for page, text in texts.items()} == texts
+    assert all(any(f"<!-- {name}, written by" in text for text in texts.values()) for name in TABLES)
