@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -71,6 +71,29 @@ class Lines(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001 as in every handler of the standard library
             self.handleError(record)
 
+    def hears_alone(self, logger: logging.Logger) -> bool:
+        """Whether nobody else would see a record of this logger, so that none has to be made."""
+        if logging.root.handlers != [self] or self.filters != [redact] or self.level:
+            return False
+        while logger is not logging.root:
+            if logger.handlers or logger.filters or not logger.propagate or not logger.parent:
+                return False
+            logger = logger.parent
+        return not logger.filters
+
+    def keep(self, name: str, level: int, action: str, fields: dict[str, Any]) -> bool:
+        """Keep an event's line for the end of the block, masked as `redact` does it; False where that is not to be."""
+        held: list[str] | None = getattr(self._held, "lines", None)
+        if held is None or not isinstance(self.formatter, JsonLines | Console):
+            return False
+        try:
+            shown = fields if _is_harmless(fields) else _masked(fields)
+            line = self.formatter.line(time.time(), level, name, masked_text(action), shown)
+        except Exception:  # noqa: BLE001 the long way tells what is wrong with it
+            return False
+        held.append(line + self.terminator)
+        return True
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Write what this thread logs in the block at its end, at once."""
@@ -109,7 +132,11 @@ def event(logger: logging.Logger, action: str, *, level: int = logging.INFO, **f
     The record does not name the line of code: an action is found by its word, and walking the stack for every
     delivery would cost more than the rest of the line.
     """
-    if logger.isEnabledFor(level):
+    if not logger.isEnabledFor(level):
+        return
+    ours = logging.root.handlers[0] if logging.root.handlers else None
+    # A record for each delivery would cost as much as the rest of the line.
+    if not (isinstance(ours, Lines) and ours.hears_alone(logger) and ours.keep(logger.name, level, action, fields)):
         logger.handle(_record(logger.name, level, action, fields))
 
 
@@ -211,16 +238,18 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        fields = _fields(record)
-        line = {
-            "time": _time(record).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message" if fields is None else "action": record.getMessage(),
-        }
-        line |= {name: value for name, value in (fields or {}).items() if name not in line}
-        line |= {"exception": record.exc_text} if record.exc_text else {}
-        return json.dumps(line)
+        fields, exception = _fields(record), {"exception": record.exc_text} if record.exc_text else {}
+        said = {"message" if fields is None else "action": record.getMessage()}
+        return _object(record.created, record.levelno, record.name, said, {**(fields or {}), **exception})
+
+    def line(self, at: float, level: int, name: str, action: str, fields: Mapping[str, Any]) -> str:
+        """Return an event's line."""
+        return _object(at, level, name, {"action": action}, fields)
+
+
+def _object(at: float, level: int, name: str, said: dict[str, str], fields: Mapping[str, Any]) -> str:
+    line: dict[str, Any] = {"time": f"{_time(at)}+00:00", "level": _level_name(level), "logger": name, **said}
+    return json.dumps(line | {name: value for name, value in fields.items() if name not in line})
 
 
 class Console(logging.Formatter):
@@ -228,14 +257,29 @@ class Console(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the traceback below it where there is one."""
-        moment = _time(record).isoformat(timespec="milliseconds")[11:23]
-        parts = [moment, f"{record.levelname.lower():<7}", record.getMessage()]
-        parts += [f"{name}={_shown(value)}" for name, value in (_fields(record) or {}).items()]
-        return " ".join(parts) + (f"\n{record.exc_text}" if record.exc_text else "")
+        line = self.line(record.created, record.levelno, record.name, record.getMessage(), _fields(record) or {})
+        return line + (f"\n{record.exc_text}" if record.exc_text else "")
+
+    def line(self, at: float, level: int, _name: str, action: str, fields: Mapping[str, Any]) -> str:
+        """Return an event's line."""
+        parts = [_time(at)[11:], f"{_level_name(level):<7}", action]
+        parts += [f"{name}={_shown(value)}" for name, value in fields.items()]
+        return " ".join(parts)
 
 
-def _time(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
+@lru_cache
+def _level_name(level: int) -> str:
+    return logging.getLevelName(level).lower()
+
+
+def _time(at: float) -> str:
+    milliseconds = int(at * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}"
+
+
+@lru_cache(8)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def _shown(value: Any) -> str:

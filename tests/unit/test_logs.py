@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -183,6 +184,30 @@ class TestLinesThatAreWrittenTogether:
 
         assert [line.split()[2] for line in lines] == ["first", "second"]
         assert "secret-1" not in lines[0]
+
+    @pytest.mark.parametrize("fmt", ["json", "console"])
+    def test_each_is_the_line_that_it_would_be_by_itself(self, fmt: str, capsys: pytest.CaptureFixture[str]) -> None:
+        def tell() -> None:
+            own = logging.getLogger("tests.logs")
+            event(own, "deliver", call_id="+15550107997", attempt=2, status=None, age_seconds=1.5, confirmed=False)
+            event(own, "bury", level=logging.WARNING, token="hunter2", request={"secret": "hunter2"}, words='a "b"')
+
+        set_up_logging(fmt, "info")
+        tell()
+        by_themselves = capsys.readouterr().err
+        with written_together():
+            tell()
+        together = capsys.readouterr().err
+        logging.getLogger().addHandler(listening := logging.NullHandler())
+        with written_together():
+            tell()
+        logging.getLogger().removeHandler(listening)
+
+        def timeless(text: str) -> str:
+            return re.sub(r"[\dT:-]*\d\d:\d\d:\d\d\.\d{3}", "", text)
+
+        assert "hunter2" not in together
+        assert timeless(together) == timeless(by_themselves) == timeless(capsys.readouterr().err)
 
     def test_they_are_written_when_the_block_fails(self, capsys: pytest.CaptureFixture[str]) -> None:
         def fails() -> None:
