@@ -58,7 +58,7 @@ class WorkerSettings(FromEnvironment):
     # Most reports claimed at once.
     claim_batch: int = constant(64, ge=1, le=512)
     # Most compressed bytes claimed at once.
-    claim_bytes: int = constant(8_000_000, ge=1000)
+    claim_bytes: int = constant(4_000_000, ge=1000)
     # Time budget of one drain.
     drain_seconds: float = constant(10, gt=0)
     shutdown_seconds: float = Field(25, ge=0, description="time for uploads to finish after SIGTERM")
