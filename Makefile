@@ -80,10 +80,10 @@ monitoring: $(READY) ## alerts and dashboards against a real Prometheus: some 3 
 	@command -v promtool prometheus >/dev/null || { echo "promtool and prometheus are missing. Debian, Ubuntu: apt-get install -y prometheus" >&2; exit 1; }
 	MONITORING_PICTURE=ops/docs/pictures/overview.svg $(BIN)/python -m pytest tests/monitoring -q $(ARGS)
 
-bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk)
+bench: $(READY) $(PEERS)/.ready ## compare with plain Celery and other queues, up to a million reports (needs wrk, nginx)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --peers $(PEERS) $(ARGS)
 
-bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in some six minutes
+bench-quick: $(READY) $(PEERS)/.ready ## the same with fewer settings, in some ten minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks --quick --peers $(PEERS) $(ARGS)
 
 docs-test: $(READY) ## every command line of README.md and ops/docs, against a real pipeline

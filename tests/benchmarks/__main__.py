@@ -28,7 +28,7 @@ def main() -> None:
     # What was started has to end with this process: the blocks that end it run when an exception passes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="fewer contenders, one round, some six minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer contenders, one round, some ten minutes")
     parser.add_argument("--only", default=",".join(parts.ALL), help=f"some of: {','.join(parts.ALL)}")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0, help="length of each measurement")
