@@ -13,6 +13,7 @@ from roark_ledger.moves import desk, intake
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
 from roark_ledger.records.logbook import Action, doer
+from roark_ledger.scripts import script, script_names
 from roark_ledger.server.connection import connect
 from roark_ledger.server.rewriting import rewrite
 from roark_ops.access import Access
@@ -69,7 +70,9 @@ def test_one_persons_reports_among_a_hundred_thousand(valkey: Server, prefix: st
         print(f"{busy_ms:.2f} ms of Redis's CPU for each command in the mean")
         for name in ("evalsha", "hscan"):
             print(f"{name}: {stats[f'cmdstat_{name}']['calls']} of {stats[f'cmdstat_{name}']['usec_per_call']} us")
-        slow = [(entry["command"].split()[0], entry["duration"]) for entry in client.slowlog_get(100)]
+        names = {script(name).sha: name for name in script_names()}
+        words = [(entry["command"].decode().split(), entry["duration"]) for entry in client.slowlog_get(100)]
+        slow = [(names.get(said[1], said[0]) if len(said) > 1 else said[0], micros) for said, micros in words]
         print(f"over {LONG_MS} ms by the clock: {slow}")
         began = monotonic()
         assert rewrite(client, seconds=600).files

@@ -15,6 +15,7 @@ from roark_ops.desk.rehearsal import Rehearsal
 from roark_ops.doctor.outside import check_public
 from roark_ops.up.plan import server_in_words
 from roark_producer.settings import FromEnvironment, IngestSettings, WebhookSettings, settings_of, variable_of
+from roark_worker.alerts.post import AlertNotTaken, post
 from roark_worker.calls.vapi_settings import VapiSettings
 from roark_worker.settings import WorkerSettings
 from roark_worker.upkeep.setup_notes import shown_url
@@ -141,3 +142,18 @@ def test_known_secrets_are_masked_in_tracebacks_and_short_ones_are_not() -> None
 def test_a_password_with_a_slash_is_masked_in_any_text() -> None:
     assert PASSWORD not in masked_text(f"cannot reach redis://:{PASSWORD}/slash@h:1/0 now")
     assert masked_text('{"a":"https://h/x","b":"me@x"}') == '{"a":"https://h/x","b":"me@x"}'
+
+
+def test_an_api_has_no_query_that_could_carry_a_secret() -> None:
+    for model, name in ((WorkerSettings, "roark_base_url"), (VapiSettings, "vapi_base_url")):
+        for end in ("?key=hunter2", "#hunter2", "/x?hunter2"):
+            with pytest.raises(ConfigurationError, match="without \\? and #") as refused:
+                model(**{name: f"https://api.example{end}"})
+            assert "hunter2" not in str(refused.value)
+
+
+def test_a_proxy_that_is_none_is_told_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://:hunter2@proxy")
+    with pytest.raises(AlertNotTaken, match="HTTPS_PROXY") as refused:
+        post("https://127.0.0.1:9/hook", {}, tries=1)
+    assert "hunter2" not in str(refused.value)

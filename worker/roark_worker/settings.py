@@ -159,6 +159,8 @@ class WorkerSettings(FromEnvironment):
         parts = split_url(value)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL")
+        if parts.query or parts.fragment:
+            raise ValueError("must end with a path, without ? and #")
         if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1", "sandbox"}:
             raise ValueError("must be https:// for any other host: otherwise the token would be sent unencrypted")
         return value.rstrip("/")
