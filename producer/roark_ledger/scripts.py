@@ -57,7 +57,7 @@ def script(name: str) -> Script:
     flags, _, body = _text(f"{name}.lua").partition("\n")
     needed = (file for need, files in _NEEDED.items() if need in body for file in files)
     rest = "\n".join((*map(_text, (*_ALWAYS, *needed)), body))
-    tables = (table for name, table in _tables().items() if re.search(rf"\b{name}\b", rest))
+    tables = (table for name, table in _tables().items() if name in rest and re.search(rf"\b{name}\b", rest))
     text = "\n".join((flags, _key_table(), _legal_table(), *tables, rest))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -70,7 +70,12 @@ def script_names(*folders: str) -> list[str]:
 
 def commands_in(names: Iterable[str]) -> frozenset[str]:
     """Return the commands that these scripts may call, in small letters, as permissions name them."""
-    return frozenset(command.lower() for name in names for command in _COMMAND.findall(script(name).text))
+    return frozenset().union(*map(_commands_of, names))
+
+
+@cache
+def _commands_of(name: str) -> frozenset[str]:
+    return frozenset(command.lower() for command in _COMMAND.findall(script(name).text))
 
 
 def counter_names() -> frozenset[str]:
