@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import NoPermissionError, NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import DEFAULT_PREFIX, Keys
@@ -83,7 +83,9 @@ class _Calls:
     def have_moved(operations: Sequence[Operation[Any]], replies: Sequence[Any]) -> bool:
         """Say whether nothing was done, as the ledger is on another node now; where some was, who asked must repeat."""
         # What follows the operations is the promise, which any node answers.
-        return bool(operations) and all(map(moved_to, replies[: len(operations)]))
+        if not operations or not isinstance(replies[0], ResponseError):
+            return False
+        return all(map(moved_to, replies[: len(operations)]))
 
     @staticmethod
     def unknown(replies: Sequence[Any]) -> list[int]:
@@ -175,18 +177,14 @@ class Ledger(_Open[redis.Redis]):
             return self.calls.parsed(operations, replies)
 
     def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
-        replies = self._sent(operations, durably)
+        replies: list[Any] = []
         for _ in range(_NODES_IN_A_ROW):
+            pipeline = self.client.pipeline(transaction=False)
+            for command in self.calls.commands(operations, durably=durably):
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
+            replies = pipeline.execute(raise_on_error=False)
             if not self.calls.have_moved(operations, replies):
                 break
-            replies = self._sent(operations, durably)
-        return replies
-
-    def _sent(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for command in self.calls.commands(operations, durably=durably):
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
-        replies: list[Any] = pipeline.execute(raise_on_error=False)
         return replies
 
     def scan_records(self, page: int) -> Iterator[dict[str, str]]:
@@ -310,18 +308,14 @@ class AsyncLedger(_Open[redis.asyncio.Redis]):
             return self.calls.parsed(operations, replies)
 
     async def _send(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
-        replies = await self._sent(operations, durably)
+        replies: list[Any] = []
         for _ in range(_NODES_IN_A_ROW):
+            pipeline = self.client.pipeline(transaction=False)
+            for command in self.calls.commands(operations, durably=durably):
+                pipeline.execute_command(*command)
+            replies = await pipeline.execute(raise_on_error=False)
             if not self.calls.have_moved(operations, replies):
                 break
-            replies = await self._sent(operations, durably)
-        return replies
-
-    async def _sent(self, operations: Sequence[Operation[Any]], durably: bool) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for command in self.calls.commands(operations, durably=durably):
-            pipeline.execute_command(*command)
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
         return replies
 
     async def aclose(self) -> None:
