@@ -4,6 +4,7 @@ What stands in capitals is filled in: CALL_ID is a dead letter, DISCARDED_ID a d
 call. The ports are those of the pipeline under test. Before each command it is waited until nothing is on its way.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import httpx
 import pytest
 from console import Command, commands
 from pipeline import wait_until
+from servers import running
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
@@ -66,12 +68,12 @@ class Reader:
         except httpx.TransportError:
             return False
 
-    def shell(self, line: str) -> "subprocess.CompletedProcess[str]":
+    def shell(self, line: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a line as bash does."""
         return subprocess.run(
             ["bash", "-o", "pipefail", "-c", line],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | more,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -82,7 +84,11 @@ class Reader:
     def run(self, command: Command) -> str:
         """Run a page's line; return what is wrong unless it ends as the page says."""
         wait_until(self._is_quiet, "workers live, and nothing is on its way any more")
-        done = self.shell(self.filled_in(command.line))
+        with contextlib.ExitStack() as stack:
+            # Nobody but the embedded server itself makes its users; the page speaks of a server of one's own.
+            ours = "--apply" in command.line
+            more = {"ROARK_INGEST_REDIS_URL": stack.enter_context(running()).url} if ours else {}
+            done = self.shell(self.filled_in(command.line), **more)
         said = f"$ {command.line}\n{done.stdout}{done.stderr}"
         if done.returncode == command.exit_code and "Traceback" not in said:
             return ""
