@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.keeping import Keeper
 from roark_ledger.logs import masked_text, masked_traceback, never_show
 from roark_ledger.server.redis_url import parse_redis_url, without_credentials
 from roark_ledger.urls import split_url, without_secrets
+from roark_ops.cli.app import app
 from roark_ops.desk.rehearsal import Rehearsal
 from roark_ops.doctor.outside import check_public
 from roark_ops.up.plan import server_in_words
@@ -157,3 +159,16 @@ def test_a_proxy_that_is_none_is_told_without_its_url(monkeypatch: pytest.Monkey
     with pytest.raises(AlertNotTaken, match="HTTPS_PROXY") as refused:
         post("https://127.0.0.1:9/hook", {}, tries=1)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_command_says_so_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    set_to = {
+        "HTTPS_PROXY": "ftp://:hunter2@proxy",
+        "VAPI_API_KEY": "key",
+        "ROARK_INGEST_REDIS_URL": "redis://127.0.0.1:9",
+    }
+    ended = CliRunner().invoke(app, ["reconcile"], env=set_to)
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("roark-ingest: HTTPS_PROXY")
+    assert "hunter2" not in ended.output

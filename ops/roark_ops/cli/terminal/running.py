@@ -57,6 +57,11 @@ class Commands(TyperGroup):
             if not (words := lacking_for(error)):
                 raise
             fail(words)
+        except ValueError as error:
+            # httpx makes the same of each proxy's URL that it cannot use, and quotes it with its password.
+            if "proxy URL" not in str(error):
+                raise
+            fail("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is no URL of a proxy that can be used (http://HOST:PORT)")
         return result
 
 
