@@ -54,7 +54,9 @@ def post(url: str, document: dict[str, Any], *, tries: int = _TRIES, first_wait:
         raise AlertNotTaken(f"the alert webhook is unreachable ({type(error).__name__})") from None
     except ValueError:
         # httpx quotes a proxy's URL, which may have a password.
-        raise AlertNotTaken("the alert webhook is unreachable: HTTPS_PROXY or ALL_PROXY is not a proxy's URL") from None
+        raise AlertNotTaken(
+            "the alert webhook is unreachable: HTTPS_PROXY or ALL_PROXY isn't the URL of a proxy"
+        ) from None
 
 
 def _post_once(url: str, document: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ class Commands(TyperGroup):
             # httpx makes the same of each proxy's URL that it cannot use, and quotes it with its password.
             if "proxy URL" not in str(error):
                 raise
-            fail("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is no URL of a proxy that can be used (http://HOST:PORT)")
+            fail("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the URL of a usable proxy (http://HOST:PORT)")
         return result
 
 
