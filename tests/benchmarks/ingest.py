@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -60,8 +59,6 @@ def running(endpoint: Endpoint, server: Valkey, folder: Path) -> Iterator[tuple[
     command = [endpoint.python, *(part.replace("$PORT", port) for part in endpoint.command)]
     with Group(command, env=env, log=folder / "web.log", cwd=folder) as web:
         wait_until(lambda: is_listening(int(port)), "the endpoint listens", 30)
-        # What comes before the webhook has looked into its spool goes there, and all that follows for a while.
-        time.sleep(1)  # noqa: TID251 nothing tells that it has
         yield web, f"http://127.0.0.1:{port}/vapi"
 
 

@@ -20,6 +20,25 @@ def test_until_the_first_look_everything_is_spooled() -> None:
     assert not second.something_waits
 
 
+def test_who_starts_waits_for_the_first_look_and_not_for_what_it_finds() -> None:
+    board = Board(2, 0)
+    first, second = SpoolNews(board, 1), SpoolNews(board, 2)
+    assert first.is_unknown
+    assert second.is_unknown
+
+    # when something comes before the look, or the look is over
+    second.keeping()
+    assert not first.is_unknown
+    second.written(1)
+    second.seal()
+    handed_in(first)
+
+    # then nobody who starts later waits for it, also while something waits
+    second.keeping()
+    assert second.something_waits
+    assert not SpoolNews(board, 2).is_unknown
+
+
 def test_what_one_keeps_all_see_until_all_of_it_is_handed_in() -> None:
     board = Board(3, 0)
     first, second, third = (SpoolNews(board, number) for number in (1, 2, 3))

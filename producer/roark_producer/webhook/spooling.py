@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 64
 _LAST_FEW = 256
 _LOOK_SECONDS, _LOOK_WHILE_WAITING_SECONDS = 0.5, 0.05
+_FIRST_LOOK_SECONDS = 0.5
 _LAST_FEW_SECONDS = 1.0
 _LAST_FEW_LOOK_SECONDS = 0.01
 _PROVE_SECONDS, _PROVE_AGAIN_SECONDS = 60.0, 5.0
@@ -77,6 +78,16 @@ class Spooling:
     def is_active(self) -> bool:
         """Whether reports go here rather than to the ledger, because earlier ones still wait here."""
         return self._news.something_waits
+
+    async def until_looked(self) -> None:
+        """Wait, not for long, until it is known whether an earlier webhook left something.
+
+        What came before that would go to the spool, and under load all that follows for seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_SECONDS):
+                while self._news.is_unknown:  # noqa: ASYNC110 another process ends it
+                    await asyncio.sleep(_LAST_FEW_LOOK_SECONDS)
 
     async def takes_over(self) -> bool:
         """Say whether a report goes here rather than to the ledger; first wait for the last few, if it is those."""

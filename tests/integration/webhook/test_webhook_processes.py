@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pipeline import children_of
+from pipeline import children_of, free_port
 from test_webhook_bodies import payload_of
 from webhook_process import SECRET, Valkey, Webhook, eventually, launched, report, start, states
 
@@ -80,6 +80,27 @@ def test_they_share_a_port_and_a_page_and_one_that_is_killed_comes_back(several:
     children = children_of(several.process.pid)
     assert several.end() == 0
     assert not any(Path(f"/proc/{each}").exists() for each in children)
+
+
+def test_what_comes_from_the_first_moment_on_does_not_go_to_the_spool(own_valkey: Valkey, tmp_path: Path) -> None:
+    own_valkey.start()
+    port = free_port()
+    url, answers = f"http://127.0.0.1:{port}/vapi", []
+
+    def post_at_once(number: int) -> None:
+        with contextlib.suppress(OSError):
+            answers.append(post(url, f"call-{number}"))
+
+    with launched(tmp_path, own_valkey.url, spool="true", webhook_port=port, webhook_processes=2) as webhook:
+        number = 0
+        while len(answers) < 8:
+            assert webhook.poll() is None
+            number += 1
+            post_at_once(number)
+        webhook.terminate()
+
+    assert set(answers) == {200}
+    assert " spooling " not in (tmp_path / "webhook.log").read_text()
 
 
 def test_when_the_supervisor_is_killed_the_others_answer_what_is_under_way_and_end(

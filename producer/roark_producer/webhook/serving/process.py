@@ -138,6 +138,7 @@ async def _parts(plan: WebhookPlan, number: int) -> AsyncIterator[_Parts]:
         background.append(asyncio.create_task(spooling.keep_proving()))
         if number == 1:
             background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
+        await spooling.until_looked()
     try:
         yield _Parts(ledger, commit, tally, spooling, note)
     finally:

@@ -40,6 +40,11 @@ class SpoolNews:
         return self._board.column(Cell.KEPT) != self._board.column(Cell.HANDED_IN)
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nobody has looked yet what an earlier webhook left, and nothing came since."""
+        return not any(self._board.column(Cell.HANDED_IN)) and sum(self._board.column(Cell.KEPT)) == 1
+
+    @property
     def all_sealed(self) -> bool:
         """Whether all that is in the spool could be handed in."""
         return self._board.column(Cell.KEPT) == self._board.column(Cell.SEALED)
