@@ -229,6 +229,7 @@ class TestOutages:
         assert live[len(live) // 2] < 0.3
         assert live[-1] < 2, "live calls do not queue behind the outage's"
 
+    @pytest.mark.sweep
     def test_flapping(self, simulate: Simulate, count: Count) -> None:
         world = simulate(SimulatedRoark(constant(0.1), flapping(30)))
 
@@ -358,6 +359,7 @@ class TestRefusals:
         assert healthy[int(len(healthy) * 0.99)] < 5
         assert longest_hold(world) <= 15
 
+    @pytest.mark.sweep
     def test_answers_that_refuse_now_and_then_kill_nobody(self, simulate: Simulate, count: Count) -> None:
         world = simulate(SimulatedRoark(constant(0.1), by_chance(0.4, status=401)))
 
@@ -366,6 +368,7 @@ class TestRefusals:
         row = count("401 by chance, two of five", world)
         assert (row.dead, row.delivered) == (0, row.reports)
 
+    @pytest.mark.sweep
     def test_a_token_that_comes_and_goes_kills_nobody(self, simulate: Simulate, count: Count) -> None:
         outages = [down(first, first + 10, status=403) for first in range(10, 120, 20)]
         world = simulate(SimulatedRoark(constant(0.1), *outages))
@@ -387,6 +390,7 @@ class TestRefusals:
 
 
 class TestPriorities:
+    @pytest.mark.sweep
     def test_a_large_replay_does_not_delay_live_calls(self, simulate: Simulate, count: Count) -> None:
         bad = [f"call-{number}" for number in range(1000)]
         refused_at_first = down(0, 3, status=422)

@@ -117,7 +117,7 @@ class Pages:
         read = _Reading(chosen, extent, now_ms)
         firsts: list[LetterPage | None] = [None] * len(places)
         if at_once and not behind:
-            firsts = [*self._ledger.run_all([read.operation(place, most=at_once) for place in places])]
+            firsts = [*self._ledger.run_all([read.operation(place, most=min(at_once, _PAGE)) for place in places])]
         for place, first in zip(places, firsts, strict=True):
             at = behind if behind and behind.place == place else None
             yield from self._walk_place(read, place, at, first)
