@@ -37,7 +37,7 @@ def write_pages(figures: Figures) -> None:
 
 
 def _costs(figures: Figures) -> Iterator[str]:
-    yield "| a worker process on each of two cores, reports of 57 kB, over TLS, Roark answers after 100 ms | |"
+    yield "| a worker process on each of two cores, reports of 57 kB, Roark answers after 100 ms | |"
     yield "|---|---:|"
     rows = [row for row in figures.get("uploads", ()) if row["latency_ms"] == 100 and row.get("tls")]
     ours = next((row for row in rows if row["name"] == AS_IT_COMES), None)
