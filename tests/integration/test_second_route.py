@@ -125,12 +125,13 @@ async def test_a_way_that_is_gone_pauses_names_the_command_and_a_person_switches
         told = line.run("status").stdout
         assert "roark-ingest route call" in told
         assert line.run("route").stdout.startswith("Reports go to POST /v1/vapi/call")
-        refused = line.run("route", "call", stdin=b"n\n")
-        assert refused.exit_code == 1
+        refused = line.run("route", "call", stdin=b"y\n")
+        assert refused.exit_code == 2, "nobody can be asked"
+        assert "would make two calls of one" in refused.stderr
+        assert "Re-run with --yes" in refused.stderr
         assert bench.snapshot().lane.route == ""
-        done = line.run("route", "call", "--reason", "Roark, ticket 1", stdin=b"y\n")
+        done = line.run("route", "call", "--reason", "Roark, ticket 1", "--yes")
         assert done.exit_code == 0, done.stderr
-        assert "would make two calls of one" in done.stdout
 
         await bench.settle_all(delivery)
 

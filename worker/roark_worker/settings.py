@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from roark_ledger.errors import ConfigurationError
 from roark_ledger.flow import FlowRules, per_second, usual_burst
 from roark_ledger.routes import Route
-from roark_ledger.urls import split_url
+from roark_ledger.urls import base_url
 from roark_producer.settings import FromEnvironment, IngestSettings, constant
 from roark_worker.receipt_rules import ReceiptRules
 from roark_worker.schedule import Schedule
@@ -156,14 +156,7 @@ class WorkerSettings(FromEnvironment):
     @field_validator("roark_base_url")
     @classmethod
     def _usable_url(cls, value: str) -> str:
-        parts = split_url(value)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError("must be an http:// or https:// URL")
-        if parts.query or parts.fragment:
-            raise ValueError("must end with a path, without ? and #")
-        if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1", "sandbox"}:
-            raise ValueError("must be https:// for any other host: otherwise the token would be sent unencrypted")
-        return value.rstrip("/")
+        return base_url(value, carrying="token")
 
     def require_token(self) -> SecretStr:
         """Return the token.

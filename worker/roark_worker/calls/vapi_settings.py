@@ -9,11 +9,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from roark_ledger.errors import ConfigurationError
-from roark_ledger.urls import split_url
+from roark_ledger.urls import base_url
 from roark_producer.settings import FromEnvironment
 from roark_worker.settings import is_usable_token
-
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1", "sandbox"})
 
 
 class VapiSettings(FromEnvironment):
@@ -47,14 +45,7 @@ class VapiSettings(FromEnvironment):
     @field_validator("vapi_base_url")
     @classmethod
     def _usable_url(cls, value: str) -> str:
-        parts = split_url(value)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError("must be an http:// or https:// URL")
-        if parts.query or parts.fragment:
-            raise ValueError("must end with a path, without ? and #")
-        if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
-            raise ValueError("must be https:// for any other host: otherwise the key would be sent unencrypted")
-        return value.rstrip("/")
+        return base_url(value, carrying="key")
 
     @field_validator("vapi_api_key")
     @classmethod

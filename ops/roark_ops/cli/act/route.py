@@ -6,7 +6,7 @@ import typer
 
 from roark_ops.cli.terminal.options import As, AsJson, Reason, actor
 from roark_ops.cli.terminal.output import print_json, print_line
-from roark_ops.cli.terminal.running import USAGE, confirm, fail
+from roark_ops.cli.terminal.running import USAGE, confirm, fail, say
 from roark_ops.cli.terminal.words import counted
 
 Way = Annotated[
@@ -71,8 +71,8 @@ def route(
                 print_line(f"Reports go to {path_of(chosen or setting)} ({whence}).")
             return
         if not yes and not as_json:
-            typer.echo("\n".join(what_changes(way)))
-            typer.confirm("Switch all workers?", abort=True)
+            say("\n".join(what_changes(way)))
+            confirm("Switch all workers?", yes=False)
         to = {"vapi": "vapi", "call": "call"}.get(way or "")
         before = switch_way(access, to, by=actor(by), reason=reason)  # type: ignore[arg-type]
     if as_json:
