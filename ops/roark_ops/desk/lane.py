@@ -7,6 +7,9 @@ from roark_ledger.routes import Route
 from roark_ops.access import Access
 from roark_ops.desk.acting import acting
 
+WAYS: dict[str, Route | None] = {"vapi": "vapi", "call": "call", "setting": None}
+"""What a person calls the ways in, and what each worker's setting is called."""
+
 
 def hold_uploads(access: Access, *, by: str, reason: str) -> bool:
     """Stop uploads until a person resumes them; return whether they were running."""

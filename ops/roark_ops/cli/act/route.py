@@ -50,7 +50,7 @@ def route(
     from roark_ledger.moves import watch
     from roark_ledger.routes import path_of
     from roark_ops.access import Access
-    from roark_ops.desk.lane import switch_way
+    from roark_ops.desk.lane import WAYS, switch_way
     from roark_worker.settings import WorkerSettings
 
     if free:
@@ -58,7 +58,7 @@ def route(
             fail("Give either a way in or --free, not both.", USAGE)
         _free(free, reason, by, yes=yes, as_json=as_json)
         return
-    if way not in {None, "vapi", "call", "setting"}:
+    if way is not None and way not in WAYS:
         fail("The way in must be vapi, call or setting.", USAGE)
     with Access.from_env() as access:
         chosen = access.ledger.run(watch.snapshot()).lane.route
@@ -73,8 +73,8 @@ def route(
         if not yes and not as_json:
             say("\n".join(what_changes(way)))
             confirm("Switch all workers?", yes=False)
-        to = {"vapi": "vapi", "call": "call"}.get(way or "")
-        before = switch_way(access, to, by=actor(by), reason=reason)  # type: ignore[arg-type]
+        to = WAYS[way]
+        before = switch_way(access, to, by=actor(by), reason=reason)
     if as_json:
         print_json({"route": to, "before": before or None, "changed": before != (to or "")})
         return

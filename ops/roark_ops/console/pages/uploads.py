@@ -4,19 +4,18 @@ from starlette.responses import Response
 
 from roark_ledger.lane_states import LaneState
 from roark_ledger.records.snapshot import Snapshot
-from roark_ledger.routes import Route, path_of
+from roark_ledger.routes import path_of
 from roark_ops.cli.act.route import what_changes
 from roark_ops.cli.views.status import uploads_told
 from roark_ops.console.ask import Ask, NotThere
-from roark_ops.desk.lane import hold_uploads, resume_uploads, switch_way
+from roark_ops.desk.lane import WAYS, hold_uploads, resume_uploads, switch_way
 from roark_worker.answers.lane_words import explain_way
 
-_WAYS = {
+_IN_WORDS = {
     "vapi": "POST /v1/vapi/call for all",
     "call": "POST /v1/call for all",
     "setting": "each worker's own setting",
 }
-_ROUTES: dict[str, Route | None] = {"vapi": "vapi", "call": "call", "setting": None}
 
 
 def page(ask: Ask) -> Response:
@@ -31,7 +30,7 @@ def page(ask: Ask) -> Response:
         found=explain_way(snapshot.lane, snapshot.setup),
         told=uploads_told(snapshot),
         chosen=chosen_way(snapshot),
-        ways=[(way, words, what_changes(way)) for way, words in _WAYS.items()],
+        ways=[(way, words, what_changes(way)) for way, words in _IN_WORDS.items()],
         way=path_of(lane_route) if (lane_route := snapshot.lane.route) else "",
         path_of=path_of,
         crew=sorted(moment.crew.items()),
@@ -65,7 +64,7 @@ def resume(ask: Ask) -> Response:
 def switch(ask: Ask) -> Response:
     """Send reports by the other way in."""
     way, was, reason = ask.text("way", 20), ask.text("was", 20), ask.text("reason")
-    if way not in _ROUTES:
+    if way not in WAYS:
         raise NotThere("Choose a way in.")
     if not reason:
         raise NotThere("Say why the way in is switched, for whoever looks later.")
@@ -74,6 +73,6 @@ def switch(ask: Ask) -> Response:
         return ask.go("/uploads")
     if now != was:
         raise NotThere("Another operator has switched the way in. Look at Uploads again, and decide anew.")
-    switch_way(ask.stage.access, _ROUTES[way], by=ask.visitor.name, reason=reason)
+    switch_way(ask.stage.access, WAYS[way], by=ask.visitor.name, reason=reason)
     ask.stage.live.now(fresh=True)
     return ask.go("/uploads")
