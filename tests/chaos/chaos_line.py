@@ -45,11 +45,15 @@ from roark_worker.upkeep.audit import audit
 PATIENCE_SECONDS = 150.0
 MAX_IN_FLIGHT = 64
 UNSETTLED = (State.READY, State.UPLOADING, State.WAITING)
-WEBHOOK = (
-    "from roark_producer.settings import IngestSettings, WebhookSettings;"
-    "from roark_producer.webhook.serving.server import run;"
-    "run(IngestSettings(), WebhookSettings())"
-)
+# The last version has it in another place.
+WEBHOOK = """
+from roark_producer.settings import IngestSettings, WebhookSettings
+try:
+    from roark_producer.webhook.serving.server import run
+except ModuleNotFoundError:
+    from roark_producer.webhook.server import run
+run(IngestSettings(), WebhookSettings())
+"""
 HERE = Path(__file__).parent
 
 
