@@ -138,11 +138,13 @@ def over_rate(per_second: int, *, retry_after: bool = False) -> Condition:
     return condition
 
 
-def down(first: float, last: float, *, status: int = 503, takes: float = QUICK) -> Condition:
+def down(
+    first: float, last: float, *, status: int = 503, takes: float = QUICK, headers: dict[str, str] | None = None
+) -> Condition:
     """Refuses everything from `first` to `last` seconds; status 0 is a connection that fails."""
 
     def condition(request: Request) -> Reply | None:
-        return Reply(status, takes=takes, message="down") if first <= request.seconds < last else None
+        return Reply(status, headers or {}, takes, "down") if first <= request.seconds < last else None
 
     return condition
 

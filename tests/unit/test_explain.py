@@ -38,6 +38,7 @@ from roark_worker.answers.explain import (
     is_known,
     status_of,
 )
+from roark_worker.answers.reasons import Judged, reason_of
 from roark_worker.answers.verdict import Answer, OurFault, Passing, Refused, judge
 from roark_worker.deciding import EXHAUSTED, decide
 from roark_worker.schedule import Schedule
@@ -247,13 +248,16 @@ def arguments_behind_the_command(words: list[str]) -> list[str]:
     return words
 
 
-def test_what_holds_the_lane_is_on_our_side_and_needs_no_replay() -> None:
+def test_what_holds_the_lane_is_on_its_reasons_side_and_needs_no_replay() -> None:
     faults = {verdict.reason for verdict in verdicts() if isinstance(verdict, OurFault)}
-    assert {"http_401", "http_402", "http_403", "http_404", "http_405", "http_410", "http_301"} < faults
+    assert {"http_401", "http_402", "http_403", "http_404", "http_405", "http_410", "http_301", "http_503"} < faults
     for reason in faults:
         found = explain_hold(f"{reason} some message", "roark")
-        assert (found.side, found.replay) == (Side.SETTINGS, Replay.NEEDLESS)
+        roarks = reason_of(reason).judged is Judged.PASSING
+        assert found.side is (Side.ROARK if roarks else Side.SETTINGS), reason
+        assert found.replay is Replay.NEEDLESS
         assert "probe" in found.todo
+        assert "eplay" not in f"{found.todo} {found.command}", "there is no dead letter"
 
 
 def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:

@@ -129,9 +129,13 @@ def test_roarks_word_makes_every_failure_passing(status: int) -> None:
     assert isinstance(judged(status, x_should_retry="true"), Passing)
 
 
-@for_each("status", [*PASSING, DUPLICATE])
-def test_roarks_word_makes_a_passing_failure_final(status: int) -> None:
-    assert isinstance(judged(status, x_should_retry="false"), Refused)
+def test_roarks_word_ends_a_conflict_over_one_call() -> None:
+    assert isinstance(judged(DUPLICATE, x_should_retry="false"), Refused)
+
+
+@for_each("status", PASSING)
+def test_an_outage_that_roark_wants_no_retries_in_is_no_reports_fault(status: int) -> None:
+    assert judged(status, x_should_retry="false") == OurFault(f"http_{status}", status, "call.id is required")
 
 
 @pytest.mark.parametrize("word", ["", "yes", "TRUE", "1"])

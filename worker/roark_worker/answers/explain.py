@@ -159,6 +159,8 @@ def explain_hold(reason: str, by: str) -> Explanation:
     """Return why the lane is on hold. `reason` and `by` are the lane's; Roark's holds begin with a code."""
     if by == "roark":
         found = explain(reason.partition(" ")[0])
+        if found.side is Side.ROARK:
+            return replace(found, replay=Replay.NEEDLESS, condition="", todo=_UNTIL_A_PROBE, command=_DOCTOR)
         return replace(found, replay=Replay.NEEDLESS, condition="", todo=f"{found.todo} {_UNTIL_A_PROBE}")
     return Explanation(
         f"{by or 'Someone'} paused uploads{f': {reason}' if reason else ''}.",

@@ -9,8 +9,9 @@
     anything else                                as the table of reasons says for its status (reasons.py)
     4xx that does not read like Roark's          we are wrong: something in front of Roark answered
 
-`x-should-retry` is Roark's own word: true makes any failure passing, false makes a passing one refused. It
-does not make a dead letter of a report when the fault is ours.
+`x-should-retry` is Roark's own word: true makes any failure passing. False ends a conflict over one call; with any
+other failure that would pass it says nothing about the report, so it is judged as one that all reports would meet:
+the lane is held when several do, and no outage makes dead letters.
 
 The facts: Roark's SDKs (roark_analytics 7.6) retry 408, 409, 429 and 5xx and obey `x-should-retry`; its error
 body is `{"type", "code", "message"}`, with `parameter` and `details` in third-party descriptions.
@@ -113,7 +114,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class OurFault:
-    """Roark would answer every report like this: the token, the credits or the URL is wrong."""
+    """Roark would answer every report like this: the token, the credits or the URL is wrong, or it wants no retry."""
 
     reason: str
     status: int
@@ -253,7 +254,7 @@ def _judge_failure(answer: Answer, words: Words, now: datetime, status: int) -> 
     if word == "true" or (judged in {Judged.PASSING, Judged.BUSY} and word != "false"):
         said = (words.code, words.parameter, words.excerpt)
         return Passing(reason, answer.status, message, wait, pause, *said)
-    if judged is Judged.OURS:
+    if judged in {Judged.OURS, Judged.PASSING}:
         return OurFault(reason, answer.status, message, words.code, words.parameter, words.excerpt)
     return Refused(reason, answer.status, message, words.parameter, words.code, words.excerpt)
 
