@@ -13,7 +13,7 @@ from servers import Server
 from roark_ledger.ids import CallId
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
-from roark_ledger.moves import delivery, intake, upkeep
+from roark_ledger.moves import delivery, desk, intake, upkeep
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.packing import pack
@@ -243,6 +243,22 @@ class TestPagesOfWhatMoves:
 
         assert self.read_on(moving, State.DELIVERED, cursor) == ["c-2", "c-1"]
         assert self.read_on(moving, State.DELIVERED, None)[:2] == ["c-3", "c-5"]
+
+    def test_one_that_was_confirmed_late_stands_among_the_latest_and_pages_go_on_behind_it(
+        self, moving: Ledger, clock: Clock
+    ) -> None:
+        for name in ("c-1", "c-2", "c-3", "c-4"):
+            accept(moving, name)
+            if name == "c-2":
+                moving.run(delivery.deliver([Deliver(one, "", b"{}") for one in take(moving, 1)], keep_payloads=False))
+            else:
+                deliver(moving, *take(moving, 1))
+            clock.advance(10)
+        moving.run(desk.confirm(["c-2"], detail=b"{}"))
+        cursor = self.first(moving, State.DELIVERED, 1)
+
+        assert cursor.call_id == "c-2"
+        assert self.read_on(moving, State.DELIVERED, cursor) == ["c-4", "c-3", "c-1"]
 
 
 class TestSetAside:

@@ -23,6 +23,8 @@ local last_score, last_id = ARGV[5], ARGV[6]
 local by_since = BY_SINCE[ARGV[2]]
 -- Further back than that, a list is searched for too long.
 local RECENT = 100000
+-- So many are delivered in one moment at most, but for two scripts in the same ms.
+local AT_ONCE = 2000
 local most, with_properties, reports = tonumber(ARGV[7]), ARGV[8] == '1', ARGV[9]
 
 -- Strings are compared as Redis orders them. Lua's own `<` goes by the server's language.
@@ -60,24 +62,46 @@ local function properties_of(packed)
   return string.sub(packed, first, first - 1 + ((a % 64 * 256 + b) * 256 + c) * 256 + d)
 end
 
+-- Of the record only this: to read all of it takes several times as long.
+local function since_of(record)
+  if not record then return 0 end
+  local accepted, since = string.match(record, '^[^ ]+ [^ ]+ ([^ ]+) ([^ ]+)')
+  return tonumber(accepted) + tonumber(since)
+end
+
+local function delivered_at(i) return since_of(redis.call('HGET', KEY.records, redis.call('LINDEX', key, i))) end
+
+-- The list is in the order of delivery, but for those that were confirmed late: where those begin that were delivered
+-- at this moment or later.
+local function delivered_from(moment, size)
+  local low, high = 0, size
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if delivered_at(middle) < moment then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+-- Where the last report of the page before stands, or nil. Looked for among those of its moment first: to search the
+-- list from its end costs as much as there is before it, on each page anew.
+local function place_of_last(first, size)
+  local behind = math.min(delivered_from(tonumber(last_score) + 1, size), first + AT_ONCE)
+  local some = first < behind and redis.call('LRANGE', key, first, behind - 1) or {}
+  for i = #some, 1, -1 do
+    if some[i] == last_id then return first + i - 1 end
+  end
+  local at = redis.call('LPOS', key, last_id, 'RANK', -1, 'MAXLEN', RECENT)
+  return at and delivered_at(at) == tonumber(last_score) and at or nil
+end
+
 -- The latest first, from the young end of the list.
 local function delivered_ids()
   local size = redis.call('LLEN', key)
-  local function delivered_at(i) return parse(redis.call('HGET', KEY.records, redis.call('LINDEX', key, i))).since or 0 end
   local last = size - 1
   if last_id ~= '' then
-    local at = redis.call('LPOS', key, last_id, 'RANK', -1, 'MAXLEN', RECENT)
-    if at and delivered_at(at) == tonumber(last_score) then
-      last = at - 1
-    else
-      -- It was delivered once more meanwhile, or is forgotten: go on with what is older.
-      local low, high = 0, size
-      while low < high do
-        local middle = math.floor((low + high) / 2)
-        if delivered_at(middle) < tonumber(last_score) then low = middle + 1 else high = middle end
-      end
-      last = low - 1
-    end
+    -- It was delivered once more meanwhile, or is forgotten, where it has no place: go on with what is older.
+    local first = delivered_from(tonumber(last_score), size)
+    last = (place_of_last(first, size) or first) - 1
   end
   local ids = {}
   if last < 0 then return ids end
@@ -135,10 +159,13 @@ local function belongings(id)
 end
 
 local NOTHING = { '', '', '', '' }
+local records = #ids > 0 and redis.call('HMGET', KEY.records, unpack(ids)) or {}
+local some_edited = redis.call('HLEN', KEY.originals) > 0
 for i, id in ipairs(ids) do
-  local record = redis.call('HGET', KEY.records, id)
-  local score = scores and scores[i] or parse(record).since or 0
-  local is_over, is_meant = judge(by_since and score or parse(record).since or 0)
+  local record = records[i]
+  local since = by_since and scores[i] or since_of(record)
+  local score = scores and scores[i] or since
+  local is_over, is_meant = judge(since)
   if is_over then
     page[2] = 0
     break
@@ -151,7 +178,8 @@ for i, id in ipairs(ids) do
   local history, properties, packed, original = unpack(found or NOTHING)
   -- What is not meant has no record here; it is there for its place, behind which the next page begins.
   page[#page + 1] = {
-    id, score, is_meant and record or '', history, redis.call('HEXISTS', KEY.originals, id), properties, packed, original,
+    id, score, is_meant and record or '', history, some_edited and redis.call('HEXISTS', KEY.originals, id) or 0,
+    properties, packed, original,
   }
 end
 return page
