@@ -97,10 +97,19 @@ def plan_outage(load: Load, room: Provision) -> OutagePlan:
     )
 
 
-def lasts_in_words(memory: Memory) -> str:
-    """Return how long reports fit into memory while none is delivered; "" where that cannot be told, or is for ever."""
-    lasts, twice, intake = memory.outage_seconds(), memory.outage_seconds(2), memory.intake
-    if lasts is None or twice is None or intake is None or lasts > _MONTH_SECONDS:
+def lasts_in_words(memory: Memory, node: str = "") -> str:
+    """Return how long reports fit into memory while none is delivered; "" where too little has come in to tell.
+
+    `node` is the one of a cluster that has the ledger: twice as much means on that node, for the others have no part.
+    """
+    intake = memory.intake
+    if intake is None or intake.bytes_per_second <= 0:
         return ""
     rate = f"{intake.per_second:.3g} reports/s of {intake.packed_bytes / 1000:.3g} kB as stored"
-    return f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much"
+    lasts, twice = memory.outage_seconds(), memory.outage_seconds(2)
+    if lasts is None or twice is None:
+        return f"no estimate: Redis has no maxmemory, so it takes reports until its machine has no memory left ({rate})"
+    if lasts > _MONTH_SECONDS:
+        return f"memory lasts more than a month at today's rate ({rate})"
+    where = f" on {node}; more nodes add none, as the ledger is on one" if node else ""
+    return f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much{where}"

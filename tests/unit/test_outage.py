@@ -95,15 +95,31 @@ def test_the_forecast_is_told_for_todays_rate_and_for_twice_the_memory() -> None
     )
 
 
-@pytest.mark.parametrize("more", [{"most": 0}, {"intake": None}, {"intake": Inflow(0, 10_000)}])
-def test_where_nothing_can_be_known_nothing_is_told(more: dict[str, object]) -> None:
+def test_on_a_cluster_it_is_said_that_more_nodes_add_no_room() -> None:
+    told = lasts_in_words(memory(), "node-2:6379")
+    assert told.endswith("3 h 52 min with twice as much on node-2:6379; more nodes add none, as the ledger is on one")
+    assert told.startswith(lasts_in_words(memory()))
+
+
+@pytest.mark.parametrize("more", [{"intake": None}, {"intake": Inflow(0, 10_000)}, {"most": 0, "intake": None}])
+def test_where_no_rate_is_known_nothing_is_told(more: dict[str, object]) -> None:
     assert memory(**more).outage_seconds() is None
     assert lasts_in_words(memory(**more)) == ""
 
 
-def test_a_memory_that_is_full_lasts_no_second_and_one_for_a_month_is_not_told() -> None:
+def test_without_a_maxmemory_the_cause_is_told_instead_of_a_time() -> None:
+    assert memory(most=0).outage_seconds() is None
+    for node in ("", "node-2:6379"):
+        assert lasts_in_words(memory(most=0), node) == (
+            "no estimate: Redis has no maxmemory, so it takes reports until its machine has no memory left "
+            "(100 reports/s of 10 kB as stored)"
+        )
+
+
+def test_a_memory_that_is_full_lasts_no_second_and_of_one_for_a_month_no_more_than_that_is_told() -> None:
     assert memory(used=9 * GB).outage_seconds() == 0
-    assert lasts_in_words(memory(intake=Inflow(0.01, 10_000))) == ""
+    told = lasts_in_words(memory(intake=Inflow(0.01, 10_000)))
+    assert told == "memory lasts more than a month at today's rate (0.01 reports/s of 10 kB as stored)"
 
 
 @pytest.mark.parametrize(

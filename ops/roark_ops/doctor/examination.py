@@ -8,6 +8,7 @@ from roark_ledger.errors import ConfigurationError, LedgerError, LedgerRefuses, 
 from roark_ledger.moves import intake, watch
 from roark_ledger.records.setup import Setup
 from roark_ledger.records.snapshot import Snapshot
+from roark_ledger.server.cluster import node_of
 from roark_ledger.server.connection import translated_errors
 from roark_ledger.server.durability import inspect
 from roark_ledger.server.redis_causes import SERVERS_PAGE
@@ -120,7 +121,7 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield pipeline.judge_accounts(snapshot)
     yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
-    yield pipeline.judge_outage(snapshot)
+    yield pipeline.judge_outage(snapshot, node_of(access.ledger.client))
 
 
 def _examine_workers(access: Access, snapshot: Snapshot) -> Check:

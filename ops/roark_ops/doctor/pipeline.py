@@ -47,10 +47,10 @@ def judge_accounts(snapshot: Snapshot) -> Check:
     return fail("accounts", snapshot.accounts.in_words, f"To see which: {snapshot.accounts.command}")
 
 
-def judge_outage(snapshot: Snapshot) -> Check:
+def judge_outage(snapshot: Snapshot, node: str) -> Check:
     """Say how long reports fit into memory while none is delivered. It is no fault that this is not for ever."""
-    lasts = lasts_in_words(snapshot.memory)
-    return ok("outage", lasts or "no estimate: nothing came in lately, or Redis has no maxmemory, or it lasts a month")
+    lasts = lasts_in_words(snapshot.memory, node)
+    return ok("outage", lasts or "no estimate: too few reports have come in to know today's rate")
 
 
 def judge_bin(snapshot: Snapshot) -> Check:

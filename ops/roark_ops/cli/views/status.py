@@ -138,7 +138,7 @@ def print_status(snapshot: Snapshot, spool: Pending, node: str = "") -> None:
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
-            *_forecast(snapshot),
+            *_forecast(snapshot, node),
             *([("redis", f"the ledger is on {node} of the cluster now")] if node else []),
         )
     )
@@ -175,7 +175,7 @@ def _beside(snapshot: Snapshot, state: State) -> str:
             return ""
 
 
-def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
+def _forecast(snapshot: Snapshot, node: str) -> list[tuple[str, str]]:
     told = []
     backlog = snapshot.forecast
     if backlog.seconds:
@@ -185,7 +185,7 @@ def _forecast(snapshot: Snapshot) -> list[tuple[str, str]]:
     seconds = snapshot.memory.seconds_to_short
     if seconds is not None and seconds <= _FORECAST_SECONDS:
         told.append(("memory", f"full in {span(seconds)} at the current rate; then reports are refused"))
-    if lasts := lasts_in_words(snapshot.memory):
+    if lasts := lasts_in_words(snapshot.memory, node):
         told.append(("outage", lasts))
     return told
 
