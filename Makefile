@@ -41,13 +41,13 @@ attacks: $(READY) ## floods, smuggling, bombs, large odd bodies, roles: some 10 
 	ATTACKS_PAGE=SECURITY.md $(BIN)/python -m pytest tests/attacks tests/integration/test_roles.py \
 		tests/acceptance/test_garbage_in_the_broker.py -q $(ARGS)
 
-sweep: $(READY) ## Roark's bad days: all shares and latencies in virtual time, and with two real workers; some 30 minutes
+sweep: $(READY) ## Roark's bad days: all shares and latencies in virtual time, and with two real workers; some 35 minutes
 	$(BIN)/python -m pytest -m sweep -q $(ARGS)
 
 many: $(READY) ## list, choose and group a hundred thousand dead letters, and see how long Redis is kept from others
 	$(BIN)/python -m pytest -m many -q -s $(ARGS)
 
-servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, sockets, IPv6: some 5 minutes (needs redis-server, openssl)
+servers: $(READY) ## everything on every kind of Redis: ACLs, TLS, Sentinel, sockets, IPv6, and a fakeredis: some 10 minutes (needs redis-server, openssl)
 	$(BIN)/python -m pytest -m servers -q $(ARGS)
 
 contract: $(READY) $(SCHEMA)/.ready ## the webhook against its OpenAPI document, by schemathesis: some 3 minutes

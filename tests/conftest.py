@@ -38,7 +38,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 REAL = ("valkey", "redis7")
-EVERY = ("fakeredis", *REAL)
+# No installation has a fakeredis, and it takes several times as long: `make servers` tries it.
+EVERY = (pytest.param("fakeredis", marks=pytest.mark.servers), *REAL)
 _prefixes = (f"test-{number}" for number in count())
 
 

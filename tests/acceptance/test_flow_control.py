@@ -42,6 +42,7 @@ def wait_for_lane(line: Pipeline, *states: str) -> None:
     wait_until(lambda: line.snapshot().lane.state in states, f"the lane is {' or '.join(states)}")
 
 
+@pytest.mark.sweep
 def test_two_workers_hold_a_rate_to_within_two_percent(line: Pipeline, bodies: list[bytes]) -> None:
     roark = line.start_sandbox("--latency-ms", "50")
     line.start_supervisor(2, ROARK_INGEST_RATE="50/s")

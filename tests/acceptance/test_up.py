@@ -49,6 +49,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return clean | {"ROARK_INGEST_DATA_DIR": str(tmp_path / "data")}
 
 
+@pytest.fixture
+def small(environment: dict[str, str]) -> dict[str, str]:
+    """The same with one process of each kind, for what does not depend on their number: each takes long to start."""
+    return environment | {"ROARK_INGEST_PROCESSES": "1", "ROARK_INGEST_WEBHOOK_PROCESSES": "1"}
+
+
 class Running:
     """An `up` that goes on, its output in a file."""
 
@@ -163,9 +169,9 @@ async def test_made_up_reports_are_delivered_and_a_second_run_goes_on_from_the_f
     assert left.balanced
 
 
-def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(environment: dict[str, str], tmp_path: Path) -> None:
+def test_on_a_server_of_ones_own_the_sandboxs_reports_stay_apart(small: dict[str, str], tmp_path: Path) -> None:
     with servers.running() as server, connect(server.url) as client:
-        environment |= {"ROARK_INGEST_REDIS_URL": server.url}
+        environment = small | {"ROARK_INGEST_REDIS_URL": server.url}
 
         run = figures(once(environment, tmp_path, "--reports", "20"))
 
@@ -283,10 +289,10 @@ def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp
         assert running.exit_code() == 0
 
 
-def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[str, str], tmp_path: Path) -> None:
+def test_with_a_token_reports_go_to_roark_and_none_is_made_up(small: dict[str, str], tmp_path: Path) -> None:
     # given a Roark that demands its token
     with background(SandboxOptions(port=0, token="the-token")) as roark:
-        environment |= {"ROARK_API_BEARER_TOKEN": "the-token", "ROARK_BASE_URL": roark}
+        environment = small | {"ROARK_API_BEARER_TOKEN": "the-token", "ROARK_BASE_URL": roark}
         with up(environment, tmp_path, "--no-flower", "--no-console") as running:
             running.until_it_says("Press Ctrl-C")
 
@@ -302,8 +308,8 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(environment: dict[
             assert running.exit_code() == 0
 
 
-def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--no-flower", "--no-console") as running:
+def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(small: dict[str, str], tmp_path: Path) -> None:
+    with up(small, tmp_path, "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
 
         assert "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark" in running.said()
@@ -331,11 +337,11 @@ def workers_at(flower: str) -> list[Any]:
     return found
 
 
-def test_a_second_up_in_the_same_data_directory_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
+def test_a_second_up_in_the_same_data_directory_is_refused(small: dict[str, str], tmp_path: Path) -> None:
+    with up(small, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
 
-        refused = once(environment, tmp_path)
+        refused = once(small, tmp_path)
 
         assert refused.returncode == 1
         assert f"is already running in {tmp_path / 'data'} (process {running.process.pid})" in refused.stderr
@@ -354,8 +360,8 @@ def test_a_data_directory_that_cannot_be_written_is_refused(environment: dict[st
     assert "Traceback" not in refused.stderr
 
 
-def test_what_is_not_a_terminal_gets_plain_lines(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--sandbox", "--once", "--reports", "20") as running:
+def test_what_is_not_a_terminal_gets_plain_lines(small: dict[str, str], tmp_path: Path) -> None:
+    with up(small, tmp_path, "--sandbox", "--once", "--reports", "20") as running:
         assert running.exit_code() == 0
 
         assert re.search(r"All \d+ accepted calls were delivered\.", running.said())

@@ -34,7 +34,7 @@ TEXTS = [
 ]
 LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 RUN = [page for page in PAGES if any(not command.tried for command in commands(page))]
-LONG = {"backup", "configure", "operate"}
+LONG = {"backup", "configure", "console", "flower", "operate", "proxies"}
 # Configurations: webhook/test_proxies.py and matrix/places.py take them out of their pages.
 RUN_BY_OTHER_TESTS = {"nginx", "caddy", "haproxy", "acl_ledger", "acl_broker"}
 SETTINGS = re.compile(r"ROARK_.*|FORCE_COLOR|TTY_.*|COMPOSE_.*|DOCKER_.*")

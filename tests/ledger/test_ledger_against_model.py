@@ -316,6 +316,7 @@ def tell_stories(client: "redis.Redis", *, share: float, steps: int) -> None:
 
 
 # A story that fails is worth the minutes that it takes to tell it shorter.
+@pytest.mark.servers
 @pytest.mark.timeout(600)
 def test_the_ledger_on_fakeredis_tells_what_the_model_tells() -> None:
     with FakeStrictRedis(server=ScriptingFakeServer()) as client:
@@ -325,7 +326,7 @@ def test_the_ledger_on_fakeredis_tells_what_the_model_tells() -> None:
 @pytest.mark.timeout(600)
 def test_the_ledger_on_valkey_tells_what_the_model_tells(valkey: Server) -> None:
     with connect(valkey.url) as client:
-        tell_stories(client, share=0.4, steps=30)
+        tell_stories(client, share=0.9, steps=30)
 
 
 @pytest.mark.parametrize("wrong", ["a lost report", "a doubled report", "a lost payload"])

@@ -174,6 +174,7 @@ def tell_stories(client: "redis.Redis", *, share: float, steps: int) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=number, stateful_step_count=steps))
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(600)
 def test_replay_jobs_on_fakeredis_lose_and_double_nothing() -> None:
     with FakeStrictRedis(server=ScriptingFakeServer()) as client:
@@ -183,4 +184,4 @@ def test_replay_jobs_on_fakeredis_lose_and_double_nothing() -> None:
 @pytest.mark.timeout(600)
 def test_replay_jobs_on_valkey_lose_and_double_nothing(valkey: Server) -> None:
     with connect(valkey.url) as client:
-        tell_stories(client, share=0.25, steps=25)
+        tell_stories(client, share=0.3, steps=25)

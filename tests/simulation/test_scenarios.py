@@ -53,7 +53,7 @@ class TestSlowness:
         assert row.in_flight >= 80, "40/s at 2 s each are 80 at once"
         assert delays(world, arrived_from=12)[-1] < 2.2
 
-    @pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
+    @pytest.mark.parametrize("sigma", [*(pytest.param(one, marks=pytest.mark.sweep) for one in (0.5, 1.0)), 1.5])
     def test_jitter_is_not_taken_for_overload(self, simulate: Simulate, count: Count, sigma: float) -> None:
         world = simulate(SimulatedRoark(lognormal(0.1, sigma=sigma)), workers=1)
 
@@ -141,7 +141,7 @@ class TestOverload:
         assert 3 <= row.level_min <= row.level_max <= 7
         assert row.took < 1.6 * 1000 / 50
 
-    @pytest.mark.parametrize("share", [0.01, 0.03, 0.06])
+    @pytest.mark.parametrize("share", [*(pytest.param(one, marks=pytest.mark.sweep) for one in (0.01, 0.03)), 0.06])
     def test_answers_that_are_bad_by_chance_do_not_bring_the_lane_to_a_halt(
         self, simulate: Simulate, count: Count, share: float
     ) -> None:
@@ -336,14 +336,8 @@ class TestRefusals:
         assert world.at_end.lane.state == "held"
         assert len([one for one in world.roark.attempts if one.status == 404]) < 200
 
-    @pytest.mark.parametrize(
-        "share",
-        [
-            pytest.param(None, marks=pytest.mark.sweep, id="one"),
-            pytest.param(0.02, id="a fiftieth"),
-            pytest.param(0.3, marks=pytest.mark.sweep, id="a third"),
-        ],
-    )
+    @pytest.mark.sweep
+    @pytest.mark.parametrize("share", [None, 0.02, 0.3], ids=["one", "a fiftieth", "a third"])
     def test_reports_that_are_refused_as_all_might_be_stop_nobody_else(
         self, simulate: Simulate, count: Count, share: float | None
     ) -> None:

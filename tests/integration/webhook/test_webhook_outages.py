@@ -12,6 +12,7 @@ from webhook_process import (
     Valkey,
     answer_of,
     eventually,
+    heard,
     launched,
     post_until_refused,
     posted_together,
@@ -165,8 +166,10 @@ class TestTheEnd:
     ) -> None:
         own_valkey.start()
         with start(tmp_path, own_valkey.url, webhook_body_seconds=60) as webhook:
-            head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: 9\r\n\r\n{{"
-            connection = sent_by_hand(webhook.address, head.encode())
+            head = f"POST /vapi HTTP/1.1\r\nHost: x\r\nX-Vapi-Secret: {SECRET}\r\nContent-Length: 9\r\n"
+            connection = sent_by_hand(webhook.address, head.encode(), b"Expect: 100-continue\r\n\r\n{")
+            # The webhook waits for the rest of the body: before that the system alone knows the connection.
+            heard(connection, until=b"100 Continue\r\n\r\n")
             began = time.monotonic()
             assert webhook.end() == 0
             assert time.monotonic() - began < 10
