@@ -260,6 +260,15 @@ def test_what_holds_the_lane_is_on_its_reasons_side_and_needs_no_replay() -> Non
         assert "eplay" not in f"{found.todo} {found.command}", "there is no dead letter"
 
 
+def test_what_is_refused_beside_others_asks_for_leave_only_where_leave_is_what_is_missing() -> None:
+    for reason in {verdict.reason for verdict in verdicts() if isinstance(verdict, OurFault)}:
+        found = explain(reason, call_id="c-1", over="alone")
+        assert found.side is Side.REPORT
+        is_roarks = reason_of(reason).judged is Judged.PASSING
+        assert ("account" in found.todo, "token" in found.condition) == (not is_roarks, not is_roarks), reason
+        demand_a_complete(found)
+
+
 def test_a_hold_by_a_person_names_the_person_and_the_reason() -> None:
     found = explain_hold("maintenance until 4 pm", "ada")
     assert found.what == "ada paused uploads: maintenance until 4 pm."

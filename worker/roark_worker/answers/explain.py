@@ -143,14 +143,25 @@ def explain(
 
 
 def _alone(found: Explanation, call_id: str) -> Explanation:
+    if found.side is Side.ROARK:
+        condition = "Roark can process this report"
+        todo = (
+            "Roark fails on this report and wants no retry. Read its answer: edit what it names and replay the report, "
+            "ask Roark and replay it later, or discard it."
+        )
+    else:
+        condition = "Roark lets our token upload this report"
+        todo = (
+            "Read Roark's answer: does the assistant or the project belong to another account? Have Roark allow it "
+            "and replay the report, or discard it."
+        )
     return replace(
         found,
         what=f"{found.what} Other reports succeed with the same token and URL, so the cause is this report.",
         side=Side.REPORT,
         replay=Replay.AFTER_MENDING,
-        condition="Roark lets our token upload this report",
-        todo="Read Roark's answer: does the assistant or the project belong to another account? Have Roark allow it "
-        "and replay the report, or discard it.",
+        condition=condition,
+        todo=todo,
         command=_SHOW.format(call=as_argument(call_id)),
     )
 
