@@ -61,6 +61,7 @@ BEYOND = (
     CertifiedPlace(
         "inside reports",
         Became.NOT_LOOKED_AT,
-        why="Audio, numbers in words or over several messages, encoded text.",
+        why="Audio and pictures; numbers in words (but English digits), in letters, with other numbers in between or "
+        "without anything before and behind; encoded text (but a number that is encoded as one).",
     ),
 )

@@ -4,18 +4,16 @@
     number.is_whole("tel:+33-6-12-34-56-78;ext=2")   # this text is the number
     number.is_in("call me at 06 12 34 56 78")        # it stands in this text
 
-All text is brought into one form first (`plain`): Unicode's compatibility forms (NFKC), digits of any script, every
-dash a hyphen, every blank a space, nothing that cannot be seen, no marks on a sign (keycaps). Then digits are compared:
-with the country code behind +, 00, 011 or nothing, also with the trunk prefix in between (+33 (0)6), and as it is
-dialled in its own country.
+All text is brought into one form first (`readings.py`). Then digits are compared: with the country code behind +, 00,
+another country's exit code or nothing, also with the trunk prefix in between (+33 (0)6), as it is dialled in its own
+country, with noughts before it, as the name of a host in e164.arpa (backwards), and in base64 or hexadecimal digits.
 
-Country codes and trunk prefixes are libphonenumber's.
+Country codes, trunk prefixes and what else is dialled at home (Argentina's 15) are libphonenumber's.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import unescape
 from typing import Self
 from urllib.parse import unquote
@@ -24,13 +22,21 @@ import phonenumbers
 from phonenumbers import PhoneMetadata
 
 from roark_ledger.errors import InvalidReport
+from roark_ops.erasing.readings import decoded, encoded, plain, readings
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _LAYOUT = re.compile(r"[\s().\-/,·_\[\]]+")
 # What may stand between two digits of one number in a text: anything but letters, digits, and what parts hours.
 _GAP = r"(?:[^\w:]|_){0,6}"
-_TAG = re.compile(r"<[^<>]{0,200}>")
-_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
+# Between the digits of a number that is written with colons alone.
+_COLON = r"(?:[ ]?:[ ]?)?"
+# What is dialled before a country code, besides 00: from North America, Australia, Japan, Russia, Cuba.
+_EXIT_CODES = r"(?:0{0,6}|0{0,2}11|0{1,2}10|8[~ ]?10|119)"
+_NO_GROUP = "".join(rf"(?<!\b[0-9a-fA-F]{{{length}}}:)" for length in (1, 2, 3, 4))
+# Another country's code, or what stands before thousands.
+_BEFORE = re.compile(r"(?:(?:\+|\b00)([1-9]\d{0,2})[\s().-]{1,4}|\d[,.'])$")
+_MOST_FRONT = 10
+_ENUM = re.compile(r"(\d(?:\.\d){6,15})\.?e164\b", re.IGNORECASE)
 _WHOLE = re.compile(
     r"[\s\"'<(\[]*(?:(?:tel|sips?|sms|callto|whatsapp|mailto|phone)\s*:\s*/{0,2})*(?P<number>[+(\[\d][\d\s().\-/\[\]]*)"
     r"(?P<rest>$|[\"'>@;?#].*|\s*(?:ext|x|extension|poste|durchwahl)[.:\s]*\d+\s*)",
@@ -53,6 +59,8 @@ class PhoneNumber:
     trunk: str = ""
     at_home: bool = field(default=False)
     """Whether a bare national number counts as this one: the person who asked named the region."""
+    others: tuple[str, ...] = field(default=())
+    """What else is dialled for it, where that does not end with the national number."""
 
     @classmethod
     def read(cls, text: str, region: str = "") -> Self:
@@ -74,18 +82,23 @@ class PhoneNumber:
         country, national = str(parsed.country_code), phonenumbers.national_significant_number(parsed)
         if not _E164.fullmatch(f"+{country}{national}"):
             raise InvalidReport("phone", _hint(region))
-        return cls(country, national, _trunk(parsed), bool(region))
+        return cls(country, national, _trunk(parsed), bool(region), _others(parsed, national))
 
     @property
     def e164(self) -> str:
         """The number as `+33612345678`."""
         return f"+{self.country}{self.national}"
 
-    @property
-    def core(self) -> bytes:
-        """The digits that every form has, one behind the other once its layout is taken out."""
+    @cached_property
+    def cores(self) -> tuple[bytes, ...]:
+        """The digits of which every form has some, one behind the other once its layout is taken out."""
         # A float may leave the last noughts out.
-        return self.national.rstrip("0").encode()
+        return tuple(digits.rstrip("0").encode() for digits in (self.national, *self.others))
+
+    @cached_property
+    def encoded(self) -> tuple[str, ...]:
+        """How its digits stand in base64 and in hexadecimal digits."""
+        return encoded(self.national)
 
     def is_whole(self, text: str) -> bool:
         """Whether this text is the number and nothing else, but for a scheme, a host, parameters or an extension."""
@@ -105,7 +118,8 @@ class PhoneNumber:
             return False
         digits = _LAYOUT.sub("", found["number"]).lstrip("+")
         if context := _CONTEXT.search(found["rest"]):
-            return context[1] == self.country and digits in {self.national, self.trunk + self.national}
+            is_whole = context[1] + digits == self.country + self.national
+            return is_whole or (context[1] == self.country and digits == self.trunk + self.national)
         laid_out = bool(_LAYOUT.search(found["number"].strip()))
         return digits in self._forms or ((laid_out or self.at_home) and digits in self._bare)
 
@@ -121,7 +135,10 @@ class PhoneNumber:
 
     def is_in(self, text: str) -> bool:
         """Whether the number stands anywhere in this text, however it is laid out."""
-        return any(self.pattern.search(each) for each in _readings(text))
+        found = readings(text)
+        if any(self._stands_in(each) for each in found):
+            return True
+        return self._is_with_colons(found) or self._is_host(text) or self._is_encoded(text)
 
     def masked(self, text: str, mask: str) -> str:
         """Return a text with this number masked wherever it stands; what has it in another disguise is all masked."""
@@ -130,12 +147,12 @@ class PhoneNumber:
         found = self.pattern.sub(mask, plain(text))
         return mask if self.is_in(found) else found
 
-    @property
+    @cached_property
     def _forms(self) -> frozenset[str]:
         prefixes = {exit_ + self.country + trunk for exit_ in _EXITS for trunk in ("", self.trunk)}
         if self.trunk and self.trunk != self.country:
             prefixes.add(self.trunk)
-        return frozenset(prefix + self.national for prefix in prefixes)
+        return frozenset((*(prefix + self.national for prefix in prefixes), *self.others))
 
     @property
     def _bare(self) -> frozenset[str]:
@@ -144,55 +161,47 @@ class PhoneNumber:
     @property
     def pattern(self) -> re.Pattern[str]:
         """What finds the number in plain text."""
-        return _pattern(self.country, self.trunk, self.national)
+        return _pattern(self.country, self.trunk, self.national, self.others, _GAP)
+
+    def _stands_in(self, text: str) -> bool:
+        for found in self.pattern.finditer(text):
+            if _LAYOUT.sub("", found[0]) != self.national:
+                return True
+            # What stands before the bare digits may make them a part of another number.
+            before = _BEFORE.search(text, max(0, found.start() - _MOST_FRONT), found.start())
+            if not before or before[1] == self.country:
+                return True
+        return False
+
+    def _is_with_colons(self, texts: set[str]) -> bool:
+        # No part of an address of hardware or of the internet: those go on.
+        digits = _pattern(self.country, self.trunk, self.national, self.others, _COLON).pattern
+        pattern = rf"{_NO_GROUP}{digits}(?!:[0-9a-fA-F:]|[.,]\d)"
+        return any(re.search(pattern, each) for each in texts if ":" in each)
+
+    def _is_host(self, text: str) -> bool:
+        dialled = {self.country + self.national, *self._forms, *self._bare}
+        return any(found[1].replace(".", "")[::-1] in dialled for found in _ENUM.finditer(plain(text)))
+
+    def _is_encoded(self, text: str) -> bool:
+        return any(
+            self.pattern.search(said) for each in self.encoded if each in text for said in decoded(text, around=each)
+        )
 
     def _is_float(self, text: str) -> bool:
         return self.is_value(float(text)) or self.mentions_value(float(text))
 
 
 @lru_cache(64)
-def _pattern(country: str, trunk: str, national: str) -> re.Pattern[str]:
+def _pattern(country: str, trunk: str, national: str, others: tuple[str, ...], gap: str) -> re.Pattern[str]:
     def spread(digits: str) -> str:
-        return _GAP.join(digits)
+        return gap.join(digits)
 
-    before = [rf"(?:\+|00|011)?{_GAP}{spread(country)}{_GAP}(?:{spread(trunk)}{_GAP})?"] if country else []
-    before += [rf"{spread(trunk)}{_GAP}"] if trunk else []
-    front = f"(?:{'|'.join(before)})?" if before else ""
-    return re.compile(rf"(?<!\d)\+?{front}{spread(national)}(?!\d)")
-
-
-def _readings(text: str) -> set[str]:
-    # As it stands, as a page shows it, and as the address that it may be, which may have been encoded twice.
-    found = {plain(text)}
-    if "<" in text or "&" in text:
-        found.add(plain(unescape(_TAG.sub(" ", text))))
-    for _ in range(2):
-        if "%" in text:
-            text = unquote(text)
-            found.add(plain(text.replace("+", " ")))
-            found.add(plain(text))
-    return found
-
-
-def plain(text: str) -> str:
-    """Return text in the one form in which numbers and names are compared."""
-    if text.isascii():
-        return text
-    found = []
-    for each in unicodedata.normalize("NFKC", text):
-        if each.isascii():
-            found.append(each)
-            continue
-        kind = unicodedata.category(each)
-        if kind == "Nd":
-            found.append(str(unicodedata.decimal(each)))
-        elif kind == "Pd" or each in "\u2212\u02d7\u30fc":
-            found.append("-")
-        elif kind == "Zs" or each in _BLANK_LETTERS:
-            found.append(" ")
-        elif kind not in {"Cf", "Mn", "Me"}:
-            found.append(each)
-    return "".join(found)
+    before = [rf"{_EXIT_CODES}{gap}{spread(country)}{gap}(?:{spread(trunk)}{gap})?"] if country else []
+    before += [rf"0{{0,5}}{spread(trunk)}{gap}"] if trunk else []
+    front = rf"(?:{'|'.join((*before, '0{1,5}'))})?"
+    ends = "|".join((front + spread(national), *map(spread, others)))
+    return re.compile(rf"(?<!\d)\+?(?:{ends})(?!\d)")
 
 
 def _trunk(parsed: "phonenumbers.PhoneNumber") -> str:
@@ -205,3 +214,14 @@ def _hint(region: str) -> str:
     if region:
         return "is not a number that can be dialled in that region"
     return "must be in E.164: plus, country code and number, such as +14155550123; or give its --region"
+
+
+def _others(parsed: "phonenumbers.PhoneNumber", national: str) -> tuple[str, ...]:
+    shown = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    digits = "".join(filter(str.isdigit, shown))
+    found = () if digits in {national, _trunk(parsed) + national} else (digits,)
+    # Mexico's mobile numbers were dialled with a 1 until 2019.
+    return (*found, f"521{national}") if parsed.country_code == _MEXICO else found
+
+
+_MEXICO = 52

@@ -5,7 +5,7 @@
             which may be another country's or an order number; one that is spread over the members of a list or an
             object; and every text that was asked for
 
-A document is only read whole when its digits, one behind the other, have the number's: hardly any has.
+A document is only read whole when its digits, one behind the other, have the number's (`glance.py`): hardly any has.
 """
 
 import io
@@ -14,24 +14,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from roark_ops.erasing.numbers import PhoneNumber, plain
+from roark_ops.erasing.glance import Glance
+from roark_ops.erasing.numbers import PhoneNumber
+from roark_ops.erasing.readings import by_speaker, plain, unescaped
 from roark_producer.files.compression import DamagedInput, decompressed
 
-_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
-_PERCENT = re.compile(rb"%(?:25)*([0-9A-Fa-f]{2})")
-_ESCAPED_BREAK = re.compile(r"\\+[nrt]")
-_ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
-_ODD_DIGITS = re.compile(
-    "[\u00b2\u00b3\u00b9\u0660-\u0fff\u1040-\u1c5f\u2070-\u24ff\u2776-\u2793\u3220-\u33ff"
-    "\ua620-\uabff\uff10-\uff19\U00010000-\U0001fbff]"
-)
 _FORM = re.compile(r"[\w.\[\]%+-]+=[^&\s]*(?:&[\w.\[\]%+-]+=[^&\s]*)*")
+_SPEAKERS = ("role", "speaker", "channel")
 _DEEPEST = 6
 _MOST_UNPACKED = 200_000_000
 
@@ -79,29 +73,15 @@ class Sought:
         return text
 
     @cached_property
-    def _cores(self) -> tuple[bytes, ...]:
-        return tuple(number.core for number in self.numbers)
+    def _glance(self) -> Glance:
+        return Glance(self.numbers)
 
     @cached_property
     def _folds(self) -> tuple[str, ...]:
         return tuple(map(_folded, self.texts))
 
     def _may_be_in(self, text: str) -> bool:
-        if self.texts and self._has_text(_unescaped(text)):
-            return True
-        if not self.numbers:
-            return False
-        if "\\u" in text:
-            text = _unescaped(text)
-        if "&#" in text:
-            text = unescape(text)
-        if not text.isascii() and _ODD_DIGITS.search(text):
-            text = plain(text)
-        body = text.encode("utf-8", "surrogatepass")
-        if b"%" in body:
-            body = _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), body)
-        digits = body.translate(None, _NO_DIGITS)
-        return any(core in digits for core in self._cores)
+        return (bool(self.texts) and self._has_text(unescaped(text))) or self._glance.may_be_in(text)
 
     def _has_text(self, text: str) -> bool:
         if not self.texts:
@@ -131,7 +111,7 @@ class Sought:
             values = [value for pair in parse_qsl(text.strip(), keep_blank_values=True) for value in pair]
             if any(self._judged(value) == "is" for value in values):
                 return Places(is_=("?",))
-        return Places(mentions=("?",)) if self.is_in(text) or self.is_in(_unescaped(text)) else Places()
+        return Places(mentions=("?",)) if self.is_in(text) or self.is_in(unescaped(text)) else Places()
 
     def _judged(self, value: object) -> str:
         match value:
@@ -144,8 +124,11 @@ class Sought:
             case str():
                 if any(number.is_whole(value) for number in self.numbers):
                     return "is"
-                return "mentions" if self.is_in(value) else ""
+                return "mentions" if self.is_in(value) or self._is_said_in(value) else ""
         return ""
+
+    def _is_said_in(self, text: str) -> bool:
+        return any(number.is_in(said) for said in by_speaker(text) for number in self.numbers)
 
 
 def _walk(tree: Any) -> Iterator[tuple[str, object]]:
@@ -184,13 +167,18 @@ def _spread(tree: Any) -> Iterator[tuple[str, str]]:
                 objects = [each for each in value if isinstance(each, dict)]
                 for name in dict.fromkeys(name for each in objects for name in each):
                     yield path, _said(each.get(name) for each in objects)
+                    # What one of the speakers says, without the others.
+                    for by in _SPEAKERS:
+                        for speaker in dict.fromkeys(each[by] for each in objects if isinstance(each.get(by), str)):
+                            yield path, _said(each.get(name) for each in objects if each.get(by) == speaker)
             case _:
                 continue
         yield path, _said(members)
 
 
 def _said(members: Iterable[Any]) -> str:
-    return " ".join(str(each) for each in members if isinstance(each, str | int | float) and not isinstance(each, bool))
+    # What has a fraction is a length or a price.
+    return " ".join(str(each) for each in members if isinstance(each, str | int) and not isinstance(each, bool))
 
 
 def _json_inside(text: str) -> Any:
@@ -239,14 +227,6 @@ def _unpacked(body: bytes) -> Iterator[bytes]:
         return
     if inner != body:
         yield inner
-
-
-def _unescaped(text: str) -> str:
-    if "\\" not in text:
-        return text
-    found = _ESCAPED_BREAK.sub(" ", _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
-    # Two halves of a character beyond the first 65,536 are one.
-    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _folded(text: str) -> str:
