@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from roark_ledger.errors import ConfigurationError, LedgerError
+from roark_ledger.private_files import own_folder, private
 from roark_ledger.server.connection import EMBEDDED_URL, connect_to_each, translated_errors
 from roark_ledger.server.redis_url import for_user, parse_redis_url
-from roark_ledger.whole_files import private, replacing
+from roark_ledger.whole_files import replacing
 from roark_ops.roles import EVERYBODY, RedisRole, RolePlace, rules, user_line
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings
@@ -29,7 +30,7 @@ def laid_down(folder: Path, place: RolePlace, url: str = "") -> Passwords:
     `url` is the server's, by default that of the settings. Raises ConfigurationError where a file could be another's.
     """
     url = url or Servers(IngestSettings()).url
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(folder)
     passwords: dict[RedisRole, str] = {}
     for role in RedisRole:
         file = folder / EMBEDDED_URL.format(role)

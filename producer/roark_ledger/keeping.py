@@ -27,6 +27,7 @@ import msgspec
 from roark_ledger.logs import event
 from roark_ledger.moves.operation import Operation
 from roark_ledger.moves.watch import remember
+from roark_ledger.private_files import own_folder
 from roark_ledger.records.promises import Loss, Remembered
 from roark_ledger.server.redis_url import without_credentials
 from roark_ledger.whole_files import replacing
@@ -111,7 +112,7 @@ class Keeper:
     def _write(self, seen: Remembered) -> None:
         try:
             if self._make_folder:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                own_folder(self._path.parent)
             if self._path.is_file() and _read(self._path) is None:
                 aside = self._path.with_suffix(".damaged")
                 self._path.rename(aside)

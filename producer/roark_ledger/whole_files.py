@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from roark_ledger.private_files import private
+
 _SUFFIX = ".partial"
 _MOST_NAME_BYTES = 180
 _YOUNG_SECONDS = 60
@@ -50,11 +52,6 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     finally:
         os.close(handle)
         fresh.unlink(missing_ok=True)
-
-
-def private(path: str, flags: int) -> int:
-    """Open a file for its owner only, and never through a link; for `open(…, opener=private)`."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def remove_left_overs(path: Path) -> list[Path]:

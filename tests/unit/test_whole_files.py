@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roark_ledger.whole_files import left_overs, private, remove_left_overs, replacing
+from roark_ledger.private_files import private
+from roark_ledger.whole_files import left_overs, remove_left_overs, replacing
 
 OLD = 1_000_000_000
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from roark_ledger.whole_files import left_overs, private, replacing
+from roark_ledger.private_files import private
+from roark_ledger.whole_files import left_overs, replacing
 from roark_ops.erasing.searching import Sought
 from roark_ops.mending.copies import remove_left_overs as remove_edits
 from roark_producer.disk.segments import locked
@@ -52,21 +53,23 @@ def clean_files(
     except OSError as error:
         done.left.append((data_dir / "edit", str(error.strerror)))
     for path in left_overs(data_dir):
-        _tried(done, path, Path.unlink)
-        done.removed.append(path)
+        if _tried(done, path, Path.unlink):
+            done.removed.append(path)
     for path in sorted(data_dir.iterdir()) if data_dir.is_dir() else ():
         if path.is_file() and not path.is_symlink() and not _OURS.fullmatch(path.name):
             _tried(done, path, lambda each: _clean_export(each, done, sought, call_ids, mentions=mentions))
     return done
 
 
-def _tried(done: Cleaned, path: Path, action: Callable[[Path], object]) -> None:
+def _tried(done: Cleaned, path: Path, action: Callable[[Path], object]) -> bool:
     try:
         action(path)
     except FileNotFoundError:
-        return
+        return False
     except (OSError, DamagedInput) as error:
         done.left.append((path, str(getattr(error, "strerror", None) or error)))
+        return False
+    return True
 
 
 def _clean_log(

@@ -6,10 +6,13 @@ waits for that, or does it itself where no Flower runs: whoever has DATA_DIR/flo
 Flower that runs writes there how many erased calls the ledger had when it looked.
 """
 
+import errno
 import fcntl
 import glob
 import os
 import shelve
+import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +25,8 @@ from tornado.ioloop import PeriodicCallback
 
 from roark_ledger.errors import LedgerError
 from roark_ledger.ledger import Ledger
-from roark_ledger.whole_files import private
+from roark_ledger.private_files import private
+from roark_ops.cli.run.flowering import foreign
 from roark_ops.erasing.certificate import AGAIN, Became, CertifiedPlace
 
 _LOOK_MS = 2000
@@ -45,6 +49,14 @@ class ForgettingEvents(Events):  # type: ignore[misc] # Flower has no types
         """Begin to listen, and to look."""
         super().start()
         self._looking.start()
+
+    def load_state(self) -> Any:
+        """Return what was kept. What another user may have laid there is not read: it could be a program."""
+        return super().load_state() if not foreign(Path(self.db)) else None
+
+    def save_state(self) -> None:
+        """Keep what is known."""
+        _save(Path(self.db), self.state, dict(self.state.counter))
 
     async def forget(self) -> None:
         """Forget what was erased since the last look."""
@@ -69,6 +81,8 @@ def clean_store(store: Path, ledger: Ledger) -> CertifiedPlace:
     deadline, wanted = time.monotonic() + _PATIENCE_SECONDS, ledger.erased_count()
     while True:
         with _owned(store) as is_ours:
+            if is_ours:
+                _remove_left_overs(store)
             try:
                 number = _cleaned(store, ledger, write=is_ours)
             except Exception as error:  # noqa: BLE001 whatever unpickling raises
@@ -121,6 +135,11 @@ def lock_of(store: Path) -> Path:
     return store.with_name(f"{store.name}.lock")
 
 
+def _remove_left_overs(store: Path) -> None:
+    for left in store.parent.glob(f".{store.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _note(store: Path, number: int) -> None:
     with suppress(OSError), open(lock_of(store), "w", encoding="ascii", opener=private) as file:
         file.write(f"{number}\n")
@@ -136,6 +155,8 @@ def _noted(store: Path) -> int:
 def _cleaned(store: Path, ledger: Ledger, *, write: bool) -> int:
     if not glob.glob(glob.escape(str(store)) + "*[!k]"):
         return 0
+    if foreign(store):
+        raise PermissionError(errno.EPERM, "it belongs to another user")
     try:
         with shelve.open(str(store), "r") as kept:  # noqa: S301 our own data directory
             state, counter = kept.get("events"), kept.get("counter")
@@ -150,13 +171,15 @@ def _cleaned(store: Path, ledger: Ledger, *, write: bool) -> int:
 
 
 def _save(store: Path, state: Any, counter: Any) -> None:
-    # As Flower does it: what lies there is the old store or the new one.
+    # What lies there is the old store or the new one. dbm follows links, so it writes where nobody else can lay any.
+    _remove_left_overs(store)
     before = os.umask(0o077)
     try:
-        fresh = f"{store}.tmp"
-        with shelve.open(fresh, flag="n") as kept:  # noqa: S301 our own data directory
+        folder = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
+        with shelve.open(str(folder / store.name), flag="n") as kept:  # noqa: S301 our own data directory
             kept["events"], kept["counter"] = state, counter
-        for name in glob.glob(glob.escape(fresh) + "*"):
-            os.replace(name, str(store) + name[len(fresh) :])
+        for path in folder.iterdir():
+            path.replace(store.with_name(path.name))
+        folder.rmdir()
     finally:
         os.umask(before)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from roark_ledger.whole_files import private
+from roark_ledger.private_files import own_folder, private
 from roark_ops.up.datadir import make_data_dir
 
 _FOLDER = "edit"
@@ -25,7 +25,7 @@ def copied(text: bytes, data_dir: Path) -> Iterator[tuple[Path, list[Path]]]:
     """
     folder = data_dir.absolute() / _FOLDER
     make_data_dir(data_dir)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    own_folder(folder)
     own = lock = None
     try:
         with _held(folder):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError
-from roark_ledger.whole_files import private
+from roark_ledger.private_files import own_folder, private
 
 _LOCK = "up.lock"
 
@@ -29,7 +29,7 @@ def taken(data_dir: Path) -> Iterator[Path]:
     data_dir = data_dir.absolute()
     try:
         make_data_dir(data_dir)
-        (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        own_folder(data_dir / "logs")
         # Opened for appending: the holder's process id must survive a second one's attempt.
         lock = open(data_dir / _LOCK, "a+", encoding="ascii", opener=private)  # noqa: SIM115 held below
     except OSError as error:
@@ -53,8 +53,10 @@ def taken(data_dir: Path) -> Iterator[Path]:
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """Make the data directory where there is none. Raises OSError where the disk refuses."""
+    """Make the data directory where there is none. Raises OSError where the disk refuses, or another user made it."""
     if not data_dir.exists():
         # Reports are people's conversations: nobody else on this machine shall read them, and no repository.
-        data_dir.mkdir(mode=0o700, parents=True)
-        (data_dir / ".gitignore").write_text("*\n", "ascii")
+        own_folder(data_dir)
+        with open(data_dir / ".gitignore", "w", encoding="ascii", opener=private) as file:
+            file.write("*\n")
+    own_folder(data_dir)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roark_ledger.errors import IngestError
-from roark_ledger.whole_files import private
+from roark_ledger.private_files import private
 from roark_ops.up.waiting import until
 from roark_producer.process.orphans import bound_to_this_process
 

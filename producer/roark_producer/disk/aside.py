@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from roark_ledger.private_files import own_folder
 from roark_producer.disk.frames import gaps, is_later
 from roark_producer.disk.segments import pending_in, salt_of
 
@@ -58,7 +59,7 @@ def give_up(folder: Path) -> tuple[Aside, ...]:
     found = tuple(each for each in aside(folder) if each.path != folder)
     place = folder / _GIVEN_UP
     if found:
-        place.mkdir(mode=0o700, exist_ok=True)
+        own_folder(place)
     for each in found:
         each.path.rename(place / each.path.name)
     return found

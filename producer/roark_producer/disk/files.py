@@ -4,7 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
-from roark_ledger.whole_files import private, replacing
+from roark_ledger.private_files import own_folder, private
+from roark_ledger.whole_files import replacing
 
 PROOF_BYTES = 65_536
 
@@ -34,7 +35,7 @@ def write_all(file: int, data: bytes) -> None:
 def make_folder(folder: Path) -> None:
     """Make a folder, with those that it lies in, which survives a power cut. Raises OSError."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(folder)
     # A folder that is new is on the disk only when the one that it lies in is.
     for each in missing:
         sync_folder(each.parent)

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from roark_ledger.errors import IngestError
+from roark_ledger.private_files import private
 from roark_producer.disk.files import PROOF_BYTES, make_folder, prove_disk, sync_folder, write_all, write_synced
 from roark_producer.disk.frames import Spooled, frame_of
 from roark_producer.disk.segments import Segment, number_of, read, salt_of, segments, waiting_bytes
@@ -133,7 +134,7 @@ class Spool:
             path = self._fresh_path(".spool")
             # Locked before it can be seen: a reader must not take it for one that nobody writes any more.
             unseen = path.with_suffix(".new")
-            file = os.open(unseen, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            file = private(str(unseen), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 unseen.rename(path)

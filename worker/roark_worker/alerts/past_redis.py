@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roark_ledger.errors import LedgerError
+from roark_ledger.private_files import private
 from roark_ledger.records.alerts import Message
 
 KIND = "ledger_away"
@@ -77,12 +78,12 @@ class PastRedis:
 
     def _is_taken(self, since: float, now: float) -> bool:
         try:
-            with self._mark.open("x", encoding="ascii") as file:
+            with open(self._mark, "x", encoding="ascii", opener=private) as file:
                 file.write(f"{since:.0f}")
         except FileExistsError:
-            if not self._is_long_ago(self._mark.stat().st_mtime, now):
+            if not self._is_long_ago(self._mark.lstat().st_mtime, now):
                 return False
-        os.utime(self._mark, (now, now))
+        os.utime(self._mark, (now, now), follow_symlinks=False)
         return True
 
     def _is_long_ago(self, told: float, now: float) -> bool:

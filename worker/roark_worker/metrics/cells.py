@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from roark_ledger.private_files import own_folder, private
+
 _BYTES = 8
 _MOST_PROCESSES = 4096
 
@@ -37,9 +39,9 @@ def take(folder: Path, layout: Layout) -> "memoryview[float]":
 
     Raises OSError when the folder cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(folder)
     for number in range(_MOST_PROCESSES):
-        file = os.open(folder / f"{layout.name}-{number}.cells", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        file = private(str(folder / f"{layout.name}-{number}.cells"), os.O_RDWR | os.O_CREAT)
         try:
             # The lock is the open file's, which stays open as long as this process lives.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
-from roark_ledger.whole_files import private
+from roark_ledger.private_files import is_ours, private
 from roark_producer.wake_ups import ignored_variables, tell_ignored_variables
 
 # What a FLOWER_* variable changes. Read-only: what Flower could stop is a worker or a drain, never a report. The uuid
@@ -25,6 +25,8 @@ _DEFAULTS = {
 }
 
 
+# Those of dbm's kinds, and of the lock.
+_SUFFIXES = ("", ".db", ".dat", ".dir", ".bak", ".pag", ".lock")
 _LOCK_SECONDS = 5.0
 _PAUSE_SECONDS = 0.1
 
@@ -45,6 +47,12 @@ def become_flower(host: str, port: int, database: Path, basic_auth: str | None) 
     if basic_auth:
         environment["FLOWER_BASIC_AUTH"] = basic_auth
     os.execve(sys.executable, command, environment)  # noqa: S606 our own command line
+
+
+def foreign(store: Path) -> list[Path]:
+    """Return what of a store is another user's, or a link: it is pickled, and reading it could run anything."""
+    files = (store.with_name(store.name + suffix) for suffix in _SUFFIXES)
+    return [path for path in files if os.path.lexists(path) and not is_ours(path)]
 
 
 def close_to_others(database: Path) -> None:

@@ -120,11 +120,12 @@ def flower(
     with Access.from_env() as access:
         data_dir = access.settings.data_dir
         _see_that_flower_can_listen(access.broker_url, access.settings.broker_setting)
-    from roark_ops.cli.run.flowering import become_flower
+    from roark_ops.cli.run.flowering import become_flower, foreign
     from roark_ops.up.datadir import make_data_dir
 
     make_data_dir(data_dir)
-
+    if found := foreign(data_dir / "flower"):
+        fail(f"{found[0]} belongs to another user, or is a link, and is not read. Remove it.")
     become_flower(host, port, data_dir / "flower", basic_auth)
 
 

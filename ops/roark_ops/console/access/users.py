@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError
+from roark_ledger.private_files import own_folder
 from roark_ledger.whole_files import replacing
 from roark_ops.console.access.passwords import hashed, is_password
 from roark_ops.console.access.roles import Role, role_of
@@ -92,7 +93,7 @@ class Users:
     def _write(self, users: dict[str, ConsoleUser]) -> None:
         lines = [f"{user.name}:{user.role.word}:{user.kept}\n" for _, user in sorted(users.items())]
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            own_folder(self.path.parent)
             with replacing(self.path) as file:
                 file.write((_HEAD + "".join(lines)).encode())
         except OSError as error:

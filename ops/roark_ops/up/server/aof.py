@@ -10,7 +10,6 @@ manifest is made anew from the names, a `dump.rdb` becomes the base, and a file 
 behind the last whole command (what stood behind that is in the copy only).
 """
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from roark_ledger.private_files import own_folder, private
 from roark_ledger.whole_files import replacing
 
 _FOLDER, _MANIFEST, _DUMP = "appendonlydir", "appendonly.aof.manifest", "dump.rdb"
@@ -80,8 +80,10 @@ def mend(files: Path, damaged: list[Cut]) -> list[str]:
     """Mend what can be, after a copy was made; return what was done, in words. Raises OSError when the disk refuses."""
     done = []
     if not _parts(files) and _manifest(files) is None and _has_dump(files):
-        (files / _FOLDER).mkdir(mode=0o700, exist_ok=True)
-        shutil.copyfile(files / _DUMP, files / _FOLDER / "appendonly.aof.1.base.rdb")
+        own_folder(files / _FOLDER)
+        base = files / _FOLDER / "appendonly.aof.1.base.rdb"
+        with (files / _DUMP).open("rb") as dump, replacing(base) as file:
+            shutil.copyfileobj(dump, file)
         done.append(f"made {_DUMP} the base of the append-only file")
     named = _manifest(files)
     if (named is None or _left_out(_parts(files), named)) and (lines := list(_lines(_parts(files)))):
@@ -89,7 +91,8 @@ def mend(files: Path, damaged: list[Cut]) -> list[str]:
             manifest.write("".join(lines).encode("ascii"))
         done.append(f"rebuilt {_MANIFEST} from {len(lines)} files")
     for cut in damaged:
-        os.truncate(cut.path, cut.whole_bytes)
+        with open(cut.path, "r+b", opener=private) as file:
+            file.truncate(cut.whole_bytes)
         done.append(
             f"cut {cut.path.name} after its last complete command ({cut.bytes - cut.whole_bytes} bytes removed)"
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from roark_ledger.errors import ConfigurationError, IngestError
 from roark_ledger.keys import DEFAULT_PREFIX
+from roark_ledger.private_files import own_folder
 from roark_ledger.server.connection import (
     EMBEDDED_SOCKET,
     EMBEDDED_URL,
@@ -64,7 +65,7 @@ class EmbeddedServer:
         for for_sandbox in (False, True):
             files = (home_of(self._data_dir, for_sandbox=for_sandbox) / EMBEDDED_SOCKET).parent
             await end_survivor(files / _PID_FILE, files)
-        self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own_folder(self.files)
         if reason := reason_not_to_start(self.files):
             raise ConfigurationError(reason)
         socket = self._place_socket()
@@ -97,7 +98,7 @@ class EmbeddedServer:
 
     def _place_socket(self) -> Path:
         if self._door != self._socket:
-            self._door.parent.mkdir(mode=0o700, exist_ok=True)
+            own_folder(self._door.parent)
             clear_socket(self._door)
             self._door.symlink_to(self._socket)
         return place_socket(self._socket)
