@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.disk import percentiles
 from benchmarks.processes import wait_until
 from benchmarks.reports import endless, write_pool
 from roark_ledger.ids import CallId
@@ -111,7 +112,9 @@ def latencies(ledger: Ledger, reports: Iterator[Acceptable], every: float, goes_
     return found
 
 
-def measure(folder: Path, *, count: int, batch: int, every: float, changed: dict[str, str]) -> dict[str, Any]:
+def measure(
+    folder: Path, *, count: int, batch: int, every: float, changed: dict[str, str], restart: bool = True
+) -> dict[str, Any]:
     """Return the figures."""
     write_pool(folder / "pool", count=POOL)
     pool = endless(folder / "pool")
@@ -140,13 +143,14 @@ def measure(folder: Path, *, count: int, batch: int, every: float, changed: dict
             "memory_bytes_each": round((full[0] - empty[0]) / count),
             "resident_bytes_each": round((full[1] - empty[1]) / count),
             "file_bytes_each": round(file_bytes / count),
-            "accept_ms": _percentiles(quiet),
-            "accept_ms_during_rewrite": _percentiles(busy),
+            "accept_ms": percentiles(quiet),
+            "accept_ms_during_rewrite": percentiles(busy),
             "rewrite_seconds": round(rewrite_seconds, 1),
             "rewrite_cpu_seconds": round(rewrite_cpu, 2),
             "rewritten_bytes_each": round(server.file_bytes() / count),
         }
-        found["restart_from_rewritten"] = _restart(server, count)
+        if restart:
+            found["restart_from_rewritten"] = _restart(server, count)
         return found
     finally:
         server.stop()
@@ -185,12 +189,6 @@ def _memory(client: Any) -> tuple[int, int]:
 def _rewrites(client: Any) -> bool:
     found = client.info("persistence")
     return bool(found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"])
-
-
-def _percentiles(times: list[float]) -> dict[str, float]:
-    ranked = sorted(times)
-    at = {"p50": 0.5, "p99": 0.99, "most": 1.0}
-    return {name: round(ranked[min(len(ranked) - 1, int(len(ranked) * share))], 2) for name, share in at.items()}
 
 
 def main() -> None:

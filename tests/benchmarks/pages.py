@@ -103,7 +103,28 @@ def _rewrites(figures: Figures) -> Iterator[str]:
         )
 
 
-TABLES: dict[str, Callable[[Figures], Iterator[str]]] = {"costs": _costs, "sizes": _sizes, "rewrites": _rewrites}
+def _disks(figures: Figures) -> Iterator[str]:
+    yield "| while so much is rewritten | p50 before | p99 | p50 during | p99 |"
+    yield "|---|---:|---:|---:|---:|"
+    for row in figures.get("rewrite", ()):
+        each = {f"accept, {row['name']}": row, "… with Redis's files in memory": row.get("in_memory")}
+        for name, found in each.items():
+            if found:
+                yield f"| {name} | {_beside(found['accept_ms'], found['accept_ms_during_rewrite'])} |"
+        if disk := row.get("disk"):
+            yield f"| no server: 10 kB appended and synced on that disk | {_beside(disk['alone'], disk['beside'])} |"
+
+
+def _beside(*both: dict[str, float]) -> str:
+    return " | ".join(f"{found[cut]:.1f} ms" for found in both for cut in ("p50", "p99"))
+
+
+TABLES: dict[str, Callable[[Figures], Iterator[str]]] = {
+    "costs": _costs,
+    "sizes": _sizes,
+    "rewrites": _rewrites,
+    "disks": _disks,
+}
 PAGES = (ROOT / "README.md", ROOT / "ops/docs/sizing.md")
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ from typing import Any
 from benchmarks import delay, enqueueing, ingest, outage, sizes, startup
 from benchmarks.bursts import bursts
 from benchmarks.contenders import Contender, everybody, ours
+from benchmarks.disk import alone_and_beside
 from benchmarks.measuring import Upload, upload
 from benchmarks.reports import endless
 from roark_ledger.packing import pack
 
 Row = dict[str, Any]
 FAILED: list[str] = []
+IN_MEMORY = Path("/dev/shm")
 SMALL_BACKLOGS = {1_000: 10, 10_000: 3}
 SMALL_BACKLOGS_QUICKLY = {1_000: 3, 10_000: 1}
 
@@ -90,12 +92,22 @@ def report_sizes(plan: Plan) -> list[Row]:
 
 
 def rewriting(plan: Plan) -> list[Row]:
-    """Accepts beside a rewrite of the append-only file, and a start from it, with the server that `up` starts."""
+    """Accepts beside a rewrite of the append-only file, and a start from it, with the server that `up` starts.
+
+    What of it is the disk's: the same with the files in memory, and the disk with no server.
+    """
     counts = (20_000,) if plan.quick else (100_000,)
 
     def measured(count: int) -> Row:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             found = outage.measure(Path(folder), count=count, batch=8, every=0.01, changed={})
+            megabytes = count * found["rewritten_bytes_each"] // 1_000_000
+            found["disk"] = alone_and_beside(Path(folder), megabytes=megabytes)
+        if IN_MEMORY.is_dir():
+            with tempfile.TemporaryDirectory(prefix="bench-", dir=IN_MEMORY) as folder:
+                found["in_memory"] = outage.measure(
+                    Path(folder), count=count, batch=8, every=0.01, changed={}, restart=False
+                )
         return {"name": f"{count:,} waiting", **found}
 
     return _rounds(plan, counts, measured)

@@ -196,6 +196,15 @@ class TestPromises:
             assert kept.after_write[0] == "WAITAOF"
             assert ledger.run_durably(intake.tally({"written": 1})) == 0
 
+    def test_always_is_not_trusted_where_the_server_syncs_nothing_while_it_rewrites_its_file(
+        self, valkey: Server
+    ) -> None:
+        with connect(valkey.url) as client, configured(client, "no-appendfsync-on-rewrite", "yes"):
+            found = inspect(client)
+
+            assert found.appendfsync == "always"
+            assert keep("fsync", found).after_write[0] == "WAITAOF"
+
     def test_redis_7_0_cannot_promise_that(self, redis7: Server) -> None:
         with connect(redis7.url) as client:
             if inspect(client).has_waitaof:

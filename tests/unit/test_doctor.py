@@ -54,6 +54,8 @@ def worker(**values: object) -> WorkerSettings:
         (server.judge_durability("fsync", redis()), Level.OK),
         (server.judge_durability("fsync", redis(aof=False)), Level.FAIL),
         (server.judge_durability("fsync", redis((7, 0), fsync="everysec")), Level.FAIL),
+        (server.judge_durability("fsync", replace(redis(), rests_in_rewrites=True)), Level.WARN),
+        (server.judge_durability("memory", replace(redis(), rests_in_rewrites=True)), Level.OK),
         (server.judge_durability("replicated:1", redis()), Level.FAIL),
         (server.judge_durability("memory", redis(aof=False)), Level.OK),
         (server.judge_eviction(redis()), Level.OK),

@@ -36,6 +36,7 @@ REDIS_7_0 = {"name": "Redis 7.0.15", "version": (7, 0, 15)}
         ("fsync", {"appendfsync": "no"}, WAITAOF),
         ("fsync", {"appendfsync": None}, WAITAOF),
         ("fsync", {"appendfsync": "everysec", "version": (7, 2)}, WAITAOF),
+        ("fsync", {"rests_in_rewrites": True}, WAITAOF),
         ("fsync", {"eviction": None}, NOTHING),
         ("memory", {}, NOTHING),
         ("memory", {"aof": False, "appendfsync": None, "eviction": None, **REDIS_7_0}, NOTHING),
@@ -58,6 +59,7 @@ def test_a_server_that_can_keep_the_promise_does_it_this_way(
     [
         ("fsync", {"aof": False}, "CONFIG SET appendonly yes"),
         ("fsync", {"appendfsync": "everysec", **REDIS_7_0}, "CONFIG SET appendfsync always"),
+        ("fsync", {"rests_in_rewrites": True, **REDIS_7_0}, "CONFIG SET no-appendfsync-on-rewrite no"),
         ("fsync", {"appendfsync": None, **REDIS_7_0}, "ACL SETUSER OUR-USER +config|get"),
         ("fsync", {"aof": None, "hidden": ("+info",)}, "ACL SETUSER OUR-USER +info"),
         ("replicated:1", {}, "Connect the replicas"),

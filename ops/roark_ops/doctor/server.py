@@ -10,6 +10,8 @@ from roark_producer.proving import ProvenBroker
 _SKEW_SECONDS = 2.0
 _MOST_USED = 0.7
 _MB = 1_000_000
+_RESTS = "while Redis rewrites its file it syncs nothing: accepting waits for up to 4 s, and webhooks spool"
+_SYNC_IN_REWRITES = "CONFIG SET no-appendfsync-on-rewrite no, and the same in the server's configuration file."
 
 
 def judge_version(server: Server) -> Check:
@@ -37,7 +39,10 @@ def judge_broker(proven: ProvenBroker) -> Check:
 def judge_durability(promise: str, server: Server) -> Check:
     """Say whether the server keeps the promise."""
     try:
-        return ok("durability", keep(promise, server).sentence)
+        kept = keep(promise, server).sentence
+        if promise == "fsync" and server.rests_in_rewrites:
+            return warn("durability", f"{kept}, but {_RESTS}", _SYNC_IN_REWRITES)
+        return ok("durability", kept)
     except BrokenPromise as error:
         found, _, mend = str(error).partition(" Fix it with: ")
         return fail("durability", found, mend or "Or set ROARK_INGEST_DURABILITY to fsync or memory.")

@@ -1,7 +1,8 @@
 """What a yes is worth: the durability promise, how it is kept, and whether this server can keep it.
 
     fsync          the write is on the server's disk before the sender gets its answer: `appendfsync always`,
-                   or, where AOF is on and the server knows it (Redis 7.2, Valkey), WAITAOF after each write
+                   or, where AOF is on and the server knows it (Redis 7.2, Valkey), WAITAOF after each write; by
+                   WAITAOF, too, where `no-appendfsync-on-rewrite yes` lets a rewrite of the file stop all syncing
     replicated:N   N replicas have the write: WAIT after each write
     memory         the server has it in memory; what it writes to disk, and when, is its own affair
 
@@ -35,6 +36,7 @@ from roark_ledger.server.redis_causes import SERVERS_PAGE, missing_permission, w
 
 _WAIT_MS = 4000
 _OLDEST = (7, 0)
+_RESTS = "no-appendfsync-on-rewrite"
 _NODE_OF_A_CLUSTER = (
     "is a node of a cluster, which has the ledger only until it moves. Name the cluster: redis+cluster://HOST:PORT, or "
     f"rediss+cluster:// with TLS. See {SERVERS_PAGE}"
@@ -68,6 +70,8 @@ class Server:
     where: str = ""
     node: str = ""
     """The cluster's node that has the ledger, "" where the URL names one server."""
+    rests_in_rewrites: bool = False
+    """Whether it syncs nothing while it rewrites its file (`no-appendfsync-on-rewrite yes`)."""
 
     @property
     def has_waitaof(self) -> bool:
@@ -117,6 +121,7 @@ def inspect(client: "redis.Redis") -> Server:
         hidden=(*(() if info else ("+info",)), *(() if config else ("+config|get",))),
         where=where(place_of(client)),
         node=node_of(client),
+        rests_in_rewrites=config.get(_RESTS) == "yes",
     )
 
 
@@ -178,7 +183,9 @@ def _asked(client: "redis.Redis", *command: str | int) -> Any:
 
 def _config(client: "redis.Redis") -> dict[str, str]:
     try:
-        found: dict[Any, Any] = client.config_get("appendfsync") | client.config_get("maxmemory-policy")
+        found: dict[Any, Any] = {}
+        for name in ("appendfsync", _RESTS, "maxmemory-policy"):
+            found |= client.config_get(name)
     except ResponseError:
         return {}
     return {_text(name): _text(value) for name, value in found.items()}
@@ -237,7 +244,7 @@ def _keep_fsync(server: Server) -> Kept:
             "CONFIG SET appendonly yes, and CONFIG SET appendfsync always"
         )
     on_disk = f"fsync: a report is on the disk of {server.name} before the sender gets its answer"
-    if server.aof and server.appendfsync == "always" and not server.cluster:
+    if server.aof and server.appendfsync == "always" and not server.cluster and not server.rests_in_rewrites:
         return Kept((), f"{on_disk} (appendfsync always)")
     if server.aof and server.has_waitaof:
         return Kept(("WAITAOF", 1, 0, _WAIT_MS), f"{on_disk} (WAITAOF)")
@@ -251,6 +258,11 @@ def _keep_fsync(server: Server) -> Kept:
         raise BrokenPromise(
             f"{server.name} does not let our user read its fsync settings. Fix it with: ACL SETUSER OUR-USER "
             f"{lacking}, or, if your provider does not allow that, use another ROARK_INGEST_DURABILITY"
+        )
+    if server.rests_in_rewrites:
+        raise BrokenPromise(
+            f"{server.name} syncs nothing while it rewrites its file, so a power cut loses what came meanwhile. "
+            f"Fix it with: CONFIG SET {_RESTS} no"
         )
     raise BrokenPromise(
         f"{server.name} syncs its file {server.appendfsync} and does not know WAITAOF, so a power cut loses up to a "
