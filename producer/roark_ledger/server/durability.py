@@ -261,7 +261,7 @@ def _keep_fsync(server: Server) -> Kept:
         )
     if server.rests_in_rewrites:
         raise BrokenPromise(
-            f"{server.name} syncs nothing while it rewrites its file, so a power cut loses what came meanwhile. "
+            f"{server.name} syncs nothing while it rewrites its file, so a power cut loses what came in that time. "
             f"Fix it with: CONFIG SET {_RESTS} no"
         )
     raise BrokenPromise(
