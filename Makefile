@@ -13,6 +13,8 @@ AUDIT  := .venv-audit
 SCHEMA := .venv-contract
 PAGES  := .venv-site
 ARGS   ?=
+# Some images forbid Python to keep what it has compiled; each of some hundred processes would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 DOCKER ?= /tmp/roark-ingest-docker
 # Marked tests with a target of their own: long, or in need of a program that is no Python.
 LONG   := attacks or chaos or contract or docker or docs or browser or installs or monitoring or shift or many or servers or sweep
