@@ -1,6 +1,9 @@
 """What is installed is named with its digest, everywhere that something is installed."""
 
+import hashlib
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,6 +45,65 @@ def test_nothing_is_installed_without_digests() -> None:
 
 def test_what_the_audit_cannot_look_up_is_no_success() -> None:
     assert "pip-audit --strict --require-hashes" in (ROOT / "Makefile").read_text("utf-8")
+
+
+STUB = """#!/bin/sh
+[ "$1 $2 $3" = "buildx imagetools inspect" ] && [ "$5 $6" = "--format {{.Manifest.Digest}}" ] || exit 9
+case "$4" in
+$BROKEN) echo "no such manifest" >&2; exit 1;;
+*) printf 'sha256:%s\\n' "$(printf %s "$4" | sha256sum | cut -c1-64)";;
+esac
+"""
+
+
+def pin(folder: Path, broken: str = "-") -> "subprocess.CompletedProcess[str]":
+    """Run the script in a copy of the tree, with a `docker` that asks no registry."""
+    for file in ("ops/pin_images.py", *FILES):
+        if not (folder / file).exists():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, folder / file)
+    (folder / "docker").write_text(STUB)
+    (folder / "docker").chmod(0o755)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "BROKEN": broken}
+    return subprocess.run(
+        [sys.executable, folder / "ops" / "pin_images.py"], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_all_images_are_pinned_or_none(tmp_path: Path) -> None:
+    before = {file: (ROOT / file).read_text("utf-8") for file in FILES}
+    failed = pin(tmp_path, broken="valkey/valkey:*")
+    assert failed.returncode != 0
+    assert "valkey/valkey" in failed.stderr
+    assert "no such manifest" in failed.stderr
+    assert {file: (tmp_path / file).read_text("utf-8") for file in FILES} == before
+    for _ in range(2):
+        assert pin(tmp_path).returncode == 0
+        for file in FILES:
+            for line in (tmp_path / file).read_text("utf-8").splitlines():
+                if (found := IMAGE.match(line)) and not found[2].startswith("roark-ingest:"):
+                    digest = hashlib.sha256(found[2].encode()).hexdigest()
+                    assert f"{found[2]}@sha256:{digest}" in line
+    assert IMAGE.sub(r"\1\2", (tmp_path / FILES[0]).read_text("utf-8")) == before[FILES[0]]
+
+
+def test_what_is_installed_without_digests_runs_in_no_product() -> None:
+    """The page says which: they build, check or measure."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    lines = [line for line in makefile.splitlines() if "pip install" in line and "--require-hashes" not in line]
+    assert {re.findall(r"(\.venv-dist|\$\(\w+\))", line)[0] for line in lines} == {
+        *(".venv-dist", "$(PAGES)", "$(SCHEMA)", "$(PEERS)")
+    }
+    page = " ".join((ROOT / "SECURITY.md").read_text("utf-8").split())
+    for word in (
+        "`make dist`",
+        "`make site`",
+        "`make contract`",
+        "`make bench`",
+        "`make installs`",
+        "pip install roark-ingest",
+    ):
+        assert word in page
 
 
 def test_every_image_that_is_pulled_can_be_pinned_and_is_so_again() -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from typing import cast
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from roark_ledger.errors import ConfigurationError
+from roark_ledger.errors import ConfigurationError, LedgerRefuses
+from roark_ledger.ledger import Ledger
 from roark_worker.calls.vapi import Vapi, VapiFailed
 from roark_worker.calls.vapi_settings import VapiSettings
 
@@ -24,10 +26,16 @@ class Time:
         self.now += seconds
 
 
-def vapi(handle: Callable[[httpx.Request], httpx.Response], time: Time | None = None, **settings: object) -> Vapi:
+def vapi(
+    handle: Callable[[httpx.Request], httpx.Response],
+    time: Time | None = None,
+    ledger: Ledger | None = None,
+    **settings: object,
+) -> Vapi:
     time = time or Time()
     return Vapi(
         VapiSettings(vapi_api_key=SecretStr(KEY), **settings),
+        ledger=ledger,
         sleep=time.sleep,
         clock=lambda: time.now,
         transport=httpx.MockTransport(handle),
@@ -86,6 +94,29 @@ def test_no_more_than_two_requests_a_second_go_out() -> None:
             client.calls(from_ms=0, to_ms=1)
 
     assert time.now - began == pytest.approx(2.0)
+
+
+class MayOnlyLook:
+    """A ledger whose Redis user writes nothing."""
+
+    asked = 0
+
+    def run(self, _: object) -> None:
+        self.asked += 1
+        raise LedgerRefuses("Redis refuses commands", "NOPERM")
+
+
+def test_who_may_only_look_at_the_ledger_keeps_a_pace_of_its_own() -> None:
+    time, ledger = Time(), MayOnlyLook()
+    handle, _ = answering(httpx.Response(200, json=[]))
+
+    with vapi(handle, time, ledger=cast("Ledger", ledger)) as client:
+        began = time.now
+        for _ in range(3):
+            client.calls(from_ms=0, to_ms=1)
+
+    assert time.now - began == pytest.approx(1.0)
+    assert ledger.asked == 1
 
 
 def test_what_passes_is_tried_again_after_as_long_as_vapi_says() -> None:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from roark_ledger.errors import IngestError
+from roark_ledger.errors import IngestError, LedgerRefuses
 from roark_ledger.ledger import AsyncLedger, Ledger
 from roark_ledger.moves.reconcile import ask_vapi
 from roark_producer.vapi.unsecret import elements
@@ -166,11 +166,22 @@ class Vapi:
         self._sleep(seconds)
 
     def _keep_pace(self) -> None:
-        early = seconds_to_turn(self._ledger, self._gap) if self._ledger else self._free_at - self._clock()
+        early = self._seconds_to_turn()
         if early > 0:
             self._rest(early)
         self._free_at = self._clock() + self._gap
         self.requests += 1
+
+    def _seconds_to_turn(self) -> float:
+        if self._ledger:
+            try:
+                return seconds_to_turn(self._ledger, self._gap)
+            except LedgerRefuses as error:
+                if error.code != "NOPERM":
+                    raise
+                # Who may only look takes no moment in the ledger, and keeps a pace of its own.
+                self._ledger = None
+        return self._free_at - self._clock()
 
     def close(self) -> None:
         """Close the connection."""
