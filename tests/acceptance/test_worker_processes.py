@@ -357,7 +357,8 @@ class TestARedisThatGoes:
         self, line: Pipeline, small: list[bytes]
     ) -> None:
         roark = line.start_sandbox("--latency-ms", "150")
-        workers = [line.start_worker(), line.start_worker()]
+        # So slowly that a busy machine does not have all uploaded before the server is killed.
+        workers = [line.start_worker(ROARK_INGEST_RATE="80/s"), line.start_worker(ROARK_INGEST_RATE="80/s")]
         line.submit(small)
         wait_until(lambda: roark.stats()["imported"] >= 50, "some uploads")
 
