@@ -195,8 +195,18 @@ def test_a_persons_calls_are_found_by_number_and_erased_and_nobody_elses(crowd: 
     assert pending(folder).reports == 1
 
 
+def test_the_certificate_says_that_a_number_finds_no_delivered_report(crowd: CommandLine) -> None:
+    by_number, by_id = (crowd.run("erase", *what, "--yes", "--json") for what in (("--phone", PHONE), ("other-2",)))
+    (place,) = [each for each in by_number.document["places"] if each["place"] == "delivered calls"]
+    assert place["became"] == "not looked at"
+    assert "Their reports (1) are no longer kept here" in place["why"]
+    assert not [each for each in by_id.document["places"] if each["place"] == "delivered calls"]
+
+
 def test_the_certificate_names_nobody(crowd: CommandLine) -> None:
-    ended = crowd.run("erase", "--phone", PHONE, "--yes", "--as", f"ada {PHONE}", "--reason", "ticket 4711", "--json")
+    ended = crowd.run(
+        "erase", "--phone", PHONE, "--yes", "--as", f"ada {PHONE}", "--reason", f"ticket 4711 of {PHONE}", "--json"
+    )
     told = crowd.run("erase", "c-ready", "--yes")
 
     for text in (ended.stdout, told.stdout):
@@ -204,7 +214,7 @@ def test_the_certificate_names_nobody(crowd: CommandLine) -> None:
         assert TRANSCRIPT not in text
         assert not [call_id for call_id in THEIRS if call_id in text]
     assert "was already erased" in told.stdout
-    assert ended.document["reason"] == "ticket 4711"
+    assert ended.document["reason"] == "ticket 4711 of ***"
     assert ended.document["counts"]["removed"]["payloads"] == 7
     assert hashlib.sha1(b"c-ready").hexdigest() not in ended.stdout, "without the key nobody can tell whose hash it is"
 

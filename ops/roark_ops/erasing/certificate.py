@@ -62,6 +62,6 @@ BEYOND = (
         "inside reports",
         Became.NOT_LOOKED_AT,
         why="Audio and pictures; numbers in words (but English digits), in letters, with other numbers in between or "
-        "without anything before and behind; encoded text (but a number that is encoded as one).",
+        "right beside other digits; encoded text (but a number that is encoded as one).",
     ),
 )

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from roark_ledger.errors import LedgerError
+from roark_ledger.lifecycle import State
+from roark_ledger.moves import watch
 from roark_ledger.server.cluster import node_of
 from roark_ledger.server.rewriting import Rewritten, rewrite
 from roark_ops.access import Access
@@ -21,6 +23,8 @@ def clean_up(
     """Clean everything but the calls themselves, and note in the certificate what became of each place."""
     data_dir = access.settings.data_dir
     places = certificate.places
+    if sought:
+        places += _delivered(access)
     places.append(_logbook(access, sought, call_ids))
     places += _files(access, data_dir, sought, call_ids, mentions=mentions)
     places += _flower(access, data_dir)
@@ -31,6 +35,15 @@ def clean_up(
         places.append(CertifiedPlace("other nodes of the cluster", Became.NOT_LOOKED_AT, why=why))
     places += _spool(certificate)
     places += BEYOND
+
+
+def _delivered(access: Access) -> list[CertifiedPlace]:
+    number = access.ledger.run(watch.snapshot()).states[State.DELIVERED]
+    why = (
+        f"Their reports ({number}) are no longer kept here, so no number or name finds them. Find them at Vapi or "
+        "Roark, and erase them by their IDs."
+    )
+    return [CertifiedPlace("delivered calls", Became.NOT_LOOKED_AT, why=why)] if number else []
 
 
 def _logbook(access: Access, sought: Sought, call_ids: Collection[str]) -> CertifiedPlace:

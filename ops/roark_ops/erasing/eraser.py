@@ -53,9 +53,10 @@ class Eraser:
         self._access = access
         self._ledger: Ledger = access.ledger
         self.sought = sought
+        # The reason stands in the certificate and is kept in the logbook, and may name the person.
+        reason = sought.masked(reason)
         self.certificate = Certificate(secrets.token_hex(8), by, reason)
-        # The reason is kept in the logbook, and may name the person.
-        self._who = doer(by, sought.masked(reason), certificate=self.certificate.number)
+        self._who = doer(by, reason, certificate=self.certificate.number)
 
     def size(self) -> int:
         """Return how many things a search looks at."""

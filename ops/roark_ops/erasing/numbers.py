@@ -31,7 +31,7 @@ _GAP = r"(?:[^\w:]|_){0,6}"
 # Between the digits of a number that is written with colons alone.
 _COLON = r"(?:[ ]?:[ ]?)?"
 # What is dialled before a country code, besides 00: from North America, Australia, Japan, Russia, Cuba.
-_EXIT_CODES = r"(?:0{0,6}|0{0,2}11|0{1,2}10|8[~ ]?10|119)"
+_EXIT_CODES = r"(?:\+|0{1,6}|0{0,2}11|0{1,2}10|8[~ ]?10|119)"
 _NO_GROUP = "".join(rf"(?<!\b[0-9a-fA-F]{{{length}}}:)" for length in (1, 2, 3, 4))
 # Another country's code, or what stands before thousands.
 _BEFORE = re.compile(r"(?:(?:\+|\b00)([1-9]\d{0,2})[\s().-]{1,4}|\d[,.'])$")
@@ -197,7 +197,7 @@ def _pattern(country: str, trunk: str, national: str, others: tuple[str, ...], g
     def spread(digits: str) -> str:
         return gap.join(digits)
 
-    before = [rf"{_EXIT_CODES}{gap}{spread(country)}{gap}(?:{spread(trunk)}{gap})?"] if country else []
+    before = [rf"(?:{_EXIT_CODES}{gap})?{spread(country)}{gap}(?:{spread(trunk)}{gap})?"] if country else []
     before += [rf"0{{0,5}}{spread(trunk)}{gap}"] if trunk else []
     front = rf"(?:{'|'.join((*before, '0{1,5}'))})?"
     ends = "|".join((front + spread(national), *map(spread, others)))
