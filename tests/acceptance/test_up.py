@@ -228,15 +228,15 @@ async def test_ctrl_c_drains_in_the_order_in_which_reports_flow(environment: dic
     assert left.states["uploading"] == 0
 
 
-def test_a_second_ctrl_c_is_harsher_and_still_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_second_ctrl_c_is_harsher_and_still_loses_nothing(small: dict[str, str], tmp_path: Path) -> None:
     # given an `up` in front of a Roark that never answers, with uploads under way
-    environment |= {"ROARK_INGEST_SHUTDOWN_SECONDS": "50"}
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
+    small |= {"ROARK_INGEST_SHUTDOWN_SECONDS": "50"}
+    with up(small, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
         sandbox = re.search(r"(http://\S+)/_sandbox/calls", running.said())
         assert sandbox
         stall(sandbox[1])
-        enqueue_one(environment, tmp_path)
+        enqueue_one(small, tmp_path)
         until(lambda: states(tmp_path / "data")["uploading"] == 1)
         parts = descendants(running.process.pid)
 
@@ -269,8 +269,8 @@ def states(data_dir: Path) -> dict[Any, int]:
         return Ledger(client).run(watch.snapshot()).states
 
 
-def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp_path: Path) -> None:
-    with up(environment, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
+def test_a_part_that_is_killed_is_started_again(small: dict[str, str], tmp_path: Path) -> None:
+    with up(small, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
         before = descendants(running.process.pid)
         server = int((tmp_path / "data" / "sandbox" / "valkey" / "valkey.pid").read_text())
@@ -282,7 +282,7 @@ def test_a_part_that_is_killed_is_started_again(environment: dict[str, str], tmp
         running.until_it_says("valkey: was killed by signal 9, restarting")
         until(lambda: len(descendants(running.process.pid)) >= len(before))
         until((tmp_path / "data" / "sandbox" / "valkey" / "valkey.pid").exists)
-        enqueue_one(environment, tmp_path)
+        enqueue_one(small, tmp_path)
         until(lambda: states(tmp_path / "data")["delivered"] == 1)
 
         running.process.send_signal(signal.SIGTERM)
@@ -308,11 +308,18 @@ def test_with_a_token_reports_go_to_roark_and_none_is_made_up(small: dict[str, s
             assert running.exit_code() == 0
 
 
-def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark(small: dict[str, str], tmp_path: Path) -> None:
+def test_without_a_token_it_says_loudly_that_nothing_goes_to_roark_and_a_second_one_there_is_refused(
+    small: dict[str, str], tmp_path: Path
+) -> None:
     with up(small, tmp_path, "--no-flower", "--no-console") as running:
         running.until_it_says("Press Ctrl-C")
-
         assert "no ROARK_API_BEARER_TOKEN: using the sandbox; nothing is sent to Roark" in running.said()
+
+        refused = once(small, tmp_path)
+
+        assert refused.returncode == 1
+        assert f"is already running in {tmp_path / 'data'} (process {running.process.pid})" in refused.stderr
+        assert "Traceback" not in refused.stderr
         running.process.send_signal(signal.SIGTERM)
         assert running.exit_code() == 0
 
@@ -335,19 +342,6 @@ def workers_at(flower: str) -> list[Any]:
     except httpx.TransportError:
         return []
     return found
-
-
-def test_a_second_up_in_the_same_data_directory_is_refused(small: dict[str, str], tmp_path: Path) -> None:
-    with up(small, tmp_path, "--sandbox", "--no-demo", "--no-flower", "--no-console") as running:
-        running.until_it_says("Press Ctrl-C")
-
-        refused = once(small, tmp_path)
-
-        assert refused.returncode == 1
-        assert f"is already running in {tmp_path / 'data'} (process {running.process.pid})" in refused.stderr
-        assert "Traceback" not in refused.stderr
-        running.process.send_signal(signal.SIGTERM)
-        assert running.exit_code() == 0
 
 
 def test_a_data_directory_that_cannot_be_written_is_refused(environment: dict[str, str], tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ class Corpus:
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    """2 000 reports and as many other messages; one report in twenty comes with a second one of its call."""
-    return Corpus(list(sample_reports(2000, mix=0.5, dup=0.05)))
+    """1 000 reports and as many other messages; one report in twenty comes with a second one of its call."""
+    return Corpus(list(sample_reports(1000, mix=0.5, dup=0.05)))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def assert_that_the_books_balance(line: Pipeline, delivered: int) -> None:
 
 
 class TestTheWholeWay:
-    def test_two_thousand_reports_from_python_arrive_exactly_once(self, line: Pipeline, corpus: Corpus) -> None:
+    def test_a_thousand_reports_from_python_arrive_exactly_once(self, line: Pipeline, corpus: Corpus) -> None:
         roark = line.start_sandbox()
         line.start_supervisor(2)
 
@@ -111,7 +111,7 @@ class TestTheWholeWay:
         assert results["replaced"] + results["revision"] == corpus.count("dup:final")
         self.assert_that_the_rest_is_counted(line, corpus)
 
-    def test_two_thousand_reports_over_http_arrive_exactly_once(self, line: Pipeline, corpus: Corpus) -> None:
+    def test_a_thousand_reports_over_http_arrive_exactly_once(self, line: Pipeline, corpus: Corpus) -> None:
         roark = line.start_sandbox()
         line.start_supervisor(2)
         webhook = line.start("webhook", "-m", "roark_ops.cli", "webhook", "--port", "0")
