@@ -1,6 +1,7 @@
 """Taking reports in over HTTP: accepts per second of CPU, with durable answers, and how long an answer takes.
 
-The load comes from wrk, in its own process. Closed loop: each of its connections posts again when it is answered.
+The load comes from wrk, in its own process. Closed loop: each of its connections posts again when it is answered. How
+long an answer takes below saturation is asked by an open loop (`paced.py`).
 """
 
 import json
@@ -22,6 +23,9 @@ from benchmarks.terminator import terminator
 HERE = Path(__file__).parent
 CONNECTIONS = 32
 BEHIND_NGINX = "one per core behind nginx, over TLS"
+PER_SECOND = 300
+PACED = f"one per core, {PER_SECOND} reports a second"
+PACED_BEHIND_NGINX = f"{BEHIND_NGINX}, {PER_SECOND} reports a second"
 LOAD_ALONE = "the load alone: nginx answers"
 COMMAND = "from roark_ops.cli import main; main()"
 
@@ -84,13 +88,16 @@ def webhook(way: str, pool: Path, *, seconds: float, connections: int) -> dict[s
         endpoint = Endpoint(way, ("-c", COMMAND, "webhook", "--port", "$PORT", "--processes", processes))
         web, url = stack.enter_context(running(endpoint, server, folder))
         groups = {"web": web, "redis": server.group}
-        if way == BEHIND_NGINX:
+        if way in {BEHIND_NGINX, PACED_BEHIND_NGINX}:
             nginx = stack.enter_context(terminator(folder, url))
             groups["proxy"], url = nginx.group, nginx.url
-        return _counted(url, pool, seconds, connections, **groups)
+        paced = way in {PACED, PACED_BEHIND_NGINX}
+        return _counted(url, pool, seconds, connections, paced=paced, **groups)
 
 
-def _counted(url: str, pool: Path, seconds: float, connections: int, **groups: Group) -> dict[str, Any]:
+def _counted(
+    url: str, pool: Path, seconds: float, connections: int, *, paced: bool = False, **groups: Group
+) -> dict[str, Any]:
     def spent() -> dict[str, float]:
         none = dict.fromkeys(("web", "redis", "proxy"), 0.0)
         return none | {name: each.cpu_seconds() for name, each in groups.items()} | {"load": _ended_children()}
@@ -100,7 +107,8 @@ def _counted(url: str, pool: Path, seconds: float, connections: int, **groups: G
         raise RuntimeError(f"{url} fails: {logs}")
     before = spent()
     # With a thousand connections the first round alone takes a second or two on a busy machine.
-    found = post(url, pool, max(seconds, connections / 200), connections)
+    longer = max(seconds, connections / 200)
+    found = post_paced(url, pool, longer, connections) if paced else post(url, pool, longer, connections)
     after = spent()
     taken = found["requests"] - found["failed"]
     if not taken:
@@ -137,4 +145,13 @@ def post(url: str, pool: Path, seconds: float, connections: int) -> dict[str, An
     if told is None:
         raise RuntimeError(f"wrk: {done.stderr[-500:]} {done.stdout[-500:]}")
     found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def post_paced(url: str, pool: Path, seconds: float, connections: int) -> dict[str, Any]:
+    """Post the pool's reports at a steady pace; return what came of it."""
+    options = [f"--connections={connections}", f"--rate={PER_SECOND}", f"--seconds={seconds}", f"--pool={pool}"]
+    command = [OUR_PYTHON, "-m", "benchmarks.paced", url, *options]
+    env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    found: dict[str, Any] = json.loads(subprocess.run(command, env=env, capture_output=True, check=True).stdout)
     return found

@@ -73,9 +73,11 @@ def taking_in(plan: Plan) -> list[Row]:
 
 
 def webhook_processes(plan: Plan) -> list[Row]:
-    """One process and one per core, with more and more connections; behind nginx; the load by itself."""
+    """One process and one per core, with more and more connections; behind nginx; the load by itself; a pace below
+    saturation."""
     some = [(way, connections) for connections in (32, 256, 1000) for way in ("one process", "one per core")]
-    some += [(way, connections) for connections in (256, 1000) for way in (ingest.BEHIND_NGINX, ingest.LOAD_ALONE)]
+    more = (ingest.BEHIND_NGINX, ingest.LOAD_ALONE, ingest.PACED, ingest.PACED_BEHIND_NGINX)
+    some += [(way, connections) for connections in (256, 1000) for way in more]
 
     def measured(each: tuple[str, int]) -> Row:
         way, connections = each

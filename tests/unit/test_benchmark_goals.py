@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.contenders import AS_IT_COMES
 from benchmarks.goals import goals
-from benchmarks.ingest import BEHIND_NGINX, LOAD_ALONE
+from benchmarks.ingest import BEHIND_NGINX, LOAD_ALONE, PACED, PACED_BEHIND_NGINX
 from benchmarks.pages import FIGURES, PAGES, TABLES, with_tables
 
 
@@ -64,12 +64,17 @@ def test_the_webhooks_p99_is_measured_by_what_the_load_has_by_itself() -> None:
 
     assert found([]) == [("1.200", "≤ 1.150", False), ("6.000", "≤ 5.000", False), ("6.100", "≤ 5.000", False)]
     assert found([way(LOAD_ALONE, 0, 60)])[1:] == [("6.000", "≤ 6.000", True), ("6.100", "≤ 6.000", False)]
+    # At a steady pace it is the webhook's alone.
+    paced = [way(LOAD_ALONE, 0, 60), way(PACED, 0.5, 51), way(PACED_BEHIND_NGINX, 0.5, 49)]
+    assert found(paced)[3:] == [("5.100", "≤ 5.000", False), ("4.900", "≤ 5.000", True)]
 
 
 def test_a_rewrite_may_make_accepts_slower_up_to_three_times() -> None:
     row = {"name": "some", "accept_ms": {"p99": 10.0}, "accept_ms_during_rewrite": {"p99": 31.0}}
 
     assert [goal.met for goal in goals({"rewrite": [row]})] == [False]
+    without_the_disk = {"accept_ms": {"p99": 2.0}, "accept_ms_during_rewrite": {"p99": 2.2}}
+    assert [goal.met for goal in goals({"rewrite": [row | {"in_memory": without_the_disk}]})] == [False, True]
 
 
 def test_the_pages_say_what_the_run_came_to_whose_figures_are_kept() -> None:
