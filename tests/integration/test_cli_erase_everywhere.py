@@ -7,7 +7,7 @@ import json
 import os
 import shelve
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,9 @@ def dump(line: CommandLine) -> dict[str, list[bytes]]:
     return found
 
 
-def test_a_person_in_forty_forms_is_erased_from_everywhere_and_nobody_else(line: CommandLine) -> None:
+def test_a_person_in_forty_forms_is_erased_from_everywhere_and_nobody_else(
+    line: CommandLine, record_property: Callable[[str, object], None]
+) -> None:
     ids = [f"call-of-marie-{place:02}-x" for place in range(len(FIELDS))]
     others = [f"call-of-otto-{place:02}-x" for place in range(len(NOBODYS))]
     accept(line, [report(call_id, fields) for call_id, fields in zip(ids, FIELDS, strict=True)])
@@ -218,6 +220,11 @@ def test_a_person_in_forty_forms_is_erased_from_everywhere_and_nobody_else(line:
         assert set(calls_in(store["events"]).values()) == set(others[:2])
     assert any(others[0].encode() in content for content in everything[str(next((data / "spool").glob("*.spool")))])
     assert line.run("audit").exit_code == 0
+    record_property(
+        "attack",
+        f"`erase` of a number in {len(FIELDS)} forms | a dump of Redis, its files, logs, spool, exports and Flower's store "
+        f"holds neither it nor an ID; {len(NOBODYS)} other numbers stay",
+    )
     (deed,) = line.run("log", "list", "--action", "set-aside", "--json").documents
     assert (deed["reason"], deed["count"]) == ("***", 1)
     assert len(deed["calls"][0]) == 40, "its tombstone"

@@ -3,7 +3,7 @@
 A new command needs its row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,11 @@ def test_each_command_has_a_decision() -> None:
 @pytest.mark.servers
 @pytest.mark.parametrize("role", RedisRole)
 def test_each_user_runs_its_commands_and_is_refused_the_others(
-    role: RedisRole, guarded: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    role: RedisRole,
+    guarded: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     line = with_some_of_everything(guarded, tmp_path)
@@ -138,6 +142,10 @@ def test_each_user_runs_its_commands_and_is_refused_the_others(
             if (is_refused or role is V) and dump(guarded) != before:
                 wrong.append((f"{name} changed something", ended))
     line.ledger.close()
+    refused = sum(role not in row.whose for row in ROWS.values())
+    record_property(
+        "attack", f"{len(ROWS)} commands with the Redis user `{role}` | {refused} refused as decided, without a change"
+    )
     assert wrong == []
 
 
