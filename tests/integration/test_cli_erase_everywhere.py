@@ -222,8 +222,8 @@ def test_a_person_in_forty_forms_is_erased_from_everywhere_and_nobody_else(
     assert line.run("audit").exit_code == 0
     record_property(
         "attack",
-        f"`erase` of a number in {len(FIELDS)} forms | a dump of Redis, its files, logs, spool, exports and Flower's store "
-        f"holds neither it nor an ID; {len(NOBODYS)} other numbers stay",
+        f"`erase` of a number in {len(FIELDS)} forms | a dump of Redis, its files, logs, spool, exports and Flower's "
+        f"store holds neither it nor an ID; {len(NOBODYS)} other numbers stay",
     )
     (deed,) = line.run("log", "list", "--action", "set-aside", "--json").documents
     assert (deed["reason"], deed["count"]) == ("***", 1)
