@@ -12,13 +12,20 @@ BEGIN, END = "<!-- attacks: written by `make attacks` -->", "<!-- end of attacks
 _rows: list[str] = []
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call":
-        _rows.extend(
-            f"| {text} | {'held' if report.passed else '**did not hold**'} |"
-            for name, text in report.user_properties
-            if name == "attack"
-        )
+class Rows:
+    """Collects rows from the tests of all folders: a hook of this file would only hear of this folder's."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            _rows.extend(
+                f"| {text} | {'held' if report.passed else '**did not hold**'} |"
+                for name, text in report.user_properties
+                if name == "attack"
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Rows())
 
 
 def pytest_sessionfinish() -> None:
