@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import pytest
 import redis
 import tables
+import typer.testing
 from clocks import Clock
 from fakeredis import FakeAsyncRedis, FakeStrictRedis
 from fakes import ScriptingFakeServer
@@ -37,6 +39,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 # As after `. .venv/bin/activate`: what commands print names them by their name alone.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+# A CliRunner builds all commands anew for each one that it runs, which takes longer than most of them do.
+typer.testing._get_command = cache(typer.main.get_command)
 
 REAL = ("valkey", "redis7")
 # No installation has a fakeredis, and it takes several times as long: `make servers` tries it.
