@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import replay, watch
-from roark_ledger.moves.replay import Plan
+from roark_ledger.records.replays import Plan
 
 AT_ONCE = Plan(ramp=(), stop_share=1.0)
 MANY = 10**6

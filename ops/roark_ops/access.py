@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from roark_ledger.errors import BrokenPromise, LedgerError
-from roark_ledger.ledger import Ledger
 from roark_ledger.moves.operation import Operation
+from roark_ledger.partitions.ledger import PartedLedger
 from roark_ledger.server.durability import inspect, keep
 from roark_producer.gone_settings import tell_gone_settings
 from roark_producer.servers import Servers
@@ -49,7 +49,7 @@ class Access:
         """Run one operation and return when it is as durable as the settings promise, where the server can do that."""
         return self.durable_ledger().run_durably(operation)
 
-    def durable_ledger(self) -> Ledger:
+    def durable_ledger(self) -> PartedLedger:
         """Return a ledger whose `run_durably` keeps what the settings promise, where the server can do that."""
         try:
             promised = keep(self.settings.durability, inspect(self.ledger.client)).after_write

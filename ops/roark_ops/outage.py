@@ -10,11 +10,14 @@
 The figures are measured: ops/docs/sizing.md has them, and says how.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
 
 from roark_ledger.records.forecast import bytes_waiting
 from roark_ledger.records.snapshot import SHORT_SHARE, Memory
-from roark_ops.cli.terminal.words import span
+from roark_ledger.records.sums import added
+from roark_ops.cli.terminal.words import counted, span
 
 _IN_FILE_BYTES = 300
 """Of a report in the append-only file, beside the packed one."""
@@ -97,11 +100,49 @@ def plan_outage(load: Load, room: Provision) -> OutagePlan:
     )
 
 
-def lasts_in_words(memory: Memory, node: str = "") -> str:
-    """Return how long reports fit into memory while none is delivered; "" where too little has come in to tell.
+@dataclass(frozen=True, slots=True)
+class FullestNode:
+    """The server on which memory ends first. `node` names it where it is one of a cluster's.
 
-    `node` is the one of a cluster that has the ledger: twice as much means on that node, for the others have no part.
+    `memory` has what comes in there. It has `partitions` of the ledger's, which lie on so many `nodes`.
     """
+
+    memory: Memory
+    node: str = ""
+    partitions: int = 1
+    all_partitions: int = 1
+    nodes: int = 1
+
+    def seconds_with(self, more_nodes: int) -> float | None:
+        """For how long reports would fit in with so many nodes more, over which partitions are spread evenly."""
+        memory, share = self.memory, -(-self.all_partitions // (self.nodes + more_nodes)) / self.partitions
+        if memory.intake is None or share >= 1:
+            return memory.outage_seconds()
+        intake = replace(memory.intake, per_second=memory.intake.per_second * share)
+        return replace(memory, used=round(memory.used * share), intake=intake).outage_seconds()
+
+
+def fullest_of(found: Sequence[tuple[str, Memory]]) -> FullestNode:
+    """Return the node whose memory ends first, from the node and the memory that each partition tells of."""
+    at: dict[str, list[Memory]] = {}
+    for node, memory in found:
+        at.setdefault(node, []).append(memory)
+    each = [
+        FullestNode(
+            replace(max(told, key=lambda memory: memory.used), intake=added(memory.intake for memory in told)),
+            node,
+            len(told),
+            len(found),
+            len(at),
+        )
+        for node, told in at.items()
+    ]
+    return min(each, key=lambda one: seconds if (seconds := one.memory.outage_seconds()) is not None else inf)
+
+
+def lasts_in_words(fullest: FullestNode) -> str:
+    """Return how long reports fit into memory while none is delivered; "" where too little has come in to tell."""
+    memory, node = fullest.memory, fullest.node
     intake = memory.intake
     if intake is None or intake.bytes_per_second <= 0:
         return ""
@@ -111,5 +152,17 @@ def lasts_in_words(memory: Memory, node: str = "") -> str:
         return f"no estimate: Redis has no maxmemory, so it takes reports until its machine has no memory left ({rate})"
     if lasts > _MONTH_SECONDS:
         return f"memory lasts more than a month at today's rate ({rate})"
-    where = f" on {node}; more nodes add none, as the ledger is on one" if node else ""
-    return f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much{where}"
+    if fullest.all_partitions == 1:
+        where = f" on {node}; more nodes add none, as the ledger is on one" if node else ""
+        return f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much{where}"
+    told = f"memory lasts {span(lasts)} at today's rate" + (f" on {node}" if node else "")
+    told += (
+        f", which has {fullest.partitions} of {fullest.all_partitions} partitions ({rate})" if node else f" ({rate})"
+    )
+    return f"{told}, {span(twice)} with twice as much" + (_with_more_nodes(fullest) if node else "")
+
+
+def _with_more_nodes(fullest: FullestNode) -> str:
+    some = [(more, fullest.seconds_with(more)) for more in (1, fullest.nodes) if more < fullest.all_partitions]
+    told = [f"{span(seconds)} with {counted(more, 'more node')}" for more, seconds in dict(some).items() if seconds]
+    return "".join(f", {one}" for one in told)

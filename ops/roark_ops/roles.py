@@ -45,6 +45,8 @@ _LOOK = (
     *("zrangebyscore", "zrevrange", "zrevrangebyscore", "zrank", "llen", "lindex", "lrange", "lpos", "scard"),
     *("sismember", "smismember", "xrange", "xrevrange", "xlen"),
 )
+# Whoever needs a call that is still to be moved to its partition moves it there.
+_BRING_OVER = ("moving_export", "moving_adopt")
 # Only who acts by hand, and a worker that removes by age, has a line in the logbook.
 _LOGBOOK = frozenset({"xadd", "xdel", "xrange", "xrevrange", "xtrim"})
 _TYPES = "+@list +@set +@hash +@sortedset +@transaction -@dangerous"
@@ -71,20 +73,29 @@ class RolePlace:
 
 def rules(role: RedisRole, place: RolePlace = RolePlace()) -> tuple[str, ...]:
     """Return the words of a role's permissions, without name and password, as `ACL SETUSER` takes them."""
-    keys = f"{{{place.prefix}}}:*"
+    # The home's, and those of its partitions.
+    keys = (f"{{{place.prefix}}}:*", f"{{{place.prefix}:*}}:*")
     reset = ("resetkeys", "resetchannels", "-@all", *_CONNECTION)
     match role:
         case RedisRole.PRODUCER:
-            scripts = [*script_names("intake"), "backfill", "remember", "snapshot"]
+            scripts = [*script_names("intake"), "backfill", "remember", "snapshot", *_BRING_OVER]
             commands = commands_in(scripts) - _LOGBOOK
-            return (*reset, f"~{keys}", *_RUN, *_PROMISE, *_allowed(commands), _WAKE)
+            return (*reset, *(f"~{each}" for each in keys), *_RUN, *_PROMISE, *_allowed(commands), _WAKE)
         case RedisRole.WORKER:
-            scripts = script_names("intake", "delivery", "upkeep", "watch", "replay", "reconcile")
-            return (*reset, f"~{keys}", *_RUN, *_PROMISE, *_allowed(commands_in(scripts) | {*_LOOK}), _talk(place))
+            scripts = script_names("intake", "delivery", "lane", "upkeep", "watch", "replay", "reconcile")
+            scripts += _BRING_OVER
+            return (
+                *reset,
+                *(f"~{each}" for each in keys),
+                *_RUN,
+                *_PROMISE,
+                *_allowed(commands_in(scripts) | {*_LOOK}),
+                _talk(place),
+            )
         case RedisRole.VIEWER:
             return (
                 *reset,
-                f"%R~{keys}",
+                *(f"%R~{each}" for each in keys),
                 "+evalsha_ro",
                 "+script|load",
                 *_PROMISE,
@@ -94,7 +105,7 @@ def rules(role: RedisRole, place: RolePlace = RolePlace()) -> tuple[str, ...]:
         case RedisRole.OPERATOR:
             commands = commands_in(script_names()) | {*_LOOK}
             more = ("+config|get", "+bgrewriteaof", "+bgsave")
-            return (*reset, f"~{keys}", *_RUN, *_PROMISE, *more, *_allowed(commands), _talk(place))
+            return (*reset, *(f"~{each}" for each in keys), *_RUN, *_PROMISE, *more, *_allowed(commands), _talk(place))
 
 
 def user_line(role: RedisRole, password: str = "", place: RolePlace = RolePlace()) -> str:

@@ -26,6 +26,9 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     An open breaker and a lane that is throttled are not among it: they end by themselves.
     """
     found = []
+    if snapshot.away:
+        what = f"{snapshot.without[0].upper()}{snapshot.without[1:]} is away: nothing of its calls is in these figures."
+        found.append(Todo(what, "roark-ingest doctor"))
     if not snapshot.accounts.holds:
         what = f"Not all reports are accounted for. {snapshot.accounts.in_words}"
         found.append(Todo(what, snapshot.accounts.command))

@@ -95,3 +95,12 @@ class LedgerRefuses(LedgerUnavailable):
 
 class LedgerFull(LedgerRefuses):
     """Redis refuses writes because its memory is full; nothing was stored."""
+
+
+def named(error: LedgerUnavailable, place: str) -> LedgerUnavailable:
+    """Return the same error, which says of which part of the ledger it is."""
+    match error:
+        case LedgerRefuses():
+            return type(error)(f"{place}: {error}", error.code)
+        case _:
+            return type(error)(f"{place} is away: {error}")

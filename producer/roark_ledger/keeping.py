@@ -18,7 +18,7 @@ One keeper for each file, whoever reads it: a webhook, workers and commands that
 import hashlib
 import logging
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +46,7 @@ class _File(msgspec.Struct):
     seen_ms: int
     losses: tuple[tuple[str, str], ...] = ()
     name: str = ""
+    parts: tuple[Remembered, ...] = ()
 
 
 class Keeper:
@@ -73,6 +74,11 @@ class Keeper:
         return bool(self._known.ledger)
 
     @property
+    def partitions(self) -> int:
+        """How many partitions the ledger has, as far as is remembered; 0: its home is all there is, or nobody knows."""
+        return len(self._known.parts)
+
+    @property
     def losses(self) -> tuple[Loss, ...]:
         """What was missing at the last look."""
         return self._known.known_losses()
@@ -83,9 +89,9 @@ class Keeper:
         for path in sorted(folder.glob("ledger-*.json")):
             if (file := _read(path)) is None:
                 found.append(f"{path} cannot be read")
-            elif path != self._path and file.open:
+            elif path != self._path and (left_open := _remembered(file).all_open):
                 where = f" ({file.name})" if file.name else ""
-                found.append(f"{path} remembers another ledger{where}, {file.open} of its reports were on their way")
+                found.append(f"{path} remembers another ledger{where}, {left_open} of its reports were on their way")
         return (*found, *(f"{path} cannot be read" for path in sorted(folder.glob("ledger-*.damaged"))))
 
     def operation(self) -> Operation[Remembered]:
@@ -98,12 +104,7 @@ class Keeper:
         for loss in seen.known_losses():
             if loss.ledger not in before:
                 event(logger, "ledger_lost", level=logging.CRITICAL, missing=loss.most, undelivered=loss.open)
-        changed = (seen.ledger, seen.accepted, seen.open, seen.losses) != (
-            self._kept.ledger,
-            self._kept.accepted,
-            self._kept.open,
-            self._kept.losses,
-        )
+        changed = _lasting(seen) != _lasting(self._kept)
         self._known = seen
         # Somebody may have removed the directory meanwhile.
         if changed or not self._path.exists():
@@ -141,7 +142,12 @@ def _read(path: Path) -> _File | None:
 def _remembered(found: _File | None) -> Remembered:
     if found is None:
         return Remembered()
-    return Remembered(found.ledger, found.accepted, found.open, found.number, found.seen_ms, found.losses)
+    return Remembered(found.ledger, found.accepted, found.open, found.number, found.seen_ms, found.losses, found.parts)
+
+
+def _lasting(known: Remembered) -> Remembered:
+    """Return it without what is another one at each look."""
+    return replace(known, number=0, seen_ms=0, parts=tuple(map(_lasting, known.parts)))
 
 
 def _place(url: str) -> str:

@@ -4,12 +4,19 @@ Every script is given all of them, in this order, and names them once (see `_led
 tag they lie in one slot, which a cluster keeps whole on one node (`server/cluster.py`).
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from roark_ledger.places import SORTED_SETS
 
 VERSION = "v1"
 DEFAULT_PREFIX = "roark"
+OF_CALLS = (
+    *("records", "payloads", "histories", "besides", "revisions", "originals", "fresh", "retry", "replay", "uploading"),
+    *("waiting", "dead", "discarded", "delivered", "perishable", "fading", "unconfirmed", "silent", "missing"),
+    *("removed", "receipts", "routes"),
+)
+"""The keys that know calls one by one, and move with them into partitions. The replay jobs' are empty by then,
+tombstones are copied, and what was refused is the lane's matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,22 @@ class Keys:
             routes=base + "routes",
             logbook_fresh=base + "logbook:fresh",
         )
+
+    @classmethod
+    def home(cls, prefix: str) -> "Keys":
+        """Return the keys of a home of partitions, where what was `records` stands in the way of older processes."""
+        return replace(cls.under(prefix), records=f"{{{prefix}}}:{VERSION}:permits")
+
+    @classmethod
+    def source(cls, prefix: str) -> "Keys":
+        """Return the keys of a ledger of one partition whose calls are being moved away: all others are the home's."""
+        keys = cls.under(prefix)
+        base = f"{{{prefix}}}:{VERSION}:"
+        return replace(keys, **{name: f"{base}one:{getattr(keys, name).removeprefix(base)}" for name in OF_CALLS})
+
+    def of_calls(self) -> tuple[str, ...]:
+        """Return the keys that know calls one by one."""
+        return tuple(getattr(self, name) for name in OF_CALLS)
 
     def in_order(self) -> tuple[str, ...]:
         """Return the keys as the scripts receive them."""

@@ -23,6 +23,7 @@ from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import DEFAULT_PREFIX, Keys
 from roark_ledger.moves.operation import Operation
+from roark_ledger.partitions.placing import MOVING, PARTITIONS
 from roark_ledger.records.record import Record
 from roark_ledger.scripts import script
 from roark_ledger.server.cluster import finder_of, moved_to
@@ -45,12 +46,15 @@ def redis_clock() -> int:
 class _Calls:
     """Turns operations into commands: what the sync and the asyncio ledger have in common."""
 
-    def __init__(self, prefix: str, clock: Callable[[], int], after_write: AfterWrite) -> None:
+    def __init__(
+        self, prefix: str, clock: Callable[[], int], after_write: AfterWrite, keys: Keys, more_keys: tuple[str, ...]
+    ) -> None:
         self.prefix = prefix
         self.clock = clock
-        self.keys = Keys.under(prefix)
-        self._key_args = self.keys.in_order()
-        self._after_write = after_write
+        self.keys = keys
+        self.more_keys = more_keys
+        self._key_args = (*keys.in_order(), *more_keys)
+        self.after_write = after_write
         self._may_only_read = False
 
     def evalsha(self, operation: Operation[Any]) -> tuple[Any, ...]:
@@ -60,8 +64,8 @@ class _Calls:
 
     def commands(self, operations: Sequence[Operation[Any]], *, durably: bool) -> list[tuple[Any, ...]]:
         found = [self.evalsha(operation) for operation in operations]
-        if durably and self._after_write:
-            found.append(self._after_write)
+        if durably and self.after_write:
+            found.append(self.after_write)
         return found
 
     def asks_anew(self, operations: Sequence[Operation[Any]], replies: Sequence[Any]) -> bool:
@@ -113,7 +117,7 @@ class _Calls:
             return
         if isinstance(answers[0], Exception):
             raise answers[0]
-        command, wanted = self._after_write[0], int(self._after_write[1])
+        command, wanted = self.after_write[0], int(self.after_write[1])
         reached = answers[0][0] if command == "WAITAOF" else answers[0]
         if reached < wanted:
             raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
@@ -127,9 +131,11 @@ class _Open(Generic[Client]):
         prefix: str = DEFAULT_PREFIX,
         clock: Callable[[], int] = redis_clock,
         after_write: AfterWrite = (),
+        keys: Keys | None = None,
+        more_keys: tuple[str, ...] = (),
     ) -> None:
         self.client = client
-        self.calls = _Calls(prefix, clock, after_write)
+        self.calls = _Calls(prefix, clock, after_write, keys or Keys.under(prefix), more_keys)
         if finder := finder_of(client):
             finder.lead_to(prefix)
 
@@ -137,9 +143,22 @@ class _Open(Generic[Client]):
 class Ledger(_Open[redis.Redis]):
     """The ledger for sync callers. Safe to share between threads."""
 
+    @property
+    def parts(self) -> "tuple[Ledger, ...]":
+        """What has keys of its own, each as a ledger by itself: of one partition it is the ledger itself."""
+        return (self,)
+
     def promising(self, after_write: AfterWrite) -> "Ledger":
         """Return this ledger, on the same connections, with another promise for what is run durably."""
-        return Ledger(self.client, prefix=self.calls.prefix, clock=self.calls.clock, after_write=after_write)
+        return self._with(after_write, self.calls.keys, self.calls.more_keys)
+
+    def under(self, keys: Keys, *more_keys: str) -> "Ledger":
+        """Return what is under other keys in the same place, on the same connections."""
+        return self._with(self.calls.after_write, keys, more_keys)
+
+    def _with(self, after_write: AfterWrite, keys: Keys, more_keys: tuple[str, ...]) -> "Ledger":
+        prefix, clock = self.calls.prefix, self.calls.clock
+        return Ledger(self.client, prefix=prefix, clock=clock, after_write=after_write, keys=keys, more_keys=more_keys)
 
     def run(self, operation: Operation[T]) -> T:
         """Run one operation.
@@ -255,6 +274,17 @@ class Ledger(_Open[redis.Redis]):
                 found |= {call_id for call_id, is_there in zip(some, replies, strict=True) if is_there}
         return found
 
+    def partitions(self) -> tuple[int, bool]:
+        """Return of how many partitions this is the home, 0: it is all there is; and whether calls are moved there."""
+        with translated_errors(self.client):
+            there, moving = self.client.hmget(self.calls.keys.promises, [PARTITIONS, MOVING])
+        return int(there or moving or 0), not there and bool(moving)
+
+    def ping(self) -> None:
+        """Return when the server answers; raises as `run` does."""
+        with translated_errors(self.client):
+            self.client.ping()
+
     def server_run(self) -> str:
         """Return what names this run of the server; another one after each start."""
         with translated_errors(self.client):
@@ -276,6 +306,15 @@ class Ledger(_Open[redis.Redis]):
 
 class AsyncLedger(_Open[redis.asyncio.Redis]):
     """The ledger for asyncio callers. Belongs to one event loop."""
+
+    async def parts(self) -> "tuple[AsyncLedger, ...]":
+        """What has keys of its own, each as a ledger by itself, the home last; see `Ledger.parts`."""
+        return (self,)
+
+    def under(self, keys: Keys) -> "AsyncLedger":
+        """Return what is under other keys in the same place, on the same connections."""
+        prefix, clock, after_write = self.calls.prefix, self.calls.clock, self.calls.after_write
+        return AsyncLedger(self.client, prefix=prefix, clock=clock, after_write=after_write, keys=keys)
 
     async def run(self, operation: Operation[T]) -> T:
         """Run one operation; see `Ledger.run`."""
@@ -317,6 +356,17 @@ class AsyncLedger(_Open[redis.asyncio.Redis]):
             if not self.calls.have_moved(operations, replies):
                 break
         return replies
+
+    async def partitions(self) -> tuple[int, bool]:
+        """Return of how many partitions this is the home; see `Ledger.partitions`."""
+        with translated_errors(self.client):
+            there, moving = await self.client.hmget(self.calls.keys.promises, [PARTITIONS, MOVING])
+        return int(there or moving or 0), not there and bool(moving)
+
+    async def ping(self) -> None:
+        """Return when the server answers; raises as `run` does."""
+        with translated_errors(self.client):
+            await self.client.ping()
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from roark_ledger.keys import Keys
+from roark_ledger.keys import OF_CALLS, Keys
 from roark_ledger.lane_states import LaneState
 from roark_ledger.lifecycle import LEGAL_MOVES
 from roark_ledger.places import BY_SINCE, LETTERS, QUEUES, SORTED_SETS
@@ -30,9 +30,13 @@ _NEEDED = {
     "-- needs _flow.lua": ("_way.lua", "_lane.lua", "_rate.lua", "_level.lua", "_refusals.lua", "_flow.lua"),
     "-- needs _way.lua": ("_way.lua",),
     "-- needs _route.lua": ("_route.lua",),
+    "-- needs _permits.lua": ("_permits.lua",),
+    "-- needs _judging.lua": ("_judging.lua",),
+    "-- needs _refusing.lua": ("_refusing.lua",),
     "-- needs _jobs.lua": ("_jobs.lua",),
     "-- needs _bin.lua": ("_bin.lua",),
     "-- needs _by_hand.lua": ("_by_hand.lua",),
+    "-- needs _examples.lua": ("_examples.lua",),
     "-- needs _suspects.lua": ("_suspects.lua",),
 }
 
@@ -106,6 +110,7 @@ def _tables() -> dict[str, str]:
         "QUEUE": ", ".join(f"{letter} = KEY.{queue}" for letter, queue in QUEUES.items()),
         "QUEUES": _listed(QUEUES.values()),
         "PLACES": _listed(SORTED_SETS),
+        "OF_CALLS": _listed(OF_CALLS),
         "LANE": ", ".join(f"{state.name.lower()} = '{state}'" for state in LaneState),
         "BY_SINCE": ", ".join(f"{place} = true" for place in BY_SINCE),
     }

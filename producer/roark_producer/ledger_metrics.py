@@ -32,6 +32,8 @@ def ledger_families(snapshot: Snapshot | None) -> Iterator[Metric]:
     """Yield the metrics of a snapshot; of None, only that the ledger did not answer."""
     yield _gauge("ledger_up", "Whether the ledger answered this scrape (1) or not (0)", int(snapshot is not None))
     if snapshot:
+        away = "Partitions of the ledger that do not answer: their reports are in none of these figures"
+        yield _gauge("partitions_away", away, len(snapshot.away))
         yield from _reports(snapshot)
         yield from _ages(snapshot)
         yield from _lane(snapshot)

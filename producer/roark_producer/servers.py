@@ -8,8 +8,10 @@ servers.wake_ups().publish()
 from typing import TYPE_CHECKING, Any
 
 from roark_ledger.keeping import Keeper
-from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
-from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.ledger import AfterWrite, AsyncLedger
+from roark_ledger.partitions.ledger import PartedLedger
+from roark_ledger.partitions.opening import open_async_ledger, open_ledger
+from roark_ledger.server.connection import redis_url
 from roark_ledger.server.redis_url import parse_broker_url
 from roark_producer.settings import IngestSettings
 
@@ -35,13 +37,20 @@ class Servers:
         parse_broker_url(url, self.broker_setting)
         return url
 
-    def ledger(self, client: Any = None, after_write: AfterWrite = ()) -> Ledger:
+    def ledger(self, client: Any = None, after_write: AfterWrite = ()) -> PartedLedger:
         """Return the ledger, through a client that is open or one of its own."""
-        return Ledger(client or connect(self.url), prefix=self.settings.prefix, after_write=after_write)
+        return open_ledger(
+            self.url, self.settings.prefix, client=client, after_write=after_write, remembered=self._remembered
+        )
 
     def async_ledger(self, client: Any = None, after_write: AfterWrite = ()) -> AsyncLedger:
         """Return the same for an event loop."""
-        return AsyncLedger(client or connect_async(self.url), prefix=self.settings.prefix, after_write=after_write)
+        return open_async_ledger(
+            self.url, self.settings.prefix, client=client, after_write=after_write, remembered=self._remembered
+        )
+
+    def _remembered(self) -> int:
+        return self.keeper().partitions
 
     def keeper(self, *, make_folder: bool = False) -> Keeper:
         """Return what this machine remembers of the ledger."""

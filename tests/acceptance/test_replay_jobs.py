@@ -13,7 +13,7 @@ import pytest
 from pipeline import Pipeline, Sandbox, kill, wait_until
 
 from roark_ledger.lifecycle import State
-from roark_ledger.moves.replay import Job, JobState, Plan
+from roark_ledger.records.replays import Job, JobState, Plan
 from roark_ops import Replays
 from roark_ops.desk.finding import Filter
 from roark_worker.upkeep.audit import audit

@@ -11,7 +11,7 @@ from consoles import opened, quick_passwords
 from servers import Server, running
 
 from roark_ledger.errors import ConfigurationError
-from roark_ledger.moves.replay import Plan
+from roark_ledger.records.replays import Plan
 from roark_ledger.server.connection import connect
 from roark_ops import DeadLetters, Filter, Replays
 from roark_ops.acl_files import acl_file, laid_down, url_of

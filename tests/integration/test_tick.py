@@ -16,7 +16,7 @@ from roark_ledger.moves import delivery, desk
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import watch as watch_moves
 from roark_ledger.moves.delivery import Bury, Defer, Deliver, Held
-from roark_ledger.moves.replay import JobNumber, Plan
+from roark_ledger.records.replays import JobNumber, Plan
 from roark_producer.wake_ups import WakeUps
 from roark_worker.upkeep.tick import Tick
 

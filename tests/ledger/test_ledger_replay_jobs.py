@@ -6,8 +6,8 @@ from workbench import LEASE_MS, PATIENCE_MS, SILENCE_MS, Workbench, held
 from roark_ledger.moves import delivery, desk
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves.delivery import Bury, Claimed, Signal
-from roark_ledger.moves.replay import Job, JobNumber, Plan
 from roark_ledger.records.logbook import Action
+from roark_ledger.records.replays import Job, JobNumber, Plan
 from roark_ledger.records.snapshot import ReplayCounts
 from roark_worker.upkeep.audit import audit
 

@@ -21,8 +21,8 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import watch
 from roark_ledger.moves.delivery import Held
-from roark_ledger.moves.replay import Job, JobNumber, JobState, Plan
 from roark_ledger.records.record import Record
+from roark_ledger.records.replays import Job, JobNumber, JobState, Plan
 from roark_ledger.server.connection import connect
 from roark_worker.upkeep.audit import audit
 

@@ -19,10 +19,10 @@ from roark_ledger.moves import delivery, desk, intake, upkeep, watch
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves.delivery import Bury, Claim, Claimed, Defer, Deliver, Held, Refuse, Signal
 from roark_ledger.moves.intake import Acceptable, Accepted
-from roark_ledger.moves.replay import Changed, Job, JobNumber, Plan, Stepped
 from roark_ledger.moves.upkeep import Reaped
 from roark_ledger.records.lane import Lane
 from roark_ledger.records.record import Entry, Record
+from roark_ledger.records.replays import Changed, Job, JobNumber, Plan, Stepped
 from roark_ledger.records.snapshot import Snapshot
 
 LEASE_MS = 60_000

@@ -12,7 +12,7 @@ from roark_ledger.records.forecast import Inflow, bytes_waiting
 from roark_ledger.records.snapshot import Memory
 from roark_ops.cli.app import app
 from roark_ops.cli.terminal.sizes import bytes_of, size
-from roark_ops.outage import Load, Provision, lasts_in_words, packed_bytes_of, plan_outage
+from roark_ops.outage import FullestNode, Load, Provision, fullest_of, lasts_in_words, packed_bytes_of, plan_outage
 
 GB = 10**9
 DAY = 86_400
@@ -90,27 +90,44 @@ def memory(**more: object) -> Memory:
 def test_the_forecast_is_told_for_todays_rate_and_for_twice_the_memory() -> None:
     lasts = memory().outage_seconds()
     assert lasts == pytest.approx((8.5 * GB - GB) / (100 * bytes_waiting(10_000)))
-    assert lasts_in_words(memory()) == (
+    assert lasts_in_words(FullestNode(memory())) == (
         "memory lasts 1 h 48 min at today's rate (100 reports/s of 10 kB as stored), 3 h 52 min with twice as much"
     )
 
 
 def test_on_a_cluster_it_is_said_that_more_nodes_add_no_room() -> None:
-    told = lasts_in_words(memory(), "node-2:6379")
+    told = lasts_in_words(FullestNode(memory(), "node-2:6379"))
     assert told.endswith("3 h 52 min with twice as much on node-2:6379; more nodes add none, as the ledger is on one")
-    assert told.startswith(lasts_in_words(memory()))
+    assert told.startswith(lasts_in_words(FullestNode(memory())))
+
+
+def test_with_partitions_the_node_counts_that_is_full_first_and_what_more_nodes_give() -> None:
+    light, heavy = memory(intake=Inflow(10, 10_000)), memory(used=2 * GB, intake=Inflow(50, 10_000))
+    fullest = fullest_of([("node-1:1", light), ("node-2:2", heavy), ("node-2:2", heavy), ("node-2:2", heavy)])
+
+    assert (fullest.node, fullest.partitions, fullest.all_partitions, fullest.nodes) == ("node-2:2", 3, 4, 2)
+    assert fullest.memory.intake == Inflow(150, 10_000)
+    each = bytes_waiting(10_000)
+    assert fullest.memory.outage_seconds() == pytest.approx((8.5 * GB - 2 * GB) / (150 * each))
+    assert fullest.seconds_with(1) == pytest.approx((8.5 * GB - 2 / 3 * 2 * GB) / (100 * each))
+    assert fullest.seconds_with(2) == pytest.approx((8.5 * GB - 1 / 3 * 2 * GB) / (50 * each))
+    told = lasts_in_words(fullest)
+    assert told.startswith(
+        "memory lasts 1 h 2 min at today's rate on node-2:2, which has 3 of 4 partitions (150 reports/s"
+    )
+    assert told.endswith("with twice as much, 1 h 44 min with 1 more node, 3 h 47 min with 2 more nodes")
 
 
 @pytest.mark.parametrize("more", [{"intake": None}, {"intake": Inflow(0, 10_000)}, {"most": 0, "intake": None}])
 def test_where_no_rate_is_known_nothing_is_told(more: dict[str, object]) -> None:
     assert memory(**more).outage_seconds() is None
-    assert lasts_in_words(memory(**more)) == ""
+    assert lasts_in_words(FullestNode(memory(**more))) == ""
 
 
 def test_without_a_maxmemory_the_cause_is_told_instead_of_a_time() -> None:
     assert memory(most=0).outage_seconds() is None
     for node in ("", "node-2:6379"):
-        assert lasts_in_words(memory(most=0), node) == (
+        assert lasts_in_words(FullestNode(memory(most=0), node)) == (
             "no estimate: Redis has no maxmemory, so it takes reports until its machine has no memory left "
             "(100 reports/s of 10 kB as stored)"
         )
@@ -118,7 +135,7 @@ def test_without_a_maxmemory_the_cause_is_told_instead_of_a_time() -> None:
 
 def test_a_memory_that_is_full_lasts_no_second_and_of_one_for_a_month_no_more_than_that_is_told() -> None:
     assert memory(used=9 * GB).outage_seconds() == 0
-    told = lasts_in_words(memory(intake=Inflow(0.01, 10_000)))
+    told = lasts_in_words(FullestNode(memory(intake=Inflow(0.01, 10_000))))
     assert told == "memory lasts more than a month at today's rate (0.01 reports/s of 10 kB as stored)"
 
 

@@ -62,7 +62,8 @@ def test_each_begins_with_its_flags() -> None:
 
 
 def test_only_what_takes_new_things_in_is_refused_when_memory_is_full() -> None:
-    assert [name for name in NAMES if "allow-oom" not in first_line(name)] == ["accept", "backfill", "edit", "reject"]
+    refused = [name for name in NAMES if "allow-oom" not in first_line(name)]
+    assert refused == ["accept", "backfill", "edit", "moving_adopt", "reject"]
 
 
 @pytest.mark.parametrize("name", ["look", "page", "pulse", "reconcile_look", "snapshot"])
@@ -117,7 +118,9 @@ def test_every_state_that_a_record_can_have_is_in_the_tables() -> None:
 def test_no_script_looks_for_keys_or_names_one_itself() -> None:
     looks = re.compile(r"['\"](KEYS|SCAN|RANDOMKEY|EVAL|FLUSH\w*)['\"]|KEYS\[", re.IGNORECASE)
 
-    assert [file for file, text in FILES.items() if looks.search(code(text)) or "{roark}" in text] == []
+    # It is given two sets of keys, and renames those of one to those of the other.
+    others = {file: text for file, text in FILES.items() if file != "moving_begin.lua"}
+    assert [file for file, text in others.items() if looks.search(code(text)) or "{roark}" in text] == []
 
 
 def test_the_clock_is_read_in_one_place() -> None:

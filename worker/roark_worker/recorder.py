@@ -5,7 +5,8 @@
             await recorder.record(batch)
 
 While Redis is away outcomes are kept and tried again; their leases may run out meanwhile, and then the ledger says so
-and nothing is recorded twice.
+and nothing is recorded twice. So it is with those of one partition of the ledger that is away, and all others are
+recorded meanwhile.
 """
 
 import asyncio
@@ -56,6 +57,8 @@ class Recorder:
         self._enough = asyncio.Event()
         self._upload_seconds = 0.0
         self._redis_away = False
+        self._postponed: list[Attempt] = []
+        self._again_at = 0.0
         self.turn = asyncio.Lock()
         self.counted: Counter[str] = Counter()
 
@@ -64,7 +67,7 @@ class Recorder:
         if not attempt.outcome:
             self._upload_seconds += (attempt.seconds - self._upload_seconds) * _WEIGHT
         self._ended.append(attempt)
-        if len(self._ended) >= enough:
+        if len(self._ended) >= enough or self._postponed:
             self._enough.set()
 
     @property
@@ -74,6 +77,8 @@ class Recorder:
 
     async def ended_together(self) -> list[Attempt]:
         """Wait for others and return those that have ended; at once and empty where there are none."""
+        if self._postponed:
+            await self._until_the_postponed_are_due()
         if not self._ended:
             return []
         with contextlib.suppress(TimeoutError):
@@ -85,12 +90,25 @@ class Recorder:
             self._enough.clear()
         return batch
 
+    async def _until_the_postponed_are_due(self) -> None:
+        """Wait until what a partition could not record is tried again, or another attempt has ended."""
+        loop = asyncio.get_running_loop()
+        if not self._ended:
+            self._enough.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._again_at):
+                    await self._enough.wait()
+        if not self._ended or loop.time() >= self._again_at:
+            self._ended += self._postponed
+            self._postponed = []
+
     async def record(self, batch: Sequence[Attempt]) -> Sequence[Attempt]:
         """Record what was decided; return the attempts that are over with that, none where Redis is away."""
         outcomes = [one.outcome for one in batch if one.outcome]
+        away: set[int] = set()
         try:
             if outcomes:
-                await self._record_what_can_be(outcomes)
+                away = {id(one) for one in await self._record_what_can_be(outcomes)}
         except LedgerUnavailable as error:
             self._ended[:0] = [one for one in batch if one.outcome]
             if not self._redis_away:
@@ -99,25 +117,32 @@ class Recorder:
             await asyncio.sleep(_PAUSE_SECONDS)
             return ()
         self._redis_away = False
-        return batch
+        if not away:
+            return batch
+        postponed = [one for one in batch if id(one.outcome) in away]
+        if not self._postponed:
+            self._again_at = asyncio.get_running_loop().time() + _PAUSE_SECONDS
+        self._postponed += postponed
+        return [one for one in batch if id(one.outcome) not in away]
 
-    async def _record_what_can_be(self, outcomes: Sequence[Outcome]) -> None:
+    async def _record_what_can_be(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Record all that can be; return those whose partition is away."""
         try:
-            await self._record(outcomes)
+            return await self._record(outcomes)
         except LedgerUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, this loop must go on
             if len(outcomes) > 1:
                 # One outcome that cannot be recorded must not take the others with it.
                 middle = len(outcomes) // 2
-                await self._record_what_can_be(outcomes[:middle])
-                await self._record_what_can_be(outcomes[middle:])
-                return
+                away = [*await self._record_what_can_be(outcomes[:middle])]
+                return [*away, *await self._record_what_can_be(outcomes[middle:])]
             # The lease runs out, and others try; three such deaths are poison.
             held = outcomes[0].held
             event(logger, "settle_failed", level=logging.ERROR, call_id=held.call_id, error=type(error).__name__)
+            return ()
 
-    async def _record(self, outcomes: Sequence[Outcome]) -> None:
+    async def _record(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         delivered = [one for one in outcomes if isinstance(one, Deliver)]
         deferred = [one for one in outcomes if isinstance(one, Defer)]
         buried = [one for one in outcomes if isinstance(one, Bury)]
@@ -147,10 +172,12 @@ class Recorder:
             self._count(name, reply, len(getattr(reply, "buried", ())))
             if name == "delivered":
                 self._counts.delivered(one for one, recorded in zip(delivered, reply, strict=True) if recorded)
+        flags = [flag for reply in replies for flag in reply]
         if self._tell:
-            flags = [flag for reply in replies for flag in reply]
             told = [*delivered, *deferred, *buried, *judged, *released]
             self._tell([one for one, flag in zip(told, flags, strict=True) if flag])
+        in_order: list[Outcome] = [*delivered, *deferred, *buried, *refused, *released]
+        return _of_those_away(in_order, replies)
 
     def _deliver(self, delivered: Sequence[Deliver]) -> Operation[Recorded]:
         keep, first_look_ms = self._settings.keep_payloads, self._first_look_ms
@@ -170,13 +197,22 @@ class Recorder:
         outcomes = {name: recorded - given_up}
         if given_up:
             outcomes["buried"] = given_up
-        if lost := len(reply) - recorded:
+        if lost := len(reply) - recorded - len(getattr(reply, "away", ())):
             outcomes["lost"] = lost
         for outcome, number in outcomes.items():
             self.counted[outcome] += number
             self._counts.settled(outcome, number)
         if lost:
             event(logger, "lease_lost", level=logging.WARNING, reports=lost)
+
+
+def _of_those_away(outcomes: Sequence[Outcome], replies: Sequence[list[bool]]) -> list[Outcome]:
+    """Return the outcomes whose partitions are away; the replies are those to all outcomes, in order."""
+    found, first = [], 0
+    for reply in replies:
+        found += [outcomes[first + place] for place in getattr(reply, "away", ())]
+        first += len(reply)
+    return found
 
 
 def _as_judged(refused: Refuse, place: int, reply: Recorded) -> Outcome:

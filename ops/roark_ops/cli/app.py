@@ -11,6 +11,7 @@ from roark_ops.cli.act import rejected, repair
 from roark_ops.cli.act.enqueue import enqueue
 from roark_ops.cli.act.erase import erase
 from roark_ops.cli.act.lane import hold, resume
+from roark_ops.cli.act.partition import partition
 from roark_ops.cli.act.route import route
 from roark_ops.cli.letters import dlq, dlq_edit, dlq_files, dlq_moves, replay, unconfirmed
 from roark_ops.cli.look import alerts, log
@@ -197,6 +198,14 @@ _add(
     "roark-ingest erase 0193b2c4-6f1d-7c3e-9a55-1d2e3f405162 --yes --json > certificate.json",
     "roark-ingest erase --phone +15550101234 --dry-run",
     "roark-ingest erase --phone +15550101234 --spool .roark-ingest/spool --reason 'ticket 4711'",
+    panel=_ACT,
+)
+
+_add(
+    app,
+    partition,
+    "roark-ingest partition 16 --dry-run",
+    "roark-ingest partition 16 --reason 'moved to the cluster, ticket 4711'",
     panel=_ACT,
 )
 

@@ -26,10 +26,10 @@ from roark_ledger.lifecycle import State
 from roark_ledger.logs import masked_text
 from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import watch
-from roark_ledger.moves.replay import Job, JobNumber, Jobs, Plan
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.logbook import doer
 from roark_ledger.records.record import Entry
+from roark_ledger.records.replays import Job, JobNumber, Jobs, Plan
 from roark_ops.desk.acting import Actor
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter

@@ -8,7 +8,6 @@ from roark_ledger.errors import ConfigurationError, LedgerError, LedgerRefuses, 
 from roark_ledger.moves import intake, watch
 from roark_ledger.records.setup import Setup
 from roark_ledger.records.snapshot import Snapshot
-from roark_ledger.server.cluster import node_of
 from roark_ledger.server.connection import translated_errors
 from roark_ledger.server.durability import inspect
 from roark_ledger.server.redis_causes import SERVERS_PAGE
@@ -19,6 +18,7 @@ from roark_ops.doctor.check import Check, Level, fail, ok, warn
 from roark_ops.doctor.connected import check_account, check_vapi
 from roark_ops.doctor.outside import check_public
 from roark_ops.doctor.setup import base_urls, judge_shell
+from roark_ops.nodes import fullest_node
 from roark_producer.celery_wiring import answering_workers
 from roark_producer.gone_settings import gone_settings, in_words
 from roark_producer.proving import prove_broker, prove_ledger
@@ -119,9 +119,11 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield _examine_workers(access, snapshot)
     yield pipeline.judge_lane(snapshot)
     yield pipeline.judge_accounts(snapshot)
+    if snapshot.partitions > 1:
+        yield pipeline.judge_partitions(snapshot)
     yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
-    yield pipeline.judge_outage(snapshot, node_of(access.ledger.client))
+    yield pipeline.judge_outage(fullest_node(access.ledger, snapshot))
 
 
 def _examine_workers(access: Access, snapshot: Snapshot) -> Check:

@@ -8,7 +8,7 @@ from roark_ledger.records.screen import uploads
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown
 from roark_ops.doctor.check import Check, fail, ok, warn
-from roark_ops.outage import lasts_in_words
+from roark_ops.outage import FullestNode, lasts_in_words
 from roark_worker.answers.lane_words import explain_way
 
 
@@ -42,14 +42,24 @@ def judge_lane(snapshot: Snapshot) -> Check:
 def judge_accounts(snapshot: Snapshot) -> Check:
     """Say whether every accepted report is in exactly one place: by number at this moment, else by the last audit."""
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
+    if snapshot.accounts.holds and snapshot.away:
+        return warn("accounts", f"cannot be told while {snapshot.without} is away", "Bring its node back")
     if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
     return fail("accounts", snapshot.accounts.in_words, f"To see which: {snapshot.accounts.command}")
 
 
-def judge_outage(snapshot: Snapshot, node: str) -> Check:
+def judge_partitions(snapshot: Snapshot) -> Check:
+    """Say whether all partitions of the ledger answer."""
+    if not snapshot.away:
+        return ok("partitions", f"all {snapshot.partitions} answer")
+    what = f"{snapshot.without} is away: reports of its calls wait in the webhooks' spools, the others go on"
+    return fail("partitions", what, "Bring back the node of the cluster that has it, or its replica")
+
+
+def judge_outage(fullest: FullestNode) -> Check:
     """Say how long reports fit into memory while none is delivered. It is no fault that this is not for ever."""
-    lasts = lasts_in_words(snapshot.memory, node)
+    lasts = lasts_in_words(fullest)
     return ok("outage", lasts or "no estimate: too few reports have come in to know today's rate")
 
 

@@ -1,6 +1,7 @@
 """Cleans what stands around erased calls, place by place, for the certificate."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from roark_ledger.errors import LedgerError
@@ -29,9 +30,13 @@ def clean_up(
     places += _files(access, data_dir, sought, call_ids, mentions=mentions)
     places += _flower(access, data_dir)
     # Last: what was written so far is in Redis's files until they are rewritten.
-    places += _redis_files(rewrite(access.ledger.client, seconds=_REWRITE_SECONDS))
-    if node := node_of(access.ledger.client):
-        why = f"If the ledger was on others than {node} before, their files may have it until they rewrite them."
+    servers = {node_of(part.client): part.client for part in access.ledger.parts}
+    for node, client in servers.items():
+        files = _redis_files(rewrite(client, seconds=_REWRITE_SECONDS))
+        places += [replace(each, name=f"{each.name}, {node}") if len(servers) > 1 else each for each in files]
+    if any(servers):
+        had = ", ".join(sorted(servers))
+        why = f"If the ledger was on others than {had} before, their files may have it until they rewrite them."
         places.append(CertifiedPlace("other nodes of the cluster", Became.NOT_LOOKED_AT, why=why))
     places += _spool(certificate)
     places += BEYOND

@@ -60,7 +60,7 @@ class Eraser:
 
     def size(self) -> int:
         """Return how many things a search looks at."""
-        kept = sum(self._ledger.hash_size(key) for _, key in self._kept_keys())
+        kept = sum(part.hash_size(key) for part, _, key in self._kept_keys())
         return kept + self._ledger.run(watch.snapshot()).rejected_kept
 
     def find(self, progress: Callable[[int], None] = lambda _: None) -> Iterator[Found]:
@@ -68,8 +68,8 @@ class Eraser:
 
         `progress` is told how many reports have been looked at.
         """
-        for name, key in self._kept_keys():
-            yield from self._find_in(name, key, progress)
+        for part, name, key in self._kept_keys():
+            yield from self._find_in(part, name, key, progress)
         for entry in RejectedBin(self._ledger).entries():
             self._look(1, progress)
             if fields := self._fields_of(entry.packed):
@@ -133,11 +133,11 @@ class Eraser:
         self.certificate.at_ms = self._ledger.run(watch.snapshot()).now_ms
         return self.certificate
 
-    def _kept_keys(self) -> list[tuple[str, str]]:
-        return [(name, getattr(self._ledger.calls.keys, name)) for name in _KEPT]
+    def _kept_keys(self) -> list[tuple[Ledger, str, str]]:
+        return [(part, name, getattr(part.calls.keys, name)) for part in self._ledger.parts for name in _KEPT]
 
-    def _find_in(self, name: str, key: str, progress: Callable[[int], None]) -> Iterator[Found]:
-        for page in self._pages(key):
+    def _find_in(self, part: Ledger, name: str, key: str, progress: Callable[[int], None]) -> Iterator[Found]:
+        for page in self._pages(part, key):
             for call_id, text in page.items():
                 packed = text.split(b" ", 2)[2] if name in _PREFIXED else text
                 fields = self._in_history(text) if name in _TEXTS else self._fields_of(packed)
@@ -163,16 +163,16 @@ class Eraser:
             (*found.mentions, *(f"properties.{path}" for path in beside.mentions)),
         )
 
-    def _pages(self, key: str) -> Iterator[dict[str, bytes]]:
+    def _pages(self, part: Ledger, key: str) -> Iterator[dict[str, bytes]]:
         # While Redis is away the walk waits, and goes on where it stood. Another server, or another start, orders its
         # tables otherwise: its cursors mean nothing here, so the walk begins anew.
-        cursor, run = 0, self._ledger.server_run()
+        cursor, run = 0, part.server_run()
         while True:
             for attempt in _patiently():
                 with attempt:
-                    found = self._ledger.packed_page(key, cursor=cursor, page=_PAGE)
-                    while (now := self._ledger.server_run()) != run:
-                        found, run = self._ledger.packed_page(key, cursor=0, page=_PAGE), now
+                    found = part.packed_page(key, cursor=cursor, page=_PAGE)
+                    while (now := part.server_run()) != run:
+                        found, run = part.packed_page(key, cursor=0, page=_PAGE), now
                     cursor, page = found
             yield page
             if cursor == 0:

@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,18 +31,16 @@ Change = tuple[str, bytes, str]
 
 def clean_logbook(ledger: Ledger, sought: Sought, call_ids: Collection[str]) -> int | None:
     """Clean the whole logbook; return how many lines were changed, None where others kept this from ending."""
-    for _ in range(_TRIES):
-        pages = _pages(ledger)
-        number = sum(len(_changes(ledger, page, sought, call_ids)) for page in pages)
-        if not number:
-            return 0
-        if _copied(ledger, sought, call_ids):
-            return number
-    return None
+    cleaned = [_Cleaning(ledger, part, sought, call_ids).clean() for part in ledger.parts]
+    return None if None in cleaned else sum(filter(None, cleaned))
 
 
 def clean_jobs(ledger: Ledger, sought: Sought, call_ids: Collection[str]) -> int:
     """Mask what was looked for, and erased calls, in the books of replay jobs; return how many texts changed."""
+    return sum(_clean_jobs(part, sought, call_ids) for part in ledger.parts)
+
+
+def _clean_jobs(ledger: Ledger, sought: Sought, call_ids: Collection[str]) -> int:
     number = 0
     for where, key in (("live", ledger.calls.keys.replay_live), ("past", ledger.calls.keys.replay_past)):
         cursor = 0
@@ -67,30 +66,46 @@ def erased_among(ledger: Ledger, call_ids: Collection[str]) -> dict[str, str]:
     return {call_id: tombstone for call_id, tombstone in found.items() if tombstone}
 
 
-def _copied(ledger: Ledger, sought: Sought, call_ids: Collection[str]) -> bool:
-    last = ""
-    while True:
-        page = ledger.run(desk.deeds_page(most=_PAGE, after=last))
-        if not page:
-            return bool(last) and ledger.run(desk.swap_deeds(last))
-        changed = _changes(ledger, page, sought, call_ids)
-        copied, last = ledger.run(desk.copy_deeds(after=last, most=len(page), changed=changed))
-        if copied != len(page) or last != page[-1].place:
-            return False
-        if len(page) < _PAGE and ledger.run(desk.swap_deeds(last)):
-            return True
+@dataclass(frozen=True, slots=True)
+class _Cleaning:
+    """Cleans the lines of one partition; the whole ledger knows which calls were erased."""
 
+    ledger: Ledger
+    part: Ledger
+    sought: Sought
+    call_ids: Collection[str]
 
-def _pages(ledger: Ledger) -> Iterator[list[Deed]]:
-    after = ""
-    while page := ledger.run(desk.deeds_page(most=_PAGE, after=after)):
-        yield page
-        after = page[-1].place
+    def clean(self) -> int | None:
+        for _ in range(_TRIES):
+            number = sum(len(self._changes(page)) for page in self._pages())
+            if not number:
+                return 0
+            if self._copied():
+                return number
+        return None
 
+    def _copied(self) -> bool:
+        last = ""
+        while True:
+            page = self.part.run(desk.deeds_page(most=_PAGE, after=last))
+            if not page:
+                return bool(last) and self.part.run(desk.swap_deeds(last))
+            changed = self._changes(page)
+            copied, last = self.part.run(desk.copy_deeds(after=last, most=len(page), changed=changed))
+            if copied != len(page) or last != page[-1].place:
+                return False
+            if len(page) < _PAGE and self.part.run(desk.swap_deeds(last)):
+                return True
 
-def _changes(ledger: Ledger, page: list[Deed], sought: Sought, call_ids: Collection[str]) -> list[Change]:
-    erased = erased_among(ledger, [call_id for deed in page for call_id in deed.calls])
-    return [change for deed in page if (change := _changed(deed, erased, sought, call_ids))]
+    def _pages(self) -> Iterator[list[Deed]]:
+        after = ""
+        while page := self.part.run(desk.deeds_page(most=_PAGE, after=after)):
+            yield page
+            after = page[-1].place
+
+    def _changes(self, page: list[Deed]) -> list[Change]:
+        erased = erased_among(self.ledger, [call_id for deed in page for call_id in deed.calls])
+        return [change for deed in page if (change := _changed(deed, erased, self.sought, self.call_ids))]
 
 
 def _changed(deed: Deed, erased: dict[str, str], sought: Sought, call_ids: Collection[str]) -> Change | None:

@@ -15,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from roark_ledger.errors import IngestError
-from roark_ledger.ledger import AsyncLedger, Ledger
+from roark_ledger.ledger import AsyncLedger
 from roark_ledger.moves import watch
-from roark_ledger.server.connection import connect, connect_async, redis_url
+from roark_ledger.partitions.opening import open_async_ledger, open_ledger
+from roark_ledger.server.connection import redis_url
 from roark_ledger.server.durability import inspect, keep
 from roark_ops.called import short
 from roark_ops.roles import RedisRole
@@ -104,7 +105,7 @@ class Pipeline:
         return env
 
     def _check_promise(self) -> None:
-        with closing(Ledger(connect(self._url()), prefix=self._plan.prefix)) as ledger:
+        with closing(open_ledger(self._url(), self._plan.prefix)) as ledger:
             self._screen.say(f"server: {keep(self._settings.ingest.durability, inspect(ledger.client)).sentence}")
 
     async def _start_the_rest(self, env: Environments) -> None:
@@ -169,12 +170,12 @@ class Pipeline:
         if not self._plan.sandbox_url:
             return None
         ingest = self._settings.ingest
-        ledger = Ledger(connect(self._url()), prefix=self._plan.prefix)
+        ledger = open_ledger(self._url(), self._plan.prefix)
         ledger = ledger.promising(keep(ingest.durability, inspect(ledger.client)).after_write)
         return SandboxComparer(ledger, self._plan.sandbox_url, ingest, self._settings.worker)
 
     def _ledger(self) -> AsyncLedger:
-        return AsyncLedger(connect_async(self._url()), prefix=self._plan.prefix)
+        return open_async_ledger(self._url(), self._plan.prefix)
 
     def _url(self) -> str:
         return redis_url(self._plan.redis_url, self._data_dir)

@@ -13,6 +13,7 @@ import msgspec
 from roark_ledger.flow import NO_LIMITS, FlowRules
 from roark_ledger.ids import CallId, LeaseToken
 from roark_ledger.lane_states import LaneState as LaneState  # noqa: PLC0414 a claim's answer has it
+from roark_ledger.moves.goes import Claims, Refuses, Renews, Settles
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.records.logbook import doer
 from roark_ledger.routes import Route
@@ -57,13 +58,28 @@ def claim(
     most_bytes: int,
     rules: FlowRules = NO_LIMITS,
     route: Route = "vapi",
+    which: str = "",
 ) -> Operation[Claim]:
-    """Take up to `wanted` ready reports under a lease. What was sent by another way than `route` stays on it."""
+    """Take up to `wanted` ready reports under a lease. What was sent by another way than `route` stays on it.
+
+    `which` ones is told to a partition, whose lane is elsewhere: see `Share` in `partitions/splitting.py`.
+    """
 
     def parse(reply: list[Any]) -> Claim:
         return Claim(LaneState(reply[0].decode()), int(reply[1]), tuple(map(_parse_claimed, reply[2:])))
 
-    return Operation("claim", (wanted, lease_ms, listen_ms, most_bytes, rules.text(), route), parse)
+    def some(number: int, their_bytes: int, lanes_route: Route | None, which: str) -> Operation[Claim]:
+        return claim(
+            wanted=number,
+            lease_ms=lease_ms,
+            listen_ms=listen_ms,
+            most_bytes=their_bytes,
+            route=lanes_route or route,
+            which=which,
+        )
+
+    args = (wanted, lease_ms, listen_ms, most_bytes, rules.text(), route, *([which] if which else []))
+    return Operation("claim", args, parse, Claims(wanted, lease_ms, listen_ms, most_bytes, rules, some))
 
 
 def _parse_claimed(row: list[Any]) -> Claimed:
@@ -164,11 +180,13 @@ class Recorded(list[bool]):
     """Whether each outcome was recorded; False marks a lost lease.
 
     `news` is what the lane came to with them, as `(what, why)`: `breaker_opened` with the evidence, `lane_held`,
-    `lane_open`. `buried` are the places of refused reports that are dead letters now.
+    `lane_open`. `buried` are the places of refused reports that are dead letters now, `away` those of outcomes whose
+    partition is away: they are neither recorded nor lost.
     """
 
     news: tuple[tuple[str, str], ...] = ()
     buried: tuple[int, ...] = ()
+    away: tuple[int, ...] = ()
 
 
 _LETTERS = {(False, False): "-", (True, False): "t", (False, True): "l", (True, True): "b"}
@@ -182,7 +200,11 @@ def deliver(
     args.append("".join(_LETTERS[one.in_time, one.look_up] for one in outcomes))
     for outcome in outcomes:
         args += (*_pair(outcome.held), outcome.roark_call_id or "-", outcome.detail, outcome.took_ms)
-    return Operation("deliver", tuple(args), _parse_recorded)
+
+    def some(theirs: Sequence[Deliver]) -> Operation[Recorded]:
+        return deliver(theirs, keep_payloads=keep_payloads, first_look_ms=first_look_ms)
+
+    return Operation("deliver", tuple(args), _parse_recorded, Settles(outcomes, rules, some))
 
 
 def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
@@ -190,7 +212,7 @@ def defer(outcomes: Sequence[Defer], *, rules: FlowRules = NO_LIMITS) -> Operati
     args: list[Argument] = [rules.text(), _longest_pause(outcomes)]
     for one in outcomes:
         args += (*_pair(one.held), one.delay_ms, one.reason, one.detail, int(one.signal))
-    return Operation("defer", tuple(args), _parse_recorded)
+    return Operation("defer", tuple(args), _parse_recorded, Settles(outcomes, rules, defer))
 
 
 def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation[Recorded]:
@@ -198,7 +220,7 @@ def bury(outcomes: Sequence[Bury], *, rules: FlowRules = NO_LIMITS) -> Operation
     args: list[Argument] = [rules.text()]
     for one in outcomes:
         args += (*_pair(one.held), one.reason, one.detail, int(one.signal), one.failed_of or one.reason)
-    return Operation("bury", tuple(args), _parse_recorded)
+    return Operation("bury", tuple(args), _parse_recorded, Settles(outcomes, rules, bury))
 
 
 def refuse(outcomes: Sequence[Refuse], *, longest_gap_ms: int, most_sends: int) -> Operation[Recorded]:
@@ -206,17 +228,24 @@ def refuse(outcomes: Sequence[Refuse], *, longest_gap_ms: int, most_sends: int) 
     args: list[Argument] = [longest_gap_ms, most_sends]
     for one in outcomes:
         args += (*_pair(one.held), one.reason, one.message, one.took_ms, one.detail, one.last_words)
-    return Operation("refuse", tuple(args), _parse_recorded)
+
+    return Operation("refuse", tuple(args), _parse_recorded, Refuses(outcomes, longest_gap_ms, most_sends))
 
 
 def release(held: Iterable[Held]) -> Operation[list[bool]]:
     """Give reports back unjudged; False marks a lost lease."""
-    return Operation("release", pairs(held), _parse_flags)
+    released = list(map(Release, held))
+
+    def some(theirs: Sequence[Release]) -> Operation[list[bool]]:
+        return release(one.held for one in theirs)
+
+    return Operation("release", pairs(one.held for one in released), _parse_flags, Settles(released, NO_LIMITS, some))
 
 
 def renew(held: Iterable[Held], *, lease_ms: int) -> Operation[list[bool]]:
     """Prolong leases; False marks a lost one."""
-    return Operation("renew", (lease_ms, *pairs(held)), _parse_flags)
+    held = list(held)
+    return Operation("renew", (lease_ms, *pairs(held)), _parse_flags, Renews(held, lease_ms))
 
 
 def _longest_pause(outcomes: Sequence[Deliver | Defer]) -> int:

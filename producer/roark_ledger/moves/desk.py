@@ -1,13 +1,17 @@
 """Moves of a person at the desk: dead letters, the rejected bin, erasing, the logbook, repairs."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+import heapq
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
 
-from roark_ledger.moves.operation import Operation, parse_word, parse_words
-from roark_ledger.records.letters import LetterPage, nobody, parse_page
-from roark_ledger.records.logbook import Action, Deed, parse_deed
+from roark_ledger.moves.goes import Everywhere, First
+from roark_ledger.moves.lane import forget_refusals
+from roark_ledger.moves.operation import Operation, for_call, for_calls, parse_word, parse_words
+from roark_ledger.records.letters import LetterPage, behind_in, merged, nobody, parse_page
+from roark_ledger.records.logbook import Action, Deed, parse_deed, stream_order
 from roark_ledger.records.rejected import Rejected, parse_rejected
 from roark_ledger.routes import Route
 from roark_ledger.tombstones import pads
@@ -19,7 +23,7 @@ def edit(call_id: str, *, packed: bytes, expires_ms: int, edited_from: bytes, de
     `edited_from` is the packed report that was edited. Returns `edited`, `changed` where another one lies there by now,
     or the state that the call is in instead.
     """
-    return Operation("edit", (call_id, _sha1(edited_from), expires_ms, detail, packed), parse_word)
+    return for_call("edit", call_id, (call_id, _sha1(edited_from), expires_ms, detail, packed), parse_word)
 
 
 def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Operation[str]:
@@ -28,32 +32,32 @@ def unedit(call_id: str, *, expires_ms: int, seen: bytes, detail: bytes) -> Oper
     `seen` is the packed report that is there. Returns `unedited`, `unchanged` where nobody edited it, `changed` where
     another report lies there by now, or the state that the call is in instead.
     """
-    return Operation("unedit", (call_id, _sha1(seen), expires_ms, detail), parse_word)
+    return for_call("unedit", call_id, (call_id, _sha1(seen), expires_ms, detail), parse_word)
 
 
 def set_aside(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Make dead letters of reports that wait; return `set aside` or the state each call is in instead."""
-    return Operation("set_aside", (detail, *call_ids), parse_words)
+    return for_calls("set_aside", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 def discard(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Put dead letters aside, drop the payloads of unconfirmed deliveries; return `discarded` or the state instead."""
-    return Operation("discard", (detail, *call_ids), parse_words)
+    return for_calls("discard", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 def confirm(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Take unconfirmed deliveries for good; return `confirmed` or the state each call is in instead."""
-    return Operation("confirm", (detail, *call_ids), parse_words)
+    return for_calls("confirm", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 def resend(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Send unconfirmed deliveries again; return `replayed` or the state each call is in instead."""
-    return Operation("resend", (detail, *call_ids), parse_words)
+    return for_calls("resend", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 def restore(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Bring discarded reports back to the dead letters; return `restored` or the state instead."""
-    return Operation("restore", (detail, *call_ids), parse_words)
+    return for_calls("restore", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ def erase(call_id: str, *, key: bytes, who: bytes) -> Operation[Erased]:
         state, tombstone, *removed = parse_words(reply)
         return Erased(state, tombstone, tuple(removed))
 
-    return Operation("erase", (*pads(key), who, call_id), parse)
+    args = (*pads(key), who, call_id)
+    at_its_partition = for_call("erase", call_id, args, parse)
+    return Operation("erase", args, parse, First(forget_refusals([call_id]), lambda _: at_its_partition))
 
 
 def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operation[list[str]]:
@@ -82,7 +88,7 @@ def erase_rejected(digests: Iterable[str], *, key: bytes, who: bytes) -> Operati
 
 def erased_among(call_ids: Iterable[str]) -> Operation[list[str]]:
     """Say which calls were erased: the tombstone of each, or an empty text."""
-    return Operation("erased_among", tuple(call_ids), parse_words)
+    return for_calls("erased_among", (), ((each,) for each in call_ids), parse_words)
 
 
 def copy_deeds(*, after: str, most: int, changed: Iterable[tuple[str, bytes, str]] = ()) -> Operation[tuple[int, str]]:
@@ -129,11 +135,19 @@ def page(
     says which are read: `all`, to come packed, with the originals of edited ones; or those whose assistant nobody has
     noted, for `assistant_of` to name it.
     """
-    score, call_id = behind or ("", "")
-    args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties), reports)
-    return Operation(
-        "page", args, lambda reply: parse_page(place, reply, whole=reports == "all", assistant_of=assistant_of)
-    )
+
+    def parse(reply: list[Any]) -> LetterPage:
+        return parse_page(place, reply, whole=reports == "all", assistant_of=assistant_of)
+
+    def at(partition: int, _: int) -> Operation[LetterPage]:
+        return asked(behind_in(partition, behind) if behind and place == "delivered" else behind)
+
+    def asked(behind: tuple[int, str] | None) -> Operation[LetterPage]:
+        score, call_id = behind or ("", "")
+        args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties), reports)
+        return Operation("page", args, parse, Everywhere(lambda pages: merged(place, pages, most), instead=at))
+
+    return asked(behind)
 
 
 def standing(
@@ -147,7 +161,13 @@ def standing(
     def parse(reply: list[bytes]) -> list[tuple[str, int]]:
         return [(call_id.decode(), int(float(score))) for call_id, score in zip(reply[::2], reply[1::2], strict=True)]
 
-    return Operation("standing", (place, from_score, leave_out, most), parse)
+    def join(answers: Sequence[list[tuple[str, int]]]) -> list[tuple[str, int]]:
+        rows = heapq.merge(*answers, key=lambda row: (row[1], row[0].encode()))
+        return list(islice(rows, leave_out, leave_out + most))
+
+    whole = Operation("standing", (place, from_score, 0, leave_out + most), parse)
+    goes = Everywhere(join, instead=lambda *_: whole)
+    return Operation("standing", (place, from_score, leave_out, most), parse, goes)
 
 
 def rejected_page(*, first: int, most: int) -> Operation[list[Rejected]]:
@@ -177,22 +197,32 @@ def log_deed(action: Action, *, who: bytes, count: int = 0, calls: Iterable[str]
 def deeds_page(*, most: int, after: str = "", newest_first: bool = False) -> Operation[list[Deed]]:
     """A page of the logbook, behind the line with the id `after`."""
     order = "newest" if newest_first else "oldest"
-    return Operation("deeds", (order, after, most), lambda rows: [parse_deed(row) for row in rows])
+
+    def join(answers: Sequence[list[Deed]]) -> list[Deed]:
+        deeds = sorted((deed for answer in answers for deed in answer), key=stream_order, reverse=newest_first)
+        # Lines of several partitions may have one id, behind which the next page begins.
+        after = next((n for n in range(most, len(deeds)) if deeds[n].place != deeds[n - 1].place), len(deeds))
+        return deeds[:after]
+
+    def parse(rows: list[list[Any]]) -> list[Deed]:
+        return [parse_deed(row) for row in rows]
+
+    return Operation("deeds", (order, after, most), parse, Everywhere(join, home_too=True))
 
 
 def trim_deeds(*, before_ms: int, most: int, who: bytes) -> Operation[int]:
     """Remove up to `most` (of at most 5000) of the logbook's lines from before a time; return how many are gone."""
-    return Operation("trim_deeds", (before_ms, most, who), int)
+    return Operation("trim_deeds", (before_ms, most, who), int, Everywhere(sum, home_too=True))
 
 
 def settle_promises(kind: str, *, who: bytes) -> Operation[int]:
     """Say that what is `lost`, or `unread`, will not come back; return how many entries that were."""
-    return Operation("settle", (kind, who), lambda reply: len(reply) // 2)
+    return Operation("settle", (kind, who), lambda reply: len(reply) // 2, Everywhere(sum, home_too=True))
 
 
 def free_route(call_ids: Iterable[str], *, detail: bytes) -> Operation[list[str]]:
     """Let dead letters go by any of Roark's ways in; return `freed` or the state each call is in instead."""
-    return Operation("free_route", (detail, *call_ids), parse_words)
+    return for_calls("free_route", (detail,), ((each,) for each in call_ids), parse_words)
 
 
 def switch_route(route: Route | None, *, who: bytes) -> Operation[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from roark_ledger.ids import CallId
+from roark_ledger.moves.goes import ByCall, Places, in_order
 from roark_ledger.moves.operation import Argument, Operation
 from roark_ledger.packing import ended_ms_of
 
@@ -77,7 +78,14 @@ def accept(reports: Sequence[Acceptable], *, revisions: str, per_wakeup: int) ->
     def parse(reply: list[Any]) -> Accepted:
         return Accepted(tuple(map(_RESULTS.__getitem__, reply[1:])), reply[0] == 1)
 
-    return Operation("accept", tuple(args), parse)
+    def some(places: Places) -> Operation[Accepted]:
+        return accept([reports[place] for place in places], revisions=revisions, per_wakeup=per_wakeup)
+
+    def join(answers: Sequence[tuple[Places, Accepted]]) -> Accepted:
+        results = in_order([(places, list(answer.results)) for places, answer in answers])
+        return Accepted(tuple(results), any(answer.wake for _, answer in answers))
+
+    return Operation("accept", tuple(args), parse, ByCall([report.call_id for report in reports], some, join))
 
 
 def reject(

@@ -1,10 +1,11 @@
 """Looking deliveries up at Roark: what is due, and what was found. The scripts' headers say what each guarantees."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from roark_ledger.moves.operation import Argument, Operation
+from roark_ledger.moves.goes import Everywhere, First
+from roark_ledger.moves.operation import Operation, for_calls
 
 _SKIP_MS = 86_400_000
 
@@ -36,14 +37,28 @@ def receipts_turn(*, who: str, patience_ms: int, most: int) -> Operation[list[Du
             return None
         return [Due(call_id.decode(), named.decode(), int(at), int(due)) for call_id, named, at, due in reply[1:]]
 
-    return Operation("receipts_turn", (who, patience_ms, most, _SKIP_MS), parse)
+    def join(answers: Sequence[list[Due] | None]) -> list[Due] | None:
+        *theirs, turn = answers
+        if turn is None:
+            return None
+        due = (one for some in theirs if some for one in some)
+        return sorted(due, key=lambda one: one.due_ms)[:most]
+
+    args = (who, patience_ms, most, _SKIP_MS)
+    return Operation("receipts_turn", args, parse, Everywhere(join, home_too=True))
 
 
 def receipts_note(
     found: Iterable[LookedUp], *, in_time_ms: int, ages_ms: Sequence[int], error: str = ""
 ) -> Operation[list[bool]]:
     """Keep what was found, and by which code nothing could be; False marks what was known already."""
-    args: list[Argument] = [error, in_time_ms, " ".join(map(str, ages_ms))]
-    for one in found:
-        args += (one.due.call_id, one.due.roark_call_id, one.due.due_ms, int(one.visible), one.detail)
-    return Operation("receipts_note", tuple(args), lambda reply: [flag == 1 for flag in reply])
+    rows = [(one.due.call_id, one.due.roark_call_id, one.due.due_ms, int(one.visible), one.detail) for one in found]
+    head = (error, in_time_ms, " ".join(map(str, ages_ms)))
+    at_partitions = for_calls("receipts_note", head, rows, _parse_flags)
+    # When Roark was asked, and whether it said something, is the home's.
+    asked = Operation("receipts_note", head, _parse_flags)
+    return replace(at_partitions, goes=First(asked, lambda _: at_partitions))
+
+
+def _parse_flags(reply: list[int]) -> list[bool]:
+    return [flag == 1 for flag in reply]

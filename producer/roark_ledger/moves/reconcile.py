@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from roark_ledger.moves.goes import ByCall, Places
 from roark_ledger.moves.intake import Acceptable
-from roark_ledger.moves.operation import Argument, Operation
+from roark_ledger.moves.operation import Argument, Operation, for_calls, parse_words
 from roark_ledger.records.reconciled import Reconciled
 
 __all__ = [
@@ -87,7 +88,7 @@ def reconcile_look(call_ids: Iterable[str]) -> Operation[list[Whereabouts]]:
     def parse(reply: list[bytes]) -> list[Whereabouts]:
         return [Whereabouts(*word.decode().split(" ")[:3]) for word in reply]
 
-    return Operation("reconcile_look", tuple(call_ids), parse)
+    return for_calls("reconcile_look", (), ((each,) for each in call_ids), parse)
 
 
 def note_missing(
@@ -97,16 +98,27 @@ def note_missing(
 
     Returns how many are missing, and the place to go on at, 0 when all were looked at.
     """
-    pairs = tuple(part for call in calls for part in call)
-    return Operation("note_missing", (oldest_ms, first, most, *pairs), lambda reply: (int(reply[0]), int(reply[1])))
+    missing = list(calls)
+
+    def some(places: Places) -> Operation[tuple[int, int]]:
+        return note_missing([missing[place] for place in places], oldest_ms=oldest_ms, first=first, most=most)
+
+    def join(answers: Sequence[tuple[Places, tuple[int, int]]]) -> tuple[int, int]:
+        numbers, places_to_go_on = zip(*(answer for _, answer in answers), strict=True)
+        return sum(numbers), min(filter(None, places_to_go_on), default=0)
+
+    return Operation(
+        "note_missing",
+        (oldest_ms, first, most, *(part for call in missing for part in call)),
+        lambda reply: (int(reply[0]), int(reply[1])),
+        ByCall([call_id for call_id, _ in missing], some, join, none_too=True),
+    )
 
 
 def backfill(reports: Sequence[Acceptable], *, detail: bytes) -> Operation[list[str]]:
     """Store reports of calls that the ledger does not know; return accepted, known, erased or expired for each."""
-    args: list[Argument] = [detail]
-    for report in reports:
-        args += (report.call_id, report.fingerprint, report.expires_ms, report.packed)
-    return Operation("backfill", tuple(args), lambda reply: [word.decode() for word in reply])
+    rows = ((report.call_id, report.fingerprint, report.expires_ms, report.packed) for report in reports)
+    return for_calls("backfill", (detail,), rows, parse_words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """Moves of every worker's tick, so that nothing stays where it was left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from roark_ledger.flow import NO_LIMITS, FlowRules
 from roark_ledger.ids import CallId
-from roark_ledger.moves.operation import Operation, parse_words
+from roark_ledger.moves.goes import Everywhere, First, as_it_is
+from roark_ledger.moves.lane import passes
+from roark_ledger.moves.operation import Operation, for_calls, parse_words
 from roark_ledger.records.accounts import Accounts
 from roark_ledger.records.logbook import doer
 
@@ -20,24 +23,36 @@ class Reaped:
 
 def reap(*, most: int, deaths: int) -> Operation[Reaped]:
     """Take back reports whose lease ran out."""
-    return Operation(
-        "reap", (most, deaths), lambda reply: Reaped(reply[0], tuple(CallId(one.decode()) for one in reply[1:]))
-    )
+
+    def parse(reply: list[Any]) -> Reaped:
+        return Reaped(reply[0], tuple(CallId(one.decode()) for one in reply[1:]))
+
+    def join(answers: Sequence[Reaped]) -> Reaped:
+        poisoned = tuple(call_id for answer in answers for call_id in answer.poisoned)
+        return Reaped(sum(answer.reclaimed for answer in answers), poisoned)
+
+    return Operation("reap", (most, deaths), parse, Everywhere(join, without=as_it_is))
 
 
 def promote(*, most: int) -> Operation[int]:
     """Make due reports ready; return how many."""
-    return Operation("promote", (most,), int)
+    return Operation("promote", (most,), int, Everywhere(sum, without=as_it_is))
 
 
 def forget(*, window_ms: int, most: int) -> Operation[int]:
     """Drop records of deliveries older than the window; return how many."""
-    return Operation("forget", (window_ms, most), int)
+    return Operation("forget", (window_ms, most), int, Everywhere(sum, without=as_it_is))
 
 
 def pulse(*, quiet_ms: int, rules: FlowRules = NO_LIMITS, plenty: int = 0) -> Operation[bool]:
     """Learn whether a wake-up should be published; `plenty` ready reports deserve one even while others claim."""
-    return Operation("pulse", (quiet_ms, rules.text(), plenty), bool)
+
+    def at_partitions(may_pass: bool) -> Operation[bool] | None:
+        parts = Operation("pulse", (quiet_ms, NO_LIMITS.text(), plenty), bool, Everywhere(any, without=as_it_is))
+        return parts if may_pass else None
+
+    goes = First(passes(rules=rules), at_partitions, otherwise=False)
+    return Operation("pulse", (quiet_ms, rules.text(), plenty), bool, goes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,15 @@ def expire(*, state: str, window_ms: int, notice_ms: int, most: int) -> Operatio
     Of what has been `unconfirmed` for so long the payload is dropped.
     """
     args = (state, window_ms, notice_ms, most, doer("retention", f"{state} for too long", window_ms=window_ms))
-    return Operation("expire", args, lambda reply: Expired(*map(int, reply)))
+
+    def join(answers: Sequence[Expired]) -> Expired:
+        firsts = [answer.first_ms for answer in answers if answer.first_ms]
+        removed, announced = (
+            sum(amounts) for amounts in zip(*((a.removed, a.announced) for a in answers), strict=True)
+        )
+        return Expired(removed, announced, min(firsts, default=0))
+
+    return Operation("expire", args, lambda reply: Expired(*map(int, reply)), Everywhere(join, without=as_it_is))
 
 
 def note_setup(facts: bytes, *, started: bool, most: int) -> Operation[bool]:
@@ -73,7 +96,7 @@ def note_crew(worker: str, facts: bytes) -> Operation[int]:
 
 def mend(call_ids: Iterable[str]) -> Operation[list[str]]:
     """Put broken calls where their records say; return `mended` or `sound` for each."""
-    return Operation("mend", tuple(call_ids), parse_words)
+    return for_calls("mend", (), ((each,) for each in call_ids), parse_words)
 
 
 def audit_turn(*, who: str, every_ms: int, patience_ms: int) -> Operation[bool]:

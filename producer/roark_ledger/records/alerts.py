@@ -7,7 +7,7 @@ with it in hand loses the turn after a lease, so a message may come twice and is
 `roark_worker.alerts.alerting`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -159,3 +159,16 @@ def _alert(kind: AlertKind, told: dict[str, Any]) -> Alert:
 
 def _message(text: bytes) -> Message:
     return msgspec.json.decode(text, type=Message)
+
+
+def summed_facts(all_facts: Sequence[Facts]) -> Facts:
+    """Return what alerts are judged by from several partitions and their home, which is the last one."""
+    *parts, home = all_facts
+    return Facts(
+        deaths=sum(part.deaths for part in parts),
+        newest_reason=next((part.newest_reason for part in parts if part.deaths and part.newest_reason), "")
+        or next((part.newest_reason for part in parts if part.newest_reason), ""),
+        fading=sum(part.fading for part in parts),
+        held_up=sum(part.held_up for part in parts),
+        spools=home.spools,
+    )

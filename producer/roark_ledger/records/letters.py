@@ -1,6 +1,6 @@
 """Reports as the ledger lists them, page by page; most of them dead letters. Format: `lua/desk/page.lua`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from roark_ledger.records.record import Event, Record, parse_history
 
 _ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
 _STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
+NO_CALL = "\0"
 _BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
 
 
@@ -103,3 +104,44 @@ def _parse_letter(place: str, row: list[Any], assistant_of: Callable[[bytes], st
         packed=packed if whole else b"",
         original=original,
     )
+
+
+def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:
+    """Return one page of what stands in a place of several partitions from one of each, in their order.
+
+    It ends where the first of theirs does: what follows there may come before what others have behind it. Deliveries of
+    one millisecond have no order but that of each list, so they go by partition; `behind_in` reads where such a page
+    ended.
+    """
+    rows: list[tuple[tuple[int, bytes | int], tuple[int, str], DeadLetter | None]] = []
+    ends: list[tuple[int, bytes | int]] = []
+    for number, page in enumerate(pages):
+
+        def position(score_ms: int, call_id: str, number: int = number) -> tuple[int, bytes | int]:
+            return (-score_ms, number) if place == "delivered" else (score_ms, call_id.encode())
+
+        for each in page.letters:
+            told = f"{number}/{each.call_id}" if place == "delivered" else each.call_id
+            rows.append((position(each.score_ms, each.call_id), (each.score_ms, told), each))
+        if page.last:
+            told = f"{number}/{page.last[1]}" if place == "delivered" else page.last[1]
+            # It may be that of a report that is not on its page, for which it stands here.
+            rows.append((position(*page.last), (page.last[0], told), None))
+            ends.append(position(*page.last))
+    rows.sort(key=lambda row: row[0])
+    whole = [row for row in rows if not ends or row[0] <= min(ends)]
+    letters = [(told, each) for _, told, each in whole if each]
+    last = whole[-1][1] if ends else None
+    if len(letters) > most:
+        last = letters[most - 1][0]
+    return LetterPage(max(page.youngest_ms for page in pages), last, tuple(each for _, each in letters[:most]))
+
+
+def behind_in(partition: int, behind: tuple[int, str]) -> tuple[int, str]:
+    """Return where a partition goes on with its deliveries behind a page of all of them."""
+    score_ms, told = behind
+    number, _, call_id = told.partition("/")
+    if int(number) == partition:
+        return score_ms, call_id
+    # Behind an ID that nobody has, a list goes on with what is older than that millisecond.
+    return (score_ms + 1 if partition > int(number) else score_ms), NO_CALL

@@ -46,6 +46,7 @@ class Action(StrEnum):
     BACKFILL = "backfill"
     REVEAL = "reveal"
     ROUTE = "route"
+    PARTITION = "partition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +95,9 @@ def parse_deed(row: list[Any]) -> Deed:
         calls=tuple(fields[b"calls"].decode().split()),
         about=about,
     )
+
+
+def stream_order(deed: Deed) -> tuple[int, int]:
+    """Return what orders the lines of several streams as one: the two numbers of a line's id."""
+    at, _, number = deed.place.partition("-")
+    return int(at), int(number)

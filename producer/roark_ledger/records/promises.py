@@ -86,7 +86,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a keeper remembers of a ledger; `number` is that of his mark in it, `losses` what nobody has settled."""
+    """What a keeper remembers of a ledger; `number` is that of his mark in it, `losses` what nobody has settled.
+
+    `parts` are the same of its partitions, where it has several: each may be lost by itself.
+    """
 
     ledger: str = ""
     accepted: int = 0
@@ -94,10 +97,21 @@ class Remembered:
     number: int = 0
     seen_ms: int = 0
     losses: tuple[tuple[str, str], ...] = ()
+    parts: "tuple[Remembered, ...]" = ()
 
     def known_losses(self) -> tuple[Loss, ...]:
         """Return the losses as they are told."""
-        return parse_losses(self.losses, self.ledger)
+        theirs = (loss for part in self.parts for loss in part.known_losses())
+        return (*parse_losses(self.losses, self.ledger), *theirs)
+
+    def part(self, number: int) -> "Remembered":
+        """Return what is remembered of a partition, nothing where it was not there then."""
+        return self.parts[number] if number < len(self.parts) else Remembered()
+
+    @property
+    def all_open(self) -> int:
+        """How many reports were on their way."""
+        return self.open + sum(part.open for part in self.parts)
 
 
 def parse_remembered(reply: Sequence[Any]) -> Remembered:

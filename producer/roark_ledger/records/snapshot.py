@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from roark_ledger.lifecycle import State
+from roark_ledger.partitions.naming import places_in_words
 from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
@@ -147,8 +148,13 @@ class Snapshot:
 
     setup: "Setup | None" = None
     """How the worker was set up that started last, or noticed another token last."""
+    moving_to: int = 0
+    """Into how many partitions calls are being moved, 0: into none; what is left of the old ledger counts itself."""
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
+    partitions: int = 1
+    away: tuple[int, ...] = ()
+    """The partitions that did not answer: nothing of them is in any of these figures."""
 
     @property
     def unconfirmed(self) -> int:
@@ -192,16 +198,32 @@ class Snapshot:
         return self.queues.get("silent", 0)
 
     @property
+    def taken_over(self) -> int:
+        """How many calls are here that were accepted elsewhere, less those that were moved away: 0 of a whole ledger.
+
+        While calls are moved, those that their partitions have and that were not dropped yet stand here twice.
+        """
+        return self.total("adopted") - self.total("moved")
+
+    @property
     def accounts(self) -> Accounts:
-        """Whether every report is accounted for: the equation at this moment, and the rest by the last audit."""
+        """Whether every report is accounted for: the equation at this moment, and the rest by the last audit.
+
+        While a partition is away the equation says nothing, and nobody may call what lies in it missing.
+        """
         return replace(
             self.audited or Accounts(),
-            difference=self.total("accepted") - sum(self.states.values()),
+            difference=0 if self.away else self.total("accepted") + self.taken_over - sum(self.states.values()),
             promises=(
                 *(Finding(loss.words(), "roark-ingest repair ledger") for loss in self.losses),
                 *(Finding(each.words(), "roark-ingest repair spool") for each in self.unread),
             ),
         )
+
+    @property
+    def without(self) -> str:
+        """Say which partitions these figures are without, "" where all are there."""
+        return places_in_words(self.away, self.partitions) if self.away else ""
 
     @property
     def balanced(self) -> bool:
@@ -214,6 +236,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
     promises, setup = (*rest, (), b"")[:2]
     losses, unread, spooled_because = parse_promises(promises)
+    told = dict(pairs(promises))
     queues = {name.decode(): int(size) for name, size in pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in pairs(lane)}
@@ -256,6 +279,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         losses=losses,
         unread=unread,
         spooled_because=spooled_because,
+        moving_to=int(told.get(b"moving", 0)),
     )
 
 

@@ -55,14 +55,14 @@ class _Writer:
 
 
 class Merged:
-    """What waits in a folder when this is made: the segments that nobody writes, each locked from its turn on.
+    """What waits in a folder, or on one shelf, when this is made: the segments that nobody writes.
 
-    For one thread at a time. `close` must follow, whatever happened to the last batch.
+    Each is locked from its turn on. For one thread at a time. `close` must follow, whatever happened to the last batch.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shelf: int | None = None) -> None:
         writers: dict[str, _Writer] = {}
-        for path in segments(folder):
+        for path in segments(folder, shelf):
             writers.setdefault(_writer_of(path), _Writer(deque())).paths.append(path)
         self._writers = list(writers.values())
         self._heap: list[tuple[int, int]] = []

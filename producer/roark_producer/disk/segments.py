@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from roark_producer.disk.files import size_of
 from roark_producer.disk.frames import HEAD, MARK, Spooled, frames_in, is_later, unpacked
+from roark_producer.disk.shelves import shelf_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Pending:
     bytes: int
 
 
-def segments(folder: Path) -> list[Path]:
-    """Return the files of a folder, oldest first."""
-    return sorted(folder.glob("*.spool"))
+def segments(folder: Path, shelf: int | None = None) -> list[Path]:
+    """Return the files of a folder, or of one shelf, oldest first."""
+    return sorted(path for path in folder.glob("*.spool") if shelf is None or shelf_of(path) == shelf)
 
 
 def number_of(path: Path) -> int:

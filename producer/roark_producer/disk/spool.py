@@ -3,7 +3,8 @@
 Vapi sends a report once. When the ledger cannot take it, the webhook appends it here, and answers yes only when
 it is on the disk. Later it is handed in from here, in the order in which it came.
 
-    DATA_DIR/spool/SEGMENT.spool    one file per process and 16 MB; locked (flock) while its writer lives
+    DATA_DIR/spool/SEGMENT.spool    one file per process, shelf (`shelves.py`) and 16 MB; locked (flock) while its
+                                    writer lives
     the frames in it, one for each request: `frames.py`
 
 1. `append` writes frames and syncs the file once for all of them. Where that fails, nothing was promised.
@@ -33,6 +34,7 @@ from roark_ledger.private_files import private
 from roark_producer.disk.files import PROOF_BYTES, make_folder, prove_disk, sync_folder, write_all, write_synced
 from roark_producer.disk.frames import Spooled, frame_of
 from roark_producer.disk.segments import Segment, number_of, read, salt_of, segments, waiting_bytes
+from roark_producer.disk.shelves import ANY, ending_of, shelf_of
 
 _SEGMENT_BYTES = 16_000_000
 
@@ -42,24 +44,29 @@ class SpoolFull(IngestError):
 
 
 class Spool:
-    """Appends to and hands out of one folder. One writer per process; not for several threads at once."""
+    """Appends to and hands out of one shelf of a folder; the bound is that of the folder.
 
-    def __init__(self, folder: Path, *, most_bytes: int) -> None:
+    One writer per process; not for several threads at once.
+    """
+
+    def __init__(self, folder: Path, *, most_bytes: int, shelf: int = ANY) -> None:
         self.folder = folder
+        self.shelf = shelf
         self._most_bytes = most_bytes
         self._file: int | None = None
         self._path: Path | None = None
         self._size = 0
 
-    def append(self, requests: Sequence[Spooled]) -> None:
+    def append(self, requests: Sequence[Spooled], *, moved: bool = False) -> None:
         """Write requests and return when they are on the disk.
 
-        Raises SpoolFull when they would make it larger than it may be, or the disk refuses.
+        Raises SpoolFull when they would make it larger than it may be, or the disk refuses. What is moved from another
+        shelf, where it goes once it is here, may do so.
         """
         try:
             file, salt = self._writable()
             frames = b"".join(frame_of(request, salt) for request in requests)
-            if (held := self.size()) + len(frames) > self._most_bytes:
+            if not moved and (held := self.size()) + len(frames) > self._most_bytes:
                 raise SpoolFull(f"the spool holds {held} bytes; ROARK_INGEST_SPOOL_MAX_BYTES is {self._most_bytes}")
             write_all(file, frames)
             os.fdatasync(file)
@@ -92,14 +99,14 @@ class Spool:
 
     def waiting(self) -> Iterator[Segment]:
         """Yield the segments that nobody writes any more, oldest first; what cannot be read is passed over."""
-        for path in segments(self.folder):
+        for path in segments(self.folder, self.shelf):
             if path != self._path and (segment := read(path)) is not None:
                 yield segment
 
     def refused(self) -> Iterator[Segment]:
         """Yield what was set aside, to be tried again."""
         for path in sorted(self.folder.glob("*.refused")):
-            if (segment := read(path)) is not None:
+            if shelf_of(path) == self.shelf and (segment := read(path)) is not None:
                 yield segment
 
     def set_aside(self, requests: Sequence[Spooled]) -> None:
@@ -146,7 +153,10 @@ class Spool:
         return self._file, salt_of(self._path)
 
     def _fresh_path(self, suffix: str) -> Path:
-        return self.folder / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        return (
+            self.folder
+            / f"{self._next_number():020d}-{os.getpid()}-{secrets.token_hex(8)}{ending_of(self.shelf)}{suffix}"
+        )
 
     def _next_number(self) -> int:
         # After this machine's clock was set back, later reports must still come behind earlier ones.

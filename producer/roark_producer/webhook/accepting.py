@@ -17,6 +17,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from roark_ledger.errors import LedgerFault, LedgerFull, LedgerUnavailable
@@ -43,13 +44,54 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Stores reports durably. Belongs to one event loop. `wake` must return at once."""
+    """Stores reports durably. Belongs to one event loop. `wake` must return at once.
+
+    Partitions of the ledger that may be away by themselves have a queue and flights each, so that one that is away
+    holds up its own reports only.
+    """
 
     def __init__(
         self,
         ledger: PromisedLedger,
         tally: Tally,
         *,
+        revisions: str,
+        reports_per_wakeup: int,
+        wake: Callable[[], None],
+    ) -> None:
+        self.ledger = ledger
+        self._queues: dict[PromisedLedger, _Queue] = {}
+        self._make = partial(_Queue, tally=tally, revisions=revisions, reports_per_wakeup=reports_per_wakeup, wake=wake)
+
+    async def accept(self, report: Acceptable) -> Result:
+        """Return what the ledger did with the report, once it is durable.
+
+        Raises LedgerUnavailable or LedgerFull, within about five seconds, when it is not known to be stored, and
+        LedgerFault when Redis refuses it for another reason.
+        """
+        result: Result = await self._queue(self.ledger.of(report.call_id)).stored(report, len(report.packed))
+        return result
+
+    async def reject(self, rejection: Operation[bool]) -> None:
+        """Keep what cannot be used; raises as `accept` does."""
+        size = sum(len(part) for part in rejection.args if isinstance(part, bytes))
+        await self._queue(self.ledger).stored(rejection, size)
+
+    def _queue(self, ledger: PromisedLedger) -> "_Queue":
+        queue = self._queues.get(ledger)
+        if queue is None:
+            queue = self._queues[ledger] = self._make(ledger)
+        return queue
+
+
+class _Queue:
+    """What waits for one server, and the flights that take it there."""
+
+    def __init__(
+        self,
+        ledger: PromisedLedger,
+        *,
+        tally: Tally,
         revisions: str,
         reports_per_wakeup: int,
         wake: Callable[[], None],
@@ -64,20 +106,8 @@ class GroupCommit:
         self._flying = 0
         self._flights: set[asyncio.Task[None]] = set()
 
-    async def accept(self, report: Acceptable) -> Result:
-        """Return what the ledger did with the report, once it is durable.
-
-        Raises LedgerUnavailable or LedgerFull, within about five seconds, when it is not known to be stored, and
-        LedgerFault when Redis refuses it for another reason.
-        """
-        result: Result = await self._stored(report, len(report.packed))
-        return result
-
-    async def reject(self, rejection: Operation[bool]) -> None:
-        """Keep what cannot be used; raises as `accept` does."""
-        await self._stored(rejection, sum(len(part) for part in rejection.args if isinstance(part, bytes)))
-
-    def _stored(self, wanted: Acceptable | Operation[bool], size: int) -> asyncio.Future[Any]:
+    def stored(self, wanted: Acceptable | Operation[bool], size: int) -> asyncio.Future[Any]:
+        """Return what will tell how it went."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(wanted, size, loop.time() + _ANSWER_SECONDS, loop.create_future())
         self._queue.append(waiting)

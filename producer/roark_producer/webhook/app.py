@@ -31,6 +31,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from roark_ledger.errors import IngestError, InvalidReport, LedgerError, UnknownMessage
+from roark_ledger.ids import CallId
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.spool import SpoolFull
@@ -53,7 +54,7 @@ from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.service import Service
 from roark_producer.webhook.several import messages_in
-from roark_producer.webhook.spooling import Spooling
+from roark_producer.webhook.spools import Spools
 from roark_producer.webhook.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def create_app(
     commit: GroupCommit,
     tally: Tally,
     metrics: WebhookMetrics,
-    spooling: Spooling | None = None,
+    spooling: Spools | None = None,
     traces: Traces | None = None,
     note: PromiseNote | None = None,
     contract: dict[str, Any] | None = None,
@@ -131,7 +132,7 @@ class VapiRoute:
         commit: GroupCommit,
         tally: Tally,
         metrics: WebhookMetrics,
-        spooling: Spooling | None = None,
+        spooling: Spools | None = None,
         traces: Traces | None = None,
         usable_bytes: int | None = None,
     ) -> None:
@@ -233,8 +234,8 @@ class VapiRoute:
         started = time.perf_counter()
         trace = span.context if span else b""
         try:
-            if self._spooling and await self._spooling.takes_over():
-                answer = await self._spool(scope, body, answers.spooled(report.call_id), trace)
+            if self._spooling and await self._spooling.takes_over(report.call_id):
+                answer = await self._spool(scope, body, answers.spooled(report.call_id), trace, of=report.call_id)
                 if span:
                     span.end(report.call_id, "spooled")
                 return answer
@@ -242,7 +243,8 @@ class VapiRoute:
         except (LedgerError, SpoolFull) as error:
             if span:
                 span.fail(error)
-            return await self._last_defence(scope, body, error, answers.spooled(report.call_id), trace)
+            spooled = answers.spooled(report.call_id)
+            return await self._last_defence(scope, body, error, spooled, trace, of=report.call_id)
         if span:
             span.end(report.call_id, result.value)
         self._metrics.stored(time.perf_counter() - started)
@@ -251,7 +253,7 @@ class VapiRoute:
 
     async def _reject(self, scope: Scope, body: bytes, error: InvalidReport) -> WebhookAnswer:
         try:
-            if self._spooling and await self._spooling.takes_over():
+            if self._spooling and await self._spooling.takes_over(None):
                 return await self._spool(scope, body, answers.rejected(error))
             rejection = partial(self._intake.rejection, body, error, source="webhook")
             await self._commit.reject(await self._apart.run(rejection, apart=len(body) >= LARGE_BODY_BYTES))
@@ -261,21 +263,35 @@ class VapiRoute:
         return answers.rejected(error)
 
     async def _last_defence(
-        self, scope: Scope, body: bytes, error: IngestError, answer: WebhookAnswer, trace: bytes = b""
+        self,
+        scope: Scope,
+        body: bytes,
+        error: IngestError,
+        answer: WebhookAnswer,
+        trace: bytes = b"",
+        *,
+        of: CallId | None = None,
     ) -> WebhookAnswer:
         # The ledger did not take it. Vapi sends once: what can still be kept on this machine's disk is not lost.
         if self._spooling is None or isinstance(error, SpoolFull):
             return answers.unavailable(error)
         try:
-            answer = await self._spool(scope, body, answer, trace)
-            self._spooling.why = str(error)
-            return answer
+            return await self._spool(scope, body, answer, trace, of=of, why=str(error))
         except SpoolFull as full:
             return answers.unavailable(full)
 
-    async def _spool(self, scope: Scope, body: bytes, answer: WebhookAnswer, trace: bytes = b"") -> WebhookAnswer:
+    async def _spool(
+        self,
+        scope: Scope,
+        body: bytes,
+        answer: WebhookAnswer,
+        trace: bytes = b"",
+        *,
+        of: CallId | None = None,
+        why: str = "",
+    ) -> WebhookAnswer:
         assert self._spooling is not None  # noqa: S101 both callers have looked
-        await self._spooling.keep(body, self._query(scope), trace)
+        await self._spooling.keep(body, self._query(scope), trace, call_id=of, why=why)
         return answer
 
     def _query(self, scope: Scope) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
-"""The spool behind the webhook: takes what the ledger cannot, and hands it in when it can again.
+"""One shelf of the spool behind the webhook: takes what the ledger cannot, and hands it in when it can again.
 
 1. A request that the ledger did not take is kept: those that arrive together share one disk sync.
-2. As long as anything waits in the spool of any process of this webhook, what comes goes behind it, so that a call's
+2. As long as anything waits on the shelf of any process of this webhook, what comes goes behind it, so that a call's
    newer report stays the newer one (`spool_news.py`).
 3. One process hands in, a few times a second: first the segments that are finished, in the order in which their
    requests came, by batches, through the same group commit as live reports; when the ledger takes those, all
@@ -12,6 +12,8 @@
 5. A report that a script of ours fails on (its call's record is damaged) goes to a file of its own, which is tried
    again every minute: nothing good ever goes to the rejected bin from here, and nothing waits for it.
 6. At the start, and every minute, the disk proves that it takes a report (`trouble` says why not).
+7. Where the ledger has several partitions, each has a shelf of its own (`spools.py`). What lies on that for all, from
+   before this was known, goes to theirs when it cannot be handed in, so that nothing behind it waits.
 
 Files are written and read on one thread of its own: a slow disk does not stop the event loop.
 """
@@ -20,18 +22,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault
+from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault, LedgerUnavailable
 from roark_ledger.logs import event
 from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.frames import Spooled
 from roark_producer.disk.merging import Merged
-from roark_producer.disk.segments import Segment
+from roark_producer.disk.segments import Segment, segments
 from roark_producer.disk.spool import Spool, SpoolFull
 from roark_producer.taking import Intake
 from roark_producer.webhook.accepting import GroupCommit
@@ -46,22 +50,48 @@ _LOOK_SECONDS, _LOOK_WHILE_WAITING_SECONDS = 0.5, 0.05
 _FIRST_LOOK_SECONDS = 0.5
 _LAST_FEW_SECONDS = 1.0
 _LAST_FEW_LOOK_SECONDS = 0.01
-_PROVE_SECONDS, _PROVE_AGAIN_SECONDS = 60.0, 5.0
+PROVE_SECONDS = 60.0
 _REFUSED_AGAIN_SECONDS = 60.0
 
 T = TypeVar("T")
 
 
-class Spooling:
-    """Belongs to one event loop."""
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What became of a request: it is in the ledger, or has to go to this shelf, where there is one."""
 
-    def __init__(self, spool: Spool, commit: GroupCommit, intake: Intake, news: SpoolNews | None = None) -> None:
+    shelf: "Spooling | None" = None
+    is_in: bool = True
+
+
+class Spooling:
+    """Belongs to one event loop.
+
+    `own` returns the shelf that reports of a call go to from this one, None where they stay; `is_there` says whether it
+    is of use to hand in; no more than `few` shelves do at once, for each has a segment of each process in memory.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        commit: GroupCommit,
+        intake: Intake,
+        news: SpoolNews,
+        *,
+        disk: ThreadPoolExecutor,
+        own: "Callable[[str | None], Spooling | None]",
+        is_there: Callable[[], Awaitable[bool]] | None = None,
+        few: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         self._spool = spool
-        self._news = news or SpoolNews()
+        self._news = news
         self._commit = commit
         self._intake = intake
         self._apart = Apart()
-        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+        self._disk = disk
+        self._own = own
+        self._is_there = is_there
+        self._few = few or contextlib.nullcontext()
         self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._is_told = False
@@ -108,7 +138,7 @@ class Spooling:
 
         Raises SpoolFull when it is not.
         """
-        kept = asyncio.get_running_loop().create_future()
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._gathered.append((Spooled(body, query or {}, time.time_ns() // 1_000_000, trace), kept))
         self._news.keeping()
         if self._writing is None or self._writing.done():
@@ -131,11 +161,17 @@ class Spooling:
                 self._is_told = True
                 _answer(gathered, None)
 
-    def _append(self, requests: Sequence[Spooled]) -> None:
+    def _append(self, requests: Sequence[Spooled], *, moved: bool = False) -> None:
         try:
-            self._spool.append(requests)
+            self._spool.append(requests, moved=moved)
         finally:
             self._news.written(len(requests))
+
+    async def take_over(self, requests: Sequence[Spooled]) -> None:
+        """Return when requests of another shelf are on the disk here. Raises SpoolFull."""
+        for _ in requests:
+            self._news.keeping()
+        await self._on_disk(partial(self._append, requests, moved=True))
 
     async def prove(self) -> None:
         """Learn whether the disk takes a report; `trouble` tells. A spool that others filled is one that does not."""
@@ -147,12 +183,10 @@ class Spooling:
         else:
             self._tell_trouble("")
 
-    async def keep_proving(self) -> None:
-        """Prove the disk every minute, and sooner while it fails, until cancelled."""
-        while True:
-            await asyncio.sleep(_PROVE_AGAIN_SECONDS)
-            if self.trouble or time.monotonic() - self._proved >= _PROVE_SECONDS:
-                await self.prove()
+    @property
+    def is_proof_due(self) -> bool:
+        """Whether the disk should prove again that it takes a report."""
+        return bool(self.trouble) or time.monotonic() - self._proved >= PROVE_SECONDS
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
@@ -167,7 +201,9 @@ class Spooling:
         while True:
             try:
                 if self._news.hands_in:
-                    await self._hand_in_all()
+                    if await self._is_of_use():
+                        async with self._few:
+                            await self._hand_in_all()
                     await self._try_refused_again()
                 elif self._news.is_asked():
                     await self._on_disk(self._seal)
@@ -181,6 +217,14 @@ class Spooling:
                 event(logger, "spool_not_handed_in", level=logging.ERROR, error=why)
             soon = self.is_active and not self._news.hands_in
             await asyncio.sleep(_LOOK_WHILE_WAITING_SECONDS if soon else _LOOK_SECONDS)
+
+    async def _is_of_use(self) -> bool:
+        """Whether to hand in: on a partition's shelf not while it is away, nor where nothing is."""
+        if self._is_there is None:
+            return True
+        if await self._on_disk(lambda: segments(self._spool.folder, self._spool.shelf)):
+            return await self._is_there()
+        return self.is_active
 
     def _note_the_end(self) -> None:
         if not self.is_active:
@@ -220,7 +264,7 @@ class Spooling:
         """Hand in all that nobody writes any more; return how many requests that was."""
         requests = 0
         self._refused = []
-        merged = await self._on_disk(partial(Merged, self._spool.folder))
+        merged = await self._on_disk(partial(Merged, self._spool.folder, self._spool.shelf))
         try:
             while batch := await self._on_disk(partial(merged.batch, _BATCH)):
                 await self._hand_in(batch.requests)
@@ -263,25 +307,56 @@ class Spooling:
 
     async def _hand_in(self, batch: Iterable[Spooled]) -> None:
         # Started in order, they are taken in order; the first error is raised once all have ended.
-        for outcome in await asyncio.gather(*self._taken(batch), return_exceptions=True):
+        requests = tuple(batch)
+        outcomes = await asyncio.gather(*map(self._take, requests), return_exceptions=True)
+        taken: list[_Taken] = []
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+            taken.append(outcome)
+        if any(not one.is_in for one in taken):
+            await self._move(requests, taken)
 
-    def _taken(self, batch: Iterable[Spooled]) -> list["asyncio.Task[None]"]:
-        return [asyncio.create_task(self._take(request)) for request in batch]
+    async def _move(self, requests: Sequence[Spooled], taken: Sequence[_Taken]) -> None:
+        """Put what was not taken on its shelf, with all that goes there: a call's newer report stays the newer one."""
+        for shelf in dict.fromkeys(one.shelf for one in taken if not one.is_in):
+            assert shelf is not None  # noqa: S101 it is said to go there
+            await shelf.take_over([each for each, one in zip(requests, taken, strict=True) if one.shelf is shelf])
 
-    async def _take(self, request: Spooled) -> None:
+    async def _take(self, request: Spooled) -> _Taken:
+        shelf = None
         try:
             prepare = partial(self._intake.prepare, request.body, query=request.query, trace=request.trace)
             match await self._apart.run(prepare, apart=len(request.body) >= LARGE_BODY_BYTES):
                 case Acceptable() as report:
+                    shelf = self._own(report.call_id)
+                    if shelf and shelf.is_active:
+                        return _Taken(shelf, is_in=False)
                     await self._commit.accept(report)
         except InvalidReport as error:
-            await self._reject(request, error)
+            return await self._take_rejected(request, error)
         except LedgerFault as error:
             # A call whose record is damaged must not keep all that came after it waiting.
             event(logger, "spool_refused", level=logging.ERROR, error=str(error))
             self._refused.append(request)
+        except LedgerUnavailable:
+            if shelf is None:
+                raise
+            return _Taken(shelf, is_in=False)
+        return _Taken(shelf)
+
+    async def _take_rejected(self, request: Spooled, error: InvalidReport) -> _Taken:
+        shelf = self._own(None)
+        try:
+            await self._reject(request, error)
+        except LedgerFault as fault:
+            event(logger, "spool_refused", level=logging.ERROR, error=str(fault))
+            self._refused.append(request)
+        except LedgerUnavailable:
+            if shelf is None:
+                raise
+            return _Taken(shelf, is_in=False)
+        return _Taken(shelf)
 
     async def _reject(self, request: Spooled, error: InvalidReport) -> None:
         rejection = partial(self._intake.rejection, request.body, error, source="webhook")
@@ -289,10 +364,6 @@ class Spooling:
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
-
-    def close(self) -> None:
-        """End the thread; what is gathered has been answered by then."""
-        self._disk.shutdown()
 
 
 def _answer(gathered: list[tuple[Spooled, "asyncio.Future[None]"]], error: Exception | None) -> None:

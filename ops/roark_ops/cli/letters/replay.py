@@ -13,7 +13,7 @@ from roark_ops.cli.terminal.running import FAILED, USAGE, Misused, confirm, fail
 from roark_ops.cli.terminal.words import counted, shown
 
 if TYPE_CHECKING:
-    from roark_ledger.moves.replay import Job, Plan
+    from roark_ledger.records.replays import Job, Plan
     from roark_ops.access import Access
     from roark_ops.desk.finding import Filter
     from roark_ops.desk.replay_preview import Preview
@@ -148,7 +148,7 @@ def plan_of(rate: str, stop_at: str, *, ramp: bool) -> "Plan":
     """Return the pace that is asked for. Raises Misused where it cannot be read."""
     from roark_ledger.errors import ConfigurationError
     from roark_ledger.flow import per_second
-    from roark_ledger.moves.replay import RAMP, Plan
+    from roark_ledger.records.replays import RAMP, Plan
 
     try:
         found = per_second(rate)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from roark_ledger.errors import LedgerUnavailable
-from roark_ledger.moves.replay import Job, JobState
+from roark_ledger.records.replays import Job, JobState
 from roark_ops.cli.terminal.running import INTERRUPTED, TO_ACT_ON, in_words, say
 from roark_ops.cli.terminal.words import span
 from roark_ops.cli.views.replay import in_a_word, seconds_left

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from roark_ledger.moves.replay import Job, Jobs, JobState
+from roark_ledger.records.replays import Job, Jobs, JobState
 from roark_ledger.urls import without_secrets
 from roark_ops.cli.terminal.output import print_facts, print_json, print_line, print_table
 from roark_ops.cli.terminal.words import ago, counted, iso, moment, shown, span

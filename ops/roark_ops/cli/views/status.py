@@ -17,7 +17,8 @@ from roark_ops.cli.terminal.words import ago, counted, iso, seconds_since, shown
 from roark_ops.cli.views.promises import promises_document
 from roark_ops.cli.views.receipts_status import receipts_document, receipts_told
 from roark_ops.cli.views.reconcile_status import reconcile_document, reconcile_told
-from roark_ops.outage import lasts_in_words
+from roark_ops.nodes import fullest_node
+from roark_ops.outage import FullestNode, lasts_in_words
 from roark_ops.todo import todos
 from roark_producer.disk.segments import Pending
 from roark_worker.answers.explain import Side
@@ -30,14 +31,15 @@ _FORECAST_SECONDS = 86_400
 def show_status(ledger: Ledger, spool: Pending, *, as_json: bool) -> bool:
     """Print the status; return whether there is something to act on."""
     snapshot = ledger.run(watch.snapshot())
+    node, fullest = node_of(ledger.client), fullest_node(ledger, snapshot)
     if as_json:
-        print_json(document(snapshot, spool) | {"cluster_node": node_of(ledger.client) or None})
+        print_json(document(snapshot, spool, fullest) | {"cluster_node": node or None})
     else:
-        print_status(snapshot, spool, node_of(ledger.client))
+        print_status(snapshot, spool, fullest, node)
     return bool(todos(snapshot))
 
 
-def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
+def document(snapshot: Snapshot, spool: Pending, fullest: FullestNode) -> dict[str, Any]:
     """Return the status as `--json` prints it. Ages in seconds, times in ISO 8601, null where there is none."""
     now, lane = snapshot.now_ms, snapshot.lane
     due = snapshot.earliest_due_ms
@@ -47,7 +49,9 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
         "totals": {name: snapshot.total(name) for name in _TOTALS},
         "receipts": receipts_document(snapshot),
         "in_time": {"calls": snapshot.receipts.calls_due, "within_5_min": snapshot.receipts.calls_in_time},
-        "balanced": snapshot.balanced,
+        "balanced": None if snapshot.away else snapshot.balanced,
+        "partitions": snapshot.partitions,
+        "partitions_away": list(snapshot.away),
         "lane": {
             "state": lane.state,
             "reason": shown(lane.reason) or None,
@@ -69,8 +73,9 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
             "most_bytes": snapshot.memory.most or None,
             "short": snapshot.memory.short,
             "seconds_to_short": snapshot.memory.seconds_to_short,
-            "outage_seconds": snapshot.memory.outage_seconds(),
-            "outage_seconds_with_twice_the_memory": snapshot.memory.outage_seconds(2),
+            "outage_seconds": fullest.memory.outage_seconds(),
+            "outage_seconds_with_twice_the_memory": fullest.memory.outage_seconds(2),
+            "outage_seconds_with_one_more_node": fullest.seconds_with(1),
             "reports_per_second": snapshot.memory.intake.per_second if snapshot.memory.intake else None,
             "bytes_per_report": round(snapshot.memory.intake.packed_bytes) if snapshot.memory.intake else None,
         },
@@ -108,8 +113,8 @@ def document(snapshot: Snapshot, spool: Pending) -> dict[str, Any]:
     }
 
 
-def print_status(snapshot: Snapshot, spool: Pending, node: str = "") -> None:
-    """Print the status for a person. `node` is the one of a cluster that has the ledger."""
+def print_status(snapshot: Snapshot, spool: Pending, fullest: FullestNode, node: str = "") -> None:
+    """Print the status for a person. `node` is the one of a cluster that has the ledger, or its home."""
     rows = [(state.value, str(number), _beside(snapshot, state)) for state, number in snapshot.states.items()]
     print_table(("state", "reports", ""), rows, right=frozenset({1}))
     present, accepted = sum(snapshot.states.values()), snapshot.total("accepted")
@@ -117,7 +122,7 @@ def print_status(snapshot: Snapshot, spool: Pending, node: str = "") -> None:
     print_line()
     print_facts(
         (
-            ("accepted", f"{accepted}, {present} in all states: {'balanced' if snapshot.balanced else 'NOT BALANCED'}"),
+            ("accepted", f"{accepted}, {present} in all states: {_balance(snapshot)}"),
             (
                 "seen again",
                 f"{counted(total('duplicates'), 'duplicate')}, {total('replaced')} replaced by a newer report",
@@ -138,8 +143,12 @@ def print_status(snapshot: Snapshot, spool: Pending, node: str = "") -> None:
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
-            *_forecast(snapshot, node),
-            *([("redis", f"the ledger is on {node} of the cluster now")] if node else []),
+            *_forecast(snapshot, fullest),
+            *(
+                [("redis", f"the {'home' if snapshot.partitions > 1 else 'ledger'} is on {node} of the cluster now")]
+                if node
+                else []
+            ),
         )
     )
     lane = snapshot.lane
@@ -175,7 +184,7 @@ def _beside(snapshot: Snapshot, state: State) -> str:
             return ""
 
 
-def _forecast(snapshot: Snapshot, node: str) -> list[tuple[str, str]]:
+def _forecast(snapshot: Snapshot, fullest: FullestNode) -> list[tuple[str, str]]:
     told = []
     backlog = snapshot.forecast
     if backlog.seconds:
@@ -185,7 +194,7 @@ def _forecast(snapshot: Snapshot, node: str) -> list[tuple[str, str]]:
     seconds = snapshot.memory.seconds_to_short
     if seconds is not None and seconds <= _FORECAST_SECONDS:
         told.append(("memory", f"full in {span(seconds)} at the current rate; then reports are refused"))
-    if lasts := lasts_in_words(snapshot.memory, node):
+    if lasts := lasts_in_words(fullest):
         told.append(("outage", lasts))
     return told
 
@@ -220,6 +229,12 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     letters = f"{found.selected} reports to send, {found.sent} in progress"
     return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
+
+
+def _balance(snapshot: Snapshot) -> str:
+    if snapshot.away:
+        return f"without {snapshot.without}, which is away"
+    return "balanced" if snapshot.balanced else "NOT BALANCED"
 
 
 def _evidence(snapshot: Snapshot) -> dict[str, Any] | None:
@@ -258,6 +273,8 @@ def audit_told(snapshot: Snapshot) -> str:
         if last
         else "(no audit yet; the workers run it automatically)"
     )
+    if snapshot.away and found.holds:
+        return f"Cannot be told while {snapshot.without} is away. {when}"
     return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 

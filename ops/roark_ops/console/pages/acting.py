@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from roark_ledger.errors import IngestError, LedgerUnavailable
 from roark_ledger.logs import event
-from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.records.letters import DeadLetter
+from roark_ledger.records.replays import RAMP
 from roark_ops.cli.letters.moved import why_not_moved
 from roark_ops.cli.letters.replay import plan_of, why_left_out
 from roark_ops.cli.terminal.running import Misused, in_words
@@ -194,7 +194,7 @@ def _show(ask: Ask, selection: Selection, *, told: str = "", status: int = 200) 
         warnings=_warnings(selection),
         others=[(subject, _why_not(verb, subject, word)) for subject, word in selection.others if subject],
         left_out=[(many, why_left_out(word)) for word, many in selection.results.items() if word != verb.wanted],
-        ramp=replay_jobs.RAMP,
+        ramp=RAMP,
         command=verb.typed(selection),
         now_ms=ask.stage.live.now().snapshot.now_ms,
         **values,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.responses import PlainTextResponse, Response
 
-from roark_ledger.moves.replay import Job, JobState
+from roark_ledger.records.replays import Job, JobState
 from roark_ops.cli.views.replay import facts_of, in_a_word, markdown
 from roark_ops.console.ask import Ask, NotThere
 from roark_ops.desk.replays import MAY_CHANGE, Replays

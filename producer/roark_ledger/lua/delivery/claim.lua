@@ -16,6 +16,8 @@
 --       about to leave, wake somebody for what comes next
 --       5 largest sum of packed bytes wanted; the first report may be larger than that   6 the lane's rules
 --       7 the way in that the caller is set to: `vapi` or `call`
+--       8 in a partition, whose lane is elsewhere: `probe` for one report that is to be a probe, or how many fresh ones,
+--       retries and replays in place of the shares above (see splitting.py); otherwise left out
 -- Returns { lane, wait, report … }: lane is open, held, probing, breaker-open, half-open or throttled; wait is
 -- ms until asking again makes sense, 0 for now; a report is
 -- { call id, token, attempts, age (ms), revision, priority, packed, late (ms): how long it has been due, way in }.
@@ -36,7 +38,7 @@ open_lane()
 local wanted, state, wait, level_holds_back = gate(rules, asked)
 local answer = { state, wait }
 
-local function slots()
+local function shares_of_eight()
   local turn = lane.turn or 0
   local cycle = { 'fresh', 'retry', 'fresh', 'fresh', 'replay', 'fresh', 'retry', 'fresh' }
   local share = { fresh = 0, retry = 0, replay = 0 }
@@ -44,8 +46,24 @@ local function slots()
     local queue = cycle[(turn + i - 1) % 8 + 1]
     share[queue] = share[queue] + 1
   end
+  return share, 0
+end
+
+-- What is asked for by kind, less what was taken ahead of its queue; and how many of the wanted are of no kind yet.
+local function shares_as_told(told)
+  local share, rest, numbers = {}, wanted, {}
+  for number in string.gmatch(told, '%d+') do numbers[#numbers + 1] = tonumber(number) end
+  for i = #QUEUES, 1, -1 do
+    share[QUEUES[i]] = math.min(numbers[i], rest)
+    rest = rest - share[QUEUES[i]]
+  end
+  return share, rest
+end
+
+local function slots()
+  local share, short
+  if ARGV[8] then share, short = shares_as_told(ARGV[8]) else share, short = shares_of_eight() end
   local waiting = {}
-  local short = 0
   for queue, n in pairs(share) do
     waiting[queue] = redis.call('ZCARD', KEY[queue])
     if waiting[queue] < n then
@@ -110,7 +128,7 @@ local function take_probe()
   lane.stale = found.last >= 0 and 1 or nil
 end
 
-if state == LANE.probing then
+if state == LANE.probing or ARGV[8] == 'probe' then
   take_probe()
 elseif wanted > 0 then
   take_perishable()

@@ -2,6 +2,8 @@
 -- Removes everything that the ledger knows of a call and leaves a keyed hash of its id, so that a late report of it
 -- is refused. The logbook tells of it by that hash.
 --
+-- needs _examples.lua
+--
 -- ARGV  1 now   2, 3 pads of the key to use if the ledger has none yet (see tombstones.py)   4 who (JSON)   5 call id
 -- Returns { state, tombstone, what was removed … }: the state that the call was in, `unknown` for one never seen,
 -- `erased` for one erased before.
@@ -11,20 +13,6 @@ make_erase_key(ARGV[2], ARGV[3])
 local was_erased = is_erased(id)
 local record = read(id)
 local removed = {}
-
--- Among the calls by which the lane tells what happened.
-local function is_no_example_any_more(name)
-  local text = redis.call('HGET', KEY.lane, name)
-  if not text then return end
-  local found, others = cjson.decode(text), {}
-  for _, one in ipairs(found.calls) do
-    if one ~= id then others[#others + 1] = one end
-  end
-  if #others == #found.calls then return end
-  -- cjson writes an empty list as an object, which has no length either.
-  found.calls = others
-  redis.call('HSET', KEY.lane, name, cjson.encode(found))
-end
 
 if record.state ~= 'unknown' then
   local from = place(record)
@@ -38,7 +26,7 @@ if record.state ~= 'unknown' then
   for _, name in ipairs(drop(id)) do removed[#removed + 1] = name end
   local probe = redis.call('HGET', KEY.lane, 'probe')
   if probe and probe == id .. ' ' .. record.token then redis.call('HDEL', KEY.lane, 'probe') end
-  for _, name in ipairs({ 'refusals', 'failures', 'failures_before' }) do is_no_example_any_more(name) end
+  is_no_example_any_more(id)
   count('erased', 1)
 end
 redis.call('ZREM', KEY.missing, id)

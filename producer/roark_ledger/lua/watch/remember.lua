@@ -24,7 +24,9 @@ if not id then
   id = ARGV[2]
   redis.call('HSET', KEY.promises, 'id', id, 'made', now)
 end
-local accepted = tonumber(redis.call('HGET', KEY.counters, 'accepted') or 0)
+-- A partition has what it took over from a ledger of one, beside what it accepted itself.
+local counted = redis.call('HMGET', KEY.counters, 'accepted', 'adopted')
+local accepted = tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
 local open = ready_count() + redis.call('ZCARD', KEY.uploading) + redis.call('ZCARD', KEY.waiting)
   + redis.call('ZCARD', KEY.dead)
 

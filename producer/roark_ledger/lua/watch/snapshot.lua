@@ -12,7 +12,7 @@
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
 --           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
 --           { kind of an alert, JSON, … } (see alerts.lua),
---           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua),
+--           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua; `moving`, see moving_begin.lua),
 --           the workers' last set-up as in setups.lua or '' };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
@@ -90,7 +90,7 @@ local function told_of_lane()
   return told
 end
 
-local TOLD = { id = true, lost = true, unread = true, why = true }
+local TOLD = { id = true, lost = true, unread = true, why = true, moving = true }
 
 local function promises()
   local all, found = redis.call('HGETALL', KEY.promises), {}

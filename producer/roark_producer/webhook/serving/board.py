@@ -11,6 +11,8 @@ import mmap
 from array import array
 from enum import IntEnum
 
+from roark_producer.disk.shelves import SHELVES
+
 _BYTES = 8
 
 
@@ -18,16 +20,21 @@ class Cell(IntEnum):
     """A process's own numbers, before what it counts."""
 
     READY = 0
-    KEPT = 1
-    """How many requests it began to keep in the spool."""
-    SEALED = 2
+
+
+class SpoolCell(IntEnum):
+    """A process's own numbers of each shelf of the spool (`disk/shelves.py`)."""
+
+    KEPT = 0
+    """How many requests it began to keep there."""
+    SEALED = 1
     """How many of those lie in segments that it does not write any more, or failed."""
-    HANDED_IN = 3
+    HANDED_IN = 2
     """How many of those are in the ledger: written by the process that hands in."""
 
 
 class SharedCell(IntEnum):
-    """The numbers that there are once."""
+    """The numbers that there are once for each shelf."""
 
     ASKED = 0
     """How often the others were asked to seal what they have."""
@@ -41,10 +48,25 @@ class Board:
     def __init__(self, processes: int, counted: int) -> None:
         self.processes = processes
         self._width = len(Cell) + counted
-        size = len(SharedCell) + processes * self._width
+        self._spool_width = SHELVES * len(SpoolCell)
+        shared = SHELVES * len(SharedCell)
+        size = shared + processes * (self._width + self._spool_width)
         memory = memoryview(mmap.mmap(-1, size * _BYTES)).cast("d")
-        self.shared = memory[: len(SharedCell)]
-        self._rows = memory[len(SharedCell) :]
+        self._shared = memory[:shared]
+        self._rows = memory[shared:][: processes * self._width]
+        self._spools = memory[shared + processes * self._width :]
+
+    def shared(self, shelf: int = 0) -> "memoryview[float]":
+        """Return the numbers that there are once for a shelf."""
+        return self._shared[shelf * len(SharedCell) :][: len(SharedCell)]
+
+    def spool_row(self, number: int, shelf: int = 0) -> "memoryview[float]":
+        """Return a process's own numbers of a shelf."""
+        return self._spools[(number - 1) * self._spool_width + shelf * len(SpoolCell) :][: len(SpoolCell)]
+
+    def spool_column(self, cell: SpoolCell, shelf: int = 0) -> list[float]:
+        """Return one number of a shelf, of each process."""
+        return list(self._spools[shelf * len(SpoolCell) + cell :: self._spool_width])
 
     def row(self, number: int) -> "memoryview[float]":
         """Return a process's own numbers; they are numbered from 1."""

@@ -21,17 +21,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roark_ledger.ledger import AfterWrite, AsyncLedger
 from roark_ledger.logs import event
-from roark_ledger.server.connection import connect_async
-from roark_ledger.server.durability import Kept, inspect, keep
 from roark_producer.disk.segments import pending
 from roark_producer.webhook.door.crowd import Crowd
 from roark_producer.webhook.metrics import WebhookPage
-from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.serving.board import Cell
 from roark_producer.webhook.serving.listening import address_of, listening
 from roark_producer.webhook.serving.process import HttpServer, WebhookPlan, ending_as_told
+from roark_producer.webhook.serving.promises import promised
 
 logger = logging.getLogger(__name__)
 
@@ -89,16 +86,7 @@ def serve_page(plan: WebhookPlan, door: MetricsDoor) -> None:
 
 
 async def _serve(plan: WebhookPlan, listener: socket.socket) -> None:
-    ingest, webhook, servers, board = plan.ingest, plan.webhook, plan.servers, plan.board
-    checking, client = servers.ledger(), connect_async(servers.url)
-
-    def check() -> Kept:
-        return keep(ingest.durability, inspect(checking.client))
-
-    def make(after_write: AfterWrite) -> AsyncLedger:
-        return servers.async_ledger(client, after_write)
-
-    ledger = PromisedLedger(check, make, is_quiet=True)
+    ingest, webhook, board = plan.ingest, plan.webhook, plan.board
     page = WebhookPage(
         board.total,
         lambda: pending(ingest.spool_folder),
@@ -106,24 +94,24 @@ async def _serve(plan: WebhookPlan, listener: socket.socket) -> None:
         processes=lambda: (int(sum(board.column(Cell.READY))), board.processes),
     )
 
-    async def text() -> bytes:
-        problem = await ledger.problem()
-        return page.text(await ledger.snapshot(), refusal=problem.refusal if problem else "")
+    async with promised(plan.servers, is_quiet=True) as ledger:
 
-    cached = Cached(text, webhook.metrics_fresh_seconds)
+        async def text() -> bytes:
+            problem = await ledger.problem()
+            return page.text(await ledger.snapshot(), refusal=problem.refusal if problem else "")
 
-    async def metrics(_request: Request) -> Response:
-        return Response(await cached.get(), media_type=page.content_type)
+        cached = Cached(text, webhook.metrics_fresh_seconds)
 
-    watching = asyncio.create_task(ledger.watch())
-    try:
-        with ending_as_told():
-            app = Starlette(routes=[Route("/metrics", metrics)])
-            await HttpServer(app, lambda: None, _PATIENCE_SECONDS, Crowd(_MOST_READERS)).serve(sockets=[listener])
-    finally:
-        watching.cancel()
-        await client.aclose()
-        checking.close()
+        async def metrics(_request: Request) -> Response:
+            return Response(await cached.get(), media_type=page.content_type)
+
+        watching = asyncio.create_task(ledger.watch())
+        try:
+            with ending_as_told():
+                app = Starlette(routes=[Route("/metrics", metrics)])
+                await HttpServer(app, lambda: None, _PATIENCE_SECONDS, Crowd(_MOST_READERS)).serve(sockets=[listener])
+        finally:
+            watching.cancel()
 
 
 class Cached:

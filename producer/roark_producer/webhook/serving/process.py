@@ -19,11 +19,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from roark_ledger.ledger import AfterWrite, AsyncLedger
 from roark_ledger.logs import event
-from roark_ledger.server.connection import connect_async
-from roark_ledger.server.durability import Kept, inspect, keep
-from roark_producer.disk.spool import Spool
 from roark_producer.memory import usable_memory
 from roark_producer.servers import Servers
 from roark_producer.settings import IngestSettings, WebhookSettings
@@ -39,9 +35,9 @@ from roark_producer.webhook.metrics import WebhookMetrics
 from roark_producer.webhook.promise import PromisedLedger
 from roark_producer.webhook.promise_note import PromiseNote
 from roark_producer.webhook.serving.board import Board, Cell
-from roark_producer.webhook.serving.spool_news import SpoolNews
+from roark_producer.webhook.serving.promises import promised
 from roark_producer.webhook.spool_note import SpoolNote
-from roark_producer.webhook.spooling import Spooling
+from roark_producer.webhook.spools import Spools
 from roark_producer.webhook.tally import Tally
 from roark_producer.webhook.waking import Waker
 
@@ -84,7 +80,7 @@ async def _serve(plan: WebhookPlan, number: int, listener: socket.socket) -> Non
             commit=parts.commit,
             tally=parts.tally,
             metrics=WebhookMetrics(board.counts(number)),
-            spooling=parts.spooling,
+            spooling=parts.spools,
             traces=traces,
             note=parts.note,
             contract=document(webhook),
@@ -105,50 +101,40 @@ class _Parts:
     ledger: PromisedLedger
     commit: GroupCommit
     tally: Tally
-    spooling: Spooling | None
+    spools: Spools | None
     note: PromiseNote
 
 
 @contextlib.asynccontextmanager
 async def _parts(plan: WebhookPlan, number: int) -> AsyncIterator[_Parts]:
     """Build what outlives a request; at the end, flush and close it."""
-    ingest, webhook, servers = plan.ingest, plan.webhook, plan.servers
-    checking, client = servers.ledger(), connect_async(servers.url)
-
-    def check() -> Kept:
-        return keep(ingest.durability, inspect(checking.client))
-
-    def make(after_write: AfterWrite) -> AsyncLedger:
-        return servers.async_ledger(client, after_write)
-
+    ingest, servers = plan.ingest, plan.servers
     # One of the processes tells what all of them see.
-    ledger = PromisedLedger(check, make, is_quiet=number > 1)
-    waker = Waker(servers.wake_ups().publish)
-    tally = Tally(ledger)
-    commit = GroupCommit(
-        ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
-    )
-    spooling = _spooling(ingest, webhook, commit, SpoolNews(plan.board, number))
-    await ledger.check()
-    note = PromiseNote(ledger, servers.keeper(make_folder=True), ingest.spool_folder)
-    background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
-    if spooling:
-        await spooling.prove()
-        background.append(asyncio.create_task(spooling.run()))
-        background.append(asyncio.create_task(spooling.keep_proving()))
-        if number == 1:
-            background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spooling.why).run()))
-        await spooling.until_looked()
-    try:
-        yield _Parts(ledger, commit, tally, spooling, note)
-    finally:
-        await ended(background)
-        if spooling:
-            spooling.close()
-        await tally.flush()
-        await waker.aclose()
-        await client.aclose()
-        checking.close()
+    async with promised(servers, is_quiet=number > 1) as ledger:
+        waker = Waker(servers.wake_ups().publish)
+        tally = Tally(ledger)
+        commit = GroupCommit(
+            ledger, tally, revisions=ingest.revisions, reports_per_wakeup=ingest.reports_per_wakeup, wake=waker.wake
+        )
+        spools = _spools(plan, commit, number)
+        await ledger.check()
+        note = PromiseNote(ledger, servers.keeper(make_folder=True), ingest.spool_folder)
+        background = [asyncio.create_task(each) for each in (ledger.watch(), tally.run(), note.run())]
+        if spools:
+            await spools.prove()
+            background.append(asyncio.create_task(spools.run()))
+            background.append(asyncio.create_task(spools.keep_proving()))
+            if number == 1:
+                background.append(asyncio.create_task(SpoolNote(ledger, ingest.spool_folder, lambda: spools.why).run()))
+            await spools.until_looked()
+        try:
+            yield _Parts(ledger, commit, tally, spools, note)
+        finally:
+            await ended(background)
+            if spools:
+                spools.close()
+            await tally.flush()
+            await waker.aclose()
 
 
 async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
@@ -165,13 +151,17 @@ async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _spooling(
-    ingest: IngestSettings, webhook: WebhookSettings, commit: GroupCommit, news: SpoolNews
-) -> Spooling | None:
-    if not webhook.spool:
+def _spools(plan: WebhookPlan, commit: GroupCommit, number: int) -> Spools | None:
+    if not plan.webhook.spool:
         return None
-    spool = Spool(ingest.spool_folder, most_bytes=webhook.spool_max_bytes)
-    return Spooling(spool, commit, Intake(ingest), news)
+    return Spools(
+        plan.ingest.spool_folder,
+        most_bytes=plan.webhook.spool_max_bytes,
+        commit=commit,
+        intake=Intake(plan.ingest),
+        board=plan.board,
+        number=number,
+    )
 
 
 class HttpServer(uvicorn.Server):

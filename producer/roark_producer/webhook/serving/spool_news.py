@@ -14,53 +14,62 @@ A process that is killed leaves its segment, which is found in the folder, and i
 spooling until its successor is there.
 """
 
-from roark_producer.webhook.serving.board import Board, Cell, SharedCell
+from roark_producer.webhook.serving.board import Board, SharedCell, SpoolCell
 
 
 class SpoolNews:
-    """One process's view. By itself there is one process only."""
+    """One process's view of one shelf. By itself there is one process only."""
 
-    def __init__(self, board: Board | None = None, number: int = 1) -> None:
+    def __init__(self, board: Board | None = None, number: int = 1, shelf: int = 0) -> None:
         self._board = board or Board(1, 0)
-        self._row = self._board.row(number)
+        self._shelf = shelf
+        self._row = self._board.spool_row(number, shelf)
+        self._shared = self._board.shared(shelf)
         self._asked = 0.0
         self.hands_in = number == 1
         """Whether this is the process that hands in."""
         if self.hands_in:
             self.last_few = False
-            if self._row[Cell.KEPT] == 0:
+            if self._row[SpoolCell.KEPT] == 0:
                 # Until the first look, nobody knows what an earlier webhook left in the folder.
-                self._row[Cell.KEPT] = 1
+                self._row[SpoolCell.KEPT] = 1
         # A predecessor that was killed writes nothing any more.
-        self._row[Cell.SEALED] = self._written = self._row[Cell.KEPT]
+        self._row[SpoolCell.SEALED] = self._written = self._row[SpoolCell.KEPT]
 
     @property
     def something_waits(self) -> bool:
         """Whether anything is in the spool, or on its way there."""
-        return self._board.column(Cell.KEPT) != self._board.column(Cell.HANDED_IN)
+        return self._board.spool_column(SpoolCell.KEPT, self._shelf) != self._board.spool_column(
+            SpoolCell.HANDED_IN, self._shelf
+        )
 
     @property
     def is_unknown(self) -> bool:
         """Whether nobody has looked yet what an earlier webhook left, and nothing came since."""
-        return not any(self._board.column(Cell.HANDED_IN)) and sum(self._board.column(Cell.KEPT)) == 1
+        return (
+            not any(self._board.spool_column(SpoolCell.HANDED_IN, self._shelf))
+            and sum(self._board.spool_column(SpoolCell.KEPT, self._shelf)) == 1
+        )
 
     @property
     def all_sealed(self) -> bool:
         """Whether all that is in the spool could be handed in."""
-        return self._board.column(Cell.KEPT) == self._board.column(Cell.SEALED)
+        return self._board.spool_column(SpoolCell.KEPT, self._shelf) == self._board.spool_column(
+            SpoolCell.SEALED, self._shelf
+        )
 
     @property
     def last_few(self) -> bool:
         """Whether what comes should wait until what is in the spool is handed in."""
-        return bool(self._board.shared[SharedCell.LAST_FEW])
+        return bool(self._shared[SharedCell.LAST_FEW])
 
     @last_few.setter
     def last_few(self, value: bool) -> None:
-        self._board.shared[SharedCell.LAST_FEW] = float(value)
+        self._shared[SharedCell.LAST_FEW] = float(value)
 
     def keeping(self) -> None:
         """Tell that a request is going to be written."""
-        self._row[Cell.KEPT] += 1
+        self._row[SpoolCell.KEPT] += 1
 
     def written(self, requests: int) -> None:
         """Note that requests are on the disk, or cannot be."""
@@ -68,22 +77,22 @@ class SpoolNews:
 
     def seal(self) -> None:
         """Tell that nobody writes any more to the segments in which the requests are that were written."""
-        self._row[Cell.SEALED] = self._written
+        self._row[SpoolCell.SEALED] = self._written
 
     def ask(self) -> None:
         """Ask all to seal what they have."""
-        self._board.shared[SharedCell.ASKED] += 1
+        self._shared[SharedCell.ASKED] += 1
 
     def is_asked(self) -> bool:
         """Say, once, whether this process was asked to seal."""
-        before, self._asked = self._asked, self._board.shared[SharedCell.ASKED]
+        before, self._asked = self._asked, self._shared[SharedCell.ASKED]
         return before != self._asked
 
     def sealed(self) -> list[float]:
         """Return how much of each process is sealed."""
-        return self._board.column(Cell.SEALED)
+        return self._board.spool_column(SpoolCell.SEALED, self._shelf)
 
     def handed_in(self, sealed: list[float]) -> None:
         """Tell that all which was sealed then is in the ledger."""
         for number, amount in enumerate(sealed, 1):
-            self._board.row(number)[Cell.HANDED_IN] = amount
+            self._board.spool_row(number, self._shelf)[SpoolCell.HANDED_IN] = amount
