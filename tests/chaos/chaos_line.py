@@ -32,11 +32,12 @@ from replaying import replay_at_once
 from servers import Server
 
 from roark_ledger.errors import LedgerError
-from roark_ledger.ledger import Ledger
+from roark_ledger.keys import DEFAULT_PREFIX
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
+from roark_ledger.partitions.ledger import PartedLedger
+from roark_ledger.partitions.opening import open_ledger
 from roark_ledger.records.snapshot import Snapshot
-from roark_ledger.server.connection import connect
 from roark_producer.disk.segments import pending
 from roark_producer.producer import Producer
 from roark_producer.settings import IngestSettings
@@ -68,6 +69,7 @@ class Line:
         binary: Path | None = None,
         config: dict[str, str] | None = None,
         redis_url: str | None = None,
+        partitions: int = 0,
         **environment: str,
     ) -> None:
         self.name = fault
@@ -98,7 +100,10 @@ class Line:
             **QUICK,
             **environment,
         }
-        self.ledger = Ledger(connect(redis_url))
+        self.ledger = open_ledger(redis_url, DEFAULT_PREFIX)
+        if partitions:
+            assert isinstance(self.ledger, PartedLedger)
+            self.ledger.home.run(watch.keep_partitions(partitions))
         self.load: Load | None = None
         self.webhook: Process | None = None
         self.wanted: list[Sent] = []
@@ -227,13 +232,16 @@ class Line:
         return self.snapshot().states[State.DELIVERED]
 
     def unsettled_ids(self) -> set[bytes]:
-        keys = self.ledger.calls.keys
         found: set[bytes] = set()
-        for key in (keys.fresh, keys.retry, keys.replay, keys.uploading, keys.waiting):
-            try:
-                found.update(self.ledger.client.zrange(key, 0, -1))
-            except Exception as error:
-                raise NotThere from error
+        try:
+            for part in self.ledger.parts:
+                keys = part.calls.keys
+                for key in (keys.fresh, keys.retry, keys.replay, keys.uploading, keys.waiting):
+                    # At the home of partitions these are permits.
+                    if key != keys.uploading or len(self.ledger.parts) == 1 or part is not self.ledger.parts[-1]:
+                        found.update(part.client.zrange(key, 0, -1))
+        except Exception as error:
+            raise NotThere from error
         return found
 
     def until(self, condition: Any, what: str, seconds: float = PATIENCE_SECONDS) -> float:

@@ -37,8 +37,9 @@ def simulate(quick_client: "redis.Redis", prefix: str) -> Callable[..., World]:
     """Make a world; further arguments are the worker's settings."""
     number = itertools.count()
 
-    def made(roark: SimulatedRoark, *, workers: int = 2, **settings: object) -> World:
-        return World(quick_client, f"simulated-{prefix}-{next(number)}", roark, workers=workers, options=settings)
+    def made(roark: SimulatedRoark, *, workers: int = 2, partitions: int = 1, **settings: object) -> World:
+        name = f"simulated-{prefix}-{next(number)}"
+        return World(quick_client, name, roark, workers=workers, partitions=partitions, options=settings)
 
     return made
 

@@ -19,12 +19,15 @@ from simulated_roark import SimulatedRoark
 from virtual_time import run_virtually
 
 from roark_ledger.ids import CallId
+from roark_ledger.keys import Keys
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import intake, watch
 from roark_ledger.moves.intake import Acceptable
 from roark_ledger.moves.operation import Operation
 from roark_ledger.packing import pack
+from roark_ledger.partitions.ledger import PartedLedger
+from roark_ledger.partitions.placing import PARTITIONS
 from roark_ledger.records.snapshot import Snapshot
 from roark_worker.delivery import Delivery
 from roark_worker.settings import WorkerSettings
@@ -81,7 +84,7 @@ class Worker:
         self._settings = world.settings
         self._celery = world.celery
         self._chance = random.Random(f"{world.seed} worker {number}")
-        self._ledger = _AtOnce(world.ledger)
+        self._ledger = _AtOnce(world.opened())
         self._delivery = Delivery(self._ledger, world.roark, world.settings, chance=self._chance.random)  # type: ignore[arg-type] # they quack
         self._tick = Tick(
             world.ledger,
@@ -168,6 +171,7 @@ class World:
     workers: int = 2
     seed: int = 1
     options: dict[str, Any] = field(default_factory=dict)
+    partitions: int = 1
     watched: list[Watched] = field(default_factory=list)
     accepted: dict[str, float] = field(default_factory=dict)
     """When each call was accepted, in virtual seconds."""
@@ -177,8 +181,15 @@ class World:
         self.settings = WorkerSettings(**{"_env_file": None, "roark_api_bearer_token": "token", **self.options})
         self.chance = random.Random(self.seed)
         self.clock_is_off_ms = 0
-        self.ledger = Ledger(self.client, prefix=self.prefix, clock=self._now_ms)
+        if self.partitions > 1:
+            self.client.hset(Keys.under(self.prefix).promises, PARTITIONS, self.partitions)
+        self.ledger = self.opened()
         self.staff: list[Worker] = []
+
+    def opened(self) -> Ledger:
+        """Return the ledger, as each process opens it for itself."""
+        home = Ledger(self.client, prefix=self.prefix, clock=self._now_ms)
+        return PartedLedger(home, lambda prefix: Ledger(self.client, prefix=prefix, clock=self._now_ms))
 
     @property
     def seconds(self) -> float:
@@ -245,10 +256,10 @@ class World:
     def accept(self, number: int) -> None:
         ids = [f"call-{len(self.accepted) + place}" for place in range(number)]
         self.accepted |= dict.fromkeys(ids, self.seconds)
-        reports = [Acceptable(CallId(one), "print", _packed(one)) for one in ids]
+        reports = [Acceptable(CallId(one), "print", packed_report(one)) for one in ids]
         if reports and self.ledger.run(intake.accept(reports, revisions="record", per_wakeup=_PER_WAKEUP)).wake:
             self.celery.publish()
 
 
-def _packed(call_id: str) -> bytes:
+def packed_report(call_id: str) -> bytes:
     return pack(b'{"call":{"id":"%b"}}' % call_id.encode(), b"")
