@@ -4,7 +4,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,15 @@ def switches(plan: Plan) -> list[Row]:
     )
 
 
+def partitions(plan: Plan) -> list[Row]:
+    """A ledger of 1, 4 and 16 partitions, all on one server: what a partition costs by itself."""
+    some = [
+        replace(ours(f"{number} partition{'s' * (number > 1)}"), fill=f"benchmarks.ours:enqueue{way}")
+        for number, way in ((1, ""), (4, "_over_4"), (16, "_over_16"))
+    ]
+    return _rounds(plan, some, lambda each: upload(each, plan.pool, latency_ms=100, seconds=plan.seconds).as_json())
+
+
 def starting(plan: Plan) -> Row:
     """The command's help and a worker."""
     times = 5 if plan.quick else 11
@@ -185,6 +194,7 @@ ALL: dict[str, Callable[[Plan], Any]] = {
     "delay": light_load,
     "flatness": flatness,
     "switches": switches,
+    "partitions": partitions,
     "startup": starting,
 }
 

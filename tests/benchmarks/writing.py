@@ -31,6 +31,7 @@ def write(figures: dict[str, Any], folder: Path) -> str:
         _delay(figures.get("delay", [])),
         _flatness(figures.get("flatness", [])),
         _switches(figures.get("switches", [])),
+        _partitions(figures.get("partitions", [])),
         _startup(figures.get("startup")),
     ]
     text = "\n".join(part for part in parts if part)
@@ -265,6 +266,25 @@ def _switches(rows: list[Row]) -> str:
     return text + _table(
         ["one switched off", "CPU ms", "worker", "Redis"],
         [[row["name"], f"{row['cpu_ms']:.2f}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"] for row in rows],
+    )
+
+
+def _partitions(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    text = "## Partitions\n\nOne process, and all partitions on one server: what they cost by themselves.\n\n"
+    return text + _table(
+        ["the ledger has", "reports/s", "CPU ms", "worker", "Redis"],
+        [
+            [
+                row["name"],
+                f"{row['per_second']:,.0f}",
+                f"{row['cpu_ms']:.2f}",
+                f"{row['worker_ms']:.2f}",
+                f"{row['redis_ms']:.3f}",
+            ]
+            for row in rows
+        ],
     )
 
 
