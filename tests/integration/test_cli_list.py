@@ -126,7 +126,7 @@ class TestList:
 
         found = Pages(moving).walk(Filter(audio=Audio.ENDED), list(PLACES), None)
 
-        assert [letter.call_id for letter, _ in found] == ["c-ready", "c-dead", "c-delivered"]
+        assert [letter.call_id for letter in found] == ["c-ready", "c-dead", "c-delivered"]
 
     def test_csv_and_json_say_the_same(self, one_of_each: CommandLine) -> None:
         head, *rows = csv.reader(one_of_each.run("list", "--csv").stdout.splitlines())
@@ -186,7 +186,7 @@ def deliver(ledger: Ledger, *held: Held) -> None:
 
 class TestPagesOfWhatMoves:
     def read_on(self, ledger: Ledger, state: State, behind: Cursor | None) -> list[str]:
-        return [letter.call_id for letter, _ in Pages(ledger).walk(Filter(), [state], behind)]
+        return [letter.call_id for letter in Pages(ledger).walk(Filter(), [state], behind)]
 
     def first(self, ledger: Ledger, state: State, number: int) -> Cursor:
         page = Pages(ledger).page(Filter(), [state], limit=number, behind=None)
@@ -218,7 +218,7 @@ class TestPagesOfWhatMoves:
         accept(moving, *names)
         held = take(moving, 250)
         seen = []
-        for letter, _ in Pages(moving).walk(Filter(), [State.UPLOADING], None):
+        for letter in Pages(moving).walk(Filter(), [State.UPLOADING], None):
             if len(seen) == 120:
                 clock.advance(5)
                 moving.run(delivery.renew(held[:50], lease_ms=9000))
@@ -338,7 +338,7 @@ def test_a_hundred_thousand_are_paged_with_redis_free_for_others(valkey: Server,
             elif state is State.DELIVERED:
                 deliver(ledger, *take(ledger, 500))
         before = _cpu_seconds(client)
-        seen = [letter.call_id for letter, _ in Pages(ledger).walk(Filter(), [state], None)]
+        seen = [letter.call_id for letter in Pages(ledger).walk(Filter(), [state], None)]
         page_ms = 1000 * (_cpu_seconds(client) - before) / (MANY / 100)
         print(f"{state}: {page_ms:.2f} ms of Redis's CPU a page")
         assert len(seen) == len(set(seen)) == MANY

@@ -28,10 +28,12 @@ MANY, ASSISTANTS, TENANTS = 100_000, 9, 50
 PACKED_BYTES = 1_000
 AT_ONCE = 500
 LONG_MS = 10
-# Pages of a hundred, with some to spare. One command a letter would be a hundred times as many.
+# Pages of two hundred, with some to spare; a preview asks which jobs have the letters, and looks at calls by hundreds.
 MOST_CALLS = MANY // 50
-# Generous: on a busy machine a second of CPU does less.
-MOST_SECONDS = 30
+# What a person may wait for an answer. What does more than find letters gets more: on a busy machine, where a second of
+# CPU does less, groups took 6.8 s, a preview 5.8, one of call IDs, which looks at all that is known of each, 9.6, and
+# an export, which unpacks and hashes each report, 9.2.
+MOST_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def death(held: Held) -> Bury:
     return Bury(held, "http_422", msgspec.json.encode(detail))
 
 
-def measured(client: "Redis", name: str, action: Callable[[], int]) -> int:
+def measured(client: "Redis", name: str, action: Callable[[], int], most_seconds: int = MOST_SECONDS) -> int:
     """Do something and return what it counts; demand that it takes seconds, and that no command keeps Redis long.
 
     By CPU, ours and Redis's, which do not work at the same time: the clock goes on while a busy machine lets both wait.
@@ -103,7 +105,7 @@ def measured(client: "Redis", name: str, action: Callable[[], int]) -> int:
     # All pages cost much the same.
     assert busy_ms < LONG_MS / 2
     assert calls < MOST_CALLS
-    assert ours + theirs < MOST_SECONDS
+    assert ours + theirs < most_seconds
     return found
 
 
@@ -148,21 +150,21 @@ def test_they_are_grouped_in_seconds(client: "Redis", ledger: Ledger) -> None:
         groups.extend(DeadLetters(ledger, by="ada").groups())
         return len(groups)
 
-    assert measured(client, "groups", group) == 1
+    assert measured(client, "groups", group, 10) == 1
     assert (groups[0].count, groups[0].shared[0].value) == (MANY, "spring")
 
 
 def test_they_are_exported_in_seconds(client: "Redis", ledger: Ledger) -> None:
     with open(os.devnull, "wb") as nowhere:
         desk = DeadLetters(ledger, by="ada")
-        assert measured(client, "export", lambda: desk.export(nowhere).letters) == MANY
+        assert measured(client, "export", lambda: desk.export(nowhere).letters, 12) == MANY
 
 
 def test_a_replay_of_all_is_previewed_in_seconds(client: "Redis", ledger: Ledger) -> None:
     replays = Replays(ledger, by="ada")
-    assert measured(client, "preview", lambda: len(replays.preview(Filter()).letters)) == MANY
+    assert measured(client, "preview", lambda: len(replays.preview(Filter()).letters), 8) == MANY
     names = [letter.call_id for letter in DeadLetters(ledger, by="ada").find()]
-    assert measured(client, "preview of call ids", lambda: len(replays.preview_calls(names).letters)) == MANY
+    assert measured(client, "preview of call ids", lambda: len(replays.preview_calls(names).letters), 14) == MANY
 
 
 def test_an_edit_of_a_group_is_rehearsed_in_seconds(client: "Redis", ledger: Ledger) -> None:

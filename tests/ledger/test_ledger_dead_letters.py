@@ -221,6 +221,16 @@ class TestPages:
         assert self.pages(bench, 10, reports="all") == pages
         assert self.pages(bench, 10) == [["call-1", "call-2", "call-3", "call-4"]]
 
+    @pytest.mark.parametrize("stored", ["", "abc"])
+    def test_a_payload_that_is_cut_short_hides_no_other_letter(self, bench: Workbench, stored: str) -> None:
+        for call_id in ("call-1", "call-2"):
+            bury(bench, call_id, pack(b"report", b'{"tenant":"a"}'))
+        bench.ledger.client.hset(bench.ledger.calls.keys.payloads, "call-1", stored)
+
+        letters = self.page(bench, properties=True, reports="unnamed").letters
+
+        assert [letter.properties for letter in letters] == [b"", b'{"tenant":"a"}']
+
     def test_reports_come_along_only_where_they_are_wanted(self, bench: Workbench) -> None:
         bury(bench, "call-1", pack(b"first", b'{"tenant":"a"}'), b'{"message":"say \\"assistant\\": A1"}')
         bury(bench, "call-2", pack(b"second"), b'{"status":422,"assistant":"A7"}')

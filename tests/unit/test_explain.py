@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 from attempts import judged
+from histories import lines_of
 from typer.main import get_group
 
 import roark_ledger
@@ -109,7 +110,7 @@ def ways_of_dying() -> Iterator[DeadLetter]:
 
 def dead(event: str, note: str, detail: dict[str, Any]) -> DeadLetter:
     record = Record(State.DEAD, "print", 1, 9, 1, 0, 0, "fresh", False, note)
-    return DeadLetter("c-1", 9, record, (Event(9, event, detail),))
+    return DeadLetter("c-1", 9, record, lines_of(Event(9, event, detail)))
 
 
 def lanes_that_hold() -> Iterator[tuple[str, str]]:
@@ -142,7 +143,7 @@ def demand_a_command(line: str) -> None:
 def test_every_way_of_dying_has_a_complete_explanation() -> None:
     found = set()
     for letter in ways_of_dying():
-        entry = Entry("c-1", 9, letter.record, False, 9, letter.history, PACKED, False, False)
+        entry = Entry("c-1", 9, letter.record, False, 9, letter.lines, PACKED, False, False)
         story = tell(entry, OPEN)
         assert story.explanation, letter
         assert is_known(letter.record.note), letter

@@ -1,8 +1,9 @@
 """Which dead letters a filter means."""
 
 import json
-from dataclasses import replace
 
+from histories import lines_of
+from msgspec.structs import replace
 from offenders import for_each
 
 from roark_ledger.lifecycle import State
@@ -22,8 +23,8 @@ def letter(note: str = "http_422", *, since_ms: int = NOW - HOUR, expires_ms: in
         "call-1",
         since_ms,
         record,
-        (Event(since_ms, "buried", told),),
-        assistant="A7",
+        lines_of(Event(since_ms, "buried", told)),
+        named="A7",
         properties=b'{"tenant":"acme","big":12345678901234567890,"odd":"\\u00fc"}',
     )
 

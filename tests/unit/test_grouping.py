@@ -1,8 +1,8 @@
 """Dead letters that died of the same thing are one group."""
 
-from dataclasses import replace
-
 import pytest
+from histories import lines_of
+from msgspec.structs import replace
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.letters import DeadLetter
@@ -15,7 +15,7 @@ from roark_ops.desk.grouping import Death, Shared, fold, group
 def letter(call_id: str, message: str, *, at_ms: int = 1000, note: str = "http_422", **detail: object) -> DeadLetter:
     record = Record(State.DEAD, "print", 1, at_ms, 1, 0, 0, "fresh", False, note)
     buried = Event(at_ms, "buried", {"status": 422, "reason": note, "message": message} | detail)
-    return DeadLetter(call_id, at_ms, record, (buried,))
+    return DeadLetter(call_id, at_ms, record, lines_of(buried))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_another_reason_status_or_message_is_another_group_and_the_largest_comes
 
 def test_letters_without_a_history_are_grouped_by_their_reason() -> None:
     record = Record(State.DEAD, "print", 1, 5, 1, 3, 0, "fresh", False, "poison")
-    (found,) = group([DeadLetter("c-1", 5, record, ()), DeadLetter("c-2", 6, record, ())])
+    (found,) = group([DeadLetter("c-1", 5, record, b""), DeadLetter("c-2", 6, record, b"")])
     assert (found.count, found.reason, found.status, found.message) == (2, "poison", 0, "")
 
 
@@ -70,9 +70,7 @@ def test_times_are_folded_too() -> None:
 
 
 def test_what_four_of_five_have_in_common_is_told_and_what_one_alone_has_is_not() -> None:
-    letters = [
-        replace(letter(f"c-{n}", "a"), assistant="A7" if n < 8 else f"A{n}", since_ms=1000 + n) for n in range(10)
-    ]
+    letters = [replace(letter(f"c-{n}", "a"), named="A7" if n < 8 else f"A{n}", since_ms=1000 + n) for n in range(10)]
     letters = [replace(one, properties=b'{"id":"%d","tenant":"acme"}' % n) for n, one in enumerate(letters)]
     (found,) = group(letters)
     assert found.shared == (Shared("assistant", "A7", 8, 1000), Shared("property tenant", "acme", 10, 1000))

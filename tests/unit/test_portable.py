@@ -1,11 +1,12 @@
 """Dead letters in a file: what goes out comes back byte for byte."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from histories import lines_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roark_ledger.errors import InvalidReport
 from roark_ledger.lifecycle import State
@@ -15,7 +16,9 @@ from roark_ledger.records.record import Event, Record
 from roark_ops.desk.portable import export_line, read_line
 
 RECORD = Record(State.DEAD, "print", 1000, 2000, 3, 0, 0, "fresh", False, "http_422")
-LETTER = DeadLetter("c-1", 2000, RECORD, (Event(2000, "buried", {"status": 422, "message": "bad", "attempt": 3}),))
+LETTER = DeadLetter(
+    "c-1", 2000, RECORD, lines_of(Event(2000, "buried", {"status": 422, "message": "bad", "attempt": 3}))
+)
 
 
 def payload(**more: object) -> bytes:

@@ -1,6 +1,7 @@
 """The story of a call: for every state it says what comes next, and when."""
 
 import pytest
+from histories import lines_of
 
 from roark_ledger.lifecycle import State
 from roark_ledger.records.lane import Lane
@@ -15,7 +16,7 @@ OPEN = Lane("open", "", "", 0, 0, 0)
 def entry(state: State, *events: Event, score_ms: int = 0, note: str = "", newer: bool = False, **more: int) -> Entry:
     attempts = more.get("attempts", len(events))
     record = Record(state, "print", 900_000, 950_000, attempts, 0, 0, "fresh", False, note, more.get("expires_ms", 0))
-    return Entry("c-1", NOW, record, False, score_ms, events, b"", newer, False)
+    return Entry("c-1", NOW, record, False, score_ms, lines_of(*events), b"", newer, False)
 
 
 def failed(at_ms: int = 960_000, name: str = "deferred", **detail: object) -> Event:
@@ -78,7 +79,7 @@ def test_a_delivered_report_has_roarks_id_and_no_explanation() -> None:
 
 
 def test_an_erased_call_has_no_story_but_that() -> None:
-    told = tell(Entry("c-1", NOW, None, True, 0, (), b"", False, False), OPEN)
+    told = tell(Entry("c-1", NOW, None, True, 0, b"", b"", False, False), OPEN)
     assert (told.state, told.steps, told.since_ms) == (State.ERASED, (), 0)
     assert "are refused" in told.next.what
 

@@ -33,7 +33,7 @@ def entry(call_id: str, *, accepted_ms: int = 0, took_ms: int = 50, state: State
         record=record,
         erased=False,
         score_ms=0,
-        history=(),
+        lines=b"",
         packed=b"",
         has_newer=False,
         has_revision=False,

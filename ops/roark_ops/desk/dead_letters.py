@@ -205,7 +205,7 @@ class DeadLetters:
         return snapshot.now_ms, snapshot.states[state]
 
     def _walk(self, chosen: Filter, state: str, extent: Extent = RECORDS_ONLY) -> Iterator[DeadLetter]:
-        return (letter for letter, _ in self._pages.walk(chosen, [state], None, extent))
+        return iter(self._pages.walk(chosen, [state], None, extent))
 
     def resend(self, call_ids: Iterable[str], *, reason: str = "") -> Sequence[Moved]:
         """Send unconfirmed deliveries again at once, with all their attempts back. `Replays` sends dead letters."""

@@ -7,7 +7,7 @@ Each criterion narrows the selection. Of several values of one criterion any wil
 properties given. An empty filter matches everything.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -69,7 +69,13 @@ class Filter:
 
         The letter must come with what `needs_properties` and `needs_assistant` ask for.
         """
-        return all(test(letter, now_ms) for test in self._tests)
+        return bool(self.among((letter,), now_ms))
+
+    def among(self, letters: Sequence[DeadLetter], now_ms: int) -> Sequence[DeadLetter]:
+        """Return those of the letters that match; see `matches`."""
+        for test in self._tests:
+            letters = [letter for letter in letters if test(letter, now_ms)]
+        return letters
 
     def bounds(self, now_ms: int) -> tuple[int, int]:
         """Return the oldest and the youngest time of death that are meant; 0 for an end that is open."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,7 @@ from roark_producer.vapi.slices import members
 _VARIABLE = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d[\w-]*)*"
 )
+_DIGIT = re.compile(r"\d")
 _FOLDED = "#"
 _NAME_LENGTH = 8
 _KNOWN_DEATHS = 4096
@@ -33,8 +35,20 @@ _EXAMPLES = 20
 _ALMOST_ALL = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class _Told(msgspec.Struct, gc=False):
+    status: Any = 0
+    message: Any = ""
+    parameter: Any = ""
+    reason: Any = ""
+    over: Any = ""
+    by: Any = ""
+
+
+_told = msgspec.json.Decoder(_Told).decode
+_UNTOLD = (b"", b"", b"{}")
+
+
+class Death(msgspec.Struct, frozen=True, gc=False):
     """What a letter died of. `last` is the code of the last attempt, where `reason` is not that code itself.
 
     `over` says why there was no other try: `attempts` or `age`, "" where that was not the reason.
@@ -50,28 +64,32 @@ class Death:
     @classmethod
     def of(cls, letter: DeadLetter) -> "Death":
         """Return what `letter` died of, as the ledger and Roark told it."""
-        last = letter.last
-        detail = last.detail if last else {}
-        if last and last.name == "set_aside":
-            said = filter(None, (str(detail.get("by", "")), str(detail.get("reason", ""))))
-            return cls(reason=letter.record.note, status=0, message=": ".join(said), parameter="", last="")
+        _, name, detail = line.split(b" ", 2) if (line := letter.last_line) else _UNTOLD
+        told = _told(detail)
+        if name == b"set_aside":
+            return cls(letter.record.note, 0, ": ".join(filter(None, (str(told.by), str(told.reason)))), "", "")
         return cls(
-            reason="" if letter.record.state is State.DELIVERED else letter.record.note,
-            status=int(detail.get("status", 0)),
-            message=str(detail.get("message", "")),
-            parameter=str(detail.get("parameter", "")),
-            last=str(detail.get("reason", "")),
-            over=str(detail.get("over", "")),
+            "" if letter.record.state is State.DELIVERED else letter.record.note,
+            int(told.status),
+            str(told.message),
+            str(told.parameter),
+            str(told.reason),
+            str(told.over),
         )
 
     @property
     def group(self) -> str:
         """The name of the group that the letter belongs to: the same for the same cause, everywhere and always."""
-        return _name(self.folded())
+        return _group(self)
 
     def folded(self) -> "Death":
         """Return it with the ids and numbers in its texts folded: what a group has in common."""
         return Death(self.reason, self.status, fold(self.message), fold(self.parameter), self.last, self.over)
+
+
+@lru_cache(_KNOWN_DEATHS)
+def _group(death: Death) -> str:
+    return _name(death.folded())
 
 
 @lru_cache(_KNOWN_DEATHS)
@@ -138,7 +156,7 @@ def group(letters: Iterable[DeadLetter], changes: Sequence[SetupChange] = ()) ->
 
 def fold(message: str) -> str:
     """Return `message` with every id and number replaced by #."""
-    return _VARIABLE.sub(_FOLDED, message) if message else ""
+    return _VARIABLE.sub(_FOLDED, message) if message and _DIGIT.search(message) else message
 
 
 def properties_of(letter: DeadLetter) -> dict[str, str]:
@@ -152,6 +170,11 @@ def _properties(document: bytes) -> tuple[tuple[str, str], ...]:
         return tuple((name, _plain(value)) for name, value in members(document, "properties").items())
     except InvalidReport:
         return ()
+
+
+@lru_cache(_KNOWN_PROPERTIES)
+def _noted_properties(document: bytes) -> tuple[tuple[str, str], ...]:
+    return tuple((f"property {name}", value) for name, value in _properties(document))
 
 
 def _plain(value: bytes) -> str:
@@ -171,25 +194,29 @@ class _Gathered:
         self._first_ms, self._last_ms, self._example = letter.since_ms, letter.since_ms, letter
         self._latest: deque[str] = deque(maxlen=_EXAMPLES)
         # (what, value) → how many have it, and when the first of them died.
-        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seen: dict[tuple[str, str], list[int]] = {}
 
     def add(self, letter: DeadLetter) -> None:
+        since_ms = letter.since_ms
         self._count += 1
         self._edited += letter.edited
         self._latest.append(letter.call_id)
-        self._first_ms = min(self._first_ms, letter.since_ms)
-        if letter.since_ms >= self._last_ms:
-            self._last_ms, self._example = letter.since_ms, letter
+        self._first_ms = min(self._first_ms, since_ms)
+        if since_ms >= self._last_ms:
+            self._last_ms, self._example = since_ms, letter
         if letter.assistant:
-            self._note(("assistant", letter.assistant), letter.since_ms)
-        for name, value in properties_of(letter).items():
-            self._note((f"property {name}", value), letter.since_ms)
+            self._note(("assistant", letter.assistant), since_ms)
+        if letter.properties:
+            for what in _noted_properties(letter.properties):
+                self._note(what, since_ms)
 
     def _note(self, what: tuple[str, str], since_ms: int) -> None:
-        count, first_ms = self._seen.get(what, (0, since_ms))
+        if seen := self._seen.get(what):
+            seen[0] += 1
+            seen[1] = min(seen[1], since_ms)
         # What most have in common comes early; what differs from letter to letter is not worth the memory.
-        if count or len(self._seen) < _MOST_DIFFERENT:
-            self._seen[what] = (count + 1, min(first_ms, since_ms))
+        elif len(self._seen) < _MOST_DIFFERENT:
+            self._seen[what] = [1, since_ms]
 
     def group(self, changes: Sequence[SetupChange]) -> Group:
         said = self._example.last.detail if self._example.last else {}

@@ -1,13 +1,14 @@
 """Reads reports page by page, of whatever states, as a filter wants them.
 
-    for letter, cursor in Pages(ledger).walk(chosen, [State.WAITING, State.DEAD], None): …
+    for letter in Pages(ledger).walk(chosen, [State.WAITING, State.DEAD]): …
 
 What is shown is what was there at the beginning. A report that moves meanwhile may be left out, and none comes twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from typing import Self, TypeVar
 
 from roark_ledger.ledger import Ledger
@@ -21,7 +22,8 @@ from roark_ledger.records.record import Entry
 from roark_ops.desk.finding import Filter
 from roark_producer.vapi.assistant import assistant_of
 
-_PAGE = 100
+_PAGE = 200
+_LOOKED_AT = 100
 T = TypeVar("T")
 
 
@@ -70,6 +72,94 @@ class Page:
     following: Cursor | None
 
 
+class Walk:
+    """Yields the reports that are meant, once, and knows where to go on behind the last one; takes constant memory.
+
+    Every step may raise LedgerUnavailable.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        chosen: Filter,
+        states: Sequence[str],
+        behind: Cursor | None,
+        extent: Extent = RECORDS_ONLY,
+        *,
+        limit: int | None = None,
+        now_ms: int = 0,
+    ) -> None:
+        self._ledger = ledger
+        self._chosen = chosen
+        self._now_ms = behind.now_ms if behind else now_ms or ledger.run(watch.snapshot()).now_ms
+        self._oldest_ms, self._youngest_ms = chosen.bounds(self._now_ms)
+        self._properties = extent.properties or chosen.needs_properties
+        self._with_assistants = extent.assistants or chosen.needs_assistant
+        self._reports: Reports = "all" if extent.whole else "unnamed" if self._with_assistants else "none"
+        self._limit = limit
+        # Whether there is more shows by one more.
+        self._at_first = _PAGE if limit is None else min(limit + 1, _PAGE)
+        self._youngest_of: dict[str, int] = {}
+        self._letters = chain.from_iterable(self._pages(states, behind))
+        self._last: DeadLetter | None = None
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        return self._letters if self._limit is None else self._limited(self._limit)
+
+    def _limited(self, limit: int) -> Iterator[DeadLetter]:
+        for letter in islice(self._letters, limit):
+            self._last = letter
+            yield letter
+
+    @cached_property
+    def rest(self) -> Cursor | None:
+        """Where to go on once the limit is reached; None where nothing follows."""
+        last = self._last
+        if last is None or next(self._letters, None) is None:
+            return None
+        return Cursor(self._now_ms, self._youngest_of[last.place], last.place, last.score_ms, last.call_id)
+
+    def _pages(self, states: Sequence[str], behind: Cursor | None) -> Iterator[Sequence[DeadLetter]]:
+        places = [place for state in PLACES if state in states for place in PLACES[state]]
+        places = places[places.index(behind.place) :] if behind else places
+        firsts: list[LetterPage | None] = [None] * len(places)
+        if self._limit is not None and not behind:
+            firsts = [*self._ledger.run_all([self._operation(place, self._at_first) for place in places])]
+        for place, first in zip(places, firsts, strict=True):
+            yield from self._pages_of(place, behind if behind and behind.place == place else None, first)
+
+    def _pages_of(self, place: str, behind: Cursor | None, page: LetterPage | None) -> Iterator[Sequence[DeadLetter]]:
+        if page is None:
+            at = ((behind.score_ms, behind.call_id), behind.youngest_ms) if behind else ()
+            page = self._ledger.run(self._operation(place, self._at_first, *at))
+        # A lease that is prolonged meanwhile would put its report behind the others once more.
+        leased: set[str] = set()
+        while True:
+            self._youngest_of[place] = page.youngest_ms
+            letters = self._chosen.among(page.letters, self._now_ms)
+            if place == "uploading":
+                letters = [letter for letter in letters if letter.call_id not in leased]
+                leased.update(letter.call_id for letter in letters)
+            yield letters
+            if not page.more:
+                return
+            page = self._ledger.run(self._operation(place, _PAGE, page.last, page.youngest_ms))
+
+    def _operation(
+        self, place: str, most: int, behind: tuple[int, str] | None = None, youngest_ms: int | None = None
+    ) -> Operation[LetterPage]:
+        return desk.page(
+            most=most,
+            place=place,
+            oldest_ms=self._oldest_ms,
+            youngest_ms=self._youngest_ms if youngest_ms is None else youngest_ms,
+            behind=behind,
+            properties=self._properties,
+            reports=self._reports,
+            assistant_of=_assistant if self._with_assistants else nobody,
+        )
+
+
 class Pages:
     """Reads the reports of a ledger. Every method may raise LedgerUnavailable."""
 
@@ -83,99 +173,32 @@ class Pages:
 
         `now_ms` is the time of the ledger, where that is known. The first page takes one round trip.
         """
-        letters: list[DeadLetter] = []
-        last = behind
-        for letter, cursor in self._walk(chosen, states, behind, RECORDS_ONLY, now_ms=now_ms, at_once=limit + 1):
-            if len(letters) == limit:
-                return Page(tuple(letters), last)
-            letters.append(letter)
-            last = cursor
-        return Page(tuple(letters), None)
+        walk = Walk(self._ledger, chosen, states, behind, limit=limit, now_ms=now_ms)
+        return Page(tuple(walk), walk.rest)
 
     def walk(
-        self, chosen: Filter, states: Sequence[str], behind: Cursor | None, extent: Extent = RECORDS_ONLY
-    ) -> Iterator[tuple[DeadLetter, Cursor]]:
-        """Yield the reports of these states that are meant, each with the cursor behind it; takes constant memory.
-
-        They come with what `extent` says, and with what the filter asks for.
-        """
-        return self._walk(chosen, states, behind, extent)
-
-    def _walk(
         self,
         chosen: Filter,
         states: Sequence[str],
-        behind: Cursor | None,
-        extent: Extent,
+        behind: Cursor | None = None,
+        extent: Extent = RECORDS_ONLY,
         *,
-        now_ms: int = 0,
-        at_once: int = 0,
-    ) -> Iterator[tuple[DeadLetter, Cursor]]:
-        now_ms = behind.now_ms if behind else now_ms or self._ledger.run(watch.snapshot()).now_ms
-        places = [place for state in PLACES if state in states for place in PLACES[state]]
-        places = places[places.index(behind.place) :] if behind else places
-        read = _Reading(chosen, extent, now_ms)
-        firsts: list[LetterPage | None] = [None] * len(places)
-        if at_once and not behind:
-            firsts = [*self._ledger.run_all([read.operation(place, most=min(at_once, _PAGE)) for place in places])]
-        for place, first in zip(places, firsts, strict=True):
-            at = behind if behind and behind.place == place else None
-            yield from self._walk_place(read, place, at, first)
+        limit: int | None = None,
+    ) -> Walk:
+        """Walk through the reports of these states that are meant, behind a cursor.
 
-    def _walk_place(
-        self, read: "_Reading", place: str, behind: Cursor | None, first: LetterPage | None
-    ) -> Iterator[tuple[DeadLetter, Cursor]]:
-        chosen, now_ms = read.chosen, read.now_ms
-        last = (behind.score_ms, behind.call_id) if behind else None
-        youngest = behind.youngest_ms if behind else None
-        # A lease that is prolonged meanwhile would put its report behind the others once more.
-        leased: set[str] = set()
-        more = True
-        while more:
-            page = first or self._ledger.run(read.operation(place, youngest_ms=youngest, behind=last))
-            first, youngest, more, last = None, page.youngest_ms, page.more, page.last
-            for letter in page.letters:
-                if letter.call_id in leased or not chosen.matches(letter, now_ms):
-                    continue
-                if place == "uploading":
-                    leased.add(letter.call_id)
-                yield letter, Cursor(now_ms, youngest, place, letter.score_ms, letter.call_id)
+        They come with what `extent` says, and with what the filter asks for.
+        """
+        return Walk(self._ledger, chosen, states, behind, extent, limit=limit)
 
     def look_at(self, call_ids: Iterable[str]) -> Iterator[Entry | None]:
         """Yield everything that is known of each call, some at a time; None for one that was never seen."""
-        for batch in batches(call_ids, _PAGE):
+        for batch in batches(call_ids, _LOOKED_AT):
             looked_at = 0
             while looked_at < len(batch):
                 entries = self._ledger.run(watch.look_at(batch[looked_at:]))
                 yield from entries
                 looked_at += len(entries)
-
-
-class _Reading:
-    """How a walk reads: the same of every place."""
-
-    def __init__(self, chosen: Filter, extent: Extent, now_ms: int) -> None:
-        self.chosen = chosen
-        self.now_ms = now_ms
-        self._oldest_ms, self._youngest_ms = chosen.bounds(now_ms)
-        self._properties = extent.properties or chosen.needs_properties
-        self._with_assistants = extent.assistants or chosen.needs_assistant
-        self._reports: Reports = "all" if extent.whole else "unnamed" if self._with_assistants else "none"
-
-    def operation(
-        self, place: str, *, most: int = _PAGE, youngest_ms: int | None = None, behind: tuple[int, str] | None = None
-    ) -> Operation[LetterPage]:
-        """Return the operation that reads some of a place."""
-        return desk.page(
-            most=most,
-            place=place,
-            oldest_ms=self._oldest_ms,
-            youngest_ms=self._youngest_ms if youngest_ms is None else youngest_ms,
-            behind=behind,
-            properties=self._properties,
-            reports=self._reports,
-            assistant_of=_assistant if self._with_assistants else nobody,
-        )
 
 
 def _assistant(packed: bytes) -> str:

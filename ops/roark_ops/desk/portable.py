@@ -43,7 +43,8 @@ class Seal:
     def add(self, line: bytes) -> None:
         """Take a letter's line, without its end."""
         self.letters += 1
-        self._hash.update(line + b"\n")
+        self._hash.update(line)
+        self._hash.update(b"\n")
 
     @property
     def sha256(self) -> str:

@@ -11,11 +11,12 @@ sends a word that is none.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from roark_ledger.errors import ConfigurationError
@@ -120,7 +121,7 @@ class Rehearsal:
     async def _one(self, roark: Roark, call_id: str, entry: Entry | None) -> tuple[Death, Rehearsed]:
         if entry is None or entry.record is None or not (entry.record.state is State.DEAD or entry.unconfirmed_ms):
             return Death("", 0, "", "", ""), Rehearsed(call_id, "", RehearsalOutcome.GONE)
-        death = Death.of(DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history))
+        death = Death.of(DeadLetter(call_id, entry.record.since_ms, entry.record, entry.lines))
         if entry.unconfirmed_ms:
             death = replace(death, reason=UNCONFIRMED)
         return death, await self._upload(roark, death, entry, revision=entry.record.revision)

@@ -6,7 +6,7 @@ What arrives later, or dies again, is another matter.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from roark_ledger.records.letters import DeadLetter
 from roark_ops.desk.grouping import Death
@@ -66,6 +66,8 @@ class Forecasting:
         self._now_ms = now_ms
         self._letters: list[tuple[str, int]] = []
         self._groups: dict[str, GroupForecast] = {}
+        self._counts: Counter[str] = Counter()
+        self._edited: Counter[str] = Counter()
         self._audio_ended = 0
         self._elsewhere: Counter[str] = Counter()
         self._held: Counter[int] = Counter()
@@ -79,7 +81,11 @@ class Forecasting:
         self._letters.append((letter.call_id, letter.record.since_ms))
         self._audio_ended += 0 < letter.record.expires_ms <= self._now_ms
         death = Death.of(letter)
-        self._groups[death.group] = _with(self._groups.get(death.group), death, letter)
+        name = death.group
+        if name not in self._groups:
+            self._groups[name] = _forecast(name, death, letter)
+        self._counts[name] += 1
+        self._edited[name] += letter.edited
 
     def leave_out(self, states: Iterable[str]) -> None:
         """Note calls that were asked for and are no dead letters, by state."""
@@ -90,26 +96,19 @@ class Forecasting:
         return Preview(
             chosen=self._chosen,
             letters=tuple(self._letters),
-            groups=tuple(sorted(self._groups.values(), key=lambda group: -group.count)),
+            groups=tuple(sorted(map(self._counted, self._groups.values()), key=lambda group: -group.count)),
             audio_ended=self._audio_ended,
             elsewhere=dict(self._elsewhere),
             held=dict(self._held),
         )
 
+    def _counted(self, group: GroupForecast) -> GroupForecast:
+        return replace(group, count=self._counts[group.name], edited=self._edited[group.name])
 
-def _with(before: GroupForecast | None, death: Death, letter: DeadLetter) -> GroupForecast:
-    if before is None:
-        folded = death.folded()
-        found = explain(
-            death.reason, call_id=letter.call_id, status=death.status, last=death.last, parameter=death.parameter
-        )
-        before = GroupForecast(death.group, folded.reason, folded.status, folded.message, 0, 0, found)
-    return GroupForecast(
-        before.name,
-        before.reason,
-        before.status,
-        before.message,
-        before.count + 1,
-        before.edited + letter.edited,
-        before.explanation,
+
+def _forecast(name: str, death: Death, letter: DeadLetter) -> GroupForecast:
+    folded = death.folded()
+    found = explain(
+        death.reason, call_id=letter.call_id, status=death.status, last=death.last, parameter=death.parameter
     )
+    return GroupForecast(name, folded.reason, folded.status, folded.message, 0, 0, found)

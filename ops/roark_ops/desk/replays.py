@@ -207,7 +207,7 @@ class Replays:
 def _letter(call_id: str, entry: Entry | None) -> DeadLetter | None:
     if entry is None or entry.record is None or entry.record.state is not State.DEAD:
         return None
-    return DeadLetter(call_id, entry.record.since_ms, entry.record, entry.history, edited=bool(entry.original))
+    return DeadLetter(call_id, entry.record.since_ms, entry.record, entry.lines, edited=bool(entry.original))
 
 
 def _state(entry: Entry | None) -> str:

@@ -1,50 +1,69 @@
 """Reports as the ledger lists them, page by page; most of them dead letters. Format: `lua/desk/page.lua`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
+
+import msgspec
 
 from roark_ledger.lifecycle import State
 from roark_ledger.places import UNCONFIRMED
-from roark_ledger.records.record import Event, Record, parse_history
+from roark_ledger.records.record import Event, Record, parse_event, parse_history
 
-_ENDS_AND_ATTEMPTS = frozenset({"buried", "poisoned", "lost", "set_aside", "deferred", "refused", "reclaimed"})
-_STARTS_ANEW = frozenset({"replayed", "replaced", "revised"})
-NO_CALL = "\0"
+_ENDS_AND_ATTEMPTS = frozenset({b"buried", b"poisoned", b"lost", b"set_aside", b"deferred", b"refused", b"reclaimed"})
+_STARTS_ANEW = frozenset({b"replayed", b"replaced", b"revised"})
 _BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
+_ASSISTANT = b'"assistant":'
+_NOTHING = b""
+NO_CALL = "\0"
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """A report as lists show it, in whatever place it stands: most are dead letters.
 
-    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `assistant` is Vapi's assistant as
-    the worker noted it, "" where it did not. `properties` are their JSON, b"" where there are none or they were not
-    asked for. `edited` says that a person changed the report, and the original is kept. `packed` and `original` are the
-    report and the one that was sent, where they were asked for.
+    `since_ms` is since when it is in its state, `score_ms` orders it in its `place`. `lines` is its history as it is
+    kept, `named` the assistant that the report itself names, where that was looked for. `properties` are their JSON,
+    b"" where there are none or they were not asked for. `edited` says that a person changed the report, and the
+    original is kept. `packed` and `original` are the report and the one that was sent, where they were asked for.
     """
 
     call_id: str
     since_ms: int
     record: Record
-    history: tuple[Event, ...]
-    assistant: str = ""
+    lines: bytes
+    named: str = ""
     properties: bytes = b""
     edited: bool = False
     place: str = "dead"
     score_ms: int = 0
-    packed: bytes = field(default=b"", repr=False)
-    original: bytes = field(default=b"", repr=False)
+    packed: bytes = b""
+    original: bytes = b""
+
+    @property
+    def history(self) -> tuple[Event, ...]:
+        """All that happened to it, read anew each time."""
+        return parse_history(self.lines)
+
+    @property
+    def assistant(self) -> str:
+        """Vapi's assistant as the worker noted it, or as the report names it; "" where neither is known."""
+        return self.named or _noted_assistant(self.lines)
 
     @property
     def last(self) -> Event | None:
         """What brought it where it is: of a dead letter its end, else the last attempt; None where none is told."""
-        for event in reversed(self.history):
-            if event.name in _ENDS_AND_ATTEMPTS:
-                return event
-            if event.name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
-                return None
-        return None
+        return parse_event(line) if (line := self.last_line) else None
+
+    @property
+    def last_line(self) -> bytes:
+        """The line of `last`, b"" where there is none."""
+        for line in reversed(self.lines.splitlines()):
+            name = line.split(b" ", 2)[1]
+            if name in _ENDS_AND_ATTEMPTS:
+                return line
+            if name in _STARTS_ANEW and self.record.state is not State.DISCARDED:
+                break
+        return b""
 
     @property
     def state(self) -> str:
@@ -56,9 +75,12 @@ class DeadLetter:
         """When it is tried again, or its lease ends; 0 where it stands for no time."""
         return self.score_ms if self.place in {"waiting", "uploading"} else 0
 
+    def __repr__(self) -> str:
+        # Reports, and what Roark said of them, are in no traceback.
+        return f"DeadLetter({self.call_id!r})"
 
-@dataclass(frozen=True, slots=True)
-class LetterPage:
+
+class LetterPage(msgspec.Struct, frozen=True):
     """Some of the reports in a place. `youngest_ms` bounds the pages that follow, which begin behind `last`, if any."""
 
     youngest_ms: int
@@ -80,30 +102,43 @@ def parse_page(
     place: str, reply: list[Any], *, whole: bool = False, assistant_of: Callable[[bytes], str] = nobody
 ) -> LetterPage:
     """Read the answer of `page.lua`. `assistant_of` names a packed report's; `whole` letters keep theirs."""
-    youngest, more, *rows = reply
-    last = (int(rows[-1][1]), rows[-1][0].decode()) if more == 1 and rows else None
-    letters = tuple(_parse_letter(place, row, assistant_of, whole=whole) for row in rows if row[2])
+    youngest, more, ids, scores, records, histories, *beside = reply
+    last = (int(scores[-1]), ids[-1].decode()) if more == 1 and ids else None
+    edited, properties, packed, originals = (column or repeat(_NOTHING) for column in beside)
+    rows = zip(ids, scores, records, histories, edited, properties, packed, originals, strict=False)
+    letters = tuple(_letters(place, rows, assistant_of, whole=whole))
     return LetterPage(int(youngest), last, letters)
 
 
-def _parse_letter(place: str, row: list[Any], assistant_of: Callable[[bytes], str], *, whole: bool) -> DeadLetter:
-    call_id, score, text, lines, edited, properties, packed, original = row
-    history, record = parse_history(lines), Record.parse(text)
-    named = (str(event.detail["assistant"]) for event in reversed(history) if "assistant" in event.detail)
-    return DeadLetter(
-        call_id=call_id.decode(),
-        since_ms=int(score) if place in _BY_SINCE else record.since_ms,
-        record=record,
-        history=history,
-        # A worker that dies with a report cannot note whose call it was, and of one never tried none is noted.
-        assistant=next(named, "") or (assistant_of(packed) if packed else ""),
-        properties=properties,
-        edited=edited == 1,
-        place=place,
-        score_ms=int(score),
-        packed=packed if whole else b"",
-        original=original,
-    )
+def _letters(
+    place: str, rows: Iterator[Any], assistant_of: Callable[[bytes], str], *, whole: bool
+) -> Iterator[DeadLetter]:
+    by_score, parse = place in _BY_SINCE, Record.parse
+    for call_id, score, text, lines, edited, properties, packed, original in rows:
+        if not text:
+            continue
+        record = parse(text)
+        yield DeadLetter(
+            call_id.decode(),
+            score if by_score else record.since_ms,
+            record,
+            lines,
+            # A worker that dies with a report cannot note whose call it was, and of one never tried none is noted.
+            (_noted_assistant(lines) or assistant_of(packed)) if packed and assistant_of is not nobody else "",
+            properties,
+            edited == 1,
+            place,
+            score,
+            packed if whole else b"",
+            original,
+        )
+
+
+def _noted_assistant(lines: bytes) -> str:
+    if _ASSISTANT not in lines:
+        return ""
+    details = (parse_event(line).detail for line in reversed(lines.splitlines()) if _ASSISTANT in line)
+    return next((str(detail["assistant"]) for detail in details if "assistant" in detail), "")
 
 
 def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:

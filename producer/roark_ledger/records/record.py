@@ -1,8 +1,6 @@
 """One call as the ledger tells it. Formats: `_ledger.lua` and `look.lua`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field as field_
 from typing import Any, Self
 
 import msgspec
@@ -10,13 +8,13 @@ import msgspec
 from roark_ledger.lifecycle import State
 from roark_ledger.places import LETTERS, QUEUES
 
-_STATES = {letter.encode(): state for state, letter in LETTERS.items()}
-_PRIORITIES = {letter.encode(): queue for letter, queue in QUEUES.items()}
+_STATES = {letter: state for state, letter in LETTERS.items()}
+_PRIORITIES = dict(QUEUES)
 _PLAIN_DELIVERY_PARTS = 6
+_decode = msgspec.json.Decoder().decode
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One line of a report's history. `at_ms` is Unix time by Redis's clock; `detail` as it was recorded."""
 
     at_ms: int
@@ -24,8 +22,7 @@ class Event:
     detail: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The record of one report. Times are Unix ms; `note` is Roark's id when delivered, else a reason's code.
 
     `expires_ms` is when the report's audio links end, 0 where there are none or it is delivered.
@@ -46,30 +43,32 @@ class Record:
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Read the record's text, as `_ledger.lua` writes it."""
-        parts = text.split(b" ")
+        parts = text.decode().split(" ")
         if len(parts) == _PLAIN_DELIVERY_PARTS:
-            parts[5:5] = [b"0", b"0", b"f", b"0"]
+            parts[5:5] = ["0", "0", "f", "0"]
         state, fingerprint, accepted, since, attempts, deaths, token, priority, revision, note, *more = parts
+        accepted_ms = int(accepted)
+        # By place: a hundred thousand are read for a list, and names take as long as all the rest.
         return cls(
-            state=_STATES[state],
-            fingerprint=fingerprint.decode(),
-            accepted_ms=int(accepted),
-            since_ms=int(accepted) + int(since),
-            attempts=int(attempts),
-            deaths=int(deaths),
-            token=int(token),
-            priority=_PRIORITIES[priority],
-            revision=revision == b"1",
-            note="" if note == b"-" else note.decode(),
-            expires_ms=int(more[0]) if more else 0,
+            _STATES[state],
+            fingerprint,
+            accepted_ms,
+            accepted_ms + int(since),
+            int(attempts),
+            int(deaths),
+            int(token),
+            _PRIORITIES[priority],
+            revision == "1",
+            "" if note == "-" else note,
+            int(more[0]) if more else 0,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """Everything that is known of one call. `record` is None for an erased one; `score_ms` orders it in its place.
 
-    `packed` is the report that is to be uploaded, or was; `original` the one that was sent, where a person edited it.
+    `lines` is the history as it is kept. `packed` is the report that is to be uploaded, or was; `original` the one that
+    was sent, where a person edited it.
     """
 
     call_id: str
@@ -77,11 +76,11 @@ class Entry:
     record: Record | None
     erased: bool
     score_ms: int
-    history: tuple[Event, ...]
-    packed: bytes = field_(repr=False)
+    lines: bytes
+    packed: bytes
     has_newer: bool
     has_revision: bool
-    original: bytes = field_(default=b"", repr=False)
+    original: bytes = b""
     unconfirmed_ms: int = 0
     """When it was delivered without being named by Roark, and is not confirmed since; 0: that is not so."""
     by_call_route: bool = False
@@ -91,14 +90,25 @@ class Entry:
     looked_up_ms: int = 0
     """When the delivery is looked up at Roark; 0: it is not, or has been."""
 
+    @property
+    def history(self) -> tuple[Event, ...]:
+        """All that happened to the call, read anew each time."""
+        return parse_history(self.lines)
 
-def parse_history(text: bytes) -> tuple[Event, ...]:
+    def __repr__(self) -> str:
+        # Reports, and what Roark said of them, are in no traceback.
+        return f"Entry({self.call_id!r})"
+
+
+def parse_history(lines: bytes) -> tuple[Event, ...]:
     """Read history lines: time, event, detail."""
-    events = []
-    for line in text.splitlines():
-        at, name, detail = line.split(b" ", 2)
-        events.append(Event(int(at), name.decode(), msgspec.json.decode(detail)))
-    return tuple(events)
+    return tuple(map(parse_event, lines.splitlines()))
+
+
+def parse_event(line: bytes) -> Event:
+    """Read one line of a history."""
+    at, name, detail = line.split(b" ", 2)
+    return Event(int(at), name.decode(), _decode(detail))
 
 
 def parse_entries(call_ids: Sequence[str], reply: list[Any]) -> list[Entry | None]:
@@ -108,7 +118,7 @@ def parse_entries(call_ids: Sequence[str], reply: list[Any]) -> list[Entry | Non
 
 
 def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
-    record, erased, score, history, packed, beside, revision, original, unconfirmed, route, looked_up = row
+    record, erased, score, lines, packed, beside, revision, original, unconfirmed, route, looked_up = row
     if not record and erased == 0:
         return None
     return Entry(
@@ -117,7 +127,7 @@ def _parse_entry(call_id: str, now_ms: int, row: list[Any]) -> Entry | None:
         record=Record.parse(record) if record else None,
         erased=erased == 1,
         score_ms=int(float(score)),
-        history=parse_history(history),
+        lines=lines,
         packed=packed,
         has_newer=beside == 1,
         has_revision=revision == 1,

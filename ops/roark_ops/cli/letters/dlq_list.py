@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from roark_ops.desk.finding import Filter
 from roark_ops.desk.grouping import Death
 from roark_ops.desk.pages import Cursor, Pages
 
-_AT_ONCE = 1000
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -34,19 +33,19 @@ def show_letters(
     show_table: "Callable[[Shown], object]",
 ) -> None:
     """Print up to `limit` reports, or all; `form` is json, csv, or "" for a table. Say where they are cut."""
-    rest = _Rest(Pages(ledger), chosen, states, limit, behind)
+    walk = Pages(ledger).walk(chosen, states, behind, limit=limit)
     match form:
         case "json":
-            for letter in rest.letters():
+            for letter in walk:
                 print_json(letter_document(letter))
         case "csv":
-            _print_csv(letter_document(letter) for letter in rest.letters())
+            _print_csv(map(letter_document, walk))
         case _:
-            letters = list(rest.letters())
-            show_table(Shown(ledger.run(watch.snapshot()), chosen, letters, behind is None, rest.at is not None))
+            letters = list(walk)
+            show_table(Shown(ledger.run(watch.snapshot()), chosen, letters, behind is None, walk.rest is not None))
     sys.stdout.flush()
-    if rest.at:
-        say(f"There are more. Next page: --cursor '{rest.at}'. Everything: --all")
+    if rest := walk.rest:
+        say(f"There are more. Next page: --cursor '{rest}'. Everything: --all")
 
 
 def letter_document(letter: DeadLetter) -> dict[str, Any]:
@@ -100,35 +99,13 @@ class Shown:
             print_line(f"{matches} ({total} in total).")
 
 
-class _Rest:
-    """Reads reports page by page, and knows where it stopped before the end: `at`."""
-
-    def __init__(
-        self, pages: Pages, chosen: Filter, states: Sequence[str], limit: int | None, behind: Cursor | None
-    ) -> None:
-        self._pages, self._chosen, self._states = pages, chosen, states
-        self._left = limit
-        self.at = behind
-
-    def letters(self) -> Iterator[DeadLetter]:
-        while self._left is None or self._left > 0:
-            wanted = _AT_ONCE if self._left is None else min(_AT_ONCE, self._left)
-            page = self._pages.page(self._chosen, self._states, limit=wanted, behind=self.at)
-            yield from page.letters
-            self.at = page.following
-            if self._left is not None:
-                self._left -= len(page.letters)
-            if self.at is None:
-                return
-
-
 def _print_csv(documents: Iterable[dict[str, Any]]) -> None:
     writer = None
     for document in documents:
         if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(document), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow({name: _cell(value) for name, value in document.items()})
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(document)
+        writer.writerow(map(_cell, document.values()))
 
 
 def _cell(value: Any) -> Any:

@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from roark_ledger.ledger import Ledger
 from roark_ledger.lifecycle import State
 from roark_ledger.moves import desk, watch
@@ -78,8 +80,7 @@ class Survey:
             rows = [row for row in rows if row.group.startswith(names)]
         if text:
             rows = [row for row in rows if text in row.text]
-        letters = [row.letter for row in rows]
-        found = letters if rest.is_everything else [one for one in letters if rest.matches(one, self.at_ms)]
+        found = rest.among([row.letter for row in rows], self.at_ms)
         # What a time decides is another thing a moment later.
         if not (chosen.has_times or chosen.audio or chosen.audio_within_ms) and len(self.found) < _KEPT:
             self.found[chosen] = found
@@ -169,7 +170,7 @@ class Surveyor:
         fresh = [score for call_id, score in standing.items() if not _is_same(known.get(call_id), score)]
         if fresh:
             self.read = len(known) if len(fresh) < len(standing) else 0
-            for letter, _ in self._pages.walk(Filter(), [State.DEAD], _before(min(fresh), now_ms), _IN_FULL):
+            for letter in self._pages.walk(Filter(), [State.DEAD], _before(min(fresh), now_ms), _IN_FULL):
                 self.read += 1
                 if not _is_same(known.get(letter.call_id), letter.score_ms):
                     known[letter.call_id] = _surveyed(letter)
@@ -189,7 +190,7 @@ class Surveyor:
             for deed in page:
                 for call_id in deed.calls if deed.action == Action.EDIT else ():
                     if row := known.get(call_id):
-                        letter = replace(row.letter, edited="undo" not in deed.about)
+                        letter = msgspec.structs.replace(row.letter, edited="undo" not in deed.about)
                         known[call_id] = replace(row, letter=letter)
 
     def _groups(self, before: Sequence[Group], rows: dict[str, SurveyedLetter], moved: set[str]) -> tuple[Group, ...]:
@@ -225,7 +226,7 @@ class Surveyor:
 
 def _surveyed(letter: DeadLetter) -> SurveyedLetter:
     # The whole history is not needed, and would be most of the memory.
-    short = replace(letter, history=(letter.last,) if letter.last else ())
+    short = msgspec.structs.replace(letter, lines=letter.last_line, named=letter.assistant)
     return SurveyedLetter(short, Death.of(short).group, searched(short))
 
 

@@ -153,8 +153,7 @@ def matching(ask: Ask, asked: ReportQuery) -> Iterator[DeadLetter]:
     if asked.is_dead and (survey := ask.stage.surveyor.look()).is_whole:
         yield from survey.matching(asked.chosen)
         return
-    for letter, _ in Pages(ask.stage.ledger).walk(asked.chosen, asked.states, None):
-        yield letter
+    yield from Pages(ask.stage.ledger).walk(asked.chosen, asked.states)
 
 
 def verbs_for(states: Sequence[str]) -> list[Verb]:
