@@ -27,7 +27,7 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     """
     found = []
     if snapshot.away:
-        what = f"{snapshot.without[0].upper()}{snapshot.without[1:]} is away: nothing of its calls is in these figures."
+        what = f"These figures lack some reports: {snapshot.away_in_words}."
         found.append(Todo(what, "roark-ingest doctor"))
     if not snapshot.accounts.holds:
         what = f"Not all reports are accounted for. {snapshot.accounts.in_words}"

@@ -43,7 +43,7 @@ def judge_accounts(snapshot: Snapshot) -> Check:
     """Say whether every accepted report is in exactly one place: by number at this moment, else by the last audit."""
     accepted, present = snapshot.total("accepted"), sum(snapshot.states.values())
     if snapshot.accounts.holds and snapshot.away:
-        return warn("accounts", f"cannot be told while {snapshot.without} is away", "Bring its node back")
+        return warn("accounts", f"cannot be told while {snapshot.away_in_words}", "See the partitions")
     if snapshot.accounts.holds:
         return ok("accounts", f"{accepted} accepted, {present} in all states: balanced")
     return fail("accounts", snapshot.accounts.in_words, f"To see which: {snapshot.accounts.command}")
@@ -53,8 +53,8 @@ def judge_partitions(snapshot: Snapshot) -> Check:
     """Say whether all partitions of the ledger answer."""
     if not snapshot.away:
         return ok("partitions", f"all {snapshot.partitions} answer")
-    what = f"{snapshot.without} is away: reports of its calls wait in the webhooks' spools, the others go on"
-    return fail("partitions", what, "Bring back the node of the cluster that has it, or its replica")
+    what = f"{snapshot.away_in_words}: reports for them wait in the webhooks' spools, all others go on"
+    return fail("partitions", what, "Start the node of the cluster that has them, or its replica")
 
 
 def judge_outage(fullest: FullestNode) -> Check:

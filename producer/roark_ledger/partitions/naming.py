@@ -13,3 +13,8 @@ def places_in_words(numbers: Sequence[int], partitions: int) -> str:
     if len(numbers) == 1:
         return place_in_words(numbers[0], partitions)
     return f"partitions {', '.join(map(str, numbers))} of {partitions}"
+
+
+def away_in_words(numbers: Sequence[int], partitions: int) -> str:
+    """Say that partitions are away."""
+    return f"{places_in_words(numbers, partitions)} {'is' if len(numbers) == 1 else 'are'} away"

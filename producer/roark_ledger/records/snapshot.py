@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from roark_ledger.lifecycle import State
-from roark_ledger.partitions.naming import places_in_words
+from roark_ledger.partitions.naming import away_in_words
 from roark_ledger.places import QUEUES, UNCONFIRMED
 from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
@@ -221,9 +221,9 @@ class Snapshot:
         )
 
     @property
-    def without(self) -> str:
-        """Say which partitions these figures are without, "" where all are there."""
-        return places_in_words(self.away, self.partitions) if self.away else ""
+    def away_in_words(self) -> str:
+        """Say which partitions are away, "" where all are there."""
+        return away_in_words(self.away, self.partitions) if self.away else ""
 
     @property
     def balanced(self) -> bool:

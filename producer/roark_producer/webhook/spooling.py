@@ -22,24 +22,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from roark_ledger.errors import InvalidReport, LedgerError, LedgerFault, LedgerUnavailable
+from roark_ledger.errors import LedgerError
 from roark_ledger.logs import event
-from roark_ledger.moves.intake import Acceptable
 from roark_producer.disk.frames import Spooled
 from roark_producer.disk.merging import Merged
 from roark_producer.disk.segments import Segment, segments
 from roark_producer.disk.spool import Spool, SpoolFull
-from roark_producer.taking import Intake
-from roark_producer.webhook.accepting import GroupCommit
-from roark_producer.webhook.apart import LARGE_BODY_BYTES, Apart
+from roark_producer.webhook.handing_in import HandingIn
 from roark_producer.webhook.serving.spool_news import SpoolNews
 
 logger = logging.getLogger(__name__)
@@ -56,47 +52,33 @@ _REFUSED_AGAIN_SECONDS = 60.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What became of a request: it is in the ledger, or has to go to this shelf, where there is one."""
-
-    shelf: "Spooling | None" = None
-    is_in: bool = True
-
-
 class Spooling:
     """Belongs to one event loop.
 
-    `own` returns the shelf that reports of a call go to from this one, None where they stay; `is_there` says whether it
-    is of use to hand in; no more than `few` shelves do at once, for each has a segment of each process in memory.
+    `is_there` says whether it is of use to hand in; no more than `few` shelves do at once, for each has a segment of
+    each process in memory.
     """
 
     def __init__(
         self,
         spool: Spool,
-        commit: GroupCommit,
-        intake: Intake,
+        handing_in: HandingIn,
         news: SpoolNews,
         *,
         disk: ThreadPoolExecutor,
-        own: "Callable[[str | None], Spooling | None]",
         is_there: Callable[[], Awaitable[bool]] | None = None,
         few: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self._spool = spool
         self._news = news
-        self._commit = commit
-        self._intake = intake
-        self._apart = Apart()
+        self._handing_in = handing_in
         self._disk = disk
-        self._own = own
         self._is_there = is_there
         self._few = few or contextlib.nullcontext()
         self._gathered: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._is_told = False
         self._held_up: asyncio.Task[None] | None = None
-        self._refused: list[Spooled] = []
         self._refused_again = 0.0
         self._proved = 0.0
         self.why = ""
@@ -263,19 +245,19 @@ class Spooling:
     async def _hand_in_sealed(self) -> int:
         """Hand in all that nobody writes any more; return how many requests that was."""
         requests = 0
-        self._refused = []
+        self._handing_in.refused = []
         merged = await self._on_disk(partial(Merged, self._spool.folder, self._spool.shelf))
         try:
             while batch := await self._on_disk(partial(merged.batch, _BATCH)):
-                await self._hand_in(batch.requests)
+                await self._handing_in.take(batch.requests)
                 requests += len(batch.requests)
-                if batch.ended and self._refused:
-                    await self._on_disk(partial(self._spool.set_aside, self._refused))
+                if batch.ended and self._handing_in.refused:
+                    await self._on_disk(partial(self._spool.set_aside, self._handing_in.refused))
                 for segment in batch.ended:
                     await self._on_disk(partial(self._spool.done, segment))
-                    self._tell_handed_in(segment, len(self._refused))
+                    self._tell_handed_in(segment, len(self._handing_in.refused))
                 if batch.ended:
-                    self._refused = []
+                    self._handing_in.refused = []
         finally:
             merged.close()
         return requests
@@ -297,70 +279,13 @@ class Spooling:
             return
         self._refused_again = time.monotonic() + _REFUSED_AGAIN_SECONDS
         for segment in await self._on_disk(lambda: list(self._spool.refused())):
-            self._refused = []
+            self._handing_in.refused = []
             with contextlib.closing(segment):
                 requests = segment.requests()
                 while batch := list(islice(requests, _BATCH)):
-                    await self._hand_in(batch)
-                if not self._refused:
+                    await self._handing_in.take(batch)
+                if not self._handing_in.refused:
                     await self._on_disk(partial(self._spool.done, segment))
-
-    async def _hand_in(self, batch: Iterable[Spooled]) -> None:
-        # Started in order, they are taken in order; the first error is raised once all have ended.
-        requests = tuple(batch)
-        outcomes = await asyncio.gather(*map(self._take, requests), return_exceptions=True)
-        taken: list[_Taken] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            taken.append(outcome)
-        if any(not one.is_in for one in taken):
-            await self._move(requests, taken)
-
-    async def _move(self, requests: Sequence[Spooled], taken: Sequence[_Taken]) -> None:
-        """Put what was not taken on its shelf, with all that goes there: a call's newer report stays the newer one."""
-        for shelf in dict.fromkeys(one.shelf for one in taken if not one.is_in):
-            assert shelf is not None  # noqa: S101 it is said to go there
-            await shelf.take_over([each for each, one in zip(requests, taken, strict=True) if one.shelf is shelf])
-
-    async def _take(self, request: Spooled) -> _Taken:
-        shelf = None
-        try:
-            prepare = partial(self._intake.prepare, request.body, query=request.query, trace=request.trace)
-            match await self._apart.run(prepare, apart=len(request.body) >= LARGE_BODY_BYTES):
-                case Acceptable() as report:
-                    shelf = self._own(report.call_id)
-                    if shelf and shelf.is_active:
-                        return _Taken(shelf, is_in=False)
-                    await self._commit.accept(report)
-        except InvalidReport as error:
-            return await self._take_rejected(request, error)
-        except LedgerFault as error:
-            # A call whose record is damaged must not keep all that came after it waiting.
-            event(logger, "spool_refused", level=logging.ERROR, error=str(error))
-            self._refused.append(request)
-        except LedgerUnavailable:
-            if shelf is None:
-                raise
-            return _Taken(shelf, is_in=False)
-        return _Taken(shelf)
-
-    async def _take_rejected(self, request: Spooled, error: InvalidReport) -> _Taken:
-        shelf = self._own(None)
-        try:
-            await self._reject(request, error)
-        except LedgerFault as fault:
-            event(logger, "spool_refused", level=logging.ERROR, error=str(fault))
-            self._refused.append(request)
-        except LedgerUnavailable:
-            if shelf is None:
-                raise
-            return _Taken(shelf, is_in=False)
-        return _Taken(shelf)
-
-    async def _reject(self, request: Spooled, error: InvalidReport) -> None:
-        rejection = partial(self._intake.rejection, request.body, error, source="webhook")
-        await self._commit.reject(await self._apart.run(rejection, apart=len(request.body) >= LARGE_BODY_BYTES))
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)

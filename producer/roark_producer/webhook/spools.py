@@ -21,6 +21,7 @@ from roark_producer.disk.shelves import ANY, OF_THE_HOME, shelf_of, shelf_of_par
 from roark_producer.disk.spool import Spool
 from roark_producer.taking import Intake
 from roark_producer.webhook.accepting import GroupCommit
+from roark_producer.webhook.handing_in import HandingIn
 from roark_producer.webhook.serving.board import Board
 from roark_producer.webhook.serving.spool_news import SpoolNews
 from roark_producer.webhook.spooling import Spooling
@@ -155,11 +156,9 @@ class Spools:
         if shelf is None:
             shelf = self._shelves[number] = Spooling(
                 Spool(self._folder, most_bytes=self._most_bytes, shelf=number),
-                self._commit,
-                self._intake,
+                HandingIn(self._commit, self._intake, self._own if number == ANY else _nowhere),
                 SpoolNews(self._board, self._number, number),
                 disk=self._disk,
-                own=self._own if number == ANY else _nowhere,
                 is_there=self._looker(number),
                 few=self._few,
             )

@@ -233,7 +233,7 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 def _balance(snapshot: Snapshot) -> str:
     if snapshot.away:
-        return f"without {snapshot.without}, which is away"
+        return f"not checked while {snapshot.away_in_words}"
     return "balanced" if snapshot.balanced else "NOT BALANCED"
 
 
@@ -274,7 +274,7 @@ def audit_told(snapshot: Snapshot) -> str:
         else "(no audit yet; the workers run it automatically)"
     )
     if snapshot.away and found.holds:
-        return f"Cannot be told while {snapshot.without} is away. {when}"
+        return f"Cannot be told while {snapshot.away_in_words}. {when}"
     return f"{found.in_words or 'Every report is accounted for.'} {when}"
 
 
