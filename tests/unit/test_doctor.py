@@ -21,6 +21,7 @@ from roark_ledger.server.durability import Server
 from roark_ops.doctor import here, pipeline, server
 from roark_ops.doctor.check import Check, Level
 from roark_ops.doctor.setup import base_urls, judge_shell
+from roark_ops.todo import todos
 from roark_producer.settings import IngestSettings, WebhookSettings
 from roark_worker.settings import WorkerSettings
 from roark_worker.upkeep.setup_notes import mark_of, token_ends
@@ -232,3 +233,18 @@ class TestThisShellBesideTheWorkers:
         crew = {"w-1": self.setup(), "w-2": self.setup(ROARK_BASE_URL="https://other.example")}
         assert "ROARK_BASE_URL: workers differ from each other" in self.shell(crew).found
         assert base_urls(crew) == ["https://api.roark.ai", "https://other.example"]
+
+
+def test_while_a_partition_is_away_it_is_named_and_the_accounts_are_not_judged() -> None:
+    one = replace(snapshot(ready=1, accepted=2), partitions=16, away=(3,))
+    several = replace(one, away=(3, 5))
+
+    assert pipeline.judge_accounts(one).level is Level.WARN
+    assert pipeline.judge_accounts(one).found == "cannot be told while partition 3 of 16 is away"
+    assert one.accounts.holds
+    assert pipeline.judge_partitions(one).level is Level.FAIL
+    assert pipeline.judge_partitions(several).found.startswith("partitions 3, 5 of 16 are away: ")
+    assert pipeline.judge_partitions(replace(one, away=())).found == "all 16 answer"
+    assert [todo.what for todo in todos(several)] == [
+        "These figures lack some reports: partitions 3, 5 of 16 are away."
+    ]
