@@ -35,6 +35,7 @@ COMMANDS = [
     "resume",
     "set-aside",
     "erase",
+    "partition",
     "dlq",
     "rejected",
     "replay",
