@@ -12,6 +12,7 @@ Whoever dies anywhere has done harm to nothing: the same again goes on where it 
 
 import secrets
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,13 +20,17 @@ from roark_ledger.errors import IngestError, LedgerUnavailable
 from roark_ledger.keys import Keys
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import moving
-from roark_ledger.moves.moving import Stage
+from roark_ledger.moves.moving import Row, Stage
+from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.ledger import PartedLedger
 from roark_ledger.partitions.moving import adoptions
 from roark_ledger.partitions.placing import prefixes
 from roark_ledger.tombstones import BLOCK_BYTES, pads
 
-AT_ONCE = 200
+AT_ONCE = 1000
+_IN_A_SCRIPT = 50
+_MOST_BYTES = 16_000_000
+_MOST_THREADS = 16
 _TOMBSTONES_AT_ONCE = 1000
 _ENDED = "over"
 _WHY = {
@@ -123,13 +128,33 @@ class Mover:
 
     def _move_calls(self, progress: Callable[[int], None]) -> int:
         moved = 0
-        while call_ids := self.source.run(moving.following(most=AT_ONCE)):
-            while call_ids:
-                exported = self.source.run(moving.export(call_ids))
-                for where, adopt in adoptions(exported.rows, len(self.parts)):
-                    if _ENDED in self.parts[where].run_durably(adopt):
-                        raise LedgerUnavailable("another command has just moved the last calls: run this one again")
-                moved += self.source.run(moving.drop(call_ids[: exported.looked_at]))
-                call_ids = call_ids[exported.looked_at :]
+        with ThreadPoolExecutor(min(len(self.parts), _MOST_THREADS)) as threads:
+            while call_ids := self.source.run(moving.following(most=AT_ONCE)):
+                rows, looked_at = self._exported(call_ids)
+                # Each waits for its own disk.
+                answers = threads.map(self._adopted, adoptions(rows, len(self.parts), most=_IN_A_SCRIPT))
+                if any(_ENDED in answer for answer in answers):
+                    raise LedgerUnavailable("another command has just moved the last calls: run this one again")
+                done = [
+                    moving.drop(call_ids[first : min(first + _IN_A_SCRIPT, looked_at)])
+                    for first in range(0, looked_at, _IN_A_SCRIPT)
+                ]
+                moved += sum(self.source.run_all(done))
                 progress(moved)
         return moved
+
+    def _exported(self, call_ids: Sequence[str]) -> tuple[list[Row], int]:
+        """Return what is known of the first of these calls, of as many as lie in some MB, and how many those are."""
+        rows: list[Row] = []
+        looked_at = size = 0
+        while looked_at < len(call_ids) and size < _MOST_BYTES:
+            found = self.source.run(moving.export(call_ids[looked_at : looked_at + _IN_A_SCRIPT]))
+            rows += found.rows
+            looked_at += found.looked_at
+            size += sum(len(value) for row in found.rows for value in row if isinstance(value, bytes))
+        return rows, looked_at
+
+    def _adopted(self, adoption: tuple[int, list[Operation[list[str]]]]) -> list[str]:
+        where, operations = adoption
+        answers: list[list[str]] = self.parts[where].run_all(operations, durably=True)
+        return [word for answer in answers for word in answer]

@@ -44,16 +44,22 @@ def pulled(call_ids: Sequence[str], partitions: int) -> Generator[list[tuple[int
     while left:
         (exported,) = _there((yield [(SOURCE, moving.export(left))]))
         if exported.rows:
-            _there((yield adoptions(exported.rows, partitions)))
+            asked = adoptions(exported.rows, partitions)
+            _there((yield [(where, adopt) for where, several in asked for adopt in several]))
         left = left[exported.looked_at :]
 
 
-def adoptions(rows: Sequence[moving.Row], partitions: int) -> list[tuple[int, Operation[list[str]]]]:
-    """Return which partition is to adopt which calls."""
+def adoptions(
+    rows: Sequence[moving.Row], partitions: int, *, most: int = 1000
+) -> list[tuple[int, list[Operation[list[str]]]]]:
+    """Return which partition is to adopt which calls, up to so many by one script."""
     placed: dict[int, list[moving.Row]] = {}
     for row in rows:
         placed.setdefault(partition_of(str(row[0], "utf-8", "surrogatepass"), partitions), []).append(row)  # type: ignore[arg-type] # ids are bytes
-    return [(where, moving.adopt(placed[where])) for where in sorted(placed)]
+    return [
+        (where, [moving.adopt(some[first : first + most]) for first in range(0, len(some), most)])
+        for where, some in sorted(placed.items())
+    ]
 
 
 def _there(answers: list[Any]) -> list[Any]:
