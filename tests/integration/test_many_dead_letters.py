@@ -12,6 +12,7 @@ from servers import running
 
 from roark_ledger.ids import CallId
 from roark_ledger.ledger import Ledger
+from roark_ledger.lifecycle import State
 from roark_ledger.moves import delivery, intake
 from roark_ledger.moves.delivery import Bury, Held
 from roark_ledger.moves.intake import Acceptable
@@ -172,3 +173,10 @@ def test_an_edit_of_a_group_is_rehearsed_in_seconds(client: "Redis", ledger: Led
     patch = read_settings(["endedAt=2026-01-31T10:00:00Z"])
     names = desk.freeze()[: MANY // 10]
     assert measured(client, "edit", lambda: sum(1 for _ in desk.edit(names, patch, dry_run=True))) == len(names)
+
+
+def test_all_are_discarded_and_restored_with_redis_free_for_others_in_between(client: "Redis", ledger: Ledger) -> None:
+    desk = DeadLetters(ledger, by="ada")
+    assert measured(client, "discard", lambda: len(desk.discard(desk.freeze())), 14) == MANY
+    names = desk.freeze(state=State.DISCARDED)
+    assert measured(client, "restore", lambda: len(desk.restore(names)), 14) == MANY
