@@ -15,6 +15,7 @@ from roark_ledger.partitions.placing import prefixes
 SIXTEEN = 16
 ON_A_REPLICA = {"ROARK_INGEST_DURABILITY": "replicated:1"}
 PARTITIONS = prefixes("roark", SIXTEEN)
+COMMAND = "from roark_ops.cli import main; main()"
 
 
 @contextlib.contextmanager
@@ -139,3 +140,26 @@ def test_a_worker_is_killed() -> None:
             line.kill(line.workers[0])
             line.start_workers(1)
         line.prove()
+
+
+@pytest.mark.chaos
+def test_a_ledger_of_one_partition_is_split_over_the_nodes_while_all_goes_on() -> None:
+    with (
+        cluster(replicas=1) as nodes,
+        running() as broker,
+        Line(
+            "1 partition is split into 16 on three nodes, under load",
+            seed=178,
+            redis_url=nodes.url,
+            ROARK_INGEST_BROKER_URL=broker.url,
+        ) as line,
+    ):
+        line.start(number=2000)
+        line.some_time(1, 2)
+        with line.fault():
+            split = line.run("partition", "-c", COMMAND, "partition", str(SIXTEEN), "--yes")
+            line.until(lambda: "The ledger has 16 partitions" in split.log, "it is split")
+        line.prove()
+        seen = line.snapshot()
+        assert seen.partitions == SIXTEEN
+        assert {nodes.owner(prefix) for prefix in PARTITIONS} == set(nodes.primaries)

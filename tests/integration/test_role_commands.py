@@ -86,6 +86,7 @@ ROWS = {
     "rejected show": Row("DIGEST", EVERYONE),
     "rejected retry": Row("--all", DESK, (1,)),
     "rejected discard": Row("--all --yes", DESK),
+    "partition": Row("4 --one-server --dry-run --json", EVERYONE),
     "repair ledger": Row("--yes", EVERYONE),
     "repair spool": Row("--yes", EVERYONE),
 }
@@ -147,6 +148,25 @@ def test_each_user_runs_its_commands_and_is_refused_the_others(
         "attack", f"{len(ROWS)} commands with the Redis user `{role}` | {refused} refused as decided, without a change"
     )
     assert wrong == []
+
+
+@pytest.mark.servers
+def test_only_the_operator_splits_the_ledger(guarded: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with connect(guarded.url) as admin:
+        admin.flushall()
+    line = CommandLine(guarded.url, "roark", tmp_path)
+    line.accept("ready-1")
+
+    for role in (P, W, V):
+        ended = as_role(line, guarded, role).run("partition", "4", "--one-server", "--yes")
+        assert "may not do this" in ended.stderr or "NOPERM" in ended.stderr, (role, ended)
+        assert as_role(line, guarded, O).run("status", "--json").document["partitions"] == 1
+    assert as_role(line, guarded, O).run("partition", "4", "--one-server", "--yes").exit_code == 0
+    for role in (V, O):
+        told = as_role(line, guarded, role).run("status", "--json").document
+        assert (told["partitions"], told["states"]["ready"], told["balanced"]) == (4, 1, True)
+    line.ledger.close()
 
 
 def with_some_of_everything(server: Server, folder: Path) -> CommandLine:
