@@ -128,7 +128,7 @@ def explain(
     """
     found = _explain(code, status, call_id)
     if over == ALONE:
-        found = _alone(found, call_id)
+        found = _alone(found, call_id, was_roark=not code.endswith("not_roark"))
     if code == "exhausted":
         what = _OVER.get(over, found.what)
         if not last or last == code:
@@ -142,8 +142,14 @@ def explain(
     return found
 
 
-def _alone(found: Explanation, call_id: str) -> Explanation:
-    if found.side is Side.ROARK:
+def _alone(found: Explanation, call_id: str, *, was_roark: bool) -> Explanation:
+    if not was_roark:
+        condition = "it lets this report pass"
+        todo = (
+            "Find out which proxy or firewall answered, and what it minds in this report. Have it let the report pass "
+            "and replay it, or edit and replay it, or discard it."
+        )
+    elif found.side is Side.ROARK:
         condition = "Roark can process this report"
         todo = (
             "Roark fails on this report and wants no retry. Read its answer: edit what it names and replay the report, "
