@@ -147,22 +147,20 @@ def lasts_in_words(fullest: FullestNode) -> str:
     if intake is None or intake.bytes_per_second <= 0:
         return ""
     rate = f"{intake.per_second:.3g} reports/s of {intake.packed_bytes / 1000:.3g} kB as stored"
+    if node and fullest.all_partitions > 1:
+        rate += f" on {node}, which has {fullest.partitions} of {fullest.all_partitions} partitions"
     lasts, twice = memory.outage_seconds(), memory.outage_seconds(2)
     if lasts is None or twice is None:
         return f"no estimate: Redis has no maxmemory, so it takes reports until its machine has no memory left ({rate})"
     if lasts > _MONTH_SECONDS:
         return f"memory lasts more than a month at today's rate ({rate})"
-    if fullest.all_partitions == 1:
-        where = f" on {node}; more nodes add none, as the ledger is on one" if node else ""
-        return f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much{where}"
-    told = f"memory lasts {span(lasts)} at today's rate" + (f" on {node}" if node else "")
-    told += (
-        f", which has {fullest.partitions} of {fullest.all_partitions} partitions ({rate})" if node else f" ({rate})"
-    )
-    return f"{told}, {span(twice)} with twice as much" + (_with_more_nodes(fullest) if node else "")
+    told = f"memory lasts {span(lasts)} at today's rate ({rate}), {span(twice)} with twice as much"
+    return told + _with_more_nodes(fullest) if node else told
 
 
 def _with_more_nodes(fullest: FullestNode) -> str:
+    if fullest.all_partitions == 1:
+        return f" on {fullest.node}; more nodes add none, as the ledger is on one"
     some = [(more, fullest.seconds_with(more)) for more in (1, fullest.nodes) if more < fullest.all_partitions]
     told = [f"{span(seconds)} with {counted(more, 'more node')}" for more, seconds in dict(some).items() if seconds]
     return "".join(f", {one}" for one in told)

@@ -111,11 +111,12 @@ def test_with_partitions_the_node_counts_that_is_full_first_and_what_more_nodes_
     assert fullest.memory.outage_seconds() == pytest.approx((8.5 * GB - 2 * GB) / (150 * each))
     assert fullest.seconds_with(1) == pytest.approx((8.5 * GB - 2 / 3 * 2 * GB) / (100 * each))
     assert fullest.seconds_with(2) == pytest.approx((8.5 * GB - 1 / 3 * 2 * GB) / (50 * each))
-    told = lasts_in_words(fullest)
-    assert told.startswith(
-        "memory lasts 1 h 2 min at today's rate on node-2:2, which has 3 of 4 partitions (150 reports/s"
+    assert lasts_in_words(fullest) == (
+        "memory lasts 1 h 2 min at today's rate (150 reports/s of 10 kB as stored on node-2:2, which has 3 of 4 "
+        "partitions), 2 h 25 min with twice as much, 1 h 44 min with 1 more node, 3 h 47 min with 2 more nodes"
     )
-    assert told.endswith("with twice as much, 1 h 44 min with 1 more node, 3 h 47 min with 2 more nodes")
+    endless = lasts_in_words(fullest_of([("node-1:1", memory(most=0)), ("node-2:2", memory(most=0))]))
+    assert endless.endswith("(100 reports/s of 10 kB as stored on node-1:1, which has 1 of 2 partitions)")
 
 
 @pytest.mark.parametrize("more", [{"intake": None}, {"intake": Inflow(0, 10_000)}, {"most": 0, "intake": None}])
