@@ -372,7 +372,9 @@ class TestLeaks:
             pytest.param(answering(OK, b"content-length: 30\r\n\r\n{"), "http", LONG, id="half a body"),
             pytest.param(answering(b"garbage\r\n\r\n"), "http", LONG, id="another protocol"),
             pytest.param(repeating(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 9000), "http", LONG, id="a page without end"),
-            pytest.param(never_answer, "http", SOON, id="never answers"),
+            # httpcore 1.0.9 keeps a connection that is given up between its making and its first byte: the loop must not
+            # stand still from when it is made to when the upload's time is up.
+            pytest.param(never_answer, "http", 2, id="never answers"),
             pytest.param(answer_plainly, "https", LONG, id="no TLS"),
         ],
     )
@@ -380,7 +382,7 @@ class TestLeaks:
         url = f"{scheme}://127.0.0.1:%d"
         async with (
             serving(way) as port,
-            door_to(url % port, transport, upload_seconds=seconds, connect_seconds=seconds / 2) as door,
+            door_to(url % port, transport, upload_seconds=seconds, connect_seconds=seconds / 8) as door,
         ):
             await many_failures(door, 100)
             before = await lowest_count_of_open_files()
