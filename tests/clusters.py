@@ -66,6 +66,10 @@ class Node(Server):
         self._process._process.send_signal(number)
 
     @property
+    def pid(self) -> int:
+        return int(self._process._process.pid)
+
+    @property
     def name(self) -> str:
         return str(self.ask("CLUSTER", "MYID").decode())
 
@@ -138,6 +142,10 @@ class Nodes:
     @property
     def url(self) -> str:
         return f"redis+cluster://{','.join(node.address for node in self.all)}"
+
+    @property
+    def pids(self) -> list[int]:
+        return [node.pid for node in self.all]
 
     def url_for(self, user: str, password: str) -> str:
         """Return the URL for a user, with TLS where they have it."""

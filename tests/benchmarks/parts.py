@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import delay, enqueueing, ingest, outage, sizes, startup
+from benchmarks import delay, enqueueing, ingest, outage, sizes, spread, startup
 from benchmarks.bursts import bursts
 from benchmarks.contenders import Contender, everybody, ours
 from benchmarks.disk import alone_and_beside
@@ -173,6 +173,11 @@ def partitions(plan: Plan) -> list[Row]:
     return _rounds(plan, some, lambda each: upload(each, plan.pool, latency_ms=100, seconds=plan.seconds).as_json())
 
 
+def cluster(plan: Plan) -> list[Row]:
+    """A ledger of 16 partitions on three primaries: a million reports from end to end."""
+    return _rounds(replace(plan, rounds=1), (20_000 if plan.quick else 1_000_000,), spread.through)
+
+
 def starting(plan: Plan) -> Row:
     """The command's help and a worker."""
     times = 5 if plan.quick else 11
@@ -195,6 +200,7 @@ ALL: dict[str, Callable[[Plan], Any]] = {
     "flatness": flatness,
     "switches": switches,
     "partitions": partitions,
+    "cluster": cluster,
     "startup": starting,
 }
 

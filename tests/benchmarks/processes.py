@@ -41,8 +41,7 @@ class Group:
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        ticks = sum(sum(map(int, fields[11:15])) for _, fields in self._stats())
-        return ticks / _TICKS_PER_SECOND
+        return sum(_seconds(fields) for _, fields in self._stats())
 
     def _stats(self) -> list[tuple[int, list[str]]]:
         stats = dict(_all_stats())
@@ -93,6 +92,11 @@ class Group:
         self.end()
 
 
+def cpu_seconds_of(pid: int) -> float:
+    """User and system time so far of a process that somebody else started."""
+    return _seconds(dict(_all_stats())[pid])
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float, every: float = 0.02) -> float:
     """Return how many seconds it took until `condition` was true; raise TookTooLong when it does not become so."""
     started = time.monotonic()
@@ -109,6 +113,10 @@ def _all_stats() -> Iterator[tuple[int, list[str]]]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 yield int(entry.name), Path(entry.path, "stat").read_text().rpartition(")")[2].split()
+
+
+def _seconds(fields: list[str]) -> float:
+    return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
 
 
 def _pss(pid: int) -> int:

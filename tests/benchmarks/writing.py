@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ledger_tables
 from benchmarks.charts import bars
 from benchmarks.goals import goals
+from benchmarks.markdown import table
 
 Row = dict[str, Any]
 _CUTS = ("p50", "p99")
@@ -29,9 +31,10 @@ def write(figures: dict[str, Any], folder: Path) -> str:
         _rewrite(figures.get("rewrite", [])),
         _enqueue(figures.get("enqueue", [])),
         _delay(figures.get("delay", [])),
-        _flatness(figures.get("flatness", [])),
-        _switches(figures.get("switches", [])),
-        _partitions(figures.get("partitions", [])),
+        ledger_tables.flatness(figures.get("flatness", [])),
+        ledger_tables.switches(figures.get("switches", [])),
+        ledger_tables.partitions(figures.get("partitions", [])),
+        ledger_tables.cluster(figures.get("cluster", [])),
         _startup(figures.get("startup")),
     ]
     text = "\n".join(part for part in parts if part)
@@ -39,16 +42,11 @@ def write(figures: dict[str, Any], folder: Path) -> str:
     return text
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    align = "|---|" + "---:|" * (len(head) - 1)
-    return "\n".join(["| " + " | ".join(head) + " |", align, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
-
-
 def _machine(figures: dict[str, Any]) -> str:
     rows = [[name, value] for name, value in figures["machine"].items()]
     rows.append(["rounds", "; ".join(f"{part}: {told}" for part, told in figures.get("rounds", {}).items())])
     rows.append(["run", "quick" if figures["quick"] else "full"])
-    return "## Machine\n\n" + _table(["what", ""], rows).replace("---:|", "---|")
+    return "## Machine\n\n" + table(["what", ""], rows).replace("---:|", "---|")
 
 
 def _failed(failed: list[str]) -> str:
@@ -62,7 +60,7 @@ def _failed(failed: list[str]) -> str:
 
 def _goals(figures: dict[str, Any]) -> str:
     rows = [[goal.what, goal.wanted, goal.found, "yes" if goal.met else "**no**"] for goal in goals(figures)]
-    return "## Goals\n\n" + _table(["ratio in this run", "wanted", "found", "met"], rows) if rows else ""
+    return "## Goals\n\n" + table(["ratio in this run", "wanted", "found", "met"], rows) if rows else ""
 
 
 def _uploads(rows: list[Row], folder: Path) -> str:
@@ -83,7 +81,7 @@ def _uploads(rows: list[Row], folder: Path) -> str:
             each = [(row["name"], row["family"], row["memory_mb"]) for row in some]
             bars(folder / "memory.svg", "Memory of the workers (PSS)", each, unit="MB", digits=0)
             text += "![Memory of the workers](memory.svg)\n\n"
-        text += _table(
+        text += table(
             ["", "CPU ms", "worker", "Redis", "stub", "per CPU s", "reports/s", "most in flight", "MB"],
             [
                 [
@@ -111,7 +109,7 @@ def _ingest(rows: list[Row], folder: Path) -> str:
     each = [(row["name"], families[place], row["per_cpu_second"]) for place, row in enumerate(rows)]
     bars(folder / "ingest.svg", "Accepted reports per CPU second, web and Redis", each, unit="/s", digits=0)
     head = ["", "per CPU s", "web CPU ms", "Redis CPU ms", "accepted/s", "p50 ms", "p99 ms", "failed"]
-    return "## Taking reports in (wrk, 32 connections)\n\n![Accepted per CPU second](ingest.svg)\n\n" + _table(
+    return "## Taking reports in (wrk, 32 connections)\n\n![Accepted per CPU second](ingest.svg)\n\n" + table(
         head,
         [
             [
@@ -152,7 +150,7 @@ def _webhook(rows: list[Row]) -> str:
         ]
         for row in rows
     ]
-    return "## The webhook's processes, on one port\n\n" + _table(head, cells)
+    return "## The webhook's processes, on one port\n\n" + table(head, cells)
 
 
 def _sizes(rows: list[Row]) -> str:
@@ -162,7 +160,7 @@ def _sizes(rows: list[Row]) -> str:
     text += "Memory is the peak (RSS) of all processes, CPU is web or worker and Redis.\n\n"
     head = ["", "accepted/s", "MB/s", "CPU ms", "webhook MB", "delivered/s", "MB/s", "CPU ms", "worker MB"]
     head += ["slowest script, ms"]
-    return text + _table(head, [_size(row) for row in rows])
+    return text + table(head, [_size(row) for row in rows])
 
 
 def _size(row: Row) -> list[str]:
@@ -189,7 +187,7 @@ def _rewrite(rows: list[Row]) -> str:
         "The disk alone: 10 kB appended and synced, with no server, alone and beside a program that writes as much as "
     )
     text += "the rewrite does.\n\n"
-    return text + _table(head, [line for row in rows for line in _rewrites(row)])
+    return text + table(head, [line for row in rows for line in _rewrites(row)])
 
 
 def _rewrites(row: Row) -> Iterator[list[str]]:
@@ -214,7 +212,7 @@ def _beside_a_rewrite(row: Row) -> list[str]:
 def _enqueue(rows: list[Row]) -> str:
     if not rows:
         return ""
-    return "## Enqueueing from Python, CPU ms per report\n\n" + _table(
+    return "## Enqueueing from Python, CPU ms per report\n\n" + table(
         ["", "program", "Redis", "bytes in Redis"],
         [
             [row["name"], f"**{row['program_ms']:.2f}**", f"{row['redis_ms']:.2f}", f"{row['redis_bytes']:,.0f}"]
@@ -233,58 +231,8 @@ def _delay(rows: list[Row]) -> str:
         ]
         for row in rows
     ]
-    return "## Delay at 50 reports/s, ms until the first byte is upstream\n\n" + _table(
+    return "## Delay at 50 reports/s, ms until the first byte is upstream\n\n" + table(
         ["", "from accepted, p50", "p99", "from handed in, p50", "p99"], cells
-    )
-
-
-def _flatness(rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    return "## Cost of a report by how many wait\n\n" + _table(
-        ["", "CPU ms", "worker", "Redis", "Redis bytes each waiting", "zstd bytes", "Redis bytes each delivered"],
-        [
-            [
-                row["name"],
-                f"**{row['cpu_ms']:.2f}**",
-                f"{row['worker_ms']:.2f}",
-                f"{row['redis_ms']:.3f}",
-                f"{row['redis_bytes_waiting']:,.0f}",
-                f"{row['zstd_bytes']:,.0f}",
-                f"{row['redis_bytes_delivered']:,.0f}" if row["redis_bytes_delivered"] else "",
-            ]
-            for row in rows
-        ],
-    )
-
-
-def _switches(rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    text = "## What each promise costs\n\nEverything above has all of these on. "
-    text += "Flower is told of up to 100 deliveries a second.\n\n"
-    return text + _table(
-        ["one switched off", "CPU ms", "worker", "Redis"],
-        [[row["name"], f"{row['cpu_ms']:.2f}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"] for row in rows],
-    )
-
-
-def _partitions(rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    text = "## Partitions\n\nOne process, and all partitions on one server: what they cost by themselves.\n\n"
-    return text + _table(
-        ["the ledger has", "reports/s", "CPU ms", "worker", "Redis"],
-        [
-            [
-                row["name"],
-                f"{row['per_second']:,.0f}",
-                f"{row['cpu_ms']:.2f}",
-                f"{row['worker_ms']:.2f}",
-                f"{row['redis_ms']:.3f}",
-            ]
-            for row in rows
-        ],
     )
 
 
@@ -293,7 +241,7 @@ def _startup(row: Row | None) -> str:
         return ""
     imported = row.get("import")
     importing = ["`from roark_producer import Producer`", "", f"{imported['cpu_seconds']:.2f}"] if imported else None
-    return "## Start-up, seconds\n\n" + _table(
+    return "## Start-up, seconds\n\n" + table(
         ["", "wall clock", "CPU"],
         [
             *([importing] if importing else []),
