@@ -73,15 +73,17 @@ class HandingIn:
     async def _take(self, request: Spooled) -> _Taken:
         shelf = None
         try:
-            prepare = partial(self._intake.prepare, request.body, query=request.query, trace=request.trace)
-            match await self._apart.run(prepare, apart=len(request.body) >= LARGE_BODY_BYTES):
-                case Acceptable() as report:
-                    shelf = self._own(report.call_id)
-                    if shelf and shelf.is_active:
-                        return _Taken(shelf, is_in=False)
-                    await self._commit.accept(report)
-        except InvalidReport as error:
-            return await self._take_rejected(request, error)
+            try:
+                report = await self._prepared(request)
+                if report is None:
+                    return _Taken()
+                shelf = self._own(report.call_id)
+                if shelf and shelf.is_active:
+                    return _Taken(shelf, is_in=False)
+                await self._commit.accept(report)
+            except InvalidReport as error:
+                shelf = self._own(None)
+                await self._reject(request, error)
         except LedgerFault as error:
             # A call whose record is damaged must not keep all that came after it waiting.
             event(logger, "spool_refused", level=logging.ERROR, error=str(error))
@@ -92,18 +94,11 @@ class HandingIn:
             return _Taken(shelf, is_in=False)
         return _Taken(shelf)
 
-    async def _take_rejected(self, request: Spooled, error: InvalidReport) -> _Taken:
-        shelf = self._own(None)
-        try:
-            await self._reject(request, error)
-        except LedgerFault as fault:
-            event(logger, "spool_refused", level=logging.ERROR, error=str(fault))
-            self.refused.append(request)
-        except LedgerUnavailable:
-            if shelf is None:
-                raise
-            return _Taken(shelf, is_in=False)
-        return _Taken(shelf)
+    async def _prepared(self, request: Spooled) -> Acceptable | None:
+        """Return the report, None where it is a message of another kind."""
+        prepare = partial(self._intake.prepare, request.body, query=request.query, trace=request.trace)
+        found = await self._apart.run(prepare, apart=len(request.body) >= LARGE_BODY_BYTES)
+        return found if isinstance(found, Acceptable) else None
 
     async def _reject(self, request: Spooled, error: InvalidReport) -> None:
         rejection = partial(self._intake.rejection, request.body, error, source="webhook")
