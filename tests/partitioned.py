@@ -10,7 +10,9 @@ import redis
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves.goes import HOME
 from roark_ledger.partitions.lane import Asked, Plan
+from roark_ledger.partitions.ledger import PartedLedger
 from roark_ledger.scripts import script, script_names
+from roark_ops.partitioning.mover import Mover
 
 T = TypeVar("T")
 
@@ -58,3 +60,14 @@ class Partitioned:
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             answers = self.ask(asked)
+
+
+def left_half_way(whole: Ledger, partitions: int) -> None:
+    """Begin to split a ledger, and move no call."""
+
+    def part(prefix: str) -> Ledger:
+        return Ledger(whole.client, prefix=prefix, clock=whole.calls.clock)
+
+    mover = Mover.of(PartedLedger(part(whole.calls.prefix), part), partitions)
+    mover._prepare()
+    mover._begin(b'{"by":"ada"}')

@@ -29,6 +29,12 @@ def todos(snapshot: Snapshot) -> list[Todo]:
     if snapshot.away:
         what = f"These figures lack some reports: {snapshot.away_in_words}."
         found.append(Todo(what, "roark-ingest doctor"))
+    if (moving := snapshot.moving) and moving.is_stalled(snapshot.now_ms):
+        what = (
+            f"The ledger is split half-way, and nobody goes on with it. {counted(moving.left, 'call')} still to be "
+            f"moved into {moving.partitions} partitions; nothing of them is uploaded until then."
+        )
+        found.append(Todo(what, moving.command))
     if not snapshot.accounts.holds:
         what = f"Not all reports are accounted for. {snapshot.accounts.in_words}"
         found.append(Todo(what, snapshot.accounts.command))

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from commands import CommandLine
+from partitioned import left_half_way
 from servers import Server
 
 from roark_ledger.moves import replay, upkeep
+from roark_ledger.records.moving import STALLED_MS
 
 
 @pytest.fixture
@@ -55,3 +57,30 @@ def test_what_is_in_the_way_is_named(line: CommandLine) -> None:
     assert refused.exit_code == 1
     for words in ("not on a cluster", "Replay jobs are open", "old@host (0.1)"):
         assert words in refused.stderr
+
+
+def test_status_and_doctor_say_how_far_it_is_and_when_nobody_goes_on(line: CommandLine) -> None:
+    line.bury_all("c-1", "c-2")
+    assert line.run("status", "--json").document["split"] is None
+    left_half_way(line.ledger, 3)
+
+    under_way = line.run("status", "--json").document
+    assert under_way["split"].pop("idle_seconds") < STALLED_MS / 1000
+    assert under_way["split"] == {
+        "partitions": 3,
+        "calls_left": 2,
+        "counted_twice": 0,
+        "command": "roark-ingest partition 3",
+    }
+    assert "into 3 partitions: 2 calls still to be moved" in line.run("status").stdout
+    assert not [todo for todo in under_way["todo"] if "partition" in todo["command"]]
+
+    keys = line.ledger.calls.keys
+    line.ledger.client.hincrby(keys.promises, "moving_at", -STALLED_MS)
+    stalled = line.run("status", "--json").document
+    assert "roark-ingest partition 3" in [todo["command"] for todo in stalled["todo"]]
+    checks = {check["name"]: check for check in line.run("doctor", "--json").document["checks"]}
+    assert checks["split"]["level"] == "WARN"
+
+    assert line.run("partition", "3", "--yes").exit_code == 0
+    assert line.run("status", "--json").document["split"] is None

@@ -14,6 +14,7 @@ from roark_ledger.ledger import Ledger
 from roark_ledger.moves import moving, watch
 from roark_ledger.partitions.ledger import PartedLedger
 from roark_ledger.partitions.placing import partition_of, prefixes
+from roark_ledger.records.moving import Moving
 from roark_ops.partitioning.mover import Mover, NotMovable, Split
 from roark_worker.upkeep.audit import audit
 
@@ -197,6 +198,23 @@ def test_the_order_of_deliveries_stays(move: Move) -> None:
     for number, part in enumerate(move.parts):
         listed = [each.decode() for each in move.client.lrange(part.calls.keys.delivered, 0, -1)]
         assert listed == [call_id for call_id in calls if partition_of(call_id, PARTS) == number]
+
+
+def test_it_is_known_how_many_are_left_and_when_the_last_ones_were_moved(move: Move) -> None:
+    for call_id in ("call-1", "call-2", "call-3"):
+        move.before.accept(call_id)
+    assert move.before.snapshot().moving is None
+    began_ms = move.before.clock.now_ms
+    move.begin()
+
+    move.before.clock.advance(1000)
+    assert move.during.snapshot().moving == Moving(PARTS, 3, began_ms)
+    move.during.accept("call-1")
+    assert (move.during.snapshot().moving, move.during.snapshot().taken_over) == (Moving(PARTS, 3, began_ms), 1)
+    move.source.run(moving.drop(["call-1"]))
+    assert move.during.snapshot().moving == Moving(PARTS, 2, began_ms + 1000)
+    move.finish()
+    assert move.after.snapshot().moving is None
 
 
 def test_open_replay_jobs_stand_in_the_way(move: Move) -> None:

@@ -14,6 +14,7 @@ import pytest
 from roark_ledger.errors import LedgerRefuses
 from roark_ledger.lifecycle import State
 from roark_ledger.records.lane import Lane
+from roark_ledger.records.moving import STALLED_MS, Moving
 from roark_ledger.records.promises import Loss, Unread, UnreadFile
 from roark_ledger.records.setup import Setup
 from roark_ledger.records.snapshot import Memory, Snapshot
@@ -248,3 +249,17 @@ def test_while_a_partition_is_away_it_is_named_and_the_accounts_are_not_judged()
     assert [todo.what for todo in todos(several)] == [
         "These figures lack some reports: partitions 3, 5 of 16 are away."
     ]
+
+
+def test_a_split_is_a_fact_while_it_runs_and_a_warning_when_nobody_goes_on_with_it() -> None:
+    now_ms = 1_000_000
+    running = replace(snapshot(), partitions=16, moving=Moving(16, 70, now_ms - STALLED_MS + 1))
+    stalled = replace(running, moving=Moving(16, 1, now_ms - STALLED_MS))
+
+    fact = pipeline.judge_split(running.moving, now_ms)
+    assert (fact.level, fact.found) == (Level.OK, "under way: 70 calls still to be moved into 16 partitions")
+    assert todos(running) == []
+    judged = pipeline.judge_split(stalled.moving, now_ms)
+    assert (judged.level, judged.mend) == (Level.WARN, "Go on with it: roark-ingest partition 16")
+    assert [todo.command for todo in todos(stalled)] == ["roark-ingest partition 16"]
+    assert "1 call still to be moved into 16 partitions" in todos(stalled)[0].what

@@ -121,6 +121,8 @@ def _examine_pipeline(access: Access, crew: dict[str, Setup]) -> Iterator[Check]
     yield pipeline.judge_accounts(snapshot)
     if snapshot.partitions > 1:
         yield pipeline.judge_partitions(snapshot)
+    if snapshot.moving:
+        yield pipeline.judge_split(snapshot.moving, snapshot.now_ms)
     yield from map(pipeline.judge_doubt, access.doubts())
     yield pipeline.judge_bin(snapshot)
     yield pipeline.judge_outage(fullest_node(access.ledger, snapshot))

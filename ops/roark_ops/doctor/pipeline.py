@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from roark_ledger.lane_states import FLOWING, LaneState
 from roark_ledger.lifecycle import State
+from roark_ledger.records.moving import Moving
 from roark_ledger.records.screen import uploads
 from roark_ledger.records.snapshot import Snapshot
-from roark_ops.cli.terminal.words import shown
+from roark_ops.cli.terminal.words import counted, shown
 from roark_ops.doctor.check import Check, fail, ok, warn
 from roark_ops.outage import FullestNode, lasts_in_words
 from roark_worker.answers.lane_words import explain_way
@@ -55,6 +56,14 @@ def judge_partitions(snapshot: Snapshot) -> Check:
         return ok("partitions", f"all {snapshot.partitions} answer")
     what = f"{snapshot.away_in_words}: reports for them wait in the webhooks' spools, all others go on"
     return fail("partitions", what, "Start the node of the cluster that has them, or its replica")
+
+
+def judge_split(moving: Moving, now_ms: int) -> Check:
+    """Say how far the split into partitions is, and whether somebody goes on with it."""
+    told = f"{counted(moving.left, 'call')} still to be moved into {moving.partitions} partitions"
+    if not moving.is_stalled(now_ms):
+        return ok("split", f"under way: {told}")
+    return warn("split", f"left half-way: {told}; nothing of them is uploaded", f"Go on with it: {moving.command}")
 
 
 def judge_outage(fullest: FullestNode) -> Check:

@@ -11,6 +11,7 @@ from roark_ledger.records.accounts import Accounts, Finding
 from roark_ledger.records.alerts import Alert, parse_alerts
 from roark_ledger.records.forecast import Forecast, Inflow, forecast
 from roark_ledger.records.lane import Lane, parse_lane
+from roark_ledger.records.moving import Moving, parse_moving
 from roark_ledger.records.promises import Loss, Unread, parse_promises
 from roark_ledger.records.receipts import NO_RECEIPTS, Receipts, parse_receipts
 from roark_ledger.records.reconciled import Reconciled, parse_reconciled
@@ -148,8 +149,8 @@ class Snapshot:
 
     setup: "Setup | None" = None
     """How the worker was set up that started last, or noticed another token last."""
-    moving_to: int = 0
-    """Into how many partitions calls are being moved, 0: into none; what is left of the old ledger counts itself."""
+    moving: Moving | None = None
+    """None: no calls are being moved into partitions."""
     unnamed_share: float = 0.0
     """Share of the latest two hundred or so deliveries in which Roark did not name the call."""
     partitions: int = 1
@@ -236,7 +237,6 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
     now, sizes, counters, lane, facts, replays, retention, alerts, *rest = reply
     promises, setup = (*rest, (), b"")[:2]
     losses, unread, spooled_because = parse_promises(promises)
-    told = dict(pairs(promises))
     queues = {name.decode(): int(size) for name, size in pairs(sizes)}
     counted = {name.decode(): int(value) for name, value in pairs(counters) if value.isdigit()}
     lane_fields = {name.decode(): value.decode() for name, value in pairs(lane)}
@@ -279,7 +279,7 @@ def parse_snapshot(reply: list[Any]) -> Snapshot:
         losses=losses,
         unread=unread,
         spooled_because=spooled_because,
-        moving_to=int(told.get(b"moving", 0)),
+        moving=parse_moving(dict(pairs(promises))),
     )
 
 

@@ -21,7 +21,7 @@ def summed(snapshots: Sequence[Snapshot]) -> Snapshot:
     *parts, home = snapshots
     counters = _added(each.counters for each in snapshots)
     # The home's own reports are those that are still to be moved.
-    places = [*parts, *([home] if home.moving_to else [])]
+    places = [*parts, *([home] if home.moving else [])]
     return replace(
         home,
         queues=_added(each.queues for each in places),
@@ -56,7 +56,7 @@ def without(there: Snapshot, away: Sequence[int]) -> Snapshot:
 def _counting(state: State, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:
     """Return where reports of a state are counted; what is counted of those that are gone stays in the home."""
     *parts, home = snapshots
-    return parts if state is State.UPLOADING and not home.moving_to else snapshots
+    return parts if state is State.UPLOADING and not home.moving else snapshots
 
 
 def _added(all_counts: Iterable[dict[str, int]]) -> dict[str, int]:

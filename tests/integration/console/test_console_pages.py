@@ -9,6 +9,7 @@ import pytest
 from commands import CommandLine
 from console_pages import Text, filled, reject, text
 from consoles import ConsoleUnderTest
+from partitioned import left_half_way
 
 from roark_ledger.lane_states import LaneState
 from roark_ledger.moves import delivery
@@ -43,6 +44,14 @@ def test_now_says_whether_all_is_well(line: CommandLine, console: ConsoleUnderTe
     assert "1 accepted = 0 ready + 0 uploading + 0 waiting + 1 delivered + 0 dead" in page
     assert "The sum holds" in page
     assert "Time to drained drained" in page
+
+
+def test_now_says_how_far_a_split_is(line: CommandLine, console: ConsoleUnderTest) -> None:
+    line.accept("call-1")
+    left_half_way(line.ledger, 3)
+    page = text(console.get("/").text)
+    assert "The ledger is being split. Into 3 partitions: 1 call still to be moved" in page
+    assert "roark-ingest partition 3" in page
 
 
 def test_now_says_what_there_is_to_do_and_leads_there(line: CommandLine, console: ConsoleUnderTest) -> None:

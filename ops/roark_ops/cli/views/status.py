@@ -52,6 +52,7 @@ def document(snapshot: Snapshot, spool: Pending, fullest: FullestNode) -> dict[s
         "balanced": None if snapshot.away else snapshot.balanced,
         "partitions": snapshot.partitions,
         "partitions_away": list(snapshot.away),
+        "split": _split_document(snapshot),
         "lane": {
             "state": lane.state,
             "reason": shown(lane.reason) or None,
@@ -142,6 +143,7 @@ def print_status(snapshot: Snapshot, spool: Pending, fullest: FullestNode, node:
             *receipts_told(snapshot),
             ("alerts", " ".join(alert.kind.value for alert in snapshot.alerts if alert.active) or "none"),
             ("retention", _retention(snapshot)),
+            *split_told(snapshot),
             ("log", f"{counted(snapshot.logbook_lines, 'line')} (who did what)"),
             *_forecast(snapshot, fullest),
             *(
@@ -229,6 +231,30 @@ def _replays(snapshot: Snapshot) -> list[tuple[str, str]]:
         return []
     letters = f"{found.selected} reports to send, {found.sent} in progress"
     return [("replay jobs", f"{', '.join(jobs)}; {letters}")]
+
+
+def split_told(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return how far the split into partitions is; nothing where none is under way."""
+    if (moving := snapshot.moving) is None:
+        return []
+    told = f"into {moving.partitions} partitions: {counted(moving.left, 'call')} still to be moved"
+    if snapshot.taken_over:
+        told += f", {snapshot.taken_over} of them counted twice until they are"
+    if moving.last_ms:
+        told += f"; last moved {ago(moving.last_ms, snapshot.now_ms)}"
+    return [("split", told)]
+
+
+def _split_document(snapshot: Snapshot) -> dict[str, Any] | None:
+    if (moving := snapshot.moving) is None:
+        return None
+    return {
+        "partitions": moving.partitions,
+        "calls_left": moving.left,
+        "counted_twice": snapshot.taken_over,
+        "idle_seconds": seconds_since(moving.last_ms, snapshot.now_ms),
+        "command": moving.command,
+    }
 
 
 def _balance(snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ from roark_ledger.records.screen import uploads_are
 from roark_ledger.records.snapshot import Snapshot
 from roark_ops.cli.terminal.words import shown, span
 from roark_ops.cli.views.reconcile_status import reconcile_told
-from roark_ops.cli.views.status import audit_told, uploads_told
+from roark_ops.cli.views.status import audit_told, split_told, uploads_told
 from roark_ops.console.ask import Ask
 from roark_ops.console.memory.live import Moment
 from roark_ops.todo import Todo, todos
@@ -62,6 +62,7 @@ def page(ask: Ask) -> Response:
         accepted=snapshot.total("accepted"),
         tiles=tiles(moment, pending(ask.stage.access.settings.spool_folder).reports),
         shut=_shut(snapshot),
+        moving=_moving(snapshot),
         audit=audit_told(snapshot),
         command="roark-ingest status",
     )
@@ -101,6 +102,13 @@ def _is_over(kind: AlertKind, snapshot: Snapshot) -> bool:
 def _shut(snapshot: Snapshot) -> Explanation | None:
     # A hold is among what there is to do; the rest ends by itself.
     return None if snapshot.lane.state == LaneState.HELD else explain_way(snapshot.lane, snapshot.setup)
+
+
+def _moving(snapshot: Snapshot) -> str:
+    # What nobody goes on with is among what there is to do.
+    if snapshot.moving is None or snapshot.moving.is_stalled(snapshot.now_ms):
+        return ""
+    return " ".join(told.capitalize() + "." for _, told in split_told(snapshot))
 
 
 def tiles(moment: Moment, spooled: int) -> list[Tile]:

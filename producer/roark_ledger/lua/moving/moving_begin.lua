@@ -5,6 +5,8 @@
 --
 -- Behind the ledger's keys, which are those of what is put aside (Keys.source), stand the same of the ledger.
 --
+-- From then on `moving` at KEY.promises says into how many, and `moving_at` when somebody last moved any (ms).
+--
 -- ARGV  1 now   2 how many partitions   3 who (JSON)
 -- Returns { `began`, calls }, { `moving`, N } or { `partitioned`, N } where that was done before, or { `replays`, number }
 -- where replay jobs are open: they know calls by their places.
@@ -21,7 +23,7 @@ for i, name in ipairs(OF_CALLS) do
   if redis.call('EXISTS', KEYS[first + i]) == 1 then redis.call('RENAME', KEYS[first + i], KEY[name]) end
   if name == 'records' then redis.call('SET', KEYS[first + i], 'partitions') end
 end
-redis.call('HSET', KEY.promises, 'moving', ARGV[2])
+redis.call('HSET', KEY.promises, 'moving', ARGV[2], 'moving_at', now)
 local calls = redis.call('HLEN', KEY.records)
 log_deed('partition', ARGV[3], calls, {})
 return { 'began', calls }

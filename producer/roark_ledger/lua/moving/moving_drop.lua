@@ -33,4 +33,5 @@ for _ = 1, MOST_TAIL do
   redis.call('RPOP', KEY.delivered)
 end
 count('moved', #known)
+redis.call('HSET', KEY.promises, 'moving_at', now)
 return #known

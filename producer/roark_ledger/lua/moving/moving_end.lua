@@ -16,6 +16,6 @@ for _, name in ipairs({ 'payloads', 'histories', 'besides', 'revisions', 'origin
   without_record = without_record + redis.call('HLEN', KEY[name])
 end
 redis.call('HSET', KEY.promises, 'partitions', facts[2])
-redis.call('HDEL', KEY.promises, 'moving')
+redis.call('HDEL', KEY.promises, 'moving', 'moving_at')
 log_deed('partition', ARGV[2], tonumber(redis.call('HGET', KEY.counters, 'moved') or 0), {})
 return { 'partitioned', tonumber(facts[2]), without_record }

@@ -12,7 +12,8 @@
 --           { state of a replay job, jobs, … ended, jobs; selected, letters; sent, reports without an outcome },
 --           { { state, window (ms), notice (ms), how many expire within the notice, the first not before (ms) }, … },
 --           { kind of an alert, JSON, … } (see alerts.lua),
---           { id, its text, `lost ID`, text, … `unread WHO`, text, … } (see remember.lua; `moving`, see moving_begin.lua),
+--           { id, its text, `lost ID`, text, … `unread WHO`, text, … (see remember.lua); while calls are moved, `moving`
+--             and `moving_at` (see moving_begin.lua), and `moving_left`, how many are still to be },
 --           the workers' last set-up as in setups.lua or '' };
 -- a time is 0 where there is none, and memory where the server does not tell.
 
@@ -99,6 +100,11 @@ local function promises()
       found[#found + 1] = all[i]
       found[#found + 1] = all[i + 1]
     end
+  end
+  -- On what is left of the old ledger (Keys.source).
+  if redis.call('HEXISTS', KEY.promises, 'moving') == 1 then
+    found[#found + 1] = 'moving_left'
+    found[#found + 1] = redis.call('HLEN', KEY.records)
   end
   return found
 end
