@@ -8,6 +8,7 @@ import pytest
 import redis
 from commands import CommandLine, report
 from consoles import opened, quick_passwords
+from partitioned import left_half_way
 from servers import Server, running
 
 from roark_ledger.errors import ConfigurationError
@@ -84,6 +85,19 @@ def test_a_viewer_may_look_at_everything_and_change_nothing(line: CommandLine, g
         assert viewer.run("audit").exit_code == 1
         assert viewer.run("enqueue", stdin=report("c-9")).exit_code == 1
         assert {key: admin.dump(key) for key in sorted(admin.keys("{roark}*"))} == before
+
+
+def test_a_viewer_finds_calls_that_are_still_to_be_moved_to_their_partitions(
+    line: CommandLine, guarded: Server
+) -> None:
+    viewer = as_role(line, guarded, RedisRole.VIEWER)
+    left_half_way(line.ledger, 3)
+
+    assert [each["call_id"] for each in viewer.run("list", "--json").documents] == ["c-2", "c-1", "c-3"]
+    assert viewer.run("why", "c-1", "--json").document["state"] == "dead"
+    assert viewer.run("dlq", "show", "c-3").exit_code == 0
+    assert viewer.run("dlq", "groups", "--json").document["count"] == 2
+    assert line.run("status", "--json").document["split"]["counted_twice"] == 0
 
 
 def test_a_viewer_can_run_no_script_that_writes_whatever_its_text(guarded: Server) -> None:

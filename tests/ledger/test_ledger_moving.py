@@ -11,8 +11,9 @@ from workbench import WHO, Workbench, acceptable, held
 from roark_ledger.errors import LedgerError
 from roark_ledger.keys import Keys
 from roark_ledger.ledger import Ledger
-from roark_ledger.moves import moving, watch
+from roark_ledger.moves import desk, moving, watch
 from roark_ledger.partitions.ledger import PartedLedger
+from roark_ledger.partitions.moving import adoptions
 from roark_ledger.partitions.placing import partition_of, prefixes
 from roark_ledger.records.moving import Moving
 from roark_ops.partitioning.mover import Mover, NotMovable, Split
@@ -198,6 +199,77 @@ def test_the_order_of_deliveries_stays(move: Move) -> None:
     for number, part in enumerate(move.parts):
         listed = [each.decode() for each in move.client.lrange(part.calls.keys.delivered, 0, -1)]
         assert listed == [call_id for call_id in calls if partition_of(call_id, PARTS) == number]
+
+
+def listed(bench: Workbench, place: str, most: int) -> list[str]:
+    """Read all pages of a place, of so many reports each."""
+    found: list[str] = []
+    page = bench.run(desk.page(most=most, place=place))
+    while True:
+        found += [letter.call_id for letter in page.letters]
+        if not page.last:
+            return found
+        page = bench.run(desk.page(most=most, place=place, behind=page.last, youngest_ms=page.youngest_ms))
+
+
+def stood(bench: Workbench, most: int) -> list[str]:
+    """Read the dead letters as the console's survey does."""
+    found: list[str] = []
+    score = same = 0
+    while page := bench.run(desk.standing(from_score=score, leave_out=same, most=most)):
+        found += [call_id for call_id, _ in page if call_id]
+        same = sum(each == page[-1][1] for _, each in page) + (same if page[-1][1] == score else 0)
+        score = page[-1][1]
+    return found
+
+
+def test_lists_have_each_call_once_wherever_it_is(move: Move) -> None:
+    calls = [f"call-{number:02}" for number in range(40)]
+    bench = move.before
+    for call_id in calls:
+        bench.accept(call_id)
+        (bench.deliver if int(call_id[-2:]) % 2 else bench.bury)(bench.take(call_id))
+        bench.clock.advance(int(call_id[-2:]) % 3)
+    dead, delivered = listed(bench, "dead", 100), listed(bench, "delivered", 100)
+    assert (len(dead), len(delivered)) == (20, 20)
+    move.begin()
+
+    def lists() -> list[list[str]]:
+        at = [listed(move.during, place, most) for place in ("dead", "delivered") for most in (3, 100)]
+        return [*at, stood(move.during, 3)]
+
+    # Deliveries of one moment have no order among partitions.
+    assert [sorted(each) for each in lists()] == [dead, dead, sorted(delivered), sorted(delivered), dead]
+    assert lists()[0] == dead
+    # The latest ones first, as they are moved.
+    copied = move.source.run(moving.export(calls[:19:-1]))
+    for where, several in adoptions(copied.rows, PARTS):
+        for each in several:
+            move.parts[where].run(each)
+    assert [sorted(each) for each in lists()] == [dead, dead, sorted(delivered), sorted(delivered), dead]
+    assert lists()[0] == dead
+
+    move.during.replay("call-30")
+    for call_id in ("call-20", "call-21", "call-38"):
+        move.during.erase(call_id)
+    dead = [call_id for call_id in dead if call_id not in {"call-20", "call-30", "call-38"}]
+    delivered = sorted(set(delivered) - {"call-21"})
+    assert [sorted(each) for each in lists()] == [dead, dead, delivered, delivered, dead]
+    assert listed(move.during, "replay", 3) == ["call-30"]
+    move.source.run(moving.drop(calls[30:]))
+    assert [sorted(each) for each in lists()] == [dead, dead, delivered, delivered, dead]
+
+
+def test_looking_at_a_call_moves_nothing(move: Move) -> None:
+    expected = of_all_states(move.before)
+    seen = entries(move.before, expected)
+    move.begin()
+
+    assert entries(move.during, expected) == seen
+    assert move.during.run(watch.look_at([*expected, "unknown"])) == [*seen.values(), None]
+    erased = move.during.run(desk.erased_among(["erased", "ready"]))
+    assert [bool(each) for each in erased] == [True, False]
+    assert move.during.snapshot().taken_over == 0
 
 
 def test_it_is_known_how_many_are_left_and_when_the_last_ones_were_moved(move: Move) -> None:

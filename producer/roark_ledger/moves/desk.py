@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from roark_ledger.moves.goes import Everywhere, First
+import msgspec
+
+from roark_ledger.moves.goes import Everywhere, First, Left
 from roark_ledger.moves.lane import forget_refusals
 from roark_ledger.moves.operation import Operation, for_call, for_calls, parse_word, parse_words
 from roark_ledger.records.letters import LetterPage, behind_in, merged, nobody, parse_page
@@ -116,6 +118,17 @@ def _sha1(packed: bytes) -> str:
 
 
 Reports = Literal["none", "unnamed", "all"]
+_LEFT_OF_PAGE: Left[LetterPage] = Left(
+    lambda page: [letter.call_id for letter in page.letters],
+    lambda page, some: msgspec.structs.replace(
+        page, letters=tuple(letter for letter in page.letters if letter.call_id in some)
+    ),
+)
+# They are left out by their number, so each keeps its row.
+_LEFT_OF_ROWS: Left[list[tuple[str, int]]] = Left(
+    lambda rows: [call_id for call_id, _ in rows],
+    lambda rows, some: [(call_id if call_id in some else "", score) for call_id, score in rows],
+)
 
 
 def page(
@@ -145,7 +158,8 @@ def page(
     def asked(behind: tuple[int, str] | None) -> Operation[LetterPage]:
         score, call_id = behind or ("", "")
         args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties), reports)
-        return Operation("page", args, parse, Everywhere(lambda pages: merged(place, pages, most), instead=at))
+        goes = Everywhere(lambda pages: merged(place, pages, most), instead=at, left=_LEFT_OF_PAGE)
+        return Operation("page", args, parse, goes)
 
     return asked(behind)
 
@@ -155,7 +169,8 @@ def standing(
 ) -> Operation[list[tuple[str, int]]]:
     """The ids and scores of reports in a place, in its order; cheap, for who knows the reports already.
 
-    The next page begins at the last one's score, and leaves out as many as came with that score.
+    The next page begins at the last one's score, and leaves out as many as came with that score. An empty id stands
+    for a report that is only being moved away from there.
     """
 
     def parse(reply: list[bytes]) -> list[tuple[str, int]]:
@@ -166,7 +181,7 @@ def standing(
         return list(islice(rows, leave_out, leave_out + most))
 
     whole = Operation("standing", (place, from_score, 0, leave_out + most), parse)
-    goes = Everywhere(join, instead=lambda *_: whole)
+    goes = Everywhere(join, instead=lambda *_: whole, left=_LEFT_OF_ROWS)
     return Operation("standing", (place, from_score, leave_out, most), parse, goes)
 
 

@@ -8,7 +8,7 @@ about all of them, the lane first of all, has its home.
     Everywhere    all partitions; and the home, where it has something of that, too
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -48,6 +48,18 @@ class ByCall(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Left(Generic[T]):
+    """How what is left of a ledger of one partition answers, whose calls are being moved.
+
+    It may still name calls that their partitions have: `calls` returns those that an answer names, and `only` the
+    answer about some of them.
+    """
+
+    calls: Callable[[T], Sequence[str]]
+    only: Callable[[T, Collection[str]], T]
+
+
+@dataclass(frozen=True, slots=True)
 class Everywhere(Generic[T]):
     """To all partitions, in their order, and, where `home_too`, then to the home.
 
@@ -58,6 +70,8 @@ class Everywhere(Generic[T]):
     Where a partition is away, nothing is answered; unless there is `without`: then the others do it by themselves, and
     it gets their answer with the numbers of those that are away, and returns what is to be answered. The home and one
     partition at least must be there.
+
+    While calls are moved into partitions, those that are still to be count, too, if `left` says how.
     """
 
     join: Callable[[Sequence[T]], T]
@@ -65,6 +79,7 @@ class Everywhere(Generic[T]):
     instead: "Callable[[int, int], Operation[T]] | None" = None
     then: "Callable[[T], Generator[Operation[Any], Any, T]] | None" = None
     without: Callable[[T, Places], T] | None = None
+    left: Left[T] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,11 @@ def adopt(rows: Iterable[Row]) -> Operation[list[str]]:
     return Operation("moving_adopt", tuple(value for row in rows for value in row), parse_words)
 
 
+def known(call_ids: Sequence[str]) -> Operation[list[bool]]:
+    """Say of each call whether a partition has it, or knows that it was erased."""
+    return Operation("moving_known", tuple(call_ids), lambda reply: [flag == 1 for flag in reply])
+
+
 def drop(call_ids: Sequence[str]) -> Operation[int]:
     """Remove calls that their partitions have; return how many were there."""
     return Operation("moving_drop", tuple(call_ids), int)

@@ -6,15 +6,18 @@ partition is not adopted again. Nothing is forgotten and nothing expires there u
 come back.
 """
 
+from collections import defaultdict
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from roark_ledger.errors import LedgerUnavailable
 from roark_ledger.moves import moving
-from roark_ledger.moves.goes import ByCall, Goes, Refuses, Renews, Settles
+from roark_ledger.moves.goes import ByCall, Goes, Left, Refuses, Renews, Settles
 from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.placing import partition_of
 
+T = TypeVar("T")
+Asked = list[tuple[int, Operation[Any]]]
 SOURCE = -2
 """The number of what is left of the old ledger, beside the home's."""
 STANDS_STILL: dict[str, Any] = {"forget": 0, "expire": (0, 0, 0)}
@@ -22,6 +25,8 @@ STANDS_STILL: dict[str, Any] = {"forget": 0, "expire": (0, 0, 0)}
 
 LOOKS_ON = frozenset({"verify"})
 """Scripts that look at partitions as they are, and bring nothing there."""
+LOOKS_AT_BOTH = frozenset({"look", "erased_among", "replay_held"})
+"""Scripts that look at calls wherever those are, and bring nothing anywhere: who may only read runs them, too."""
 
 
 def calls_of(goes: Goes[Any]) -> Sequence[str]:
@@ -38,7 +43,7 @@ def calls_of(goes: Goes[Any]) -> Sequence[str]:
     return ()
 
 
-def pulled(call_ids: Sequence[str], partitions: int) -> Generator[list[tuple[int, Operation[Any]]], list[Any], None]:
+def pulled(call_ids: Sequence[str], partitions: int) -> Generator[Asked, list[Any], None]:
     """Bring these calls to their partitions, where that was not done before. Raises LedgerUnavailable."""
     left = list(dict.fromkeys(call_ids))
     while left:
@@ -47,6 +52,37 @@ def pulled(call_ids: Sequence[str], partitions: int) -> Generator[list[tuple[int
             asked = adoptions(exported.rows, partitions)
             _there((yield [(where, adopt) for where, several in asked for adopt in several]))
         left = left[exported.looked_at :]
+
+
+def either(old: Any, new: Any) -> Any:
+    """Return what is known of calls: at their partitions, and else where they are still to be moved from.
+
+    What is left is to be asked first, since a call is dropped there once its partition has it.
+    """
+    if isinstance(new, list):
+        return [one or before for before, one in zip(old, new, strict=False)]
+    return new or old
+
+
+def still_left(left: Left[T], old: T, partitions: int, asked: Asked) -> Generator[Asked, list[Any], list[Any]]:
+    """Ask the partitions; return their answers, and behind them what of `old`, asked before, is nowhere but there."""
+    placed: defaultdict[int, list[str]] = defaultdict(list)
+    for call_id in left.calls(old):
+        placed[partition_of(call_id, partitions)].append(call_id)
+    # Before anything else of them: what a partition takes over in between would be in neither answer.
+    known = [(where, moving.known(some)) for where, some in placed.items()]
+    answers = yield [*known, *asked]
+    # Of a partition that is away nobody can tell; its own answer says that it is.
+    told = zip(placed.values(), answers[: len(known)], strict=True)
+    here = [some for some, flags in told if not isinstance(flags, LedgerUnavailable)]
+    flags = [flags for flags in answers[: len(known)] if not isinstance(flags, LedgerUnavailable)]
+    nowhere_else = {
+        call_id
+        for some, theirs in zip(here, flags, strict=True)
+        for call_id, is_known in zip(some, theirs, strict=True)
+        if not is_known
+    }
+    return [*answers[len(known) :], left.only(old, nowhere_else)]
 
 
 def adoptions(

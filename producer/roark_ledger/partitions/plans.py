@@ -13,7 +13,16 @@ from roark_ledger.flow import NO_LIMITS
 from roark_ledger.moves.goes import HOME, ByCall, Claims, Everywhere, First, Home, Refuses, Renews, Settles
 from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.lane import Permitted, Plan
-from roark_ledger.partitions.moving import LOOKS_ON, SOURCE, STANDS_STILL, calls_of, pulled
+from roark_ledger.partitions.moving import (
+    LOOKS_AT_BOTH,
+    LOOKS_ON,
+    SOURCE,
+    STANDS_STILL,
+    calls_of,
+    either,
+    pulled,
+    still_left,
+)
 from roark_ledger.partitions.placing import partition_of
 
 T = TypeVar("T")
@@ -27,6 +36,9 @@ def plan(operation: Operation[Any], permitted: Permitted, *, is_moving: bool = F
     if is_moving:
         if operation.script in STANDS_STILL:
             return operation.parse(STANDS_STILL[operation.script])
+        if operation.script in LOOKS_AT_BOTH:
+            (old,) = _there((yield [(SOURCE, operation)]))
+            return either(old, (yield from _planned(operation, permitted, is_moving=True)))
         if operation.script not in LOOKS_ON:
             yield from pulled(calls_of(operation.goes), permitted.partitions)
     return (yield from _planned(operation, permitted, is_moving=is_moving))
@@ -48,7 +60,13 @@ def _planned(operation: Operation[Any], permitted: Permitted, *, is_moving: bool
         case Everywhere() as goes:
             where = [*range(partitions), *([home] if goes.home_too else [])]
             ask = goes.instead or (lambda *_: operation)
-            answers = yield [(each, ask(max(each, HOME), partitions)) for each in where]
+            asked = [(each, ask(max(each, HOME), partitions)) for each in where]
+            if is_moving and goes.left:
+                # In their order it comes behind all partitions.
+                (old,) = _there((yield [(SOURCE, ask(partitions, partitions))]))
+                answers = yield from still_left(goes.left, old, partitions, asked)
+            else:
+                answers = yield asked
             answer = _joined(goes, answers, partitions)
             if goes.then:
                 answer = yield from _followed(goes.then(answer), permitted, is_moving=is_moving)

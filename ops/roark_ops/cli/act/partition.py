@@ -45,8 +45,8 @@ def partition(
     The webhook and the workers go on; a call that is needed before its turn is moved at once. Update all of them to
     this version first: an older one is refused by the ledger from then on.
 
-    If it is interrupted, run the same command again; until it is done, lists and groups show what has been moved, and
-    nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found something.
+    If it is interrupted, run the same command again. Until it is done, calls that are still to be moved are not
+    uploaded, and nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found something.
     """
     from roark_ledger.records.logbook import doer
     from roark_ops.access import Access

@@ -158,6 +158,7 @@ class Surveyor:
             page = self._ledger.run(desk.standing(from_score=score, leave_out=at_score, most=_AT_ONCE))
             found.update(page)
             if len(page) < _AT_ONCE:
+                found.pop("", None)
                 return found
             last = page[-1][1]
             same = sum(1 for _, each in page if each == last)
