@@ -21,7 +21,9 @@ from pipeline import wait_until
 from servers import Server, running
 
 from roark_ledger.ledger import Ledger
-from roark_ledger.moves import intake
+from roark_ledger.moves import intake, watch
+from roark_ledger.partitions.ledger import PartedLedger
+from roark_ledger.partitions.placing import prefixes
 from roark_ledger.records.alerts import Message
 from roark_ledger.server.connection import connect
 from roark_worker.alerts.alerting import Alerter
@@ -96,6 +98,27 @@ def process(line: CommandLine, channel: Channel, how: str = "send") -> Iterator[
     finally:
         started.kill()
         started.communicate()
+
+
+def test_a_partition_that_is_away_for_long_is_told_and_a_fail_over_is_not(
+    line: CommandLine, channel: Channel, valkey: Server
+) -> None:
+    prefix = line.environment["ROARK_INGEST_PREFIX"]
+    away, _ = prefixes(prefix, 2)
+    line.ledger.run(watch.keep_partitions(2))
+
+    def part(name: str) -> Ledger:
+        return Ledger(connect("redis://127.0.0.1:9" if name == away else valkey.url), prefix=name)
+
+    settings = worker_settings(alert_url=channel.url, alert_calm_seconds=0.2)
+    parted = PartedLedger(Ledger(connect(valkey.url), prefix=prefix), part)
+    patient = Alerter(parted, settings, line.folder)
+    assert (patient.once(), patient.once()) == (0, 0)
+
+    Alerter(parted, settings, line.folder, away_seconds=0).once()
+    (message,) = channel.texts("Partition 0 of 2 is away")
+    assert "roark-ingest doctor" in message
+    parted.close()
 
 
 def test_two_worker_processes_send_one_message_and_one_recovery(line: CommandLine, channel: Channel) -> None:

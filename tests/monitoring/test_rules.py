@@ -54,6 +54,7 @@ def healthy() -> Series:
         "tick_age_seconds": 5,
         "unconfirmed_share": 0.01, "unconfirmed_reports": 1,
         "receipts_unseen_share": 0.01, "receipts_stale_seconds": 0,
+        "partitions_away": 0,
         "vapi_calls_missing": 0, "reconcile_late_seconds": 0,
         "redis_memory_bytes": 4e8, "redis_memory_limit_bytes": 1e9, "redis_memory_short": 0,
         "rejected_fill_ratio": 0.1,
@@ -255,6 +256,9 @@ CASES: dict[str, tuple[Series, tuple[str, ...]]] = {
     "leases run out": (event("leases_expired", 3), ("RoarkIngestLeasesExpiring",)),
     "Redis is away": (
         without("roark_ingest_reports") | of_ledger("roark_ingest_ledger_up", "", still(0)), ("RoarkIngestLedgerDown",),
+    ),
+    "partitions are away": (
+        of_ledger("roark_ingest_partitions_away", "", still(2)), ("RoarkIngestPartitionAway",),
     ),
     "no webhook": (without('job="roark-webhook"'), ("RoarkIngestNoWebhookMetrics",)),
     "no worker": (without('job="roark-worker"'), ("RoarkIngestNoWorkerMetrics",)),

@@ -98,6 +98,7 @@ CASES: dict[AlertKind, tuple[Snapshot, Facts]] = {
         NOTHING,
     ),
     AlertKind.RECEIPTS_MISSING: (snapshot(receipts=Receipts(late=3, unseen_share=0.06)), NOTHING),
+    AlertKind.PARTITION_AWAY: (snapshot(partitions=16, away=(3, 5)), NOTHING),
 }
 
 

@@ -35,6 +35,7 @@ class AlertKind(StrEnum):
     LEDGER_LOST = "ledger_lost"
     SPOOL_UNREADABLE = "spool_unreadable"
     RECEIPTS_MISSING = "receipts_missing"
+    PARTITION_AWAY = "partition_away"
 
 
 @dataclass(frozen=True, slots=True)

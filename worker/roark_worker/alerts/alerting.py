@@ -10,6 +10,7 @@ While Redis takes nothing none of this can be; that alone is told past it (`past
 """
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,8 @@ from roark_ledger.errors import LedgerError
 from roark_ledger.ledger import Ledger
 from roark_ledger.logs import event
 from roark_ledger.moves import watch
-from roark_ledger.records.alerts import Message, Turn
+from roark_ledger.records.alerts import AlertKind, Message, Turn
+from roark_ledger.records.snapshot import Snapshot
 from roark_worker.alerts.causes import AlertRules, causes
 from roark_worker.alerts.pages import alert_page
 from roark_worker.alerts.past_redis import AWAY_SECONDS, KIND, PastRedis
@@ -53,7 +55,8 @@ def _send_linked(console_url: str, url: SecretStr, turn: Turn) -> None:
 class Alerter(Rounds):
     """Looks on a thread of its own until stopped. `lease_seconds` is longer than sending may take.
 
-    `away_seconds` is for how long Redis must take nothing until that is told past it.
+    `away_seconds` is for how long Redis must take nothing until that is told past it, or one of its partitions be away
+    until that is told: a restart or a fail-over is nobody's alarm.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class Alerter(Rounds):
             audio_ms=round(settings.alert_audio_minutes * 60_000),
             unnamed_share=settings.alert_unconfirmed_share,
         )
+        self._away_seconds = away_seconds
+        self._away_since: float | None = None
         self._past_redis = PastRedis(
             data_dir,
             self._tell_past_redis,
@@ -105,15 +110,23 @@ class Alerter(Rounds):
     def _turns(self) -> list[Turn]:
         snapshot = self._ledger.run(watch.snapshot())
         facts = self._ledger.run(watch.alert_facts(lately_ms=_LATELY_MS, soon_ms=self._rules.audio_ms))
+        found = causes(snapshot, facts, self._rules)
+        if not self._are_long_away(snapshot):
+            found.pop(AlertKind.PARTITION_AWAY, None)
         return self._ledger.run(
             watch.take_alerts(
-                causes(snapshot, facts, self._rules),
+                found,
                 lease_ms=self._lease_ms,
                 calm_ms=round(self._settings.alert_calm_seconds * 1000),
                 repeat_ms=round(self._settings.alert_repeat_hours * 3_600_000),
                 may_send=self._url is not None,
             )
         )
+
+    def _are_long_away(self, snapshot: Snapshot) -> bool:
+        now = time.monotonic()
+        self._away_since = (self._away_since or now) if snapshot.away else None
+        return self._away_since is not None and now - self._away_since >= self._away_seconds
 
     def _sent(self, turn: Turn) -> bool:
         level = logging.WARNING if turn.what == "raised" else logging.INFO

@@ -50,6 +50,7 @@ def causes(snapshot: Snapshot, facts: Facts, rules: AlertRules) -> dict[AlertKin
         AlertKind.LEDGER_LOST: _ledger_lost(snapshot),
         AlertKind.SPOOL_UNREADABLE: _spool_unreadable(snapshot),
         AlertKind.RECEIPTS_MISSING: _receipts_missing(snapshot),
+        AlertKind.PARTITION_AWAY: _partition_away(snapshot),
     }
     return {kind: message for kind, message in found.items() if message}
 
@@ -283,6 +284,18 @@ def _receipts_missing(snapshot: Snapshot) -> Message | None:
             found.error or "late",
         )
     return None
+
+
+def _partition_away(snapshot: Snapshot) -> Message | None:
+    if not snapshot.away:
+        return None
+    told = snapshot.away_in_words
+    return Message(
+        f"{told[0].upper()}{told[1:]}: reports of their calls are not delivered.",
+        "New ones wait in the webhooks' spools, outcomes of uploads in the workers; all other calls go on. Start the "
+        "node of the cluster that has them, or its replica.",
+        "roark-ingest doctor",
+    )
 
 
 def why_unseen(error: str) -> str:

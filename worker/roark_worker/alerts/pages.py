@@ -23,6 +23,7 @@ _PAGES = {
     AlertKind.RECONCILE_STALE: "/receipts",
     AlertKind.LEDGER_LOST: "/health",
     AlertKind.SPOOL_UNREADABLE: "/health",
+    AlertKind.PARTITION_AWAY: "/health",
 }
 
 

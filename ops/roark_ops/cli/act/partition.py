@@ -46,7 +46,8 @@ def partition(
     this version first: an older one is refused by the ledger from then on.
 
     If it is interrupted, run the same command again. Until it is done, calls that are still to be moved are not
-    uploaded, and nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found something.
+    uploaded, and nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found
+    something.
     """
     from roark_ledger.records.logbook import doer
     from roark_ops.access import Access
