@@ -12,6 +12,7 @@ from roark_ledger.errors import LedgerError
 from roark_ledger.keys import Keys
 from roark_ledger.ledger import Ledger
 from roark_ledger.moves import desk, moving, watch
+from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.ledger import PartedLedger
 from roark_ledger.partitions.moving import adoptions
 from roark_ledger.partitions.placing import partition_of, prefixes
@@ -270,6 +271,26 @@ def test_looking_at_a_call_moves_nothing(move: Move) -> None:
     erased = move.during.run(desk.erased_among(["erased", "ready"]))
     assert [bool(each) for each in erased] == [True, False]
     assert move.during.snapshot().taken_over == 0
+
+
+def test_what_was_done_before_is_waited_for_as_well(move: Move) -> None:
+    """A server waits for disk and replica up to the last write of whoever asks, so one who writes nothing waits not."""
+    move.before.accept("call-1")
+    move.before.accept("erased")
+    move.before.erase("erased")
+    move.begin()
+    (part,) = {move.part_of("call-1")}
+    exported = move.source.run(moving.export(["call-1"]))
+    _, found = move.source.run(moving.tombstones(0, most=10))
+
+    def written(operation: Operation[object]) -> int:
+        before = move.client.info("persistence")["rdb_changes_since_last_save"]
+        (move.source if operation.script == "moving_begin" else part).run(operation)
+        return int(move.client.info("persistence")["rdb_changes_since_last_save"] - before)
+
+    again = (moving.adopt(exported.rows), moving.keep_erased(found), moving.begin(PARTS, who=WHO))
+    for operation in (*again, *again):
+        assert written(operation) > 0, operation.script
 
 
 def test_it_is_known_how_many_are_left_and_when_the_last_ones_were_moved(move: Move) -> None:

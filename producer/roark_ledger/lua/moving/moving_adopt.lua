@@ -12,7 +12,7 @@ local EACH = 17
 local HASHES = { 'payloads', 'histories', 'besides', 'revisions', 'originals', 'routes' }
 local SCORES = { 'unconfirmed', 'perishable', 'fading', 'silent', 'receipts', 'missing', 'removed' }
 local FIRST_HASH, FIRST_SCORE = 4, 10
-local may_adopt = redis.call('HEXISTS', KEY.promises, 'adopting') == 1
+local adopting = redis.call('HGET', KEY.promises, 'adopting')
 local results, adopted, delivered = {}, 0, 0
 
 -- The older ones come later, and stand in front: the list is in the order of deliveries.
@@ -49,7 +49,10 @@ local function adopt_row(at)
   return 'adopted'
 end
 
-for at = 2, #ARGV, EACH do results[#results + 1] = may_adopt and adopt_row(at) or 'over' end
+for at = 2, #ARGV, EACH do results[#results + 1] = adopting and adopt_row(at) or 'over' end
+-- In any case, also of what is known: whoever writes nothing waits for neither disk nor replica, and what somebody else
+-- took over a moment ago may be lost with this node after it was dropped.
+if adopting then redis.call('HSET', KEY.promises, 'adopting', adopting) end
 count('adopted', adopted)
 count('delivered', delivered)
 return results

@@ -5,7 +5,7 @@
 --
 -- Behind the ledger's keys, which are those of what is put aside (Keys.source), stand the same of the ledger.
 --
--- From then on `moving` at KEY.promises says into how many, and `moving_at` when somebody last moved any (ms).
+-- From then on `moving` at KEY.promises says into how many, and `moving_at` when somebody last moved any, or began to (ms).
 --
 -- ARGV  1 now   2 how many partitions   3 who (JSON)
 -- Returns { `began`, calls }, { `moving`, N } or { `partitioned`, N } where that was done before, or { `replays`, number }
@@ -13,7 +13,11 @@
 
 local facts = redis.call('HMGET', KEY.promises, 'partitions', 'moving')
 if facts[1] then return { 'partitioned', tonumber(facts[1]) } end
-if facts[2] then return { 'moving', tonumber(facts[2]) } end
+if facts[2] then
+  -- Written, so that it is waited for: nobody may know yet whether the first one to begin is on disk.
+  redis.call('HSET', KEY.promises, 'moving_at', now)
+  return { 'moving', tonumber(facts[2]) }
+end
 local replays = redis.call('ZCARD', KEY.replay_open) + redis.call('ZCARD', KEY.replay_selected)
   + redis.call('ZCARD', KEY.replay_sent)
 if replays > 0 then return { 'replays', replays } end
