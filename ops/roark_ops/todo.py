@@ -31,8 +31,8 @@ def todos(snapshot: Snapshot) -> list[Todo]:
         found.append(Todo(what, "roark-ingest doctor"))
     if (moving := snapshot.moving) and moving.is_stalled(snapshot.now_ms):
         what = (
-            f"The ledger is split half-way, and nobody goes on with it. {counted(moving.left, 'call')} still to be "
-            f"moved into {moving.partitions} partitions; nothing of them is uploaded until then."
+            f"The split of the ledger stopped half-way. {counted(moving.left, 'call')} still to be moved into "
+            f"{moving.partitions} partitions; none of them is uploaded until then."
         )
         found.append(Todo(what, moving.command))
     if not snapshot.accounts.holds:

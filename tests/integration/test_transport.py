@@ -372,8 +372,8 @@ class TestLeaks:
             pytest.param(answering(OK, b"content-length: 30\r\n\r\n{"), "http", LONG, id="half a body"),
             pytest.param(answering(b"garbage\r\n\r\n"), "http", LONG, id="another protocol"),
             pytest.param(repeating(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 9000), "http", LONG, id="a page without end"),
-            # httpcore 1.0.9 keeps a connection that is given up between its making and its first byte: the loop must not
-            # stand still from when it is made to when the upload's time is up.
+            # httpcore 1.0.9 keeps a connection that is given up between its making and its first byte: the loop must
+            # not stand still from when it is made to when the upload's time is up.
             pytest.param(never_answer, "http", 2, id="never answers"),
             pytest.param(answer_plainly, "https", LONG, id="no TLS"),
         ],

@@ -63,7 +63,7 @@ def judge_split(moving: Moving, now_ms: int) -> Check:
     told = f"{counted(moving.left, 'call')} still to be moved into {moving.partitions} partitions"
     if not moving.is_stalled(now_ms):
         return ok("split", f"under way: {told}")
-    return warn("split", f"left half-way: {told}; nothing of them is uploaded", f"Go on with it: {moving.command}")
+    return warn("split", f"left half-way: {told}; none of them is uploaded", f"Go on with it: {moving.command}")
 
 
 def judge_outage(fullest: FullestNode) -> Check:

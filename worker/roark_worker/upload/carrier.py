@@ -61,7 +61,7 @@ def carrier(settings: WorkerSettings) -> Carrier:
         return OverReqwest(settings)
     # No limit to connections: the slots are one, and httpcore 1.0 never gets back the place of an upload that was
     # given up before it was connected (encode/httpcore, issue 1093). Nor does it close one that was given up between
-    # connecting and its first byte, which only a loop that stands still from the one limit to the other can bring about.
+    # connecting and its first byte, which happens only where the loop stands still from the one limit to the other.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_in_flight)
     return OverHttpx(settings, httpx.AsyncClient(limits=limits))
 
