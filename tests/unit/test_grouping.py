@@ -27,6 +27,8 @@ def letter(call_id: str, message: str, *, at_ms: int = 1000, note: str = "http_4
         ("customer +15550101234 is blocked", "customer # is blocked"),
         ("artifact.messages[12].time is bad", "artifact.messages[#].time is bad"),
         ("nothing to fold", "nothing to fold"),
+        ("grün7 a-b-3 x²+5 _1", "# # x²# #"),
+        ("from 2026-01-31T10:00Zab7 on", "from ## on"),
         ("", ""),
     ],
 )

@@ -34,6 +34,17 @@ def test_a_line_is_json_with_the_reason_and_the_report() -> None:
     assert found["history"] == [{"at_ms": 2000, "event": "buried", "status": 422, "message": "bad", "attempt": 3}]
 
 
+def test_the_history_keeps_what_was_noted_as_it_was_noted() -> None:
+    noted = b'1000 deferred {"ms":2.50,"message":"a \\u2028 b"}\n1500 replaced {}\n2000 poisoned {"deaths":3}\n'
+    line = export_line(replace(LETTER, packed=pack(payload()), lines=noted))
+    assert b'{"at_ms":1000,"event":"deferred","ms":2.50,"message":"a \\u2028 b"}' in line
+    assert json.loads(line)["history"][1:] == [
+        {"at_ms": 1500, "event": "replaced"},
+        {"at_ms": 2000, "event": "poisoned", "deaths": 3},
+    ]
+    assert json.loads(export_line(replace(LETTER, packed=pack(payload()), lines=b"")))["history"] == []
+
+
 @given(
     st.text(max_size=50),
     st.sampled_from([None, 1, 2]),

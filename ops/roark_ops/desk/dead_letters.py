@@ -133,7 +133,8 @@ class DeadLetters:
             if line is None:
                 left_out += 1
                 continue
-            file.write(line + b"\n")
+            file.write(line)
+            file.write(b"\n")
             seal.add(line)
         if manifest:
             now_ms, _ = self.counted()

@@ -20,9 +20,11 @@ from roark_ledger.records.letters import DeadLetter
 from roark_ops.desk.changes import SetupChange, before
 from roark_producer.vapi.slices import members
 
-# A time is one thing however finely it is told; any other word with a digit in it is an id or a number.
+# A time is one thing however finely it is told; any other word with a digit in it is an id or a number. Inside of a
+# word none begins, but behind a time's Z: to look there as well takes twice as long.
 _VARIABLE = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?|\+?[\w-]*\d[\w-]*(?:[.:]\d[\w-]*)*"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|(?:\+|(?<![^\W\dZ]))[\w-]*\d[\w-]*(?:[.:]\d[\w-]*)*"
 )
 _DIGIT = re.compile(r"\d")
 _FOLDED = "#"
@@ -80,7 +82,7 @@ class Death(msgspec.Struct, frozen=True, gc=False):
     @property
     def group(self) -> str:
         """The name of the group that the letter belongs to: the same for the same cause, everywhere and always."""
-        return _group(self)
+        return _name(self.reason, self.status, fold(self.message), fold(self.parameter), self.last, self.over)
 
     def folded(self) -> "Death":
         """Return it with the ids and numbers in its texts folded: what a group has in common."""
@@ -88,13 +90,8 @@ class Death(msgspec.Struct, frozen=True, gc=False):
 
 
 @lru_cache(_KNOWN_DEATHS)
-def _group(death: Death) -> str:
-    return _name(death.folded())
-
-
-@lru_cache(_KNOWN_DEATHS)
-def _name(folded: Death) -> str:
-    text = "\0".join((folded.reason, str(folded.status), folded.message, folded.parameter, folded.last, folded.over))
+def _name(*told: str | int) -> str:
+    text = "\0".join(map(str, told))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_LENGTH]
 
 
@@ -204,8 +201,8 @@ class _Gathered:
         self._first_ms = min(self._first_ms, since_ms)
         if since_ms >= self._last_ms:
             self._last_ms, self._example = since_ms, letter
-        if letter.assistant:
-            self._note(("assistant", letter.assistant), since_ms)
+        if assistant := letter.assistant:
+            self._note(("assistant", assistant), since_ms)
         if letter.properties:
             for what in _noted_properties(letter.properties):
                 self._note(what, since_ms)

@@ -92,21 +92,29 @@ def export_line(letter: DeadLetter) -> bytes:
         "accepted_ms": letter.record.accepted_ms,
         "died_ms": letter.since_ms,
         "sha256": hashlib.sha256(stored.payload).hexdigest(),
-        "history": [{"at_ms": event.at_ms, "event": event.name} | event.detail for event in letter.history],
     }
-    members = [msgspec.json.encode(facts)[1:-1]]
+    steps = b",".join(map(_step, letter.lines.splitlines()))
+    pieces = [msgspec.json.encode(facts)[:-1], b',"history":[', steps, b"]"]
     if stored.properties:
-        members.append(b'"properties":' + stored.properties)
-    members.append(_member(b"payload", stored.payload))
+        pieces += (b',"properties":', stored.properties)
+    pieces += _member(b"payload", stored.payload)
     if letter.original:
-        members.append(_member(b"original", unpack(letter.original).payload))
-    return b"{" + b",".join(members) + b"}"
+        pieces += _member(b"original", unpack(letter.original).payload)
+    pieces.append(b"}")
+    # Once for all: a report is long.
+    return b"".join(pieces)
 
 
-def _member(name: bytes, payload: bytes) -> bytes:
+def _step(line: bytes) -> bytes:
+    """Return a line of a history as JSON, its detail's members as they are kept."""
+    at, name, detail = line.split(b" ", 2)
+    return b'{"at_ms":%b,"event":"%b"%b' % (at, name, b"}" if detail == b"{}" else b"," + detail[1:])
+
+
+def _member(name: bytes, payload: bytes) -> tuple[bytes, bytes, bytes]:
     if b"\n" in payload or b"\r" in payload:
-        return b'"%b_base64":"%b"' % (name, base64.b64encode(payload))
-    return b'"%b":%b' % (name, payload)
+        return b',"%b_base64":"' % name, base64.b64encode(payload), b'"'
+    return b',"%b":' % name, payload, b""
 
 
 def read_line(line: bytes) -> Acceptable:

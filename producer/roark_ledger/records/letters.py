@@ -134,11 +134,20 @@ def _letters(
         )
 
 
+class _Noted(msgspec.Struct, gc=False):
+    assistant: Any = None
+
+
+_noted = msgspec.json.Decoder(_Noted).decode
+
+
 def _noted_assistant(lines: bytes) -> str:
     if _ASSISTANT not in lines:
         return ""
-    details = (parse_event(line).detail for line in reversed(lines.splitlines()) if _ASSISTANT in line)
-    return next((str(detail["assistant"]) for detail in details if "assistant" in detail), "")
+    for line in reversed(lines.splitlines()):
+        if _ASSISTANT in line and (assistant := _noted(line.split(b" ", 2)[2]).assistant) is not None:
+            return str(assistant)
+    return ""
 
 
 def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:
