@@ -133,6 +133,27 @@ class TestLooks:
     def test_to_look_at_nothing_is_no_work(self, bench: Workbench) -> None:
         assert bench.run(watch.look_at([])) == []
 
+    def test_named_calls_come_as_lists_show_them_without_their_reports(self, bench: Workbench) -> None:
+        for state in ("dead", "delivered", "discarded"):
+            bench.bring(f"call-{state}", state)
+        bench.edit("call-dead", "edited")
+        bench.run(desk.erase("call-erased", key=bytes(32), who=WHO))
+
+        found = bench.run(desk.named(["call-unheard", "call-discarded", "call-erased", "call-dead", "call-delivered"]))
+
+        assert [one if isinstance(one, str) else one.call_id for one in found] == [
+            *("unknown", "call-discarded", "erased", "call-dead", "call-delivered")
+        ]
+        letters = [one for one in found if not isinstance(one, str)]
+        for letter in letters:
+            entry = bench.entry(letter.call_id)
+            assert (letter.record, letter.history, letter.packed) == (entry.record, entry.history, b"")
+            assert letter.since_ms == letter.record.since_ms
+        assert [letter.edited for letter in letters] == [False, True, False]
+
+    def test_no_call_by_name_is_no_work(self, bench: Workbench) -> None:
+        assert bench.run(desk.named([])) == []
+
 
 class TestPages:
     def pages(self, bench: Workbench, most: int, **more: Any) -> list[list[str]]:

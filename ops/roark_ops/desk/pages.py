@@ -200,6 +200,11 @@ class Pages:
                 yield from entries
                 looked_at += len(entries)
 
+    def named(self, call_ids: Iterable[str]) -> Iterator[DeadLetter | str]:
+        """Yield each call as lists show it, whatever its state; `erased` or `unknown` where nothing is there of it."""
+        for batch in batches(call_ids, _LOOKED_AT):
+            yield from self._ledger.run(desk.named(batch))
+
 
 def _assistant(packed: bytes) -> str:
     try:

@@ -14,7 +14,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from types import TracebackType
 from typing import Literal, Self
 
@@ -28,11 +27,11 @@ from roark_ledger.moves import replay as replay_jobs
 from roark_ledger.moves import watch
 from roark_ledger.records.letters import DeadLetter
 from roark_ledger.records.logbook import doer
-from roark_ledger.records.record import Entry
 from roark_ledger.records.replays import Job, JobNumber, Jobs, Plan
 from roark_ops.desk.acting import Actor
 from roark_ops.desk.dead_letters import DeadLetters
 from roark_ops.desk.finding import Filter
+from roark_ops.desk.pages import Pages, batches
 from roark_ops.desk.replay_preview import Forecasting, GroupForecast, Preview
 
 MOST_WITHOUT_REASON = 100
@@ -89,19 +88,20 @@ class Replays:
         """Freeze the dead letters among these calls, and return what a replay would do."""
         wanted = list(dict.fromkeys(call_ids))
         letters, elsewhere = [], []
-        for call_id, entry in zip(wanted, self._desk.show_all(wanted), strict=True):
-            letter = _letter(call_id, entry)
-            if letter:
-                letters.append(letter)
+        for found in Pages(self._ledger).named(wanted):
+            if isinstance(found, str):
+                elsewhere.append(found)
+            elif found.record.state is State.DEAD:
+                letters.append(found)
             else:
-                elsewhere.append(_state(entry))
+                elsewhere.append(found.record.state.value)
         named = "1 call ID" if len(wanted) == 1 else f"{len(wanted)} call IDs"
         return self._forecast(named, iter(letters), elsewhere)
 
     def _forecast(self, chosen: str, letters: Iterator[DeadLetter], elsewhere: Sequence[str]) -> Preview:
         found = Forecasting(chosen, self._ledger.run(watch.snapshot()).now_ms)
         found.leave_out(elsewhere)
-        while batch := list(islice(letters, _AT_ONCE)):
+        for batch in batches(letters, _AT_ONCE):
             holders = self._ledger.run(replay_jobs.holders([letter.call_id for letter in batch]))
             for letter, job in zip(batch, holders, strict=True):
                 found.add(letter, job)
@@ -130,8 +130,7 @@ class Replays:
 
     def _reserve(self, number: JobNumber, preview: Preview) -> Mapping[str, int]:
         results: Counter[str] = Counter()
-        letters = iter(preview.letters)
-        while batch := list(islice(letters, _AT_ONCE)):
+        for batch in batches(preview.letters, _AT_ONCE):
             words = self._ledger.run(replay_jobs.select(number, batch))
             if not words:
                 raise ReplayRefused(f"replay job {number} was cancelled while it was being created")
@@ -202,18 +201,6 @@ class Replays:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _letter(call_id: str, entry: Entry | None) -> DeadLetter | None:
-    if entry is None or entry.record is None or entry.record.state is not State.DEAD:
-        return None
-    return DeadLetter(call_id, entry.record.since_ms, entry.record, entry.lines, edited=bool(entry.original))
-
-
-def _state(entry: Entry | None) -> str:
-    if entry is None:
-        return "unknown"
-    return entry.record.state.value if entry.record else State.ERASED.value
 
 
 def _group_document(group: GroupForecast) -> dict[str, str | int]:

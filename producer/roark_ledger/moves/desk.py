@@ -12,7 +12,7 @@ import msgspec
 from roark_ledger.moves.goes import Everywhere, First, Left
 from roark_ledger.moves.lane import forget_refusals
 from roark_ledger.moves.operation import Operation, for_call, for_calls, parse_word, parse_words
-from roark_ledger.records.letters import LetterPage, behind_in, merged, nobody, parse_page
+from roark_ledger.records.letters import DeadLetter, LetterPage, behind_in, merged, nobody, parse_named, parse_page
 from roark_ledger.records.logbook import Action, Deed, parse_deed, stream_order
 from roark_ledger.records.rejected import Rejected, parse_rejected
 from roark_ledger.routes import Route
@@ -162,6 +162,11 @@ def page(
         return Operation("page", args, parse, goes)
 
     return asked(behind)
+
+
+def named(call_ids: Iterable[str]) -> Operation[list[DeadLetter | str]]:
+    """Calls by name, as lists show them, whatever states they are in; `erased` or `unknown` where nothing is there."""
+    return for_calls("named", (), ((each,) for each in call_ids), parse_named)
 
 
 def standing(

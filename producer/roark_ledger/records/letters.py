@@ -110,6 +110,19 @@ def parse_page(
     return LetterPage(int(youngest), last, letters)
 
 
+def parse_named(reply: list[Any]) -> list[DeadLetter | str]:
+    """Read the answer of `named.lua`: a report in whatever state, or the word for a call that has none."""
+    return [
+        _named(call_id.decode(), text, lines, edited=edited == 1) if b" " in text else text.decode()
+        for call_id, text, lines, edited in zip(*reply, strict=True)
+    ]
+
+
+def _named(call_id: str, text: bytes, lines: bytes, *, edited: bool) -> DeadLetter:
+    record = Record.parse(text)
+    return DeadLetter(call_id, record.since_ms, record, lines, edited=edited)
+
+
 def _letters(
     place: str, rows: Iterator[Any], assistant_of: Callable[[bytes], str], *, whole: bool
 ) -> Iterator[DeadLetter]:
