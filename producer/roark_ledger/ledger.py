@@ -13,12 +13,13 @@ A node of a cluster that has handed the ledger to another says MOVED without hav
 the new one (`server/cluster.py`), and all operations are repeated there, with the promise.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import DEFAULT_PREFIX, Keys
@@ -123,6 +124,13 @@ class _Calls:
             raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
 
 
+def _next(asks: Generator[Operation[T], Any], answer: T | None = None) -> Operation[T] | None:
+    try:
+        return asks.send(answer)
+    except StopIteration:
+        return None
+
+
 class _Open(Generic[Client]):
     def __init__(
         self,
@@ -180,6 +188,25 @@ class Ledger(_Open[redis.Redis]):
             # Idle connections may lead to the server that hung or was cut off, or to one that is no primary any more.
             self.client.connection_pool.disconnect(inuse_connections=False)
             raise
+
+    def run_ahead(self, asks: Generator[Operation[T], Any]) -> Iterator[T]:
+        """Run operations that only read, one after another, and yield what they return; raises as `run` does.
+
+        `asks` gets each answer before it says what to ask next, which is on its way while the caller works on that
+        answer: Redis and the caller do not wait in turn.
+        """
+        if not (first := _next(asks)):
+            return
+        answer = self.run(first)
+        with closing(self._aside()) as aside:
+            while following := _next(asks, answer):
+                aside.ask(following)
+                yield answer
+                answer = aside.answer()
+        yield answer
+
+    def _aside(self) -> "Aside":
+        return Aside(self, self.run)
 
     def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
@@ -302,6 +329,43 @@ class Ledger(_Open[redis.Redis]):
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+
+class Aside:
+    """A connection of its own, on which a ledger is asked before the answer is wanted.
+
+    Whatever goes wrong with that is left to `otherwise`, which asks anew. Without a ledger that asks for all.
+    """
+
+    def __init__(self, ledger: Ledger | None, otherwise: Callable[[Operation[Any]], Any]) -> None:
+        self._ledger = ledger
+        self._otherwise = otherwise
+        self._client: Any = None
+        self._asked: Any = None
+
+    def ask(self, operation: Operation[Any]) -> None:
+        """Send it."""
+        self._asked = operation
+        if self._ledger:
+            with suppress(RedisError):
+                self._client = self._client or self._ledger.client.client()  # type: ignore[no-untyped-call] # redis-py's own
+                self._client.connection.send_command(*self._ledger.calls.evalsha(operation))
+
+    def answer(self) -> Any:
+        """Wait for the answer to what was asked."""
+        operation, self._asked = self._asked, None
+        if self._client:
+            with suppress(RedisError):
+                return operation.parse(self._client.connection.read_response())
+        return self._otherwise(operation)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._client:
+            if self._asked:
+                # An answer that nobody has read would be taken for that to the next question.
+                self._client.connection.disconnect()
+            self._client.close()
 
 
 class AsyncLedger(_Open[redis.asyncio.Redis]):

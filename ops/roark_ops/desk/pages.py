@@ -5,7 +5,7 @@
 What is shown is what was there at the beginning. A report that moves meanwhile may be left out, and none comes twice.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -128,22 +128,23 @@ class Walk:
         for place, first in zip(places, firsts, strict=True):
             yield from self._pages_of(place, behind if behind and behind.place == place else None, first)
 
-    def _pages_of(self, place: str, behind: Cursor | None, page: LetterPage | None) -> Iterator[Sequence[DeadLetter]]:
-        if page is None:
+    def _pages_of(self, place: str, behind: Cursor | None, first: LetterPage | None) -> Iterator[Sequence[DeadLetter]]:
+        if first is None:
             at = ((behind.score_ms, behind.call_id), behind.youngest_ms) if behind else ()
-            page = self._ledger.run(self._operation(place, self._at_first, *at))
+            first = self._ledger.run(self._operation(place, self._at_first, *at))
         # A lease that is prolonged meanwhile would put its report behind the others once more.
         leased: set[str] = set()
-        while True:
+        for page in chain([first], self._ledger.run_ahead(self._following(place, first))):
             self._youngest_of[place] = page.youngest_ms
             letters = self._chosen.among(page.letters, self._now_ms)
             if place == "uploading":
                 letters = [letter for letter in letters if letter.call_id not in leased]
                 leased.update(letter.call_id for letter in letters)
             yield letters
-            if not page.more:
-                return
-            page = self._ledger.run(self._operation(place, _PAGE, page.last, page.youngest_ms))
+
+    def _following(self, place: str, page: LetterPage) -> Generator[Operation[LetterPage], LetterPage]:
+        while page.more:
+            page = yield self._operation(place, _PAGE, page.last, page.youngest_ms)
 
     def _operation(
         self, place: str, most: int, behind: tuple[int, str] | None = None, youngest_ms: int | None = None
@@ -202,8 +203,9 @@ class Pages:
 
     def named(self, call_ids: Iterable[str]) -> Iterator[DeadLetter | str]:
         """Yield each call as lists show it, whatever its state; `erased` or `unknown` where nothing is there of it."""
-        for batch in batches(call_ids, _LOOKED_AT):
-            yield from self._ledger.run(desk.named(batch))
+        asks = (desk.named(batch) for batch in batches(call_ids, _LOOKED_AT))
+        for letters in self._ledger.run_ahead(asks):
+            yield from letters
 
 
 def _assistant(packed: bytes) -> str:
