@@ -18,6 +18,8 @@ from roark_ledger.partitions.placing import PARTITIONS, partition_of, prefixes
 from roark_ledger.records.logbook import Action, doer
 from roark_ledger.records.replays import JobState, Plan
 from roark_ledger.server.connection import connect_async
+from roark_ops.desk.finding import Filter
+from roark_ops.desk.pages import Cursor, Pages
 
 FOUR = 4
 CALLS = [f"call-{number}" for number in range(40)]
@@ -104,6 +106,37 @@ def test_what_is_listed_comes_in_the_order_of_all_page_by_page(four: Workbench) 
         assert abs(max(found.index(call_id) - place for place, call_id in enumerate(CALLS[::-1]))) < 3
     standing = four.run(desk.standing(place="dead", most=10))
     assert standing == []
+
+
+def test_a_list_of_deliveries_goes_on_where_a_person_left_it(four: Workbench) -> None:
+    for place, one in enumerate(four.claim().reports):
+        four.deliver(held(one))
+        four.clock.advance(place % 3 == 0)
+    pages, found, behind = Pages(four.ledger), [], None
+    while not found or behind:
+        page = pages.page(Filter(), ["delivered"], limit=7, behind=behind)
+        found += [letter.call_id for letter in page.letters]
+        behind = Cursor.parse(str(page.following)) if page.following else None
+    assert len(found) == len(CALLS)
+    assert set(found) == set(CALLS)
+
+
+def test_a_list_that_was_begun_before_the_ledger_had_partitions_goes_on_and_misses_nothing(four: Workbench) -> None:
+    for one in four.claim().reports:
+        four.deliver(held(one))
+    at = four.clock.now_ms
+    page = four.run(desk.page(most=100, place="delivered", behind=(at, "call-7"), youngest_ms=at))
+    assert {letter.call_id for letter in page.letters} == set(CALLS)
+
+
+def test_what_was_read_of_each_partition_is_shown_and_not_read_again(four: Workbench) -> None:
+    sizes, behind, youngest = [], None, 0
+    while sum(sizes) < len(CALLS):
+        page = four.run(desk.page(most=5, place="fresh", behind=behind, youngest_ms=youngest))
+        sizes.append(len(page.letters))
+        behind, youngest = page.last, page.youngest_ms
+    assert min(sizes[:-1]) > 5
+    assert len(sizes) <= len(CALLS) // 5 // 2
 
 
 def test_the_standing_of_a_place_goes_on_where_it_ended(four: Workbench) -> None:

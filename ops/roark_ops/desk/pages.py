@@ -117,7 +117,7 @@ class Walk:
         last = self._last
         if last is None or next(self._letters, None) is None:
             return None
-        return Cursor(self._now_ms, self._youngest_of[last.place], last.place, last.score_ms, last.call_id)
+        return Cursor(self._now_ms, self._youngest_of[last.place], last.place, last.score_ms, last.spot or last.call_id)
 
     def _pages(self, states: Sequence[str], behind: Cursor | None) -> Iterator[Sequence[DeadLetter]]:
         places = [place for state in PLACES if state in states for place in PLACES[state]]

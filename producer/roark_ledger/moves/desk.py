@@ -144,6 +144,7 @@ def page(
 ) -> Operation[LetterPage]:
     """A page of the reports that stand in a place, in its order; the place `delivered` is the latest first.
 
+    It has at most so many of each partition: those that were read beside the others are not read again.
     `behind` is the score and the id of the last one of the page before, `youngest_ms` what that page said. `reports`
     says which are read: `all`, to come packed, with the originals of edited ones; or those whose assistant nobody has
     noted, for `assistant_of` to name it.
@@ -158,7 +159,7 @@ def page(
     def asked(behind: tuple[int, str] | None) -> Operation[LetterPage]:
         score, call_id = behind or ("", "")
         args = (place, oldest_ms, youngest_ms, score, call_id, most, int(properties), reports)
-        goes = Everywhere(lambda pages: merged(place, pages, most), instead=at, left=_LEFT_OF_PAGE)
+        goes = Everywhere(lambda pages: merged(place, pages), instead=at, left=_LEFT_OF_PAGE)
         return Operation("page", args, parse, goes)
 
     return asked(behind)

@@ -5,6 +5,7 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from roark_ledger.lifecycle import State
 from roark_ledger.places import UNCONFIRMED
@@ -25,6 +26,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     kept, `named` the assistant that the report itself names, where that was looked for. `properties` are their JSON,
     b"" where there are none or they were not asked for. `edited` says that a person changed the report, and the
     original is kept. `packed` and `original` are the report and the one that was sent, where they were asked for.
+    `spot` names it as the last one of a page, where its ID alone does not: among deliveries of several partitions.
     """
 
     call_id: str
@@ -38,6 +40,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     score_ms: int = 0
     packed: bytes = b""
     original: bytes = b""
+    spot: str = ""
 
     @property
     def history(self) -> tuple[Event, ...]:
@@ -163,7 +166,7 @@ def _noted_assistant(lines: bytes) -> str:
     return ""
 
 
-def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:
+def merged(place: str, pages: Sequence[LetterPage]) -> LetterPage:
     """Return one page of what stands in a place of several partitions from one of each, in their order.
 
     It ends where the first of theirs does: what follows there may come before what others have behind it. Deliveries of
@@ -178,8 +181,8 @@ def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:
             return (-score_ms, number) if place == "delivered" else (score_ms, call_id.encode())
 
         for each in page.letters:
-            told = f"{number}/{each.call_id}" if place == "delivered" else each.call_id
-            rows.append((position(each.score_ms, each.call_id), (each.score_ms, told), each))
+            letter = replace(each, spot=f"{number}/{each.call_id}") if place == "delivered" else each
+            rows.append((position(each.score_ms, each.call_id), (each.score_ms, letter.spot or each.call_id), letter))
         if page.last:
             told = f"{number}/{page.last[1]}" if place == "delivered" else page.last[1]
             # It may be that of a report that is not on its page, for which it stands here.
@@ -187,18 +190,17 @@ def merged(place: str, pages: Sequence[LetterPage], most: int) -> LetterPage:
             ends.append(position(*page.last))
     rows.sort(key=lambda row: row[0])
     whole = [row for row in rows if not ends or row[0] <= min(ends)]
-    letters = [(told, each) for _, told, each in whole if each]
     last = whole[-1][1] if ends else None
-    if len(letters) > most:
-        last = letters[most - 1][0]
-    return LetterPage(max(page.youngest_ms for page in pages), last, tuple(each for _, each in letters[:most]))
+    return LetterPage(max(page.youngest_ms for page in pages), last, tuple(each for _, _, each in whole if each))
 
 
 def behind_in(partition: int, behind: tuple[int, str]) -> tuple[int, str]:
     """Return where a partition goes on with its deliveries behind a page of all of them."""
     score_ms, told = behind
-    number, _, call_id = told.partition("/")
-    if int(number) == partition:
+    first, _, call_id = told.partition("/")
+    # Where the ledger was one when that page was read, all of its last millisecond is shown again.
+    number = int(first) if call_id and first.isdecimal() else -1
+    if number == partition:
         return score_ms, call_id
     # Behind an ID that nobody has, a list goes on with what is older than that millisecond.
-    return (score_ms + 1 if partition > int(number) else score_ms), NO_CALL
+    return (score_ms + 1 if partition > number else score_ms), NO_CALL
