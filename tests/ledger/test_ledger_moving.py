@@ -149,9 +149,11 @@ def test_a_process_that_knows_of_one_partition_fails_before_it_writes(move: Move
 def test_whoever_needs_a_call_while_it_is_moved_brings_it_over(move: Move) -> None:
     expected = of_all_states(move.before)
     seen = entries(move.before, expected)
+    named = move.before.run(desk.named([*expected, "unknown"]))
     move.begin()
 
     assert entries(move.during, expected) == seen
+    assert move.during.run(desk.named([*expected, "unknown"])) == named
     assert move.during.accept("new") == "accepted"
     assert move.during.accept("waiting", "b") == "replaced"
     assert move.during.replay("dead") == ["replayed"]
@@ -264,9 +266,11 @@ def test_lists_have_each_call_once_wherever_it_is(move: Move) -> None:
 def test_looking_at_a_call_moves_nothing(move: Move) -> None:
     expected = of_all_states(move.before)
     seen = entries(move.before, expected)
+    named = move.before.run(desk.named([*expected, "unknown"]))
     move.begin()
 
     assert entries(move.during, expected) == seen
+    assert move.during.run(desk.named([*expected, "unknown"])) == named
     assert move.during.run(watch.look_at([*expected, "unknown"])) == [*seen.values(), None]
     erased = move.during.run(desk.erased_among(["erased", "ready"]))
     assert [bool(each) for each in erased] == [True, False]

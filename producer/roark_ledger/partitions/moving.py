@@ -15,6 +15,7 @@ from roark_ledger.moves import moving
 from roark_ledger.moves.goes import ByCall, Goes, Left, Refuses, Renews, Settles
 from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.placing import partition_of
+from roark_ledger.records.letters import UNKNOWN
 
 T = TypeVar("T")
 Asked = list[tuple[int, Operation[Any]]]
@@ -25,7 +26,7 @@ STANDS_STILL: dict[str, Any] = {"forget": 0, "expire": (0, 0, 0)}
 
 LOOKS_ON = frozenset({"verify"})
 """Scripts that look at partitions as they are, and bring nothing there."""
-LOOKS_AT_BOTH = frozenset({"look", "erased_among", "replay_held"})
+LOOKS_AT_BOTH = frozenset({"look", "named", "erased_among", "replay_held"})
 """Scripts that look at calls wherever those are, and bring nothing anywhere: who may only read runs them, too."""
 
 
@@ -60,7 +61,7 @@ def either(old: Any, new: Any) -> Any:
     What is left is to be asked first, since a call is dropped there once its partition has it.
     """
     if isinstance(new, list):
-        return [one or before for before, one in zip(old, new, strict=False)]
+        return [one if one and one != UNKNOWN else before for before, one in zip(old, new, strict=False)]
     return new or old
 
 

@@ -17,6 +17,8 @@ _BY_SINCE = frozenset({"dead", "discarded", "unconfirmed", "delivered"})
 _ASSISTANT = b'"assistant":'
 _NOTHING = b""
 NO_CALL = "\0"
+UNKNOWN = "unknown"
+"""What `named` says of a call that the ledger has never seen."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
