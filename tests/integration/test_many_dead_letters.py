@@ -31,9 +31,9 @@ AT_ONCE = 500
 LONG_MS = 10
 # Pages of two hundred, with some to spare; a preview asks which jobs have the letters, and looks at calls by hundreds.
 MOST_CALLS = MANY // 50
-# What a person may wait for an answer. What does more than find letters gets more: on a busy machine, where a second of
-# CPU does less, groups took 6.8 s, a preview 5.8, one of call IDs, which looks at all that is known of each, 9.6, and
-# an export, which unpacks and hashes each report, 9.2.
+# What a person may wait for an answer. Groups took 3.2 to 4.4 s, a preview 2.3 to 3.1, one of call IDs 3.5 to 4.1, the
+# more the busier the machine, where a second of CPU does less; an export, which unpacks and hashes each report, 4.4 to
+# 6.4, so it gets more.
 MOST_SECONDS = 5
 
 
@@ -88,7 +88,7 @@ def death(held: Held) -> Bury:
 def measured(client: "Redis", name: str, action: Callable[[], int], most_seconds: int = MOST_SECONDS) -> int:
     """Do something and return what it counts; demand that it takes seconds, and that no command keeps Redis long.
 
-    By CPU, ours and Redis's, which do not work at the same time: the clock goes on while a busy machine lets both wait.
+    By CPU, ours and Redis's together: the clock goes on while a busy machine lets both wait.
     """
     client.config_resetstat()
     client.config_set("slowlog-log-slower-than", 1000 * LONG_MS)
@@ -151,21 +151,21 @@ def test_they_are_grouped_in_seconds(client: "Redis", ledger: Ledger) -> None:
         groups.extend(DeadLetters(ledger, by="ada").groups())
         return len(groups)
 
-    assert measured(client, "groups", group, 10) == 1
+    assert measured(client, "groups", group) == 1
     assert (groups[0].count, groups[0].shared[0].value) == (MANY, "spring")
 
 
 def test_they_are_exported_in_seconds(client: "Redis", ledger: Ledger) -> None:
     with open(os.devnull, "wb") as nowhere:
         desk = DeadLetters(ledger, by="ada")
-        assert measured(client, "export", lambda: desk.export(nowhere).letters, 12) == MANY
+        assert measured(client, "export", lambda: desk.export(nowhere).letters, 7) == MANY
 
 
 def test_a_replay_of_all_is_previewed_in_seconds(client: "Redis", ledger: Ledger) -> None:
     replays = Replays(ledger, by="ada")
-    assert measured(client, "preview", lambda: len(replays.preview(Filter()).letters), 8) == MANY
+    assert measured(client, "preview", lambda: len(replays.preview(Filter()).letters)) == MANY
     names = [letter.call_id for letter in DeadLetters(ledger, by="ada").find()]
-    assert measured(client, "preview of call ids", lambda: len(replays.preview_calls(names).letters), 14) == MANY
+    assert measured(client, "preview of call ids", lambda: len(replays.preview_calls(names).letters)) == MANY
 
 
 def test_an_edit_of_a_group_is_rehearsed_in_seconds(client: "Redis", ledger: Ledger) -> None:

@@ -14,6 +14,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from types import TracebackType
 from typing import Literal, Self
 
@@ -101,8 +102,9 @@ class Replays:
     def _forecast(self, chosen: str, letters: Iterator[DeadLetter], elsewhere: Sequence[str]) -> Preview:
         found = Forecasting(chosen, self._ledger.run(watch.snapshot()).now_ms)
         found.leave_out(elsewhere)
-        for batch in batches(letters, _AT_ONCE):
-            holders = self._ledger.run(replay_jobs.holders([letter.call_id for letter in batch]))
+        some, asked = tee(batches(letters, _AT_ONCE))
+        asks = (replay_jobs.holders([letter.call_id for letter in batch]) for batch in asked)
+        for batch, holders in zip(some, self._ledger.run_ahead(asks), strict=True):
             for letter, job in zip(batch, holders, strict=True):
                 found.add(letter, job)
         return found.preview()
