@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from chaos_line import MAX_IN_FLIGHT, Line
 from clusters import Nodes, cluster
-from pipeline import wait_until
+from pipeline import Process, wait_until
 from servers import running
 
-from roark_ledger.partitions.placing import prefixes
+from roark_ledger.partitions.placing import MOVING, prefixes
 
 SIXTEEN = 16
 ON_A_REPLICA = {"ROARK_INGEST_DURABILITY": "replicated:1"}
@@ -143,6 +143,48 @@ def test_a_worker_is_killed() -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize(("whose", "seed"), [("the calls' old", 179), ("a partition's", 180)])
+def test_a_primary_is_killed_while_a_ledger_is_split(whose: str, seed: int) -> None:
+    with (
+        cluster(replicas=1) as nodes,
+        running() as broker,
+        Line(
+            f"1 partition is split into 16, kill -9 of {whose} primary",
+            seed=seed,
+            redis_url=nodes.url,
+            ROARK_INGEST_BROKER_URL=broker.url,
+            **ON_A_REPLICA,
+        ) as line,
+    ):
+        line.start(number=3000, per_second=300)
+        line.until(lambda: line.snapshot().total("accepted") > 2000, "there is something to split")
+        home = nodes.owner("roark")
+        others = [nodes.owner(each) for each in PARTITIONS if nodes.owner(each) is not home]
+        old = home if whose == "the calls' old" else others[0]
+        heir = nodes.replica_of(old)
+        splits = [split_up(line)]
+        with line.fault():
+            line.until(lambda: line.ledger.client.hexists(line.ledger.calls.keys.promises, MOVING), "it has begun")
+            line.some_time(0, 0.5)
+            assert line.ledger.client.hexists(line.ledger.calls.keys.promises, MOVING)
+            line.in_flight += MAX_IN_FLIGHT * len(line.workers)
+            old.kill()
+            wait_until(lambda: heir in nodes.primaries, "the replica takes over")
+            old.start()
+            while splits[-1].exit_code() != 0:
+                assert "run this again: roark-ingest partition 16" in splits[-1].log, splits[-1].log
+                assert len(splits) < 20
+                splits.append(split_up(line))
+        line.prove()
+        assert line.snapshot().partitions == SIXTEEN
+        assert line.snapshot().moving is None
+
+
+def split_up(line: Line) -> Process:
+    return line.run("partition", "-c", COMMAND, "partition", str(SIXTEEN), "--yes")
+
+
+@pytest.mark.chaos
 def test_a_ledger_of_one_partition_is_split_over_the_nodes_while_all_goes_on() -> None:
     with (
         cluster(replicas=1) as nodes,
@@ -157,7 +199,7 @@ def test_a_ledger_of_one_partition_is_split_over_the_nodes_while_all_goes_on() -
         line.start(number=2000)
         line.some_time(1, 2)
         with line.fault():
-            split = line.run("partition", "-c", COMMAND, "partition", str(SIXTEEN), "--yes")
+            split = split_up(line)
             line.until(lambda: "The ledger has 16 partitions" in split.log, "it is split")
         line.prove()
         seen = line.snapshot()

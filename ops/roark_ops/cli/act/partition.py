@@ -49,6 +49,7 @@ def partition(
     uploaded, and nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found
     something.
     """
+    from roark_ledger.errors import LedgerUnavailable
     from roark_ledger.records.logbook import doer
     from roark_ops.access import Access
     from roark_ops.partitioning.mover import Mover, NotMovable
@@ -74,6 +75,8 @@ def partition(
                 moved = mover.move(who=doer(actor(by), reason, partitions=number), progress=progress)
         except NotMovable as error:
             fail(f"{error}.")
+        except LedgerUnavailable as error:
+            fail(f"{error}. No call is lost. When it is back, run this again: roark-ingest partition {number}")
         # Opened anew: of one partition it is no more.
         verdict = audit(access.durable_ledger())
     if as_json:
