@@ -43,7 +43,7 @@ def partition(
     """Split the ledger into N partitions, which a cluster spreads over its nodes. This cannot be undone.
 
     The webhook and the workers go on; a call that is needed before its turn is moved at once. Update all of them to
-    this version first: an older one is refused by the ledger from then on.
+    this version first: from then on an older webhook answers 5xx and keeps nothing, and an older worker stands still.
 
     If it is interrupted, run the same command again. Until it is done, calls that are still to be moved are not
     uploaded, and nothing is removed by age. It audits the ledger before and after. Exit code 3: the audit found
