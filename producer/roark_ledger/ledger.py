@@ -198,15 +198,15 @@ class Ledger(_Open[redis.Redis]):
         if not (first := _next(asks)):
             return
         answer = self.run(first)
-        with closing(self._aside()) as aside:
+        with closing(self._ahead()) as ahead:
             while following := _next(asks, answer):
-                aside.ask(following)
+                ahead.ask(following)
                 yield answer
-                answer = aside.answer()
+                answer = ahead.answer()
         yield answer
 
-    def _aside(self) -> "Aside":
-        return Aside(self, self.run)
+    def _ahead(self) -> "Ahead":
+        return Ahead(self, self.run)
 
     def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
@@ -331,7 +331,7 @@ class Ledger(_Open[redis.Redis]):
         self.client.close()
 
 
-class Aside:
+class Ahead:
     """A connection of its own, on which a ledger is asked before the answer is wanted.
 
     Whatever goes wrong with that is left to `otherwise`, which asks anew. Without a ledger that asks for all.

@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from roark_ledger.errors import LedgerFault, LedgerUnavailable
 from roark_ledger.keys import Keys
-from roark_ledger.ledger import AfterWrite, Aside, AsyncLedger, Ledger
+from roark_ledger.ledger import AfterWrite, Ahead, AsyncLedger, Ledger
 from roark_ledger.moves.goes import HOME, Claims, Refuses, Renews, Settles
 from roark_ledger.moves.operation import Operation
 from roark_ledger.moves.watch import keep_partitions
@@ -168,8 +168,8 @@ class PartedLedger(Ledger):
                 rounds.answered({where: self._ask(found, where, theirs, durably) for where, theirs in asked.items()})
         return rounds.answers
 
-    def _aside(self) -> Aside:
-        return Aside(None if self._all().parts else self.home, self.run)
+    def _ahead(self) -> Ahead:
+        return Ahead(None if self._all().parts else self.home, self.run)
 
     def _all(self) -> "_Found[Ledger]":
         known = self._found
