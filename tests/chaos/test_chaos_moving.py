@@ -24,7 +24,8 @@ from roark_ledger.partitions.opening import open_ledger
 from roark_worker.upkeep.audit import audit
 
 pytestmark = pytest.mark.chaos
-CALLS, KILLS, PARTS, LEASE_MS = 2000, 5, 4, 600_000
+# A thousand are moved at once, and each kill waits for some: there must be enough for all of them.
+CALLS, KILLS, PARTS, LEASE_MS = 8000, 5, 4, 600_000
 
 
 @pytest.fixture
