@@ -14,12 +14,11 @@ the new one (`server/cluster.py`), and all operations are repeated there, with t
 """
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from roark_ledger.errors import LedgerRefuses, LedgerUnavailable
 from roark_ledger.keys import DEFAULT_PREFIX, Keys
@@ -27,6 +26,7 @@ from roark_ledger.moves.operation import Operation
 from roark_ledger.partitions.placing import MOVING, PARTITIONS
 from roark_ledger.records.record import Record
 from roark_ledger.scripts import script
+from roark_ledger.server.ahead import Ahead, ask_ahead
 from roark_ledger.server.cluster import finder_of, moved_to
 from roark_ledger.server.connection import translated_errors
 from roark_ledger.tombstones import tombstone
@@ -124,13 +124,6 @@ class _Calls:
             raise LedgerUnavailable(f"{command}: the write is not durable yet, {reached} of {wanted} confirmed")
 
 
-def _next(asks: Generator[Operation[T], Any], answer: T | None = None) -> Operation[T] | None:
-    try:
-        return asks.send(answer)
-    except StopIteration:
-        return None
-
-
 class _Open(Generic[Client]):
     def __init__(
         self,
@@ -195,18 +188,10 @@ class Ledger(_Open[redis.Redis]):
         `asks` gets each answer before it says what to ask next, which is on its way while the caller works on that
         answer: Redis and the caller do not wait in turn.
         """
-        if not (first := _next(asks)):
-            return
-        answer = self.run(first)
-        with closing(self._ahead()) as ahead:
-            while following := _next(asks, answer):
-                ahead.ask(following)
-                yield answer
-                answer = ahead.answer()
-        yield answer
+        return ask_ahead(asks, self.run, self._ahead())
 
-    def _ahead(self) -> "Ahead":
-        return Ahead(self, self.run)
+    def _ahead(self) -> Ahead:
+        return Ahead(self.client, self.calls.evalsha, self.run)
 
     def _run_all(self, operations: Sequence[Operation[T]], durably: bool) -> list[T]:
         with translated_errors(self.client):
@@ -329,43 +314,6 @@ class Ledger(_Open[redis.Redis]):
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
-
-
-class Ahead:
-    """A connection of its own, on which a ledger is asked before the answer is wanted.
-
-    Whatever goes wrong with that is left to `otherwise`, which asks anew. Without a ledger that asks for all.
-    """
-
-    def __init__(self, ledger: Ledger | None, otherwise: Callable[[Operation[Any]], Any]) -> None:
-        self._ledger = ledger
-        self._otherwise = otherwise
-        self._client: Any = None
-        self._asked: Any = None
-
-    def ask(self, operation: Operation[Any]) -> None:
-        """Send it."""
-        self._asked = operation
-        if self._ledger:
-            with suppress(RedisError):
-                self._client = self._client or self._ledger.client.client()  # type: ignore[no-untyped-call] # redis-py's own
-                self._client.connection.send_command(*self._ledger.calls.evalsha(operation))
-
-    def answer(self) -> Any:
-        """Wait for the answer to what was asked."""
-        operation, self._asked = self._asked, None
-        if self._client:
-            with suppress(RedisError):
-                return operation.parse(self._client.connection.read_response())
-        return self._otherwise(operation)
-
-    def close(self) -> None:
-        """Give the connection back."""
-        if self._client:
-            if self._asked:
-                # An answer that nobody has read would be taken for that to the next question.
-                self._client.connection.disconnect()
-            self._client.close()
 
 
 class AsyncLedger(_Open[redis.asyncio.Redis]):

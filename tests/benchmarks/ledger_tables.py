@@ -15,9 +15,7 @@ def flatness(rows: list[Row]) -> str:
         [
             [
                 row["name"],
-                f"**{row['cpu_ms']:.2f}**",
-                f"{row['worker_ms']:.2f}",
-                f"{row['redis_ms']:.3f}",
+                *_cpu(row, "**"),
                 f"{row['redis_bytes_waiting']:,.0f}",
                 f"{row['zstd_bytes']:,.0f}",
                 f"{row['redis_bytes_delivered']:,.0f}" if row["redis_bytes_delivered"] else "",
@@ -34,7 +32,7 @@ def switches(rows: list[Row]) -> str:
     text += "Flower is told of up to 100 deliveries a second.\n\n"
     return text + table(
         ["one switched off", "CPU ms", "worker", "Redis"],
-        [[row["name"], f"{row['cpu_ms']:.2f}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"] for row in rows],
+        [[row["name"], *_cpu(row)] for row in rows],
     )
 
 
@@ -44,16 +42,7 @@ def partitions(rows: list[Row]) -> str:
     text = "## Partitions\n\nOne process, and all partitions on one server: what they cost by themselves.\n\n"
     return text + table(
         ["the ledger has", "reports/s", "CPU ms", "worker", "Redis"],
-        [
-            [
-                row["name"],
-                f"{row['per_second']:,.0f}",
-                f"{row['cpu_ms']:.2f}",
-                f"{row['worker_ms']:.2f}",
-                f"{row['redis_ms']:.3f}",
-            ]
-            for row in rows
-        ],
+        [[row["name"], f"{row['per_second']:,.0f}", *_cpu(row)] for row in rows],
     )
 
 
@@ -90,3 +79,7 @@ def cluster(rows: list[Row]) -> str:
             for row in rows
         ],
     )
+
+
+def _cpu(row: Row, mark: str = "") -> list[str]:
+    return [f"{mark}{row['cpu_ms']:.2f}{mark}", f"{row['worker_ms']:.2f}", f"{row['redis_ms']:.3f}"]

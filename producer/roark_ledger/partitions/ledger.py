@@ -16,22 +16,23 @@ its scripts fail before they write anything: he looks anew, and does the same ag
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from roark_ledger.errors import LedgerFault, LedgerUnavailable
 from roark_ledger.keys import Keys
-from roark_ledger.ledger import AfterWrite, Ahead, AsyncLedger, Ledger
-from roark_ledger.moves.goes import HOME, Claims, Refuses, Renews, Settles
+from roark_ledger.ledger import AfterWrite, AsyncLedger, Ledger
+from roark_ledger.moves.goes import HOME
 from roark_ledger.moves.operation import Operation
 from roark_ledger.moves.watch import keep_partitions
 from roark_ledger.partitions.absences import HANGS_SECONDS, Absences, until_back, until_back_async
-from roark_ledger.partitions.lane import Asked, Permitted
+from roark_ledger.partitions.lane import Permitted
 from roark_ledger.partitions.moving import SOURCE
 from roark_ledger.partitions.placing import partition_of, prefixes
-from roark_ledger.partitions.plans import plan
+from roark_ledger.partitions.plan_rounds import PlanRounds, are_about_permits
+from roark_ledger.server.ahead import Ahead
 
 _LOOK_SECONDS = 5
 T = TypeVar("T")
@@ -82,47 +83,6 @@ class _Found(Generic[L]):
         return self.parts or (self.home,)
 
 
-def _is_about_permits(operations: Sequence[Operation[Any]]) -> bool:
-    return any(isinstance(each.goes, Claims | Settles | Refuses | Renews) for each in operations)
-
-
-class _Rounds:
-    """Carries out several plans at once: what they ask in the same round goes out together, by where it goes."""
-
-    def __init__(self, operations: Sequence[Operation[Any]], permitted: Permitted, *, is_moving: bool) -> None:
-        self.answers: list[Any] = [None] * len(operations)
-        self._plans: dict[int, Generator[Asked, list[Any], Any]] = {}
-        self._asked: dict[int, Asked] = {}
-        for number, operation in enumerate(operations):
-            self._plans[number] = plan(operation, permitted, is_moving=is_moving)
-            self._go_on(number, None)
-
-    def asked(self) -> dict[int, list[Operation[Any]]]:
-        """Return the operations of this round by where they go; nothing once all plans are done."""
-        found: dict[int, list[Operation[Any]]] = {}
-        for asked in self._asked.values():
-            for where, operation in asked:
-                found.setdefault(where, []).append(operation)
-        return found
-
-    def answered(self, answers: dict[int, list[Any]]) -> None:
-        """Take the answers of a round, in the order of `asked`."""
-        left = {where: iter(some) for where, some in answers.items()}
-        for number, asked in list(self._asked.items()):
-            self._go_on(number, [next(left[where]) for where, _ in asked])
-
-    def _go_on(self, number: int, answers: list[Any] | None) -> None:
-        asked: Asked = []
-        try:
-            while not asked:
-                # A generator is begun by sending it nothing.
-                asked, answers = self._plans[number].send(answers), []  # type: ignore[arg-type]
-            self._asked[number] = asked
-        except StopIteration as end:
-            self._asked.pop(number, None)
-            self.answers[number] = end.value
-
-
 def _keys_of(prefix: str) -> tuple[Keys, Keys]:
     """Return the keys of the home, and of what is left of the ledger that was one."""
     return Keys.home(prefix), Keys.source(prefix)
@@ -162,14 +122,14 @@ class PartedLedger(Ledger):
                 found = self._look()
                 if not found.parts:
                     raise
-        with found.lock if _is_about_permits(operations) else nullcontext():
-            rounds = _Rounds(operations, found.permitted, is_moving=found.source is not None)
+        with found.lock if are_about_permits(operations) else nullcontext():
+            rounds = PlanRounds(operations, found.permitted, is_moving=found.source is not None)
             while asked := rounds.asked():
                 rounds.answered({where: self._ask(found, where, theirs, durably) for where, theirs in asked.items()})
         return rounds.answers
 
     def _ahead(self) -> Ahead:
-        return Ahead(None if self._all().parts else self.home, self.run)
+        return Ahead(None if self._all().parts else self.client, self.calls.evalsha, self.run)
 
     def _all(self) -> "_Found[Ledger]":
         known = self._found
@@ -260,7 +220,7 @@ class AsyncPartedLedger(AsyncLedger):
                 found = await self._look()
                 if not found.parts:
                     raise
-        rounds = _Rounds(operations, found.permitted, is_moving=found.source is not None)
+        rounds = PlanRounds(operations, found.permitted, is_moving=found.source is not None)
         while asked := rounds.asked():
             answers = await asyncio.gather(
                 *(self._ask(found, where, theirs, durably) for where, theirs in asked.items())
